@@ -1,0 +1,22 @@
+//! The messages between the host (the Jupyter side) and the runtime (the process that owns the
+//! variables), and their framing.
+//!
+//! A frame is a little-endian `u32` length followed by that many bytes of JSON. Both directions
+//! share one Unix stream socket; what a cell prints does not travel here but over the pipes that
+//! are the runtime's stdout and stderr.
+//!
+//! Outputs carry a sequence number, and the runtime waits for the host's [`Command::Ack`] before
+//! it goes on. The host empties the pipes before it acknowledges, so text printed before a
+//! picture is shown before it and text printed after is shown after it.
+
+mod frame;
+mod message;
+
+pub use frame::{MAX_FRAME_BYTES, decode, encode, read, write};
+pub use message::{
+    Command, CommMessage, Event, Failure, FailureKind, Location, MimeBundle, Outcome, Output,
+    StoredVariable,
+};
+
+/// The environment variable that names the socket on which the host listens for its runtime.
+pub const SOCKET_VARIABLE: &str = "PATCHBAY_SOCKET";

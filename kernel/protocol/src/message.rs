@@ -1,0 +1,155 @@
+//! The messages themselves.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// One result in several representations, keyed by MIME type, as Jupyter's `data` and `metadata`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MimeBundle {
+    pub data: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub metadata: Map<String, Value>,
+}
+
+/// What the host asks of the runtime.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Command {
+    /// Load a compiled cell and call it. Answered by [`Event::Done`].
+    Run { id: u64, library: PathBuf, symbol: String },
+    /// Drop variables, those whose type a cell redefined for instance. Answered by [`Event::Done`].
+    DropVariables { id: u64, names: Vec<String> },
+    /// Set or (with `None`) remove environment variables. Answered by [`Event::Done`].
+    SetEnvironment { id: u64, variables: BTreeMap<String, Option<String>> },
+    /// Change the working directory. Answered by [`Event::Done`].
+    ChangeDirectory { id: u64, path: PathBuf },
+    /// Run a command line in `sh`, its output going where a cell's goes. Answered by [`Event::Done`].
+    Shell { id: u64, command: String },
+    /// Stop the running cell at its next interruption point. Not answered.
+    Interrupt,
+    /// The answer to [`Event::InputRequest`]; `None` where the user gave none.
+    InputReply { value: Option<String> },
+    /// The output with this sequence number is on its way to the front ends.
+    Ack { sequence: u64 },
+    /// A comm message from a front end. Not answered.
+    Comm(CommMessage),
+    /// A request that a module of the SDK answers, the plugin registry for instance. It is served
+    /// while a cell runs, too. Answered by [`Event::Answer`] with the same id.
+    Ask { id: u64, topic: String, content: Value },
+    /// End the process.
+    Shutdown,
+}
+
+/// What the runtime tells the host.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// The first message: the runtime is up.
+    Ready { pid: u32, build_id: String },
+    /// Something to show. Acknowledged by [`Command::Ack`].
+    Output { sequence: u64, output: Output },
+    /// The cell wants a line from the user. Answered by [`Command::InputReply`].
+    InputRequest { prompt: String, password: bool },
+    /// A comm message to the front ends.
+    Comm(CommMessage),
+    /// The answer to [`Command::Ask`].
+    Answer { id: u64, content: Result<Value, String> },
+    /// A command has ended.
+    Done { id: u64, outcome: Outcome },
+}
+
+/// Something that a front end draws.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Output {
+    /// The value of the cell's last expression.
+    Result { bundle: MimeBundle },
+    /// A new display, or with `update` new content for the displays of that id.
+    Display {
+        bundle: MimeBundle,
+        display_id: Option<String>,
+        update: bool,
+    },
+    /// Remove what the cell has shown; with `wait`, once the next output arrives.
+    Clear { wait: bool },
+}
+
+/// A comm message in either direction; `buffers` are base64.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CommMessage {
+    /// `comm_open`, `comm_msg` or `comm_close`.
+    pub kind: String,
+    pub comm_id: String,
+    #[serde(default)]
+    pub target_name: Option<String>,
+    #[serde(default)]
+    pub data: Value,
+    #[serde(default)]
+    pub metadata: Value,
+    #[serde(default)]
+    pub buffers: Vec<String>,
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Outcome {
+    /// What went wrong, if anything.
+    pub failure: Option<Failure>,
+    /// The variables that hold a value now and were stored or put back by this command.
+    pub stored: Vec<StoredVariable>,
+    /// Nanoseconds spent in `dlopen` and symbol look-up.
+    pub load_nanoseconds: u64,
+    /// Nanoseconds spent in the cell itself.
+    pub run_nanoseconds: u64,
+}
+
+/// A variable that is alive in the runtime.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredVariable {
+    pub name: String,
+    /// Bytes of the value itself, without what it points to.
+    pub bytes: usize,
+}
+
+/// Why a cell failed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Failure {
+    pub kind: FailureKind,
+    /// The error's message, one line or more.
+    pub message: String,
+    /// The messages of the errors behind it, outermost first.
+    #[serde(default)]
+    pub causes: Vec<String>,
+    /// Where it happened, in the generated program.
+    pub location: Option<Location>,
+    /// The frames of a panic in the generated programs, innermost first.
+    #[serde(default)]
+    pub frames: Vec<Location>,
+}
+
+/// The sort of a [`Failure`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// A panic.
+    Panic,
+    /// An `Err` that reached the cell's top level by `?`.
+    Error,
+    /// The user interrupted the cell.
+    Interrupted,
+    /// The command could not be carried out (a library that does not load, no such folder).
+    Refused,
+}
+
+/// A place in a source file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Location {
+    pub file: String,
+    pub line: u32,
+    pub column: u32,
+    /// The function, where it is known.
+    #[serde(default)]
+    pub function: Option<String>,
+}

@@ -1,0 +1,123 @@
+//! The commands that run one after the other on the thread of the cells.
+
+use std::{
+    env, io,
+    path::Path,
+    process::{Command as Process, ExitStatus, Stdio},
+    sync::mpsc::Receiver,
+    time::{Duration, Instant},
+};
+
+use patchbay::{
+    cell::{self, Cell, Variables},
+    channel, interrupt,
+};
+use patchbay_protocol::{Command, Event, Failure, FailureKind, Outcome};
+
+use crate::loader;
+
+/// Runs commands until the host is gone.
+pub fn serve(commands: &Receiver<Command>) {
+    let mut variables = Variables::default();
+    while let Ok(command) = commands.recv() {
+        interrupt::clear();
+        let (id, outcome) = match command {
+            Command::Run { id, library, symbol } => (id, run(&library, &symbol, &mut variables)),
+            Command::DropVariables { id, names } => (id, drop_variables(&names, &mut variables)),
+            Command::SetEnvironment { id, variables } => {
+                for (name, value) in variables {
+                    // SAFETY: the cells' thread is the one that changes the environment, and no
+                    // cell runs now. A thread that an earlier cell left behind could read it at
+                    // the same time; Rust's own readers share a lock with this call.
+                    unsafe {
+                        match value {
+                            Some(value) => env::set_var(name, value),
+                            None => env::remove_var(name),
+                        }
+                    }
+                }
+                (id, Outcome::default())
+            }
+            Command::ChangeDirectory { id, path } => {
+                (id, refused(env::set_current_dir(&path), |error| format!("{}: {error}", path.display())))
+            }
+            Command::Shell { id, command } => (id, refused(shell(&command), |error| error.to_string())),
+            // The reading thread has served all others.
+            _ => continue,
+        };
+        channel::flush_standard_streams();
+        if channel::send(&Event::Done { id, outcome }).is_err() {
+            return;
+        }
+    }
+}
+
+fn run(library: &Path, symbol: &str, variables: &mut Variables) -> Outcome {
+    let start = Instant::now();
+    let entry = match loader::load_cell(library, symbol) {
+        Ok(entry) => entry,
+        Err(error) => {
+            return refused(Err(error), |error| {
+                // libloading keeps the loader's own words in the source.
+                let words = std::error::Error::source(error).map(ToString::to_string);
+                format!("the compiled cell does not load: {}", words.unwrap_or_else(|| error.to_string()))
+            });
+        }
+    };
+    let loaded = Instant::now();
+    let mut cell = Cell::new(variables);
+    let failure = entry(&mut cell).err();
+    Outcome {
+        failure,
+        stored: cell.into_stored(),
+        load_nanoseconds: nanoseconds(loaded - start),
+        run_nanoseconds: nanoseconds(loaded.elapsed()),
+    }
+}
+
+/// Drops variables, whose destructors are user code and may panic.
+fn drop_variables(names: &[String], variables: &mut Variables) -> Outcome {
+    let failure = cell::run(|| {
+        variables.remove(names);
+        Ok(())
+    })
+    .err();
+    Outcome { failure, ..Outcome::default() }
+}
+
+fn shell(command: &str) -> io::Result<()> {
+    let mut child = Process::new("sh").arg("-c").arg(command).stdin(Stdio::null()).spawn()?;
+    let status: ExitStatus = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if interrupt::requested() {
+            child.kill()?;
+            child.wait()?;
+            return Err(io::Error::other("interrupted"));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    if status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("`{command}`: {status}")))
+    }
+}
+
+fn refused<E>(result: Result<(), E>, message: impl FnOnce(&E) -> String) -> Outcome {
+    Outcome {
+        failure: result.err().map(|error| Failure {
+            kind: FailureKind::Refused,
+            message: message(&error),
+            causes: Vec::new(),
+            location: None,
+            frames: Vec::new(),
+        }),
+        ..Outcome::default()
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,24 @@
+//! Loading compiled cells. Nothing that is loaded is ever unloaded: a value, a thread-local
+//! destructor or candle's graph may point into it for as long as the process lives.
+
+use std::path::Path;
+
+use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+use patchbay::cell::Entry;
+
+/// Loads a compiled cell and finds its entry.
+///
+/// # Errors
+///
+/// Fails with the dynamic loader's words where the library does not load.
+pub fn load_cell(path: &Path, symbol: &str) -> Result<Entry, libloading::Error> {
+    // SAFETY: the library is a program that the engine generated and compiled with the compiler
+    // and the SDK of this very process; its constructors are those of Rust's runtime, and it is
+    // never unloaded.
+    let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }?;
+    // SAFETY: the engine gives this symbol the type `Entry`, and the same compiler built both
+    // sides.
+    let entry = unsafe { library.get::<Entry>(symbol.as_bytes()) }.map(|entry| *entry);
+    std::mem::forget(library);
+    entry
+}

@@ -1,0 +1,96 @@
+//! The process that owns the variables, the plugins and the accelerator.
+//!
+//! The host starts it with a socket's path in the environment and pipes as stdout and stderr. One
+//! thread reads the socket, so that interrupts and answers arrive while a cell runs; one thread
+//! runs the commands in order; one writes out what a running cell has printed without a newline.
+
+mod commands;
+mod loader;
+
+use std::{
+    env,
+    io::BufReader,
+    os::unix::net::UnixStream,
+    process::ExitCode,
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use patchbay::{build, cell, channel, interrupt};
+use patchbay_protocol::{Command, Event, SOCKET_VARIABLE};
+
+/// Address space for the stack of the cells; only what is used is ever backed by memory.
+const CELL_STACK_BYTES: usize = 256 << 20;
+
+/// How often partial lines are written out.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(40);
+
+fn main() -> ExitCode {
+    let Some(path) = env::var_os(SOCKET_VARIABLE) else {
+        eprintln!(
+            "patchbay-runtime is started by the kernel, which sets {SOCKET_VARIABLE}; \
+             to run a notebook use: patchbay run NOTEBOOK"
+        );
+        return ExitCode::from(2);
+    };
+    let (reader, writer) = match UnixStream::connect(&path).and_then(|stream| Ok((stream.try_clone()?, stream))) {
+        Ok(ends) => ends,
+        Err(error) => {
+            eprintln!("patchbay-runtime: no host listens at {}: {error}", path.display());
+            return ExitCode::from(2);
+        }
+    };
+    channel::connect(writer);
+
+    let (queue, commands) = mpsc::channel();
+    let cells = thread::Builder::new()
+        .name("patchbay-cells".to_owned())
+        .stack_size(CELL_STACK_BYTES)
+        .spawn(move || {
+            cell::record_panics_of_this_thread();
+            commands::serve(&commands);
+        });
+    if let Err(error) = cells {
+        eprintln!("patchbay-runtime: no thread for the cells: {error}");
+        return ExitCode::FAILURE;
+    }
+    thread::spawn(|| {
+        loop {
+            thread::sleep(FLUSH_INTERVAL);
+            channel::flush_standard_streams();
+        }
+    });
+
+    let ready = Event::Ready { pid: std::process::id(), build_id: build::BUILD_ID.to_owned() };
+    if let Err(error) = channel::send(&ready) {
+        eprintln!("patchbay-runtime: the host does not listen: {error}");
+        return ExitCode::FAILURE;
+    }
+    read_commands(reader, &queue);
+    // The end of the socket is the end of the host. Exit without waiting for a cell that runs.
+    channel::flush_standard_streams();
+    std::process::exit(0);
+}
+
+/// Serves what must be served at once and queues the rest, until the host is gone.
+fn read_commands(stream: UnixStream, queue: &mpsc::Sender<Command>) {
+    let mut stream = BufReader::new(stream);
+    loop {
+        match patchbay_protocol::read(&mut stream) {
+            Ok(Some(Command::Interrupt)) => interrupt::request(),
+            Ok(Some(Command::Ack { sequence })) => channel::acknowledge(sequence),
+            Ok(Some(Command::InputReply { value })) => channel::answer_input(value),
+            Ok(Some(Command::Shutdown) | None) => return,
+            Ok(Some(command)) => {
+                if queue.send(command).is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                eprintln!("patchbay-runtime: unreadable message from the host: {error}");
+                return;
+            }
+        }
+    }
+}

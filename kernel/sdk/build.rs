@@ -1,0 +1,94 @@
+//! Computes the parts of the build id; `src/build.rs` documents them.
+
+use std::{
+    collections::hash_map::DefaultHasher,
+    env, fs,
+    hash::{Hash, Hasher},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+fn main() {
+    let manifest_dir = PathBuf::from(variable("CARGO_MANIFEST_DIR"));
+    let workspace = manifest_dir.join("../..");
+
+    let compiler = output_of(Command::new(variable("RUSTC")).arg("-V"));
+    let target = variable("TARGET");
+    let flags = hash([
+        variable("CARGO_ENCODED_RUSTFLAGS"),
+        variable("PROFILE"),
+        variable("OPT_LEVEL"),
+        variable("DEBUG"),
+    ]);
+    let own_features: Vec<String> = {
+        let mut names: Vec<String> = env::vars()
+            .map(|(name, _)| name)
+            .filter(|name| name.starts_with("CARGO_FEATURE_"))
+            .collect();
+        names.sort();
+        names
+    };
+    let manifests = [
+        workspace.join("Cargo.lock"),
+        workspace.join("Cargo.toml"),
+        manifest_dir.join("Cargo.toml"),
+        manifest_dir.join("../protocol/Cargo.toml"),
+    ];
+    let features = hash((own_features, manifests.each_ref().map(|path| contents(path))));
+    let mut sources = Vec::new();
+    collect(&manifest_dir.join("src"), &mut sources);
+    collect(&manifest_dir.join("../protocol/src"), &mut sources);
+    sources.sort();
+    let sources_hash = hash(sources.iter().map(|path| contents(path)).collect::<Vec<_>>());
+
+    let build_id = hash((&compiler, &target, &flags, &features, &sources_hash));
+    for (name, value) in [
+        ("BUILD_ID", &build_id),
+        ("COMPILER", &compiler),
+        ("TARGET", &target),
+        ("FLAGS", &flags),
+        ("FEATURES", &features),
+        ("SOURCES", &sources_hash),
+    ] {
+        println!("cargo::rustc-env=PATCHBAY_{name}={value}");
+    }
+    for path in manifests.iter().chain(&sources) {
+        println!("cargo::rerun-if-changed={}", path.display());
+    }
+    println!("cargo::rerun-if-changed={}", manifest_dir.join("src").display());
+    println!("cargo::rerun-if-changed={}", manifest_dir.join("../protocol/src").display());
+}
+
+fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_else(|_| panic!("cargo sets {name} for build scripts"))
+}
+
+fn output_of(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?} failed");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// The text of a file, empty where there is none (a lock file in a packaged crate).
+fn contents(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// `DefaultHasher::new` has fixed keys, so equal inputs give equal ids in every checkout.
+fn hash(value: impl Hash) -> String {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}

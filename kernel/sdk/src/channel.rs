@@ -1,0 +1,151 @@
+//! The way from a cell to the front ends: outputs, input requests and comm messages.
+//!
+//! The runtime connects the channel once, at its start. Code that runs without a host (a test of a
+//! plugin, a notebook built as a program) finds no channel; outputs then go to stdout as text.
+
+use std::{
+    io::{self, Write},
+    os::unix::net::UnixStream,
+    sync::{
+        Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use patchbay_protocol::{CommMessage, Event, Output};
+
+static CHANNEL: OnceLock<Channel> = OnceLock::new();
+
+/// How long an output waits for the host before the cell goes on without the acknowledgement.
+const ACK_PATIENCE: Duration = Duration::from_secs(10);
+
+struct Channel {
+    writer: Mutex<UnixStream>,
+    sequence: AtomicU64,
+    acknowledged: Mutex<u64>,
+    ack_arrived: Condvar,
+    input: Mutex<Option<Option<String>>>,
+    input_arrived: Condvar,
+}
+
+/// Connects the channel. Only the first call has an effect; the runtime makes it at its start.
+pub fn connect(writer: UnixStream) {
+    let _ = CHANNEL.set(Channel {
+        writer: Mutex::new(writer),
+        sequence: AtomicU64::new(0),
+        acknowledged: Mutex::new(0),
+        ack_arrived: Condvar::new(),
+        input: Mutex::new(None),
+        input_arrived: Condvar::new(),
+    });
+}
+
+/// Whether there is a host that draws outputs.
+pub fn is_connected() -> bool {
+    CHANNEL.get().is_some()
+}
+
+/// Sends an event to the host.
+///
+/// # Errors
+///
+/// Fails where no host is connected or the connection broke.
+pub fn send(event: &Event) -> io::Result<()> {
+    let channel = CHANNEL.get().ok_or_else(|| {
+        io::Error::new(io::ErrorKind::NotConnected, "there is no host to send this to")
+    })?;
+    let frame = patchbay_protocol::encode(event)?;
+    lock(&channel.writer).write_all(&frame)
+}
+
+/// Sends an output and waits until the host has it in order with what was printed.
+pub(crate) fn output(output: Output) {
+    flush_standard_streams();
+    let Some(channel) = CHANNEL.get() else {
+        print_as_text(&output);
+        return;
+    };
+    let sequence = channel.sequence.fetch_add(1, Ordering::Relaxed) + 1;
+    if send(&Event::Output { sequence, output }).is_err() {
+        return;
+    }
+    let acknowledged = lock(&channel.acknowledged);
+    drop(channel.ack_arrived.wait_timeout_while(acknowledged, ACK_PATIENCE, |seen| *seen < sequence));
+}
+
+/// Notes that the host has the output with this sequence number, and all before it.
+pub fn acknowledge(sequence: u64) {
+    if let Some(channel) = CHANNEL.get() {
+        let mut acknowledged = lock(&channel.acknowledged);
+        *acknowledged = sequence.max(*acknowledged);
+        channel.ack_arrived.notify_all();
+    }
+}
+
+/// Asks the user for a line of text; `password` hides what is typed.
+///
+/// # Errors
+///
+/// Fails where the front end cannot ask, for instance when a notebook is executed by a program.
+pub fn request_input(prompt: &str, password: bool) -> io::Result<String> {
+    flush_standard_streams();
+    let channel = CHANNEL.get().ok_or_else(|| {
+        io::Error::new(io::ErrorKind::NotConnected, "there is no front end that could ask the user")
+    })?;
+    *lock(&channel.input) = None;
+    send(&Event::InputRequest { prompt: prompt.to_owned(), password })?;
+    let mut input = lock(&channel.input);
+    loop {
+        crate::interrupt::check();
+        if let Some(value) = input.take() {
+            return value.ok_or_else(|| {
+                io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "this front end does not allow input requests",
+                )
+            });
+        }
+        input = channel
+            .input_arrived
+            .wait_timeout(input, Duration::from_millis(50))
+            .unwrap_or_else(PoisonError::into_inner)
+            .0;
+    }
+}
+
+/// Hands the user's answer to the cell that waits for it.
+pub fn answer_input(value: Option<String>) {
+    if let Some(channel) = CHANNEL.get() {
+        *lock(&channel.input) = Some(value);
+        channel.input_arrived.notify_all();
+    }
+}
+
+/// Sends a comm message to the front ends.
+///
+/// # Errors
+///
+/// Fails where no host is connected.
+pub fn send_comm(message: CommMessage) -> io::Result<()> {
+    send(&Event::Comm(message))
+}
+
+/// Writes out what Rust's stdout and stderr hold back.
+pub fn flush_standard_streams() {
+    let _ = io::stdout().flush();
+    let _ = io::stderr().flush();
+}
+
+fn print_as_text(output: &Output) {
+    if let Output::Result { bundle } | Output::Display { bundle, .. } = output
+        && let Some(text) = bundle.data.get("text/plain").and_then(|text| text.as_str())
+    {
+        println!("{text}");
+    }
+}
+
+/// A poisoned lock guards plain values here, which are valid at every step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
