@@ -124,9 +124,9 @@ pub struct Failure {
     pub causes: Vec<String>,
     /// Where it happened, in the generated program.
     pub location: Option<Location>,
-    /// The frames of a panic in the generated programs, innermost first.
+    /// The cells' functions that a panic went through, innermost first.
     #[serde(default)]
-    pub frames: Vec<Location>,
+    pub functions: Vec<String>,
 }
 
 /// The sort of a [`Failure`].
@@ -149,7 +149,4 @@ pub struct Location {
     pub file: String,
     pub line: u32,
     pub column: u32,
-    /// The function, where it is known.
-    #[serde(default)]
-    pub function: Option<String>,
 }

@@ -112,7 +112,7 @@ fn refused<E>(result: Result<(), E>, message: impl FnOnce(&E) -> String) -> Outc
             message: message(&error),
             causes: Vec::new(),
             location: None,
-            frames: Vec::new(),
+            functions: Vec::new(),
         }),
         ..Outcome::default()
     }

@@ -10,6 +10,7 @@ pub mod device;
 pub mod interrupt;
 pub mod prelude;
 pub mod show;
+pub mod timing;
 
 pub use candle_core as candle;
 pub use candle_nn as nn;
