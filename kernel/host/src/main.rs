@@ -20,7 +20,7 @@ async fn main() {
         let start = std::time::Instant::now();
         println!("== [{}] {}", i + 1, cell.trim());
         let reply = s.execute(CellRequest { code: cell.to_string(), execution_count: i as u32 + 1, allow_stdin: false }, &tx).await;
-        while let Ok(e) = rx.try_recv() { match e { SessionEvent::Stream { name, text } => print!("{name:?}: {text}"), SessionEvent::Result { bundle } => println!("OUT {}", bundle.data["text/plain"].as_str().unwrap()), SessionEvent::Display { bundle, .. } => println!("DISPLAY {}", bundle.data["text/plain"].as_str().unwrap_or("?")), o => println!("{o:?}") } }
+        while let Ok(e) = rx.try_recv() { match e { SessionEvent::Stream { name, text } => print!("{name:?}: {text}"), SessionEvent::Result { bundle } => println!("OUT {}", bundle.data.get("text/plain").and_then(|v| v.as_str()).unwrap_or("?")), SessionEvent::Display { bundle, .. } => println!("DISPLAY {:?}", bundle.data), o => println!("{o:?}") } }
         if let Some(e) = reply.error { println!("ERROR {} | {}\n{}", e.name, e.value, e.traceback.join("\n")); }
         println!("   ({:?}; {:?})", start.elapsed(), reply.timings);
     }

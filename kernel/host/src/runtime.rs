@@ -102,6 +102,8 @@ impl Runtime {
             .current_dir(working_directory)
             .env(SOCKET_VARIABLE, &socket)
             .env("LD_LIBRARY_PATH", library_path)
+            // Errors are told with the cell's own lines; frames of the runtime would only hide them.
+            .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::null())
             .stdout(stdout_writer)
             .stderr(stderr_writer)

@@ -109,6 +109,8 @@ pub struct Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredVariable {
     pub name: String,
+    /// How many definitions of the name the cell had had before; 0 for a variable put back.
+    pub ordinal: usize,
     /// Bytes of the value itself, without what it points to.
     pub bytes: usize,
 }

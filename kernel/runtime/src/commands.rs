@@ -77,10 +77,10 @@ fn run(library: &Path, symbol: &str, variables: &mut Variables) -> Outcome {
 
 /// Drops variables, whose destructors are user code and may panic.
 fn drop_variables(names: &[String], variables: &mut Variables) -> Outcome {
-    let failure = cell::run(|| {
+    let failure = cell::run(Box::new(|| {
         variables.remove(names);
         Ok(())
-    })
+    }))
     .err();
     Outcome { failure, ..Outcome::default() }
 }

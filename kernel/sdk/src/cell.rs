@@ -94,26 +94,29 @@ impl<'a> Cell<'a> {
         }
     }
 
-    /// Stores a variable that the cell defines.
-    pub fn put<T: 'static>(&mut self, name: &str, value: T) {
+    /// Stores a variable: the `ordinal`-th that the cell defines by that name, or with 0 one that it
+    /// took and puts back.
+    pub fn put<T: 'static>(&mut self, name: &str, ordinal: usize, value: T) {
         self.variables.values.insert(name.to_owned(), Box::new(value));
-        self.stored.push(StoredVariable { name: name.to_owned(), bytes: size_of::<T>() });
+        self.stored.push(StoredVariable { name: name.to_owned(), ordinal, bytes: size_of::<T>() });
     }
 
     /// Puts back a variable that the cell took, unless the cell has stored a new one of that name.
     pub fn put_back<T: 'static>(&mut self, name: &str, value: T) {
         if !self.variables.values.contains_key(name) {
-            self.put(name, value);
+            self.put(name, 0, value);
         }
     }
 }
 
-/// Runs the body of a cell, with panics, interrupts and errors as values.
+/// Runs a segment of a cell, with panics, interrupts and errors as values.
+///
+/// Not generic, so that what it needs is compiled once, into the SDK, and not into every cell.
 ///
 /// # Errors
 ///
 /// Returns what stopped the body.
-pub fn run(body: impl FnOnce() -> Result<(), CellError>) -> Result<(), Failure> {
+pub fn run(body: Box<dyn FnOnce() -> Result<(), CellError> + '_>) -> Result<(), Failure> {
     match panic::catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(error.into_failure()),

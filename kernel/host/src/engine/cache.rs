@@ -14,7 +14,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{compile::Compiler, diagnostics::Diagnostic, plan::Plan};
+use super::{compile::Compiler, diagnostics::Diagnostic, plan::{Binding, Lessons, Plan}};
 
 /// What is kept beside a compiled cell.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,11 +22,9 @@ pub struct Record {
     /// The digest of the library; empty for a program with nothing to run.
     pub digest: String,
     /// The types of the variables that the cell defines.
-    pub types: Vec<(String, String)>,
-    /// Variables that the program could not put back or store.
-    pub given_away: Vec<String>,
-    pub moved: Vec<String>,
-    pub borrowed: Vec<String>,
+    pub types: Vec<(Binding, String)>,
+    /// What earlier attempts had taught.
+    pub lessons: Lessons,
     pub warnings: Vec<Diagnostic>,
 }
 
@@ -213,13 +211,15 @@ fn digest(content: &[u8]) -> String {
 mod tests {
     use super::*;
 
+    fn x() -> Binding {
+        Binding { name: "x".into(), ordinal: 1 }
+    }
+
     fn record() -> Record {
         Record {
             digest: String::new(),
-            types: vec![("x".into(), "i32".into())],
-            given_away: Vec::new(),
-            moved: Vec::new(),
-            borrowed: Vec::new(),
+            types: vec![(x(), "i32".into())],
+            lessons: Lessons::default(),
             warnings: Vec::new(),
         }
     }
@@ -240,7 +240,7 @@ mod tests {
         let cache = cache_with(folder.path(), &["abcd"]);
         let (library, found) = cache.get("abcd").unwrap();
         assert_eq!(fs::read(&library).unwrap().len(), 1000);
-        assert_eq!(found.types, [("x".to_owned(), "i32".to_owned())]);
+        assert_eq!(found.types, [(x(), "i32".to_owned())]);
         assert!(cache.get("abce").is_none());
         fs::write(&library, b"damaged").unwrap();
         assert!(cache.get("abcd").is_none());

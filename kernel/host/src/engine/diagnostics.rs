@@ -6,7 +6,7 @@ use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer,
 use serde::{Deserialize, Serialize};
 
 use super::{
-    plan::{Lessons, Mark, Plan, Purpose},
+    plan::{Binding, Lessons, Mark, Plan},
     program::{Place, Program},
 };
 
@@ -81,16 +81,19 @@ impl Diagnostic {
             .collect()
     }
 
-    /// For an answer to [`Purpose::AskType`], the variable and its type.
-    pub fn type_answer(&self, plan: &Plan, file: &str) -> Option<(String, String)> {
+    /// For an answer to [`Mark::AskType`], the variable and its type.
+    pub fn type_answer(&self, plan: &Plan, file: &str) -> Option<(Binding, String)> {
         if self.code() != "dropping_references" {
             return None;
         }
-        let mark = self.marks(plan, file).into_iter().find(|mark| mark.purpose == Purpose::AskType)?;
+        let binding = self.marks(plan, file).into_iter().find_map(|mark| match mark {
+            Mark::AskType(binding) => Some(binding.clone()),
+            _ => None,
+        })?;
         let label = self.spans.iter().find_map(|span| {
             span.label.as_deref()?.strip_prefix("argument has type `&")?.strip_suffix('`')
         })?;
-        Some((mark.name.clone(), label.to_owned()))
+        Some((binding, label.to_owned()))
     }
 }
 
@@ -98,21 +101,21 @@ impl Diagnostic {
 /// Returns whether there was something to learn.
 pub fn learn(diagnostic: &Diagnostic, plan: &Plan, file: &str, lessons: &mut Lessons) -> bool {
     let marks = diagnostic.marks(plan, file);
-    match diagnostic.code() {
-        "E0382" | "E0381" => match marks.first() {
-            Some(Mark { name, purpose: Purpose::PutBack }) => lessons.given_away.insert(name.clone()),
-            Some(Mark { name, .. }) => lessons.moved.insert(name.clone()),
-            None => false,
-        },
-        // Borrow errors: the last mark is the one whose use keeps the borrow alive.
-        "E0505" | "E0597" | "E0716" | "E0521" | "E0502" | "E0506" | "E0499" | "E0503" | "E0713" | "E0310"
-        | "E0700" | "E0373" => {
-            marks.last().is_some_and(|mark| lessons.borrowed.insert(mark.name.clone()))
-        }
-        _ => {
-            (diagnostic.message.contains("lifetime") || diagnostic.message.contains("borrow"))
-                && marks.last().is_some_and(|mark| lessons.borrowed.insert(mark.name.clone()))
-        }
+    if marks.is_empty() {
+        return false;
+    }
+    let learned = match diagnostic.code() {
+        "E0382" => marks.first().and_then(|mark| mark.binding()).map(|binding| lessons.moved.insert(binding)),
+        "E0381" | "E0515" => None,
+        // Of several marks the last is the one whose use keeps the borrow alive.
+        _ => marks.iter().rev().find_map(|mark| match mark {
+            Mark::Release(binding) => Some(lessons.unreleased.insert(binding.clone())),
+            _ => mark.binding().map(|binding| lessons.borrowed.insert(binding)),
+        }),
+    };
+    match learned {
+        Some(true) => true,
+        _ => !std::mem::replace(&mut lessons.whole, true),
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Statement {
     pub loop_bodies: Vec<usize>,
     /// Whether it is worth optimising: it has loops, or functions and closures that may run often.
     pub repeats: bool,
+    /// Whether it does more than name constants, so that what follows is worth separating from it.
+    pub may_fail: bool,
     /// Variables that it gives away as a whole, as far as its syntax tells.
     pub gives_away: BTreeSet<String>,
 }
@@ -154,7 +156,21 @@ fn parse_statement(tree: &Stmt, awaits: &mut bool) -> Statement {
         defines,
         loop_bodies: survey.loop_bodies,
         repeats: survey.repeats,
+        may_fail: !is_constant(tree),
         gives_away: survey.gives_away,
+    }
+}
+
+/// Whether a statement only gives a name to a literal, or to nothing yet.
+fn is_constant(tree: &Stmt) -> bool {
+    let Stmt::Local(local) = tree else { return false };
+    match &local.init {
+        Some(init) => match &*init.expr {
+            Expr::Lit(_) => true,
+            Expr::Unary(unary) => matches!(*unary.expr, Expr::Lit(_)),
+            _ => false,
+        },
+        None => true,
     }
 }
 

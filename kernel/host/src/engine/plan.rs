@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     directive::Timing,
     history::{Engine, Item},
@@ -24,15 +26,26 @@ const HEAD: &str = "#![allow(unused_variables, unused_mut, unused_imports, unuse
      unreachable_code, redundant_semicolons, non_local_definitions)]\n\
      use ::patchbay::prelude::*;\n";
 
+/// A variable at one place of a cell: a name, and how many definitions of that name the cell has had
+/// before; 0 is the earlier cells' variable.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Binding {
+    pub name: String,
+    pub ordinal: usize,
+}
+
 /// What a compile has taught about a cell, for the next attempt.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lessons {
-    /// Earlier variables that the cell gives away; they cannot be put back.
-    pub given_away: BTreeSet<String>,
-    /// New variables that the cell itself gives away; they cannot be stored.
-    pub moved: BTreeSet<String>,
-    /// Variables that borrow from the cell's own; they cannot be stored.
-    pub borrowed: BTreeSet<String>,
+    /// Bindings that the cell gives away; from there on they cannot be stored.
+    pub moved: BTreeSet<Binding>,
+    /// Bindings that borrow from the cell's own variables; they cannot be stored.
+    pub borrowed: BTreeSet<Binding>,
+    /// Borrowing bindings that are not dropped early either, because a drop is one more use.
+    pub unreleased: BTreeSet<Binding>,
+    /// The cell cannot be run in segments, because a statement borrows what the one before it made
+    /// in passing.
+    pub whole: bool,
 }
 
 /// How hard to optimise.
@@ -62,19 +75,27 @@ pub struct Plan {
     pub has_state: bool,
 }
 
-/// What a line of the engine's own does with a variable.
+/// What a line of the engine's own does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark {
-    pub name: String,
-    pub purpose: Purpose,
+pub enum Mark {
+    /// Makes the compiler name the type.
+    AskType(Binding),
+    /// Stores a variable, or puts it back.
+    Store(Binding),
+    /// Ends a borrow, so that what it borrows from can be stored.
+    Release(Binding),
+    /// Hands the variables of a segment to the next.
+    Segment,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// Makes the compiler name the type.
-    AskType,
-    Store,
-    PutBack,
+impl Mark {
+    /// The variable that the line is about.
+    pub fn binding(&self) -> Option<Binding> {
+        match self {
+            Mark::AskType(binding) | Mark::Store(binding) | Mark::Release(binding) => Some(binding.clone()),
+            Mark::Segment => None,
+        }
+    }
 }
 
 /// Plans the program of a chunk.
@@ -143,9 +164,9 @@ impl Plan {
         self.program.generated("\n");
     }
 
-    fn marked_line(&mut self, text: &str, name: &str, purpose: Purpose) {
+    fn marked_line(&mut self, text: &str, mark: Mark) {
         let line = self.program.line_of(self.program.text.len());
-        self.marks.insert(line, Mark { name: name.to_owned(), purpose });
+        self.marks.insert(line, mark);
         self.line(text);
     }
 
@@ -162,71 +183,218 @@ impl Plan {
             "pub fn {ENTRY}(__cell: &mut ::patchbay::cell::Cell<'_>) \
              -> ::core::result::Result<(), ::patchbay::Failure> {{"
         ));
-        let takes = self.takes.clone();
-        let types: Vec<(&str, &str, bool)> = takes
+        self.write_takes(engine);
+        let whole = lessons.whole || timing == Timing::Repeated;
+        let keeps = timing != Timing::Repeated;
+        let segments = Segments::of(chunk, &self.takes, whole, keeps);
+        let count = segments.statements.len();
+        for (index, statements) in segments.statements.iter().enumerate() {
+            let is_last = index + 1 == count;
+            self.line(&format!("let mut __s{index} = ::core::option::Option::None;"));
+            self.line(&format!("let __e{index} = ::patchbay::cell::run(::std::boxed::Box::new(|| {{"));
+            if chunk.awaits {
+                self.line("::patchbay::cell::block_on(async {");
+            }
+            if timing == Timing::Repeated {
+                self.line("::patchbay::timing::timeit(|| {");
+            }
+            for &position in statements {
+                let statement = &chunk.statements[position];
+                self.program.source(source, statement.range.clone(), &statement.loop_bodies, CHECK);
+                self.program.generated("\n");
+            }
+            if is_last && let Some(last) = &chunk.last {
+                let show = match timing {
+                    Timing::Repeated => "let _ = ::core::hint::black_box(",
+                    _ => "::patchbay::__show_result!(",
+                };
+                self.program.generated(show);
+                self.program.source(source, last.range.clone(), &last.loop_bodies, CHECK);
+                self.program.generated(");\n");
+            }
+            if timing == Timing::Repeated {
+                self.line("::core::result::Result::<(), ::patchbay::cell::CellError>::Ok(())");
+                self.line("})?;");
+            }
+            if whole {
+                self.write_stores(&segments, index, lessons);
+            }
+            let exports = if whole { &[][..] } else { &segments.exports[index] };
+            let names: String = exports.iter().map(|export| format!("{}, ", export.binding.name)).collect();
+            self.marked_line(&format!("__s{index} = ::core::option::Option::Some(({names}));"), Mark::Segment);
+            self.line("::core::result::Result::<(), ::patchbay::cell::CellError>::Ok(())");
+            if chunk.awaits {
+                self.line("})");
+            }
+            self.line("}));");
+            if is_last && exports.is_empty() {
+                continue;
+            }
+            let pattern: String = exports
+                .iter()
+                .map(|Export { binding, mutable }| {
+                    format!("{}{}, ", if *mutable { "mut " } else { "" }, binding.name)
+                })
+                .collect();
+            self.line(&format!("let ::core::option::Option::Some(({pattern})) = __s{index} else {{"));
+            self.write_stores(&segments, index, lessons);
+            self.line(&format!("return __e{index}; }};"));
+        }
+        if whole {
+            self.write_put_backs(&segments, lessons);
+        } else {
+            self.write_stores(&segments, count, lessons);
+        }
+        self.line(&format!("__e{}", count - 1));
+        self.line("}");
+    }
+
+    fn write_takes(&mut self, engine: &Engine) {
+        let types: Vec<(String, String, bool)> = self
+            .takes
             .iter()
             .filter_map(|name| {
                 let variable = engine.variables.get(name)?;
-                Some((name.as_str(), variable.type_text.as_str(), variable.mutable))
+                Some((name.clone(), variable.type_text.clone(), variable.mutable))
             })
             .collect();
-        if !types.is_empty() {
-            let mut required = String::from("__cell.require(&[");
-            for (name, type_text, _) in &types {
-                let _ = write!(required, "(\"{name}\", ::core::any::TypeId::of::<{type_text}>()), ");
-            }
-            required.push_str("])?;");
-            self.line(&required);
-            for (name, type_text, mutable) in &types {
-                let mutable = if *mutable { "mut " } else { "" };
-                self.line(&format!("let {mutable}{name}: {type_text} = __cell.take(\"{name}\");"));
-            }
+        if types.is_empty() {
+            return;
         }
-        self.line(
-            "let __end = ::patchbay::cell::run(|| -> ::core::result::Result<(), ::patchbay::cell::CellError> {",
-        );
-        if chunk.awaits {
-            self.line("::patchbay::cell::block_on(async {");
+        let mut required = String::from("__cell.require(&[");
+        for (name, type_text, _) in &types {
+            let _ = write!(required, "(\"{name}\", ::core::any::TypeId::of::<{type_text}>()), ");
         }
-        if timing == Timing::Repeated {
-            self.line("::patchbay::timing::timeit(|| -> ::core::result::Result<(), ::patchbay::cell::CellError> {");
+        required.push_str("])?;");
+        self.line(&required);
+        for (name, type_text, mutable) in &types {
+            let mutable = if *mutable { "mut " } else { "" };
+            self.line(&format!("let {mutable}{name}: {type_text} = __cell.take(\"{name}\");"));
         }
-        for statement in &chunk.statements {
-            self.program.source(source, statement.range.clone(), &statement.loop_bodies, CHECK);
-            self.program.generated("\n");
+    }
+
+    /// Stores what is visible when segment `index` has failed, or at the end of all.
+    fn write_stores(&mut self, segments: &Segments, index: usize, lessons: &Lessons) {
+        let at_end = index + 1 >= segments.statements.len() && (segments.whole || index == segments.statements.len());
+        let visible: Vec<Binding> = segments
+            .visible_after(index)
+            .filter(|binding| !(segments.whole && binding.ordinal == 0))
+            .filter(|binding| !(lessons.moved.contains(binding) && segments.last_use(binding) <= index))
+            .cloned()
+            .collect();
+        let released = |binding: &&Binding| {
+            lessons.borrowed.contains(binding) && !lessons.unreleased.contains(binding)
+        };
+        for binding in visible.iter().filter(released) {
+            self.marked_line(&format!("::core::mem::drop({});", binding.name), Mark::Release(binding.clone()));
         }
-        if let Some(last) = &chunk.last {
-            let (open, close) = match timing {
-                Timing::Repeated => ("let _ = ::core::hint::black_box(", ");\n"),
-                _ => ("::patchbay::__show_result!(", ");\n"),
-            };
-            self.program.generated(open);
-            self.program.source(source, last.range.clone(), &last.loop_bodies, CHECK);
-            self.program.generated(close);
-        }
-        if timing == Timing::Repeated {
-            self.line("Ok(())");
-            self.line("})?;");
-        }
-        for Definition { name, .. } in self.defines.clone() {
-            if lessons.moved.contains(&name) || lessons.borrowed.contains(&name) {
+        for binding in visible {
+            let name = &binding.name;
+            // A leading underscore says that the value is not wanted.
+            if lessons.borrowed.contains(&binding) || name.starts_with('_') && binding.ordinal > 0 {
                 continue;
             }
-            self.marked_line(&format!("::core::mem::drop(&{name});"), &name, Purpose::AskType);
-            self.marked_line(&format!("__cell.put(\"{name}\", {name});"), &name, Purpose::Store);
+            if at_end && binding.ordinal > 0 {
+                self.marked_line(&format!("::core::mem::drop(&{name});"), Mark::AskType(binding.clone()));
+            }
+            let ordinal = binding.ordinal;
+            self.marked_line(&format!("__cell.put(\"{name}\", {ordinal}, {name});"), Mark::Store(binding));
         }
-        self.line("::core::result::Result::<(), ::patchbay::cell::CellError>::Ok(())");
-        if chunk.awaits {
-            self.line("})");
-        }
-        self.line("});");
-        for name in &takes {
-            if !lessons.given_away.contains(name) {
-                self.marked_line(&format!("__cell.put_back(\"{name}\", {name});"), name, Purpose::PutBack);
+    }
+
+    /// Puts the earlier variables back, unless new ones of their names were stored.
+    fn write_put_backs(&mut self, segments: &Segments, lessons: &Lessons) {
+        for name in self.takes.clone() {
+            let binding = Binding { name, ordinal: 0 };
+            if !(lessons.moved.contains(&binding) && segments.last_use(&binding) < usize::MAX) {
+                let name = &binding.name;
+                self.marked_line(&format!("__cell.put_back(\"{name}\", {name});"), Mark::Store(binding.clone()));
             }
         }
-        self.line("__end");
-        self.line("}");
+    }
+}
+
+/// The parts of a cell that run one after the other. A `let` ends a segment: what it defines is
+/// outside of all that follows, and is kept if that fails.
+struct Segments {
+    /// The positions of the statements, by segment.
+    statements: Vec<Vec<usize>>,
+    /// What each segment hands to those that follow.
+    exports: Vec<Vec<Export>>,
+    /// The bindings in the order of definition, with the segment that defines each.
+    bindings: Vec<(Binding, Option<usize>)>,
+    last_uses: BTreeMap<Binding, usize>,
+    whole: bool,
+}
+
+#[derive(Clone)]
+struct Export {
+    binding: Binding,
+    mutable: bool,
+}
+
+impl Segments {
+    fn of(chunk: &Chunk, takes: &[String], whole: bool, keeps: bool) -> Segments {
+        let mut ordinals: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut segments = Segments {
+            statements: vec![Vec::new()],
+            exports: vec![Vec::new()],
+            bindings: takes
+                .iter()
+                .map(|name| (Binding { name: name.clone(), ordinal: 0 }, None))
+                .collect(),
+            last_uses: BTreeMap::new(),
+            whole,
+        };
+        for (position, statement) in chunk.statements.iter().enumerate() {
+            let index = segments.statements.len() - 1;
+            segments.note_uses(&statement.mentions, &ordinals, index);
+            segments.statements[index].push(position);
+            for Definition { name, mutable } in statement.defines.iter().filter(|_| keeps) {
+                let ordinal = ordinals.entry(name).or_default();
+                *ordinal += 1;
+                let binding = Binding { name: name.clone(), ordinal: *ordinal };
+                segments.bindings.push((binding.clone(), Some(index)));
+                segments.exports[index].retain(|export| export.binding.name != *name);
+                segments.exports[index].push(Export { binding, mutable: *mutable });
+            }
+            let more = position + 1 < chunk.statements.len() || chunk.last.is_some();
+            if more && statement.may_fail && !segments.exports[index].is_empty() && !whole {
+                segments.statements.push(Vec::new());
+                segments.exports.push(Vec::new());
+            }
+        }
+        let index = segments.statements.len() - 1;
+        if let Some(last) = &chunk.last {
+            segments.note_uses(&last.mentions, &ordinals, index);
+        }
+        segments
+    }
+
+    fn note_uses(&mut self, mentions: &BTreeSet<String>, ordinals: &BTreeMap<&str, usize>, index: usize) {
+        for name in mentions {
+            let ordinal = ordinals.get(name.as_str()).copied().unwrap_or(0);
+            self.last_uses.insert(Binding { name: name.clone(), ordinal }, index);
+        }
+    }
+
+    /// The segment that uses a binding last; a binding that is moved is moved there.
+    fn last_use(&self, binding: &Binding) -> usize {
+        self.last_uses.get(binding).copied().unwrap_or(0)
+    }
+
+    /// The bindings that can be stored after segment `index` has failed, or has ended if it is all
+    /// there is: of each name the last that is defined before.
+    fn visible_after(&self, index: usize) -> impl Iterator<Item = &Binding> {
+        let is_before = move |segment: &Option<usize>| {
+            segment.is_none_or(|segment| segment < index || self.whole && segment <= index)
+        };
+        self.bindings.iter().enumerate().filter_map(move |(position, (binding, segment))| {
+            let is_last = !self.bindings[position + 1..]
+                .iter()
+                .any(|(later, segment)| later.name == binding.name && is_before(segment));
+            (is_before(segment) && is_last).then_some(binding)
+        })
     }
 }
 
@@ -258,7 +426,6 @@ fn defined_variables(chunk: &Chunk) -> Vec<Definition> {
     let mut definitions: Vec<Definition> = Vec::new();
     for definition in chunk.statements.iter().flat_map(|statement| &statement.defines) {
         definitions.retain(|known| known.name != definition.name);
-        // A leading underscore says that the value is not wanted.
         if !definition.name.starts_with('_') {
             definitions.push(definition.clone());
         }

@@ -106,11 +106,14 @@ impl Program {
     }
 
     /// The place in a cell of a range of the program; `None` where the text is the engine's own.
+    /// A range that begins in the engine's own text stands for the cell's part of it.
     pub fn place(&self, range: Range<usize>) -> Option<Place> {
         let index = self.segments.partition_point(|segment| segment.program.end <= range.start);
-        let segment = self.segments.get(index).filter(|segment| {
-            segment.program.start <= range.start && range.start < segment.program.end
-        })?;
+        let segment = self.segments.get(index)?;
+        if segment.program.start >= range.end.max(range.start + 1) {
+            return None;
+        }
+        let range = range.start.max(segment.program.start)..range.end;
         if let Some(whole) = &segment.stand_in {
             return Some(Place { source: segment.source.clone(), range: whole.clone() });
         }

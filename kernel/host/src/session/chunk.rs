@@ -18,7 +18,7 @@ use crate::engine::{
     history::Variable,
     names,
     parse::{self, Chunk},
-    plan::{self, ENTRY, Lessons, Plan},
+    plan::{self, Binding, ENTRY, Lessons, Plan},
     program::Source,
 };
 
@@ -171,7 +171,7 @@ impl Session {
             .flat_map(|statement| &statement.defines)
             .map(|definition| definition.name.as_str())
             .collect();
-        let given_away = chunk
+        let moved = chunk
             .statements
             .iter()
             .flat_map(|statement| &statement.gives_away)
@@ -179,19 +179,15 @@ impl Session {
             .filter(|name| {
                 self.engine.variables.get(*name).is_some_and(|variable| !is_plain(&variable.type_text))
             })
-            .cloned()
+            .map(|name| Binding { name: name.clone(), ordinal: 0 })
             .collect();
-        Lessons { given_away, ..Lessons::default() }
+        Lessons { moved, ..Lessons::default() }
     }
 
     fn from_cache(&self, key: &str, chunk: &Chunk, source: &Source, timing: Timing) -> Option<Compiled> {
         let (library, record) = self.config.cache.as_ref()?.get(key)?;
-        let lessons = Lessons {
-            given_away: record.given_away.iter().cloned().collect(),
-            moved: record.moved.iter().cloned().collect(),
-            borrowed: record.borrowed.iter().cloned().collect(),
-        };
-        let plan = plan::plan(&self.engine, chunk, source, &lessons, self.level, timing);
+        let plan =
+            plan::plan(&self.engine, chunk, source, &record.lessons, self.level, timing);
         // Two runs of a program with state of its own must not share it; a library is loaded once
         // for each path.
         let library = if plan.has_state { self.copy(&library)? } else { library };
@@ -227,9 +223,7 @@ impl Session {
         Record {
             digest: String::new(),
             types,
-            given_away: lessons.given_away.iter().cloned().collect(),
-            moved: lessons.moved.iter().cloned().collect(),
-            borrowed: lessons.borrowed.iter().cloned().collect(),
+            lessons: lessons.clone(),
             warnings,
         }
     }
@@ -364,10 +358,10 @@ impl Session {
         }
         for definition in &compiled.plan.defines {
             let name = &definition.name;
-            let old_is_back = failed && compiled.plan.takes.contains(name);
             match stored(name) {
-                Some(variable) if !old_is_back => {
-                    let type_text = compiled.record.types.iter().find(|(known, _)| known == name);
+                Some(variable) if variable.ordinal > 0 => {
+                    let stored_as = Binding { name: name.clone(), ordinal: variable.ordinal };
+                    let type_text = compiled.record.types.iter().find(|(known, _)| *known == stored_as);
                     match type_text.map(|(_, text)| text).filter(|text| is_nameable(text)) {
                         Some(text) => {
                             let variable = Variable {
@@ -390,7 +384,7 @@ impl Session {
                     }
                 }
                 Some(_) => {}
-                None if compiled.record.borrowed.contains(name) => {
+                None if compiled.record.lessons.borrowed.iter().any(|binding| binding.name == *name) => {
                     let why = "it borrows from a variable of its own cell; keep an owned value \
                                (clone it, or use the index or a range)";
                     if !failed {
@@ -398,7 +392,7 @@ impl Session {
                     }
                     self.engine.lose(name, format!("cell [{cell}] could not keep it: {why}"));
                 }
-                None if compiled.record.moved.contains(name) => {
+                None if compiled.record.lessons.moved.iter().any(|binding| binding.name == *name) => {
                     self.engine.lose(name, format!("cell [{cell}] defined it and moved it away"));
                 }
                 None if failed => {
