@@ -186,7 +186,20 @@ impl Pump {
     async fn run(mut self, listener: UnixListener) {
         let how = match self.connect(&listener).await {
             Ok((reader, writer)) => self.serve(reader, writer).await,
-            Err(how) => how,
+            // What it printed says why it did not come up.
+            Err(how) => {
+                self.empty_pipes();
+                let said: String = self
+                    .assembler
+                    .take_all()
+                    .into_iter()
+                    .filter_map(|event| match event {
+                        SessionEvent::Stream { text, .. } => Some(text),
+                        _ => None,
+                    })
+                    .collect();
+                format!("{how} {}", said.trim()).trim().to_owned()
+            }
         };
         self.empty_pipes();
         self.send_all();

@@ -61,7 +61,8 @@ impl Cache {
     }
 
     /// A cache in a folder of its own.
-    pub fn new(folder: PathBuf, most_bytes: u64) -> Cache {
+    #[cfg(test)]
+    fn new(folder: PathBuf, most_bytes: u64) -> Cache {
         Cache { folder, most_bytes }
     }
 

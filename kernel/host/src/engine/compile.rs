@@ -4,7 +4,6 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::Stdio,
-    time::{Duration, Instant},
 };
 
 use tokio::process::Command;
@@ -32,7 +31,6 @@ pub struct Compilation {
     pub diagnostics: Vec<Diagnostic>,
     /// What rustc printed besides diagnostics; not empty if it crashed.
     pub other_output: String,
-    pub duration: Duration,
 }
 
 impl Compiler {
@@ -66,7 +64,6 @@ impl Compiler {
     ///
     /// Fails where the compiler cannot be started or its input cannot be written.
     pub async fn compile(&self, plan: &Plan, folder: &Path, output: &Path) -> io::Result<Compilation> {
-        let start = Instant::now();
         let file = plan.program.file_name();
         tokio::fs::write(folder.join(&file), &plan.program.text).await?;
         let mut command = Command::new(&self.rustc);
@@ -101,7 +98,6 @@ impl Compiler {
             succeeded: result.status.success(),
             diagnostics,
             other_output,
-            duration: start.elapsed(),
         })
     }
 }

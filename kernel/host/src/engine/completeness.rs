@@ -25,7 +25,7 @@ pub fn judge(code: &str) -> Completeness {
 /// where nothing is open.
 fn unclosed(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
-    let mut depth = 0usize;
+    let mut open: Vec<u8> = Vec::new();
     let mut position = 0;
     while position < bytes.len() {
         let rest = &bytes[position..];
@@ -39,14 +39,14 @@ fn unclosed(text: &str) -> Option<usize> {
                     position += length;
                     continue;
                 }
-                None => return Some(depth),
+                None => return Some(open.len()),
             },
             b'"' => match end_of_string(rest) {
                 Some(length) => {
                     position += length;
                     continue;
                 }
-                None => return Some(depth),
+                None => return Some(open.len()),
             },
             b'r' if !in_word(bytes, position) && raw_hashes(rest).is_some() => {
                 let hashes = raw_hashes(rest).unwrap_or(0);
@@ -58,7 +58,7 @@ fn unclosed(text: &str) -> Option<usize> {
                         position += hashes + 2 + length + close.len();
                         continue;
                     }
-                    None => return Some(depth),
+                    None => return Some(open.len()),
                 }
             }
             // A character literal, so that '{' and '"' do not count; a lifetime has no end quote.
@@ -70,13 +70,16 @@ fn unclosed(text: &str) -> Option<usize> {
                 position += 3;
                 continue;
             }
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            b'(' => open.push(b')'),
+            b'[' => open.push(b']'),
+            b'{' => open.push(b'}'),
+            // A bracket that closes nothing is an error, which more text does not mend.
+            close @ (b')' | b']' | b'}') if open.pop() != Some(close) => return None,
             _ => {}
         }
         position += 1;
     }
-    (depth > 0).then_some(depth)
+    (!open.is_empty()).then_some(open.len())
 }
 
 fn in_word(bytes: &[u8], position: usize) -> bool {

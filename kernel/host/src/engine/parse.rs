@@ -591,7 +591,7 @@ mod tests {
         assert!(chunk.statements[1].repeats);
         let position = chunk.statements[2].loop_bodies[0];
         assert_eq!(&source[position - 1..position], "{");
-        assert_eq!(chunk.statements[3].loop_bodies.len(), 1);
+        assert_eq!(chunk.last.unwrap().loop_bodies.len(), 1);
     }
 
     #[test]

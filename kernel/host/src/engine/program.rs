@@ -40,28 +40,6 @@ pub struct Place {
     pub range: Range<usize>,
 }
 
-impl Place {
-    /// Line (of the cell) and column, both from 1; columns count characters.
-    pub fn line_and_column(&self) -> (u32, u32) {
-        let before = &self.source.text[..self.range.start];
-        let line = before.matches('\n').count();
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
-        (to_u32(line) + self.source.first_line + 1, to_u32(column) + 1)
-    }
-
-    /// The line that the place begins in.
-    pub fn line_text(&self) -> &str {
-        let text = &*self.source.text;
-        let start = text[..self.range.start].rfind('\n').map_or(0, |position| position + 1);
-        let end = text[start..].find('\n').map_or(text.len(), |length| start + length);
-        &text[start..end]
-    }
-}
-
-fn to_u32(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
-}
-
 impl Program {
     /// Appends text of the engine's own.
     pub fn generated(&mut self, text: &str) {
@@ -176,12 +154,9 @@ mod tests {
         let found = program.text.find('a').map(|_| program.text.rfind(" a }").unwrap() + 1).unwrap();
         let place = program.place(found..found + 1).unwrap();
         assert_eq!(&cell.text[place.range.clone()], "a");
-        assert_eq!(place.line_and_column(), (2, 8));
         let bcd = program.text.find("bcd").unwrap();
         let place = program.place(bcd..bcd + 3).unwrap();
         assert_eq!(&cell.text[place.range.clone()], "bcd");
-        assert_eq!(place.line_and_column(), (3, 1));
-        assert_eq!(place.line_text(), "bcd");
         assert!(program.place(0..2).is_none());
         let whole = program.place(11..program.text.len()).unwrap();
         assert_eq!(whole.range, 0..14);

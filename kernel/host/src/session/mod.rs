@@ -13,7 +13,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
@@ -42,6 +42,8 @@ pub struct SessionConfig {
     pub runtime: PathBuf,
     /// Where the runtime finds the SDK and the standard library.
     pub library_path: OsString,
+    /// Plugins that are at hand without being built.
+    pub plugins: PathBuf,
     /// Compiled cells; `None` compiles every cell.
     pub cache: Option<Cache>,
     /// Where the runtime starts; a notebook's folder for instance.
@@ -54,8 +56,6 @@ pub struct CellRequest {
     pub code: String,
     /// The number that the user sees in front of the cell.
     pub execution_count: u32,
-    /// Whether the front end can answer input requests.
-    pub allow_stdin: bool,
 }
 
 /// What happens while a cell runs, in the order in which a front end should show it.
@@ -138,6 +138,8 @@ pub struct Session {
 
 /// What a session shares with the handles that reach it while a cell runs.
 struct Shared {
+    /// Whether a cell is being compiled or run.
+    running: AtomicBool,
     /// The interrupts since the cell began.
     interrupts: AtomicU32,
     interrupted: Notify,
@@ -167,6 +169,7 @@ impl Session {
             tokio::task::spawn_blocking(move || cache.evict());
         }
         let shared = Arc::new(Shared {
+            running: AtomicBool::new(false),
             interrupts: AtomicU32::new(0),
             interrupted: Notify::new(),
             runtime: Mutex::new(runtime.sender()),
@@ -198,6 +201,17 @@ impl Session {
         self.cell = request.execution_count;
         self.timings = Timings { cached: true, ..Timings::default() };
         self.shared.interrupts.store(0, Ordering::SeqCst);
+        self.shared.running.store(true, Ordering::SeqCst);
+        let reply = self.execute_parts(request, events).await;
+        self.shared.running.store(false, Ordering::SeqCst);
+        reply
+    }
+
+    async fn execute_parts(
+        &mut self,
+        request: CellRequest,
+        events: &mpsc::UnboundedSender<SessionEvent>,
+    ) -> CellReply {
         if let Err(error) = self.ensure_runtime(events) {
             return CellReply { error: Some(error), ..CellReply::default() };
         }
@@ -288,8 +302,12 @@ fn start_runtime(
 }
 
 impl SessionControl {
-    /// Stops the running cell: the first call asks, a second one kills the runtime.
+    /// Stops the running cell: the first call asks, a second one kills the runtime. Without a
+    /// running cell there is nothing to stop.
     pub fn interrupt(&self) {
+        if !self.shared.running.load(Ordering::SeqCst) {
+            return;
+        }
         let before = self.shared.interrupts.fetch_add(1, Ordering::SeqCst);
         self.shared.interrupted.notify_waiters();
         let runtime = self.runtime();
