@@ -36,8 +36,10 @@ pub struct Statement {
     pub loop_bodies: Vec<usize>,
     /// Whether it is worth optimising: it has loops, or functions and closures that may run often.
     pub repeats: bool,
-    /// Whether it does more than name constants, so that what follows is worth separating from it.
-    pub may_fail: bool,
+    /// Whether it is a `let`.
+    pub is_let: bool,
+    /// Whether it is a `let` that only names a literal.
+    pub is_constant: bool,
     /// Variables that it gives away as a whole, as far as its syntax tells.
     pub gives_away: BTreeSet<String>,
 }
@@ -156,7 +158,8 @@ fn parse_statement(tree: &Stmt, awaits: &mut bool) -> Statement {
         defines,
         loop_bodies: survey.loop_bodies,
         repeats: survey.repeats,
-        may_fail: !is_constant(tree),
+        is_let: matches!(tree, Stmt::Local(_)),
+        is_constant: is_constant(tree),
         gives_away: survey.gives_away,
     }
 }

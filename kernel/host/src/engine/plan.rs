@@ -358,8 +358,11 @@ impl Segments {
                 segments.exports[index].retain(|export| export.binding.name != *name);
                 segments.exports[index].push(Export { binding, mutable: *mutable });
             }
-            let more = position + 1 < chunk.statements.len() || chunk.last.is_some();
-            if more && statement.may_fail && !segments.exports[index].is_empty() && !whole {
+            let next = chunk.statements.get(position + 1);
+            let more = next.is_some() || chunk.last.is_some();
+            // A constant is not worth a segment of its own if another `let` follows.
+            let joins = statement.is_constant && next.is_some_and(|next| next.is_let);
+            if more && !joins && !segments.exports[index].is_empty() && !whole {
                 segments.statements.push(Vec::new());
                 segments.exports.push(Vec::new());
             }

@@ -14,8 +14,9 @@ use crate::{
 };
 
 /// How long requests that were sent together with a failed one may take to arrive, so that they
-/// are aborted with it.
-const ABORT_WINDOW: std::time::Duration = std::time::Duration::from_millis(20);
+/// are aborted with it. The error's reply waits for them: what a client sends after the reply is
+/// meant to run.
+const ABORT_WINDOW: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// Runs cells until the kernel ends.
 pub async fn serve(
@@ -27,28 +28,28 @@ pub async fn serve(
 ) {
     let mut execution_count = 0;
     while let Some(request) = requests.recv().await {
-        let aborts = execute(&mut session, &request, &mut execution_count, &shell, &stdin, &kernel).await;
-        if aborts {
-            tokio::time::sleep(ABORT_WINDOW).await;
-            while let Ok(request) = requests.try_recv() {
-                kernel.status(&request, "busy");
-                let content = json!({ "status": "aborted", "execution_count": execution_count });
-                shell.send(&kernel.reply(&request, content), &kernel).await;
-                kernel.status(&request, "idle");
-            }
+        let aborted =
+            execute(&mut session, &request, &mut requests, &mut execution_count, &shell, &stdin, &kernel)
+                .await;
+        for request in aborted {
+            kernel.status(&request, "busy");
+            let content = json!({ "status": "aborted", "execution_count": execution_count });
+            shell.send(&kernel.reply(&request, content), &kernel).await;
+            kernel.status(&request, "idle");
         }
     }
 }
 
-/// Runs one cell. Returns whether the queued ones are to be aborted.
+/// Runs one cell. Returns the queued requests that are aborted with it.
 async fn execute(
     session: &mut Session,
     request: &Message,
+    queue: &mut mpsc::UnboundedReceiver<Message>,
     execution_count: &mut u32,
     shell: &Channel,
     stdin: &Channel,
     kernel: &Arc<Kernel>,
-) -> bool {
+) -> Vec<Message> {
     let content = &request.content;
     let flag = |name: &str, default: bool| content[name].as_bool().unwrap_or(default);
     let code = content["code"].as_str().unwrap_or_default().to_owned();
@@ -80,7 +81,13 @@ async fn execute(
         }
     }
 
-    let failed = reply.error.is_some();
+    let mut aborted = Vec::new();
+    if reply.error.is_some() && flag("stop_on_error", true) && !silent {
+        tokio::time::sleep(ABORT_WINDOW).await;
+        while let Ok(request) = queue.try_recv() {
+            aborted.push(request);
+        }
+    }
     let mut message = kernel.reply(request, match &reply.error {
         None => json!({
             "status": "ok",
@@ -107,7 +114,7 @@ async fn execute(
     if !silent {
         tokio::spawn(publish_late_outputs(events, request.clone(), kernel.clone()));
     }
-    failed && flag("stop_on_error", true) && !silent
+    aborted
 }
 
 /// Runs a cell, publishing what it shows; all of it is published when this returns.
