@@ -44,7 +44,9 @@ fn user_data() -> anyhow::Result<PathBuf> {
     }
     let home = env::home_dir();
     if cfg!(target_os = "macos") {
-        return Ok(home.context("there is no home folder; set JUPYTER_DATA_DIR")?.join("Library/Jupyter"));
+        return Ok(home
+            .context("there is no home folder; set JUPYTER_DATA_DIR")?
+            .join("Library/Jupyter"));
     }
     let data = env::var_os("XDG_DATA_HOME")
         .filter(|folder| !folder.is_empty())
@@ -73,10 +75,22 @@ pub fn content(snapshot: &Snapshot) -> Value {
 pub fn install(snapshot: &Snapshot, place: &Place) -> anyhow::Result<PathBuf> {
     let folder = place.folder()?;
     fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    write(&folder.join("kernel.json"), serde_json::to_string_pretty(&content(snapshot))?.as_bytes())?;
-    write(&folder.join("logo-svg.svg"), include_bytes!("../assets/logo.svg"))?;
-    write(&folder.join("logo-64x64.png"), include_bytes!("../assets/logo-64x64.png"))?;
-    write(&folder.join("logo-32x32.png"), include_bytes!("../assets/logo-32x32.png"))?;
+    write(
+        &folder.join("kernel.json"),
+        serde_json::to_string_pretty(&content(snapshot))?.as_bytes(),
+    )?;
+    write(
+        &folder.join("logo-svg.svg"),
+        include_bytes!("../assets/logo.svg"),
+    )?;
+    write(
+        &folder.join("logo-64x64.png"),
+        include_bytes!("../assets/logo-64x64.png"),
+    )?;
+    write(
+        &folder.join("logo-32x32.png"),
+        include_bytes!("../assets/logo-32x32.png"),
+    )?;
     Ok(folder)
 }
 
@@ -94,7 +108,8 @@ pub fn uninstall(place: &Place) -> anyhow::Result<Option<PathBuf>> {
     if !folder.exists() {
         return Ok(None);
     }
-    fs::remove_dir_all(&folder).with_context(|| format!("{} cannot be removed", folder.display()))?;
+    fs::remove_dir_all(&folder)
+        .with_context(|| format!("{} cannot be removed", folder.display()))?;
     Ok(Some(folder))
 }
 

@@ -43,7 +43,11 @@ impl Assembler {
                 Piece::Text(text) => self.append(name, &text),
                 Piece::Display(bundle) => {
                     self.send_pending();
-                    self.ready.push(SessionEvent::Display { bundle, display_id: None, update: false });
+                    self.ready.push(SessionEvent::Display {
+                        bundle,
+                        display_id: None,
+                        update: false,
+                    });
                 }
             }
         }
@@ -60,7 +64,11 @@ impl Assembler {
                 self.pending = Some((name, text.to_owned()));
             }
         }
-        if self.pending.as_ref().is_some_and(|(_, gathered)| gathered.len() >= MOST_GATHERED) {
+        if self
+            .pending
+            .as_ref()
+            .is_some_and(|(_, gathered)| gathered.len() >= MOST_GATHERED)
+        {
             self.send_pending();
         }
     }
@@ -94,7 +102,11 @@ impl Assembler {
                 Piece::Text(text) => self.append(StreamName::Stdout, &text),
                 Piece::Display(bundle) => {
                     self.send_pending();
-                    self.ready.push(SessionEvent::Display { bundle, display_id: None, update: false });
+                    self.ready.push(SessionEvent::Display {
+                        bundle,
+                        display_id: None,
+                        update: false,
+                    });
                 }
             }
         }
@@ -221,9 +233,17 @@ mod tests {
         events
             .into_iter()
             .map(|event| match event {
-                SessionEvent::Stream { name: StreamName::Stdout, text } => text,
-                SessionEvent::Stream { name: StreamName::Stderr, text } => format!("err:{text}"),
-                SessionEvent::Display { bundle, .. } => serde_json::to_string(&bundle.data).unwrap(),
+                SessionEvent::Stream {
+                    name: StreamName::Stdout,
+                    text,
+                } => text,
+                SessionEvent::Stream {
+                    name: StreamName::Stderr,
+                    text,
+                } => format!("err:{text}"),
+                SessionEvent::Display { bundle, .. } => {
+                    serde_json::to_string(&bundle.data).unwrap()
+                }
                 other => format!("{other:?}"),
             })
             .collect()
@@ -261,7 +281,11 @@ mod tests {
         }
         assert_eq!(
             texts(assembler.take_all()),
-            ["before\n", r#"{"text/html":"<b>x</b>","text/plain":"x"}"#, "after"]
+            [
+                "before\n",
+                r#"{"text/html":"<b>x</b>","text/plain":"x"}"#,
+                "after"
+            ]
         );
     }
 

@@ -59,7 +59,10 @@ enum Order {
 /// What the session waits for.
 #[derive(Debug)]
 pub enum Reply {
-    Done { id: u64, outcome: Outcome },
+    Done {
+        id: u64,
+        outcome: Outcome,
+    },
     /// The process has ended; all variables are gone.
     Ended(String),
 }
@@ -93,7 +96,10 @@ impl Runtime {
         events: mpsc::UnboundedSender<SessionEvent>,
     ) -> anyhow::Result<Runtime> {
         static STARTED: AtomicU64 = AtomicU64::new(0);
-        let socket = scratch.join(format!("runtime-{}", STARTED.fetch_add(1, Ordering::Relaxed)));
+        let socket = scratch.join(format!(
+            "runtime-{}",
+            STARTED.fetch_add(1, Ordering::Relaxed)
+        ));
         let listener = UnixListener::bind(&socket)
             .with_context(|| format!("no socket for the runtime at {}", socket.display()))?;
         let (stdout, stdout_writer) = pipe_ends()?;
@@ -125,7 +131,12 @@ impl Runtime {
             flush_at: None,
         };
         tokio::spawn(pump.run(listener));
-        Ok(Runtime { commands, replies, sink, next_id: AtomicU64::new(0) })
+        Ok(Runtime {
+            commands,
+            replies,
+            sink,
+            next_id: AtomicU64::new(0),
+        })
     }
 
     pub fn sender(&self) -> Sender {
@@ -206,7 +217,10 @@ impl Pump {
         let _ = self.replier.send(Reply::Ended(how));
     }
 
-    async fn connect(&mut self, listener: &UnixListener) -> Result<(OwnedReadHalf, OwnedWriteHalf), String> {
+    async fn connect(
+        &mut self,
+        listener: &UnixListener,
+    ) -> Result<(OwnedReadHalf, OwnedWriteHalf), String> {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => Ok(stream.into_split()),
@@ -223,7 +237,9 @@ impl Pump {
     async fn serve(&mut self, reader: OwnedReadHalf, mut writer: OwnedWriteHalf) -> String {
         let mut frames = read_frames(reader);
         loop {
-            let flush_at = self.flush_at.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            let flush_at = self
+                .flush_at
+                .unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
             tokio::select! {
                 frame = frames.recv() => match frame {
                     Some(event) => self.handle(event, &mut writer).await,
@@ -267,9 +283,15 @@ impl Pump {
                 self.send_all();
                 self.send(vec![match output {
                     Output::Result { bundle } => SessionEvent::Result { bundle },
-                    Output::Display { bundle, display_id, update } => {
-                        SessionEvent::Display { bundle, display_id, update }
-                    }
+                    Output::Display {
+                        bundle,
+                        display_id,
+                        update,
+                    } => SessionEvent::Display {
+                        bundle,
+                        display_id,
+                        update,
+                    },
                     Output::Clear { wait } => SessionEvent::Clear { wait },
                 }]);
                 write_frame(writer, &Command::Ack { sequence }).await;
@@ -356,7 +378,9 @@ fn read_frames(mut reader: OwnedReadHalf) -> mpsc::UnboundedReceiver<Event> {
     let (sender, receiver) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         loop {
-            let Ok(length) = reader.read_u32_le().await else { return };
+            let Ok(length) = reader.read_u32_le().await else {
+                return;
+            };
             if length as usize > MAX_FRAME_BYTES {
                 return;
             }

@@ -26,8 +26,15 @@ use serde::{Deserialize, Serialize};
 use crate::engine::compile::Compiler;
 
 /// Crates of the SDK that a cell can name as it would in a crate of its own.
-const NAMEABLE: [&str; 7] =
-    ["candle_core", "candle_nn", "plotters", "serde", "serde_json", "schemars", "safetensors"];
+const NAMEABLE: [&str; 7] = [
+    "candle_core",
+    "candle_nn",
+    "plotters",
+    "serde",
+    "serde_json",
+    "schemars",
+    "safetensors",
+];
 
 /// Snapshots that no kernelspec uses are removed this long after they were made.
 const KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -89,7 +96,10 @@ impl Snapshot {
             None => {
                 let program = env::current_exe().context("the program's own path is unknown")?;
                 let folder = program.parent().unwrap_or(Path::new("."));
-                match folder.parent().filter(|prefix| prefix.join("sdk.json").exists()) {
+                match folder
+                    .parent()
+                    .filter(|prefix| prefix.join("sdk.json").exists())
+                {
                     Some(prefix) => Snapshot::open(prefix)?,
                     None => Snapshot::of_build(folder)?,
                 }
@@ -107,13 +117,21 @@ impl Snapshot {
     pub fn open(prefix: &Path) -> anyhow::Result<Snapshot> {
         let path = prefix.join("sdk.json");
         let text = fs::read_to_string(&path).with_context(|| {
-            format!("there is no SDK snapshot at {}; make one: {BUILD_COMMAND}", prefix.display())
+            format!(
+                "there is no SDK snapshot at {}; make one: {BUILD_COMMAND}",
+                prefix.display()
+            )
         })?;
         let record: Record = serde_json::from_str(&text).with_context(|| {
-            format!("{} is damaged; make the snapshot anew: {BUILD_COMMAND}", path.display())
+            format!(
+                "{} is damaged; make the snapshot anew: {BUILD_COMMAND}",
+                path.display()
+            )
         })?;
         for (name, bytes) in &record.files {
-            let found = fs::metadata(prefix.join(name)).map(|metadata| metadata.len()).ok();
+            let found = fs::metadata(prefix.join(name))
+                .map(|metadata| metadata.len())
+                .ok();
             ensure!(
                 found == Some(*bytes),
                 "the SDK snapshot at {} is damaged: {name} should have {bytes} bytes and {}; make it \
@@ -123,7 +141,10 @@ impl Snapshot {
                 prefix.display(),
             );
         }
-        Ok(Snapshot { prefix: prefix.to_path_buf(), record })
+        Ok(Snapshot {
+            prefix: prefix.to_path_buf(),
+            record,
+        })
     }
 
     /// The snapshot of a build tree, made if there is none.
@@ -136,12 +157,24 @@ impl Snapshot {
         );
         let identity = read_identity(&library)?;
         let mut stamp = short_hash(&identity.build_id);
-        let mut files = vec![library, folder.join("patchbay"), folder.join("patchbay-runtime")];
+        let mut files = vec![
+            library,
+            folder.join("patchbay"),
+            folder.join("patchbay-runtime"),
+        ];
         files.extend(plugins_in(folder));
         for file in &files {
-            let metadata = fs::metadata(file)
-                .with_context(|| format!("{} is missing; build all of it: {BUILD_COMMAND}", file.display()))?;
-            stamp = short_hash(&format!("{stamp}{}{}", metadata.len(), nanoseconds(metadata.modified()?)));
+            let metadata = fs::metadata(file).with_context(|| {
+                format!(
+                    "{} is missing; build all of it: {BUILD_COMMAND}",
+                    file.display()
+                )
+            })?;
+            stamp = short_hash(&format!(
+                "{stamp}{}{}",
+                metadata.len(),
+                nanoseconds(metadata.modified()?)
+            ));
         }
         let root = snapshots_folder()?;
         let prefix = root.join(format!("{}-{stamp}", identity.build_id));
@@ -158,18 +191,25 @@ impl Snapshot {
         let recorded = &self.record.rustc;
         let found = Rustc::at(&recorded.path, &recorded.sysroot, String::new());
         if let Ok(found) = &found
-            && (found.bytes, found.modified_nanoseconds) == (recorded.bytes, recorded.modified_nanoseconds)
+            && (found.bytes, found.modified_nanoseconds)
+                == (recorded.bytes, recorded.modified_nanoseconds)
         {
             return Ok(());
         }
-        let version = found.and_then(|_| version_of(&recorded.path)).unwrap_or_default();
+        let version = found
+            .and_then(|_| version_of(&recorded.path))
+            .unwrap_or_default();
         ensure!(
             version == recorded.version,
             "the SDK was built by another compiler than the one at {}: expected {}, found {}. A Rust \
              dylib fits only the compiler that made it; build it anew: {BUILD_COMMAND}",
             recorded.path.display(),
             first_line(&recorded.version),
-            if version.is_empty() { "none" } else { first_line(&version) },
+            if version.is_empty() {
+                "none"
+            } else {
+                first_line(&version)
+            },
         );
         Ok(())
     }
@@ -216,7 +256,13 @@ impl Snapshot {
 
     /// The compiler's version number, for instance `1.95.0`.
     pub fn language_version(&self) -> String {
-        self.record.identity.compiler.split_whitespace().nth(1).unwrap_or_default().to_owned()
+        self.record
+            .identity
+            .compiler
+            .split_whitespace()
+            .nth(1)
+            .unwrap_or_default()
+            .to_owned()
     }
 }
 
@@ -266,7 +312,8 @@ fn first_line(text: &str) -> &str {
 ///
 /// Fails where the file is no library or no SDK.
 pub fn read_identity(library: &Path) -> anyhow::Result<Identity> {
-    let content = fs::read(library).with_context(|| format!("{} cannot be read", library.display()))?;
+    let content =
+        fs::read(library).with_context(|| format!("{} cannot be read", library.display()))?;
     let file = object::File::parse(&*content)
         .with_context(|| format!("{} is not a shared library", library.display()))?;
     let section = file
@@ -322,18 +369,33 @@ fn make(build: &Path, root: &Path, prefix: &Path, identity: Identity) -> anyhow:
             fs::create_dir_all(parent)?;
         }
         if fs::hard_link(from, &destination).is_err() {
-            fs::copy(from, &destination).with_context(|| format!("{} cannot be copied", from.display()))?;
+            fs::copy(from, &destination)
+                .with_context(|| format!("{} cannot be copied", from.display()))?;
         }
         files.insert(to, fs::metadata(&destination)?.len());
         Ok(())
     };
-    let file_name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let file_name = |path: &Path| {
+        path.file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
 
-    add(&build.join("libpatchbay.so"), "lib/libpatchbay.so".to_owned())?;
+    add(
+        &build.join("libpatchbay.so"),
+        "lib/libpatchbay.so".to_owned(),
+    )?;
     add(&build.join("patchbay"), "bin/patchbay".to_owned())?;
-    add(&build.join("patchbay-runtime"), "bin/patchbay-runtime".to_owned())?;
+    add(
+        &build.join("patchbay-runtime"),
+        "bin/patchbay-runtime".to_owned(),
+    )?;
     let standard = rustc.sysroot.join("lib/rustlib").join(&target).join("lib");
-    for entry in fs::read_dir(&standard).with_context(|| format!("{}", standard.display()))?.flatten() {
+    for entry in fs::read_dir(&standard)
+        .with_context(|| format!("{}", standard.display()))?
+        .flatten()
+    {
         let name = file_name(&entry.path());
         if name.starts_with("libstd-") && name.ends_with(".so") {
             add(&entry.path(), format!("lib/{name}"))?;
@@ -342,7 +404,11 @@ fn make(build: &Path, root: &Path, prefix: &Path, identity: Identity) -> anyhow:
     let mut externs = BTreeMap::new();
     for dependency in dependencies_of(build, &rustc)? {
         let name = file_name(&dependency);
-        let crate_name = name.trim_start_matches("lib").split('-').next().unwrap_or_default();
+        let crate_name = name
+            .trim_start_matches("lib")
+            .split('-')
+            .next()
+            .unwrap_or_default();
         if NAMEABLE.contains(&crate_name) {
             externs.insert(crate_name.to_owned(), name.clone());
         }
@@ -351,8 +417,16 @@ fn make(build: &Path, root: &Path, prefix: &Path, identity: Identity) -> anyhow:
     for plugin in plugins_in(build) {
         add(&plugin, format!("plugins/{}", file_name(&plugin)))?;
     }
-    let record = Record { identity, rustc, externs, files };
-    fs::write(staging.path().join("sdk.json"), serde_json::to_string_pretty(&record)?)?;
+    let record = Record {
+        identity,
+        rustc,
+        externs,
+        files,
+    };
+    fs::write(
+        staging.path().join("sdk.json"),
+        serde_json::to_string_pretty(&record)?,
+    )?;
     match fs::rename(staging.path(), prefix) {
         Ok(()) => {
             let _ = staging.keep();
@@ -380,7 +454,10 @@ fn dependencies_of(build: &Path, rustc: &Rustc) -> anyhow::Result<Vec<PathBuf>> 
     let output = Command::new(&rustc.path)
         .args(["--edition=2024", "--crate-type=lib", "-Zbinary-dep-depinfo"])
         .arg(format!("--emit=dep-info={}", listing.display()))
-        .arg(format!("--extern=patchbay={}", build.join("libpatchbay.so").display()))
+        .arg(format!(
+            "--extern=patchbay={}",
+            build.join("libpatchbay.so").display()
+        ))
         .arg(format!("-Ldependency={}", build.join("deps").display()))
         .arg(&source)
         .env("RUSTC_BOOTSTRAP", "1")
@@ -394,7 +471,10 @@ fn dependencies_of(build: &Path, rustc: &Rustc) -> anyhow::Result<Vec<PathBuf>> 
     let dependencies = build.join("deps");
     let mut files: Vec<PathBuf> = fs::read_to_string(&listing)?
         .lines()
-        .filter_map(|line| line.strip_suffix(':').or_else(|| line.split_once(": ").map(|(file, _)| file)))
+        .filter_map(|line| {
+            line.strip_suffix(':')
+                .or_else(|| line.split_once(": ").map(|(file, _)| file))
+        })
         .map(PathBuf::from)
         .filter(|path| path.parent() == Some(&dependencies))
         // Only metadata is needed, except of procedural macros, which are libraries.
@@ -402,7 +482,12 @@ fn dependencies_of(build: &Path, rustc: &Rustc) -> anyhow::Result<Vec<PathBuf>> 
             Some(extension) if extension == "rlib" => path.with_extension("rmeta"),
             _ => path,
         })
-        .filter(|path| path.exists() && path.file_name().is_some_and(|name| name != "libpatchbay.so"))
+        .filter(|path| {
+            path.exists()
+                && path
+                    .file_name()
+                    .is_some_and(|name| name != "libpatchbay.so")
+        })
         .collect();
     files.sort();
     files.dedup();
@@ -426,11 +511,16 @@ fn remove_old(root: &Path, current: &Path) {
 }
 
 fn nanoseconds(time: SystemTime) -> u128 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()
+    time.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos()
 }
 
 /// Sixteen hexadecimal digits that change with the text.
 fn short_hash(text: &str) -> String {
     use sha2::{Digest, Sha256};
-    Sha256::digest(text.as_bytes())[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(text.as_bytes())[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

@@ -45,7 +45,10 @@ pub struct Cell<'a> {
 
 impl<'a> Cell<'a> {
     pub fn new(variables: &'a mut Variables) -> Self {
-        Cell { variables, stored: Vec::new() }
+        Cell {
+            variables,
+            stored: Vec::new(),
+        }
     }
 
     /// The variables that this run stored or put back.
@@ -88,17 +91,31 @@ impl<'a> Cell<'a> {
 
     /// Takes a variable out. [`Cell::require`] has seen it.
     pub fn take<T: 'static>(&mut self, name: &str) -> T {
-        match self.variables.values.remove(name).map(|value| value.downcast::<T>()) {
+        match self
+            .variables
+            .values
+            .remove(name)
+            .map(|value| value.downcast::<T>())
+        {
             Some(Ok(value)) => *value,
-            _ => unreachable!("`require` has checked that {name} is a {}", std::any::type_name::<T>()),
+            _ => unreachable!(
+                "`require` has checked that {name} is a {}",
+                std::any::type_name::<T>()
+            ),
         }
     }
 
     /// Stores a variable: the `ordinal`-th that the cell defines by that name, or with 0 one that it
     /// took and puts back.
     pub fn put<T: 'static>(&mut self, name: &str, ordinal: usize, value: T) {
-        self.variables.values.insert(name.to_owned(), Box::new(value));
-        self.stored.push(StoredVariable { name: name.to_owned(), ordinal, bytes: size_of::<T>() });
+        self.variables
+            .values
+            .insert(name.to_owned(), Box::new(value));
+        self.stored.push(StoredVariable {
+            name: name.to_owned(),
+            ordinal,
+            bytes: size_of::<T>(),
+        });
     }
 
     /// Puts back a variable that the cell took, unless the cell has stored a new one of that name.
@@ -133,7 +150,10 @@ pub struct CellError {
 impl<E: Into<Box<dyn Error>>> From<E> for CellError {
     #[track_caller]
     fn from(error: E) -> Self {
-        CellError { error: error.into(), location: panic::Location::caller() }
+        CellError {
+            error: error.into(),
+            location: panic::Location::caller(),
+        }
     }
 }
 
@@ -175,7 +195,11 @@ pub fn record_panics_of_this_thread() {
             return;
         }
         let location = info.location().map_or_else(
-            || Location { file: String::new(), line: 0, column: 0 },
+            || Location {
+                file: String::new(),
+                line: 0,
+                column: 0,
+            },
             protocol_location,
         );
         let backtrace = Backtrace::force_capture().to_string();
@@ -204,7 +228,13 @@ pub fn panic_failure(payload: &(dyn Any + Send)) -> Failure {
         Some((location, backtrace)) => (Some(location), functions_of_cells(&backtrace)),
         None => (None, Vec::new()),
     };
-    Failure { kind: FailureKind::Panic, message, causes: Vec::new(), location, functions }
+    Failure {
+        kind: FailureKind::Panic,
+        message,
+        causes: Vec::new(),
+        location,
+        functions,
+    }
 }
 
 /// The functions of the cells' programs in a backtrace, innermost first. All programs are crates
@@ -212,8 +242,17 @@ pub fn panic_failure(payload: &(dyn Any + Send)) -> Failure {
 fn functions_of_cells(backtrace: &str) -> Vec<String> {
     let mut functions: Vec<String> = Vec::new();
     for line in backtrace.lines() {
-        let Some((_, name)) = line.split_once(": cell::") else { continue };
-        let name = name.split("::{closure").next().unwrap_or(name).split("::{{closure").next().unwrap_or(name).trim();
+        let Some((_, name)) = line.split_once(": cell::") else {
+            continue;
+        };
+        let name = name
+            .split("::{closure")
+            .next()
+            .unwrap_or(name)
+            .split("::{{closure")
+            .next()
+            .unwrap_or(name)
+            .trim();
         if !name.starts_with("patchbay_cell") && functions.last().is_none_or(|last| last != name) {
             functions.push(name.to_owned());
         }
@@ -223,7 +262,12 @@ fn functions_of_cells(backtrace: &str) -> Vec<String> {
 
 fn protocol_location(location: &panic::Location<'_>) -> Location {
     Location {
-        file: location.file().rsplit('/').next().unwrap_or_default().to_owned(),
+        file: location
+            .file()
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
         line: location.line(),
         column: location.column(),
     }

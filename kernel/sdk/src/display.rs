@@ -6,7 +6,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use patchbay_protocol::{MimeBundle, Output};
 use serde_json::Value;
 
-use crate::{channel, show::{self, Show}};
+use crate::{
+    channel,
+    show::{self, Show},
+};
 
 /// Shows a value here and now.
 ///
@@ -16,7 +19,9 @@ pub fn display<T: Show + ?Sized>(value: &T) -> DisplayHandle {
     static SHOWN: AtomicU64 = AtomicU64::new(0);
     // The process id keeps the displays of a restarted runtime apart.
     let number = SHOWN.fetch_add(1, Ordering::Relaxed);
-    let handle = DisplayHandle { id: format!("patchbay-{}-{number}", std::process::id()) };
+    let handle = DisplayHandle {
+        id: format!("patchbay-{}-{number}", std::process::id()),
+    };
     handle.send(value.show(), false);
     handle
 }
@@ -45,7 +50,11 @@ impl DisplayHandle {
     }
 
     fn send(&self, bundle: MimeBundle, update: bool) {
-        channel::output(Output::Display { bundle, display_id: Some(self.id.clone()), update });
+        channel::output(Output::Display {
+            bundle,
+            display_id: Some(self.id.clone()),
+            update,
+        });
     }
 }
 
@@ -65,7 +74,11 @@ impl Show for Content {
 
 fn text_content(mime: &'static str, text: impl Into<String>) -> Content {
     let text = text.into();
-    Content { mime, plain: text.clone(), content: Value::String(text) }
+    Content {
+        mime,
+        plain: text.clone(),
+        content: Value::String(text),
+    }
 }
 
 /// HTML to show.
@@ -85,7 +98,10 @@ pub fn latex(text: impl Into<String>) -> Content {
 
 /// An SVG picture to show.
 pub fn svg(text: impl Into<String>) -> Content {
-    Content { plain: "an SVG picture".to_owned(), ..text_content("image/svg+xml", text) }
+    Content {
+        plain: "an SVG picture".to_owned(),
+        ..text_content("image/svg+xml", text)
+    }
 }
 
 /// A PNG picture to show, as the bytes of its file.
@@ -99,7 +115,11 @@ pub fn png(bytes: &[u8]) -> Content {
 
 /// A JSON value to show as a tree.
 pub fn json_tree(value: Value) -> Content {
-    Content { mime: "application/json", plain: value.to_string(), content: value }
+    Content {
+        mime: "application/json",
+        plain: value.to_string(),
+        content: value,
+    }
 }
 
 #[cfg(test)]

@@ -51,7 +51,10 @@ pub fn image(tensor: &Tensor) -> Result<Image> {
             .into_iter()
             .map(|value| (value.clamp(0.0, 1.0) * 255.0).round() as u8)
             .collect(),
-        other => bail!("the values of a picture are u8 (0 to 255) or floats (0 to 1), not {}", other.as_str()),
+        other => bail!(
+            "the values of a picture are u8 (0 to 255) or floats (0 to 1), not {}",
+            other.as_str()
+        ),
     };
     let area = height * width;
     let mut rgba = Vec::with_capacity(area * 4);
@@ -63,7 +66,12 @@ pub fn image(tensor: &Tensor) -> Result<Image> {
             _ => rgba.extend([plane(0), plane(1), plane(2), plane(3)]),
         }
     }
-    Ok(Image { width, height, rgba }.enlarged(LEAST_SIDE))
+    Ok(Image {
+        width,
+        height,
+        rgba,
+    }
+    .enlarged(LEAST_SIDE))
 }
 
 /// As [`image`], with the smallest value black and the largest white.
@@ -94,7 +102,11 @@ impl Image {
                 rgba.extend_from_slice(&self.rgba[from..from + 4]);
             }
         }
-        Image { width, height, rgba }
+        Image {
+            width,
+            height,
+            rgba,
+        }
     }
 
     /// The picture as a PNG file.
@@ -109,7 +121,9 @@ impl Image {
         encoder.set_color(png::ColorType::Rgba);
         encoder.set_depth(png::BitDepth::Eight);
         let mut writer = encoder.write_header().map_err(candle_core::Error::wrap)?;
-        writer.write_image_data(&self.rgba).map_err(candle_core::Error::wrap)?;
+        writer
+            .write_image_data(&self.rgba)
+            .map_err(candle_core::Error::wrap)?;
         writer.finish().map_err(candle_core::Error::wrap)?;
         Ok(file)
     }
@@ -140,10 +154,19 @@ pub struct ImageGrid {
 /// Fails for any other shape or type.
 pub fn image_grid(batch: &Tensor) -> Result<ImageGrid> {
     if !matches!(batch.rank(), 3 | 4) {
-        bail!("a batch of pictures is [n, h, w] or [n, c, h, w], not {:?}", batch.dims());
+        bail!(
+            "a batch of pictures is [n, h, w] or [n, c, h, w], not {:?}",
+            batch.dims()
+        );
     }
-    let images = (0..batch.dim(0)?).map(|index| image(&batch.get(index)?)).collect::<Result<_>>()?;
-    Ok(ImageGrid { images, columns: 8, captions: Vec::new() })
+    let images = (0..batch.dim(0)?)
+        .map(|index| image(&batch.get(index)?))
+        .collect::<Result<_>>()?;
+    Ok(ImageGrid {
+        images,
+        columns: 8,
+        captions: Vec::new(),
+    })
 }
 
 impl ImageGrid {
@@ -155,7 +178,10 @@ impl ImageGrid {
 
     /// A line under each picture.
     pub fn captions<T: ToString>(mut self, captions: impl IntoIterator<Item = T>) -> ImageGrid {
-        self.captions = captions.into_iter().map(|caption| caption.to_string()).collect();
+        self.captions = captions
+            .into_iter()
+            .map(|caption| caption.to_string())
+            .collect();
         self
     }
 }
@@ -194,7 +220,15 @@ mod tests {
 
     #[test]
     fn the_layouts_of_a_picture_give_the_same_pixels() {
-        let planes = Tensor::new(&[[[0f32, 1.], [0.5, 2.]], [[0., 0.], [0., 0.]], [[1., 1.], [1., -1.]]], &Device::Cpu).unwrap();
+        let planes = Tensor::new(
+            &[
+                [[0f32, 1.], [0.5, 2.]],
+                [[0., 0.], [0., 0.]],
+                [[1., 1.], [1., -1.]],
+            ],
+            &Device::Cpu,
+        )
+        .unwrap();
         let first = image(&planes).unwrap();
         let last = image(&planes.permute((1, 2, 0)).unwrap()).unwrap();
         assert_eq!(first, last);
@@ -210,7 +244,9 @@ mod tests {
         let gray = Tensor::new(&[[0u8, 128], [255, 7]], &Device::Cpu).unwrap();
         let picture = image(&gray).unwrap();
         let file = picture.to_png().unwrap();
-        let mut reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(file))
+            .read_info()
+            .unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         reader.next_frame(&mut pixels).unwrap();
         assert_eq!(pixels, picture.rgba);
@@ -219,7 +255,12 @@ mod tests {
     #[test]
     fn other_shapes_and_types_are_refused_with_the_way_out() {
         let batch = Tensor::zeros((5, 2, 8, 8), DType::F32, &Device::Cpu).unwrap();
-        assert!(image(&batch).unwrap_err().to_string().contains("image_grid"));
+        assert!(
+            image(&batch)
+                .unwrap_err()
+                .to_string()
+                .contains("image_grid")
+        );
         let counts = Tensor::zeros((8, 8), DType::I64, &Device::Cpu).unwrap();
         assert!(image(&counts).unwrap_err().to_string().contains("not i64"));
     }

@@ -28,7 +28,9 @@ pub use serde;
 pub use serde_json;
 
 pub use device::device;
-pub use display::{DisplayHandle, clear_output, display, html, json_tree, latex, markdown, png, svg};
+pub use display::{
+    DisplayHandle, clear_output, display, html, json_tree, latex, markdown, png, svg,
+};
 pub use image::{Image, ImageGrid, image, image_grid, image_normalised};
 pub use input::{input, password};
 pub use live::LivePlot;

@@ -104,7 +104,10 @@ impl LivePlot {
         if !channel::is_connected() {
             return;
         }
-        match (self.builder().most_points(most_points).draw(), &self.display) {
+        match (
+            self.builder().most_points(most_points).draw(),
+            &self.display,
+        ) {
             (Ok(figure), Some(display)) => display.update(&figure),
             (Ok(figure), None) => self.display = Some(display(&figure)),
             (Err(error), _) => drop(display(&crate::html(escape(&error.to_string())))),
@@ -131,7 +134,10 @@ mod tests {
         live.push("train", 0.0, 1.0);
         live.push("test", 0.0, 2.0);
         live.push("train", 1.0, 0.5);
-        assert_eq!(live.series()[0], ("train".to_owned(), vec![(0.0, 1.0), (1.0, 0.5)]));
+        assert_eq!(
+            live.series()[0],
+            ("train".to_owned(), vec![(0.0, 1.0), (1.0, 0.5)])
+        );
         assert!(live.figure().unwrap().svg().contains("step"));
         assert!(LivePlot::new("empty").figure().is_err());
     }

@@ -29,7 +29,13 @@ pub fn progress<I: IntoIterator>(items: I) -> Progress<I::IntoIter> {
     };
     Progress {
         items,
-        bar: Bar { total, done: 0, title: String::new(), values: Vec::new(), start: Instant::now() },
+        bar: Bar {
+            total,
+            done: 0,
+            title: String::new(),
+            values: Vec::new(),
+            start: Instant::now(),
+        },
         drawn: None,
         place: None,
     }
@@ -107,7 +113,8 @@ impl<I> Progress<I> {
 
 /// Shows a new bar below those that are running.
 fn take_place(bundle: &MimeBundle) -> Place {
-    let reused = RUNNING.with_borrow_mut(|running| running.last_mut().and_then(|outer| outer.inner.take()));
+    let reused =
+        RUNNING.with_borrow_mut(|running| running.last_mut().and_then(|outer| outer.inner.take()));
     let display = match reused {
         Some(place) => {
             place.update(bundle);
@@ -117,7 +124,10 @@ fn take_place(bundle: &MimeBundle) -> Place {
     };
     RUNNING.with_borrow_mut(|running| {
         running.push(Running::default());
-        Place { depth: running.len() - 1, display }
+        Place {
+            depth: running.len() - 1,
+            display,
+        }
     })
 }
 
@@ -145,7 +155,9 @@ impl<I: Iterator> Iterator for Progress<I> {
 
 impl<I> Drop for Progress<I> {
     fn drop(&mut self) {
-        let Some(place) = self.place.take() else { return };
+        let Some(place) = self.place.take() else {
+            return;
+        };
         let inner = RUNNING.with_borrow_mut(|running| {
             let own = (running.len() > place.depth).then(|| running.swap_remove(place.depth));
             running.truncate(place.depth);
@@ -172,7 +184,11 @@ fn nothing() -> MimeBundle {
 
 impl Bar {
     fn title_text(&self) -> String {
-        if self.title.is_empty() { String::new() } else { format!("{}: ", self.title) }
+        if self.title.is_empty() {
+            String::new()
+        } else {
+            format!("{}: ", self.title)
+        }
     }
 
     fn count_text(&self) -> String {
@@ -183,7 +199,10 @@ impl Bar {
     }
 
     fn values_text(&self) -> String {
-        self.values.iter().map(|(name, value)| format!(", {name} {value}")).collect()
+        self.values
+            .iter()
+            .map(|(name, value)| format!(", {name} {value}"))
+            .collect()
     }
 
     fn rate(&self) -> f64 {
@@ -218,7 +237,12 @@ impl Bar {
 
     /// The line that stays. Its plain text has no times, so that equal runs give equal notebooks.
     fn ended(&self) -> MimeBundle {
-        let plain = format!("{}{}{}", self.title_text(), self.count_text(), self.values_text());
+        let plain = format!(
+            "{}{}{}",
+            self.title_text(),
+            self.count_text(),
+            self.values_text()
+        );
         let html = format!(
             "<div style=\"font-family:monospace\">{} [{}, {}]</div>",
             escape(&plain),
@@ -241,7 +265,11 @@ fn clock(seconds: f64) -> String {
 }
 
 fn rate_text(rate: f64) -> String {
-    if rate >= 1.0 || rate == 0.0 { format!("{rate:.1}/s") } else { format!("{:.1} s each", 1.0 / rate) }
+    if rate >= 1.0 || rate == 0.0 {
+        format!("{rate:.1}/s")
+    } else {
+        format!("{:.1} s each", 1.0 / rate)
+    }
 }
 
 #[cfg(test)]
@@ -263,7 +291,12 @@ mod tests {
         let ended = bar.bar.ended();
         assert_eq!(ended.data["text/plain"], "train: 1/4, loss 0.46");
         let running = bar.bar.running();
-        assert!(running.data["text/html"].as_str().unwrap().contains("<progress value=\"1\" max=\"4\""));
+        assert!(
+            running.data["text/html"]
+                .as_str()
+                .unwrap()
+                .contains("<progress value=\"1\" max=\"4\"")
+        );
         assert_eq!(clock(3725.0), "1:02:05");
         assert_eq!(clock(65.2), "01:05");
         assert_eq!(rate_text(0.5), "2.0 s each");

@@ -20,7 +20,10 @@ pub struct Table {
 impl Table {
     /// A table with these column names and no rows.
     pub fn new<T: ToString>(head: impl IntoIterator<Item = T>) -> Table {
-        Table { head: head.into_iter().map(|name| name.to_string()).collect(), rows: Vec::new() }
+        Table {
+            head: head.into_iter().map(|name| name.to_string()).collect(),
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row. Missing cells are empty; cells beyond the last column are left out.
@@ -37,26 +40,40 @@ impl Table {
     }
 
     fn is_numeric(&self, column: usize) -> bool {
-        let mut cells = self.rows.iter().map(|row| row[column].trim()).filter(|cell| !cell.is_empty()).peekable();
-        cells.peek().is_some() && cells.all(|cell| cell.trim_end_matches('%').parse::<f64>().is_ok())
+        let mut cells = self
+            .rows
+            .iter()
+            .map(|row| row[column].trim())
+            .filter(|cell| !cell.is_empty())
+            .peekable();
+        cells.peek().is_some()
+            && cells.all(|cell| cell.trim_end_matches('%').parse::<f64>().is_ok())
     }
 
     /// The table as HTML.
     pub fn to_html(&self) -> String {
-        let numeric: Vec<bool> = (0..self.head.len()).map(|column| self.is_numeric(column)).collect();
+        let numeric: Vec<bool> = (0..self.head.len())
+            .map(|column| self.is_numeric(column))
+            .collect();
         let line = |cells: &[String], tag: &str| {
             let cells: String = cells
                 .iter()
                 .zip(&numeric)
                 .map(|(cell, numeric)| {
                     let side = if *numeric { "right" } else { "left" };
-                    format!("<{tag} style=\"text-align:{side}\">{}</{tag}>", escape(cell))
+                    format!(
+                        "<{tag} style=\"text-align:{side}\">{}</{tag}>",
+                        escape(cell)
+                    )
                 })
                 .collect();
             format!("<tr>{cells}</tr>")
         };
         let body: String = self.rows.iter().map(|row| line(row, "td")).collect();
-        format!("<table><thead>{}</thead><tbody>{body}</tbody></table>", line(&self.head, "th"))
+        format!(
+            "<table><thead>{}</thead><tbody>{body}</tbody></table>",
+            line(&self.head, "th")
+        )
     }
 }
 
@@ -64,7 +81,11 @@ impl std::fmt::Display for Table {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let widths: Vec<usize> = (0..self.head.len())
             .map(|column| {
-                let cells = self.rows.iter().map(|row| &row[column]).chain([&self.head[column]]);
+                let cells = self
+                    .rows
+                    .iter()
+                    .map(|row| &row[column])
+                    .chain([&self.head[column]]);
                 cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
             })
             .collect();
@@ -74,7 +95,11 @@ impl std::fmt::Display for Table {
                 .enumerate()
                 .map(|(column, cell)| {
                     let width = widths[column];
-                    if self.is_numeric(column) { format!("{cell:>width$}") } else { format!("{cell:width$}") }
+                    if self.is_numeric(column) {
+                        format!("{cell:>width$}")
+                    } else {
+                        format!("{cell:width$}")
+                    }
                 })
                 .collect();
             if index > 0 {
@@ -94,7 +119,10 @@ impl Show for Table {
 
 /// A text with the characters that mean something in HTML replaced.
 pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -103,7 +131,10 @@ mod tests {
 
     #[test]
     fn numbers_are_on_the_right_and_markup_is_escaped() {
-        let table = Table::new(["name", "n"]).row(["<a>", "5"]).row(["b", "10"]).row(["c"]);
+        let table = Table::new(["name", "n"])
+            .row(["<a>", "5"])
+            .row(["b", "10"])
+            .row(["c"]);
         assert_eq!(table.to_string(), "name   n\n<a>    5\nb     10\nc");
         let html = table.to_html();
         assert!(html.contains("<td style=\"text-align:left\">&lt;a&gt;</td>"));

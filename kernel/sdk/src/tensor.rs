@@ -43,7 +43,10 @@ impl Statistics {
             CpuStorage::F16(values) => scan(values[range].iter().map(|value| value.to_f64())),
             CpuStorage::BF16(values) => scan(values[range].iter().map(|value| value.to_f64())),
             _ => {
-                let values = tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
+                let values = tensor
+                    .to_dtype(DType::F64)?
+                    .flatten_all()?
+                    .to_vec1::<f64>()?;
                 scan(values.into_iter())
             }
         })
@@ -51,7 +54,11 @@ impl Statistics {
 }
 
 fn scan(values: impl Iterator<Item = f64>) -> Statistics {
-    let mut found = Statistics { min: f64::INFINITY, max: f64::NEG_INFINITY, ..Statistics::default() };
+    let mut found = Statistics {
+        min: f64::INFINITY,
+        max: f64::NEG_INFINITY,
+        ..Statistics::default()
+    };
     let mut sum = 0.0;
     for value in values {
         if value.is_finite() {
@@ -109,8 +116,14 @@ fn summary(tensor: &Tensor) -> String {
         Device::Cpu => "cpu".to_owned(),
         device => format!("{:?}", device.location()).to_lowercase(),
     };
-    let mut text = format!("Tensor {:?} {} on {device}", tensor.dims(), tensor.dtype().as_str());
-    let Ok(found) = Statistics::of(tensor) else { return text };
+    let mut text = format!(
+        "Tensor {:?} {} on {device}",
+        tensor.dims(),
+        tensor.dtype().as_str()
+    );
+    let Ok(found) = Statistics::of(tensor) else {
+        return text;
+    };
     if found.finite > 0 && tensor.rank() > 0 {
         text.push_str(&format!(
             ", min {}, max {}, mean {}",
@@ -138,7 +151,11 @@ pub fn number(value: f64) -> String {
     } else {
         let decimals = usize::try_from((4.0 - size.log10().floor()).max(0.0) as i64).unwrap_or(0);
         let text = format!("{value:.decimals$}");
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+        if text.contains('.') {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        } else {
+            text
+        }
     }
 }
 
@@ -147,12 +164,18 @@ mod tests {
     use super::*;
 
     fn plain(tensor: &Tensor) -> String {
-        tensor.show().data["text/plain"].as_str().unwrap().to_owned()
+        tensor.show().data["text/plain"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     #[test]
     fn a_matrix_is_shown_with_its_statistics() {
-        let tensor = Tensor::arange(0f32, 6., &Device::Cpu).unwrap().reshape((2, 3)).unwrap();
+        let tensor = Tensor::arange(0f32, 6., &Device::Cpu)
+            .unwrap()
+            .reshape((2, 3))
+            .unwrap();
         assert_eq!(
             plain(&tensor),
             "[[0., 1., 2.],\n [3., 4., 5.]]\nTensor [2, 3] f32 on cpu, min 0, max 5, mean 2.5"
@@ -161,10 +184,18 @@ mod tests {
 
     #[test]
     fn views_are_scanned_where_they_begin() {
-        let tensor = Tensor::arange(0i64, 10, &Device::Cpu).unwrap().narrow(0, 4, 3).unwrap();
+        let tensor = Tensor::arange(0i64, 10, &Device::Cpu)
+            .unwrap()
+            .narrow(0, 4, 3)
+            .unwrap();
         let found = Statistics::of(&tensor).unwrap();
         assert_eq!((found.min, found.max, found.mean), (4.0, 6.0, 5.0));
-        let transposed = Tensor::arange(0f64, 6., &Device::Cpu).unwrap().reshape((2, 3)).unwrap().t().unwrap();
+        let transposed = Tensor::arange(0f64, 6., &Device::Cpu)
+            .unwrap()
+            .reshape((2, 3))
+            .unwrap()
+            .t()
+            .unwrap();
         assert_eq!(Statistics::of(&transposed).unwrap().mean, 2.5);
     }
 
@@ -179,18 +210,29 @@ mod tests {
     #[test]
     fn scalars_and_empty_tensors_and_other_types() {
         let scalar = Tensor::new(2.5f64, &Device::Cpu).unwrap();
-        assert!(plain(&scalar).starts_with("[2.5") && plain(&scalar).ends_with("Tensor [] f64 on cpu"));
+        assert!(
+            plain(&scalar).starts_with("[2.5") && plain(&scalar).ends_with("Tensor [] f64 on cpu")
+        );
         let empty = Tensor::zeros((0, 3), DType::F32, &Device::Cpu).unwrap();
         assert_eq!(plain(&empty), "[]\nTensor [0, 3] f32 on cpu");
         for dtype in [DType::F16, DType::BF16, DType::U8, DType::U32] {
-            let tensor = Tensor::ones(3, DType::F32, &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
+            let tensor = Tensor::ones(3, DType::F32, &Device::Cpu)
+                .unwrap()
+                .to_dtype(dtype)
+                .unwrap();
             assert_eq!(Statistics::of(&tensor).unwrap().mean, 1.0, "{dtype:?}");
         }
     }
 
     #[test]
     fn numbers_have_five_digits() {
-        for (value, text) in [(0.0, "0"), (1234.5678, "1234.6"), (0.00012345678, "0.00012346"), (1e7, "1.000e7"), (-2.5, "-2.5")] {
+        for (value, text) in [
+            (0.0, "0"),
+            (1234.5678, "1234.6"),
+            (0.00012345678, "0.00012346"),
+            (1e7, "1.000e7"),
+            (-2.5, "-2.5"),
+        ] {
             assert_eq!(number(value), text);
         }
     }

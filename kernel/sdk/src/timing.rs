@@ -31,7 +31,11 @@ pub fn timeit(mut body: impl FnMut() -> Result<(), CellError>) -> Result<(), Cel
         seconds.push(time_loop(&mut body, repetitions)?.as_secs_f64() / f64::from(repetitions));
     }
     let mean = seconds.iter().sum::<f64>() / RUNS as f64;
-    let variance = seconds.iter().map(|time| (time - mean).powi(2)).sum::<f64>() / RUNS as f64;
+    let variance = seconds
+        .iter()
+        .map(|time| (time - mean).powi(2))
+        .sum::<f64>()
+        / RUNS as f64;
     println!(
         "{} ± {} per loop (mean ± std. dev. of {RUNS} runs, {repetitions} loop{} each)",
         describe(mean),
@@ -62,7 +66,13 @@ pub fn describe(seconds: f64) -> String {
         s if s >= 1e-6 => (s * 1e6, "µs"),
         s => (s * 1e9, "ns"),
     };
-    let decimals = if value >= 100.0 { 0 } else if value >= 10.0 { 1 } else { 2 };
+    let decimals = if value >= 100.0 {
+        0
+    } else if value >= 10.0 {
+        1
+    } else {
+        2
+    };
     format!("{value:.decimals$} {unit}")
 }
 

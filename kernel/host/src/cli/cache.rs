@@ -23,9 +23,15 @@ enum Action {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let cache = Cache::of_user().context("there is no home folder; set PATCHBAY_CACHE_DIR")?;
     if let Action::Clear = arguments.action {
-        cache.clear().with_context(|| format!("{} cannot be removed", cache.folder().display()))?;
+        cache
+            .clear()
+            .with_context(|| format!("{} cannot be removed", cache.folder().display()))?;
     }
     let (entries, bytes) = cache.size();
-    println!("{entries} compiled cells, {:.1} MB in {}", bytes as f64 / 1e6, cache.folder().display());
+    println!(
+        "{entries} compiled cells, {:.1} MB in {}",
+        bytes as f64 / 1e6,
+        cache.folder().display()
+    );
     Ok(ExitCode::SUCCESS)
 }

@@ -35,7 +35,11 @@ pub fn run() -> anyhow::Result<ExitCode> {
             let rustc = &snapshot.record.rustc;
             findings.push(good(
                 "compiler",
-                format!("{} at {}", snapshot.record.identity.compiler, rustc.path.display()),
+                format!(
+                    "{} at {}",
+                    snapshot.record.identity.compiler,
+                    rustc.path.display()
+                ),
             ));
             findings.push(good("SDK snapshot", snapshot.prefix.display().to_string()));
             findings.push(linker());
@@ -48,7 +52,11 @@ pub fn run() -> anyhow::Result<ExitCode> {
     findings.push(cache());
     findings.push(snapshots());
 
-    let width = findings.iter().map(|finding| finding.what.len()).max().unwrap_or(0);
+    let width = findings
+        .iter()
+        .map(|finding| finding.what.len())
+        .max()
+        .unwrap_or(0);
     for finding in &findings {
         let sign = match finding.state {
             State::Good => "ok     ",
@@ -58,43 +66,77 @@ pub fn run() -> anyhow::Result<ExitCode> {
         println!("{sign}{:width$}  {}", finding.what, finding.text);
     }
     let healthy = findings.iter().all(|finding| finding.state != State::Bad);
-    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if healthy {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn good(what: &'static str, text: String) -> Finding {
-    Finding { what, state: State::Good, text }
+    Finding {
+        what,
+        state: State::Good,
+        text,
+    }
 }
 
 fn absent(what: &'static str, text: String) -> Finding {
-    Finding { what, state: State::Absent, text }
+    Finding {
+        what,
+        state: State::Absent,
+        text,
+    }
 }
 
 fn bad(what: &'static str, text: String) -> Finding {
-    Finding { what, state: State::Bad, text }
+    Finding {
+        what,
+        state: State::Bad,
+        text,
+    }
 }
 
 fn first_line_of(command: &mut Command) -> Option<String> {
-    let output = command.output().ok().filter(|output| output.status.success())?;
-    String::from_utf8_lossy(&output.stdout).lines().next().map(str::to_owned)
+    let output = command
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .next()
+        .map(str::to_owned)
 }
 
 fn linker() -> Finding {
     match first_line_of(Command::new("cc").arg("--version")) {
         Some(version) => good("linker", version),
-        None => bad("linker", "`cc` is missing; install a C compiler: apt-get install gcc".to_owned()),
+        None => bad(
+            "linker",
+            "`cc` is missing; install a C compiler: apt-get install gcc".to_owned(),
+        ),
     }
 }
 
 fn kernel(snapshot: Option<&Snapshot>) -> Finding {
     match (kernelspec::registered_program(), snapshot) {
-        (None, _) => absent("kernelspec", "not registered; register it: patchbay install".to_owned()),
+        (None, _) => absent(
+            "kernelspec",
+            "not registered; register it: patchbay install".to_owned(),
+        ),
         (Some(program), _) if !program.exists() => bad(
             "kernelspec",
-            format!("{} is gone; register the kernel anew: patchbay install", program.display()),
+            format!(
+                "{} is gone; register the kernel anew: patchbay install",
+                program.display()
+            ),
         ),
         (Some(program), Some(snapshot)) if program != snapshot.program() => good(
             "kernelspec",
-            format!("{} (another build than this one; to change it: patchbay install)", program.display()),
+            format!(
+                "{} (another build than this one; to change it: patchbay install)",
+                program.display()
+            ),
         ),
         (Some(program), _) => good("kernelspec", program.display().to_string()),
     }
@@ -103,12 +145,18 @@ fn kernel(snapshot: Option<&Snapshot>) -> Finding {
 fn jupyter() -> Finding {
     match first_line_of(Command::new("jupyter").args(["lab", "--version"])) {
         Some(version) => good("JupyterLab", version),
-        None => absent("JupyterLab", "not found; get it: pip install jupyterlab".to_owned()),
+        None => absent(
+            "JupyterLab",
+            "not found; get it: pip install jupyterlab".to_owned(),
+        ),
     }
 }
 
 fn cuda() -> Finding {
-    match first_line_of(Command::new("nvidia-smi").args(["--query-gpu=name,driver_version", "--format=csv,noheader"])) {
+    match first_line_of(
+        Command::new("nvidia-smi")
+            .args(["--query-gpu=name,driver_version", "--format=csv,noheader"]),
+    ) {
         Some(device) => good("CUDA device", device),
         None => absent("CUDA device", "none; tensors live on the CPU".to_owned()),
     }
@@ -119,9 +167,15 @@ fn cache() -> Finding {
         Some(cache) => {
             let (entries, bytes) = cache.size();
             let folder = cache.folder().display();
-            good("compiled cells", format!("{entries}, {:.1} MB in {folder}", bytes as f64 / 1e6))
+            good(
+                "compiled cells",
+                format!("{entries}, {:.1} MB in {folder}", bytes as f64 / 1e6),
+            )
         }
-        None => absent("compiled cells", "no home folder; set PATCHBAY_CACHE_DIR".to_owned()),
+        None => absent(
+            "compiled cells",
+            "no home folder; set PATCHBAY_CACHE_DIR".to_owned(),
+        ),
     }
 }
 

@@ -29,7 +29,11 @@ impl Arguments {
 pub fn install(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let snapshot = Snapshot::locate()?;
     let folder = kernelspec::install(&snapshot, &arguments.place())?;
-    println!("registered the kernel `{}` in {}", kernelspec::NAME, folder.display());
+    println!(
+        "registered the kernel `{}` in {}",
+        kernelspec::NAME,
+        folder.display()
+    );
     println!("SDK snapshot: {}", snapshot.prefix.display());
     println!("open JupyterLab with: patchbay lab");
     Ok(ExitCode::SUCCESS)

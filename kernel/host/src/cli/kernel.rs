@@ -18,6 +18,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let snapshot = Snapshot::locate()?;
     let folder = env::current_dir().context("the working folder is gone")?;
     let config = super::session_config(&snapshot, folder);
-    super::block_on(server::run(&connection, config, snapshot.language_version()))?;
+    super::block_on(server::run(
+        &connection,
+        config,
+        snapshot.language_version(),
+    ))?;
     Ok(ExitCode::SUCCESS)
 }

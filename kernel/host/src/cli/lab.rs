@@ -23,9 +23,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let snapshot = Snapshot::locate()?;
     let folder = kernelspec::install(&snapshot, &Place::User)?;
     println!("registered the kernel in {}", folder.display());
-    match Command::new("jupyter").arg("lab").args(&arguments.arguments).status() {
+    match Command::new("jupyter")
+        .arg("lab")
+        .args(&arguments.arguments)
+        .status()
+    {
         Ok(status) if status.success() => Ok(ExitCode::SUCCESS),
-        Ok(status) => bail!("`jupyter lab` ended with {status}; if it is missing: pip install jupyterlab"),
+        Ok(status) => {
+            bail!("`jupyter lab` ended with {status}; if it is missing: pip install jupyterlab")
+        }
         Err(error) => bail!(
             "`jupyter` does not start ({error}). Get it with: pip install jupyterlab; \
              without it, `patchbay run NOTEBOOK --html OUT.html` executes notebooks"

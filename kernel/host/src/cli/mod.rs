@@ -12,11 +12,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{
-    engine::cache::Cache,
-    session::SessionConfig,
-    snapshot::Snapshot,
-};
+use crate::{engine::cache::Cache, session::SessionConfig, snapshot::Snapshot};
 
 /// A Jupyter kernel for Rust whose machine-learning components are plugins.
 #[derive(Debug, Parser)]
@@ -85,5 +81,9 @@ fn session_config(snapshot: &Snapshot, working_directory: PathBuf) -> SessionCon
 
 /// Runs a future on an executor with two workers: sockets and processes are all it has to serve.
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(future)
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?
+        .block_on(future)
 }

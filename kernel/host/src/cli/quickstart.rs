@@ -31,7 +31,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     println!("SDK snapshot: {}", snapshot.prefix.display());
     if !arguments.no_install {
         let folder = kernelspec::install(&snapshot, &Place::User)?;
-        println!("registered the kernel `{}` in {}", kernelspec::NAME, folder.display());
+        println!(
+            "registered the kernel `{}` in {}",
+            kernelspec::NAME,
+            folder.display()
+        );
     }
     let output = arguments.output.join("quickstart.ipynb");
     let html = arguments.output.join("quickstart.html");
@@ -55,7 +59,11 @@ fn find_notebook() -> anyhow::Result<PathBuf> {
     let program = std::env::current_exe().unwrap_or_default();
     let candidates = [
         PathBuf::from(NOTEBOOK),
-        program.ancestors().nth(3).unwrap_or(Path::new(".")).join(NOTEBOOK),
+        program
+            .ancestors()
+            .nth(3)
+            .unwrap_or(Path::new("."))
+            .join(NOTEBOOK),
     ];
     candidates
         .into_iter()

@@ -19,8 +19,10 @@ use crate::{
 };
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exits with status 1 at the first cell that fails. Example:\n  \
-    patchbay run notebooks/quickstart.ipynb -o executed.ipynb --html page.html")]
+#[command(
+    after_help = "Exits with status 1 at the first cell that fails. Example:\n  \
+    patchbay run notebooks/quickstart.ipynb -o executed.ipynb --html page.html"
+)]
 pub struct Arguments {
     /// The notebook
     notebook: PathBuf,
@@ -47,11 +49,19 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         notebook: &arguments.notebook,
         output: arguments.output.as_deref(),
         html: arguments.html.as_deref(),
-        timeout: arguments.timeout.map(Duration::try_from_secs_f64).transpose().context("--timeout")?,
+        timeout: arguments
+            .timeout
+            .map(Duration::try_from_secs_f64)
+            .transpose()
+            .context("--timeout")?,
         allow_errors: arguments.allow_errors,
     };
     let succeeded = super::block_on(execute(&snapshot, &request))?;
-    Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if succeeded {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// What to execute, and where the results go.
@@ -89,7 +99,10 @@ pub async fn execute(snapshot: &Snapshot, request: &Execution<'_>) -> anyhow::Re
         progress.begin(execution_count, code);
         let reply = run_cell(
             &mut session,
-            CellRequest { code: code.clone(), execution_count },
+            CellRequest {
+                code: code.clone(),
+                execution_count,
+            },
             request.timeout,
             |event| outputs.push(*index, execution_count, event),
         )
@@ -114,7 +127,11 @@ pub async fn execute(snapshot: &Snapshot, request: &Execution<'_>) -> anyhow::Re
         notebook::write_whole(path, notebook.to_text().as_bytes())?;
     }
     if let Some(path) = request.html {
-        let title = request.notebook.file_stem().unwrap_or_default().to_string_lossy();
+        let title = request
+            .notebook
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy();
         notebook::write_whole(path, html::page(&notebook, &title).as_bytes())?;
     }
     Ok(failed.is_none() || request.allow_errors)
@@ -135,7 +152,8 @@ async fn run_cell(
         let mut deadline = timeout.map(|timeout| tokio::time::Instant::now() + timeout);
         let mut expired = false;
         let mut reply = loop {
-            let limit = deadline.unwrap_or_else(|| tokio::time::Instant::now() + Duration::from_secs(3600));
+            let limit =
+                deadline.unwrap_or_else(|| tokio::time::Instant::now() + Duration::from_secs(3600));
             tokio::select! {
                 biased;
                 Some(event) = events.recv() => {
@@ -155,7 +173,9 @@ async fn run_cell(
         if expired && let (Some(error), Some(timeout)) = (&mut reply.error, timeout) {
             error.name = "Timeout".to_owned();
             error.value = format!("the cell took longer than {} s", timeout.as_secs_f64());
-            error.traceback.insert(0, format!("Timeout: {}", error.value));
+            error
+                .traceback
+                .insert(0, format!("Timeout: {}", error.value));
         }
         reply
     };
@@ -175,7 +195,11 @@ struct Progress {
 
 impl Progress {
     fn new(cells: usize, notebook: &Path) -> Progress {
-        let name = notebook.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = notebook
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(cells as u64);
             if let Ok(style) =
@@ -187,11 +211,18 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        Progress { bar, start: Instant::now(), name }
+        Progress {
+            bar,
+            start: Instant::now(),
+            name,
+        }
     }
 
     fn begin(&self, execution_count: u32, code: &str) {
-        let first = code.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        let first = code
+            .lines()
+            .find(|line| !line.trim().is_empty())
+            .unwrap_or_default();
         match &self.bar {
             Some(bar) => {
                 bar.set_position(u64::from(execution_count - 1));
@@ -202,8 +233,11 @@ impl Progress {
     }
 
     fn fail(&self, execution_count: u32, error: &CellError) {
-        let text =
-            format!("{}: cell [{execution_count}] failed\n{}", self.name, error.traceback.join("\n"));
+        let text = format!(
+            "{}: cell [{execution_count}] failed\n{}",
+            self.name,
+            error.traceback.join("\n")
+        );
         match &self.bar {
             Some(bar) => bar.println(text),
             None => eprintln!("{text}"),
@@ -215,7 +249,11 @@ impl Progress {
             bar.finish_and_clear();
         }
         let seconds = self.start.elapsed().as_secs_f64();
-        let end = if succeeded { "all succeeded" } else { "with an error" };
+        let end = if succeeded {
+            "all succeeded"
+        } else {
+            "with an error"
+        };
         eprintln!("{}: {cells} cells in {seconds:.1} s, {end}", self.name);
     }
 }

@@ -14,7 +14,11 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{compile::Compiler, diagnostics::Diagnostic, plan::{Binding, Lessons, Plan}};
+use super::{
+    compile::Compiler,
+    diagnostics::Diagnostic,
+    plan::{Binding, Lessons, Plan},
+};
 
 /// What is kept beside a compiled cell.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -57,7 +61,10 @@ impl Cache {
             .ok()
             .and_then(|text| text.parse().ok())
             .unwrap_or(DEFAULT_BYTES);
-        Some(Cache { folder: folder.join("cells"), most_bytes })
+        Some(Cache {
+            folder: folder.join("cells"),
+            most_bytes,
+        })
     }
 
     /// A cache in a folder of its own.
@@ -88,7 +95,11 @@ impl Cache {
         }
         add(if plan.items_only { "check" } else { "build" });
         add(&plan.program.text);
-        hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hasher
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     fn entry(&self, key: &str) -> PathBuf {
@@ -116,11 +127,18 @@ impl Cache {
     /// # Errors
     ///
     /// Fails where the folder cannot be written; the cell runs from where it was compiled then.
-    pub fn put(&self, key: &str, library: Option<&Path>, mut record: Record) -> io::Result<PathBuf> {
+    pub fn put(
+        &self,
+        key: &str,
+        library: Option<&Path>,
+        mut record: Record,
+    ) -> io::Result<PathBuf> {
         let entry = self.entry(key);
         let parent = entry.parent().unwrap_or(&self.folder);
         fs::create_dir_all(parent)?;
-        let staging = tempfile::Builder::new().prefix(".new-").tempdir_in(parent)?;
+        let staging = tempfile::Builder::new()
+            .prefix(".new-")
+            .tempdir_in(parent)?;
         if let Some(library) = library {
             let content = fs::read(library)?;
             record.digest = digest(&content);
@@ -164,7 +182,10 @@ impl Cache {
         entries.sort_by_key(|entry| entry.used);
         for entry in entries {
             let abandoned = entry.is_staging
-                && entry.used.elapsed().is_ok_and(|age| age > std::time::Duration::from_secs(3600));
+                && entry
+                    .used
+                    .elapsed()
+                    .is_ok_and(|age| age > std::time::Duration::from_secs(3600));
             if bytes > self.most_bytes || abandoned {
                 if fs::remove_dir_all(&entry.path).is_ok() {
                     bytes = bytes.saturating_sub(entry.bytes);
@@ -177,7 +198,9 @@ impl Cache {
         let mut entries = Vec::new();
         for group in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             for entry in fs::read_dir(group.path()).into_iter().flatten().flatten() {
-                let Ok(metadata) = entry.metadata() else { continue };
+                let Ok(metadata) = entry.metadata() else {
+                    continue;
+                };
                 let bytes = fs::read_dir(entry.path())
                     .into_iter()
                     .flatten()
@@ -205,7 +228,10 @@ struct Entry {
 }
 
 fn digest(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(content)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -213,7 +239,10 @@ mod tests {
     use super::*;
 
     fn x() -> Binding {
-        Binding { name: "x".into(), ordinal: 1 }
+        Binding {
+            name: "x".into(),
+            ordinal: 1,
+        }
     }
 
     fn record() -> Record {
@@ -261,7 +290,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut cache = cache_with(folder.path(), &["aa11", "bb22", "cc33"]);
         let old = SystemTime::UNIX_EPOCH;
-        fs::File::open(cache.entry("bb22")).unwrap().set_modified(old).unwrap();
+        fs::File::open(cache.entry("bb22"))
+            .unwrap()
+            .set_modified(old)
+            .unwrap();
         let (_, bytes) = cache.size();
         cache.most_bytes = bytes - 1;
         cache.evict();

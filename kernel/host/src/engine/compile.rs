@@ -63,7 +63,12 @@ impl Compiler {
     /// # Errors
     ///
     /// Fails where the compiler cannot be started or its input cannot be written.
-    pub async fn compile(&self, plan: &Plan, folder: &Path, output: &Path) -> io::Result<Compilation> {
+    pub async fn compile(
+        &self,
+        plan: &Plan,
+        folder: &Path,
+        output: &Path,
+    ) -> io::Result<Compilation> {
         let file = plan.program.file_name();
         tokio::fs::write(folder.join(&file), &plan.program.text).await?;
         let mut command = Command::new(&self.rustc);

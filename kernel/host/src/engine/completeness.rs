@@ -10,13 +10,15 @@ pub fn judge(code: &str) -> Completeness {
         return Completeness::Complete;
     };
     if let Some(depth) = unclosed(text) {
-        return Completeness::Incomplete { indent: "    ".repeat(depth) };
+        return Completeness::Incomplete {
+            indent: "    ".repeat(depth),
+        };
     }
     match syn::parse::Parser::parse_str(syn::Block::parse_within, text) {
         Ok(_) => Completeness::Complete,
-        Err(error) if parse::error_is_at_the_end(&error, text) => {
-            Completeness::Incomplete { indent: String::new() }
-        }
+        Err(error) if parse::error_is_at_the_end(&error, text) => Completeness::Incomplete {
+            indent: String::new(),
+        },
         Err(_) => Completeness::Invalid,
     }
 }
@@ -31,7 +33,10 @@ fn unclosed(text: &str) -> Option<usize> {
         let rest = &bytes[position..];
         match rest[0] {
             b'/' if rest.starts_with(b"//") => {
-                position += rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
+                position += rest
+                    .iter()
+                    .position(|&byte| byte == b'\n')
+                    .unwrap_or(rest.len());
                 continue;
             }
             b'/' if rest.starts_with(b"/*") => match end_of_comment(rest) {
@@ -51,8 +56,9 @@ fn unclosed(text: &str) -> Option<usize> {
             b'r' if !in_word(bytes, position) && raw_hashes(rest).is_some() => {
                 let hashes = raw_hashes(rest).unwrap_or(0);
                 let body = &rest[hashes + 2..];
-                let close: Vec<u8> =
-                    std::iter::once(b'"').chain(std::iter::repeat_n(b'#', hashes)).collect();
+                let close: Vec<u8> = std::iter::once(b'"')
+                    .chain(std::iter::repeat_n(b'#', hashes))
+                    .collect();
                 match body.windows(close.len()).position(|window| window == close) {
                     Some(length) => {
                         position += hashes + 2 + length + close.len();
@@ -63,7 +69,11 @@ fn unclosed(text: &str) -> Option<usize> {
             }
             // A character literal, so that '{' and '"' do not count; a lifetime has no end quote.
             b'\'' if rest.get(1) == Some(&b'\\') => {
-                position += rest[2..].iter().skip(1).position(|&byte| byte == b'\'').map_or(1, |end| end + 4);
+                position += rest[2..]
+                    .iter()
+                    .skip(1)
+                    .position(|&byte| byte == b'\'')
+                    .map_or(1, |end| end + 4);
                 continue;
             }
             b'\'' if rest.get(2) == Some(&b'\'') => {
@@ -134,7 +144,16 @@ mod tests {
 
     #[test]
     fn complete_incomplete_and_invalid_texts() {
-        for code in ["1 + 1", "let x = 5;", "fn f() {}", "", "%who", "'{'", "r#\"{\"#", "let c: &'static str = \"(\";"] {
+        for code in [
+            "1 + 1",
+            "let x = 5;",
+            "fn f() {}",
+            "",
+            "%who",
+            "'{'",
+            "r#\"{\"#",
+            "let c: &'static str = \"(\";",
+        ] {
             assert_eq!(judge(code), Completeness::Complete, "{code}");
         }
         for (code, indent) in [
@@ -146,7 +165,9 @@ mod tests {
             ("let x = 5", ""),
             ("for i in 0..3 { if i > 1 {", "        "),
         ] {
-            let expected = Completeness::Incomplete { indent: indent.to_owned() };
+            let expected = Completeness::Incomplete {
+                indent: indent.to_owned(),
+            };
             assert_eq!(judge(code), expected, "{code}");
         }
         for code in ["let = 5;", "fn f) {", "let x = 1 1;"] {

@@ -77,7 +77,10 @@ impl Diagnostic {
         spans.sort_by_key(|span| !span.is_primary);
         spans
             .into_iter()
-            .filter_map(|span| plan.marks.get(&plan.program.line_of(span.in_program(file)?.start)))
+            .filter_map(|span| {
+                plan.marks
+                    .get(&plan.program.line_of(span.in_program(file)?.start))
+            })
             .collect()
     }
 
@@ -86,12 +89,18 @@ impl Diagnostic {
         if self.code() != "dropping_references" {
             return None;
         }
-        let binding = self.marks(plan, file).into_iter().find_map(|mark| match mark {
-            Mark::AskType(binding) => Some(binding.clone()),
-            _ => None,
-        })?;
+        let binding = self
+            .marks(plan, file)
+            .into_iter()
+            .find_map(|mark| match mark {
+                Mark::AskType(binding) => Some(binding.clone()),
+                _ => None,
+            })?;
         let label = self.spans.iter().find_map(|span| {
-            span.label.as_deref()?.strip_prefix("argument has type `&")?.strip_suffix('`')
+            span.label
+                .as_deref()?
+                .strip_prefix("argument has type `&")?
+                .strip_suffix('`')
         })?;
         Some((binding, label.to_owned()))
     }
@@ -105,12 +114,17 @@ pub fn learn(diagnostic: &Diagnostic, plan: &Plan, file: &str, lessons: &mut Les
         return false;
     }
     let learned = match diagnostic.code() {
-        "E0382" => marks.first().and_then(|mark| mark.binding()).map(|binding| lessons.moved.insert(binding)),
+        "E0382" => marks
+            .first()
+            .and_then(|mark| mark.binding())
+            .map(|binding| lessons.moved.insert(binding)),
         "E0381" | "E0515" => None,
         // Of several marks the last is the one whose use keeps the borrow alive.
         _ => marks.iter().rev().find_map(|mark| match mark {
             Mark::Release(binding) => Some(lessons.unreleased.insert(binding.clone())),
-            _ => mark.binding().map(|binding| lessons.borrowed.insert(binding)),
+            _ => mark
+                .binding()
+                .map(|binding| lessons.borrowed.insert(binding)),
         }),
     };
     match learned {
@@ -123,7 +137,12 @@ pub fn learn(diagnostic: &Diagnostic, plan: &Plan, file: &str, lessons: &mut Les
 pub type Hint<'a> = &'a dyn Fn(&Diagnostic) -> Option<String>;
 
 /// Renders diagnostics with the cells' own lines, underlined and coloured.
-pub fn render(diagnostics: &[&Diagnostic], program: &Program, file: &str, hint: Hint<'_>) -> String {
+pub fn render(
+    diagnostics: &[&Diagnostic],
+    program: &Program,
+    file: &str,
+    hint: Hint<'_>,
+) -> String {
     let renderer = Renderer::styled();
     let mut rendered = Vec::new();
     for diagnostic in diagnostics {
@@ -179,8 +198,11 @@ fn snippets<'a>(diagnostic: &'a Diagnostic, program: &Program, file: &str) -> Ve
             .line_start(source.first_line as usize + 1)
             .path(format!("cell [{}]", source.cell));
         for (place, span) in here {
-            let kind =
-                if span.is_primary { AnnotationKind::Primary } else { AnnotationKind::Context };
+            let kind = if span.is_primary {
+                AnnotationKind::Primary
+            } else {
+                AnnotationKind::Context
+            };
             snippet = snippet.annotation(kind.span(place.range).label(span.label.as_deref()));
         }
         elements.push(snippet.into());
@@ -203,10 +225,15 @@ fn child_elements<'a>(child: &'a Diagnostic, program: &Program, file: &str) -> V
             let replacement = span.suggested_replacement.as_deref()?.trim();
             let place = program.place(span.in_program(file)?);
             // A suggestion to change the engine's own text would only confuse.
-            place.filter(|_| !replacement.is_empty()).map(|_| replacement.replace('\n', " ").trim().to_owned())
+            place
+                .filter(|_| !replacement.is_empty())
+                .map(|_| replacement.replace('\n', " ").trim().to_owned())
         })
         .collect();
-    let suggests = child.spans.iter().any(|span| span.suggested_replacement.is_some());
+    let suggests = child
+        .spans
+        .iter()
+        .any(|span| span.suggested_replacement.is_some());
     if suggests && suggestions.is_empty() {
         return Vec::new();
     }

@@ -61,8 +61,11 @@ pub fn split(code: &str) -> (Option<CellMagic>, Vec<Part>) {
         push_rust(&mut parts, &mut rust, first_line, Timing::No);
         match directive.name.as_str() {
             "time" | "timeit" if !directive.argument.is_empty() => {
-                let timing =
-                    if directive.name == "time" { Timing::Once } else { Timing::Repeated };
+                let timing = if directive.name == "time" {
+                    Timing::Once
+                } else {
+                    Timing::Repeated
+                };
                 // The statement keeps its columns, so that errors point to the right place.
                 let column = line.find(&directive.argument).unwrap_or(0);
                 let mut text = " ".repeat(column) + &directive.argument;
@@ -79,7 +82,11 @@ pub fn split(code: &str) -> (Option<CellMagic>, Vec<Part>) {
 fn push_rust(parts: &mut Vec<Part>, rust: &mut String, first_line: u32, timing: Timing) {
     let text = std::mem::take(rust);
     if !text.trim().is_empty() {
-        parts.push(Part::Rust { text: text.into(), first_line, timing });
+        parts.push(Part::Rust {
+            text: text.into(),
+            first_line,
+            timing,
+        });
     }
 }
 
@@ -88,8 +95,14 @@ fn cell_magic(code: &str) -> (Option<CellMagic>, &str, u32) {
         return (None, code, 0);
     };
     let (line, body) = rest.split_once('\n').unwrap_or((rest, ""));
-    let (name, argument) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), ""));
-    let magic = CellMagic { name: name.to_owned(), argument: argument.trim().to_owned() };
+    let (name, argument) = line
+        .trim()
+        .split_once(char::is_whitespace)
+        .unwrap_or((line.trim(), ""));
+    let magic = CellMagic {
+        name: name.to_owned(),
+        argument: argument.trim().to_owned(),
+    };
     (Some(magic), body, 1)
 }
 
@@ -97,12 +110,16 @@ fn directive(line: &str, number: u32) -> Option<Directive> {
     let text = line.trim();
     let (name, argument) = match text.as_bytes() {
         [b'!', _, ..] if !text.starts_with("!(") => ("!", &text[1..]),
-        [b'%' | b':', second, ..] if second.is_ascii_alphabetic() => {
-            text[1..].split_once(char::is_whitespace).unwrap_or((&text[1..], ""))
-        }
+        [b'%' | b':', second, ..] if second.is_ascii_alphabetic() => text[1..]
+            .split_once(char::is_whitespace)
+            .unwrap_or((&text[1..], "")),
         _ => return None,
     };
-    Some(Directive { name: name.to_owned(), argument: argument.trim().to_owned(), line: number })
+    Some(Directive {
+        name: name.to_owned(),
+        argument: argument.trim().to_owned(),
+        line: number,
+    })
 }
 
 /// Whether a text is nothing but whole statements, of which the last may be an expression.
@@ -115,11 +132,19 @@ mod tests {
     use super::*;
 
     fn rust(text: &str, first_line: u32, timing: Timing) -> Part {
-        Part::Rust { text: text.into(), first_line, timing }
+        Part::Rust {
+            text: text.into(),
+            first_line,
+            timing,
+        }
     }
 
     fn line(name: &str, argument: &str, line: u32) -> Part {
-        Part::Directive(Directive { name: name.into(), argument: argument.into(), line })
+        Part::Directive(Directive {
+            name: name.into(),
+            argument: argument.into(),
+            line,
+        })
     }
 
     #[test]
@@ -140,7 +165,12 @@ mod tests {
 
     #[test]
     fn what_only_looks_like_a_directive_stays_rust() {
-        for code in ["let r = 10\n  % 3;", "let s = \"\n%who\n\";", "fn f() {\n!true;\n}", "/*\n%who\n*/"] {
+        for code in [
+            "let r = 10\n  % 3;",
+            "let s = \"\n%who\n\";",
+            "fn f() {\n!true;\n}",
+            "/*\n%who\n*/",
+        ] {
             let (_, parts) = split(code);
             assert_eq!(parts, [rust(code, 0, Timing::No)], "{code}");
         }
@@ -151,7 +181,13 @@ mod tests {
         let (_, parts) = split("%time let y = f();");
         assert_eq!(parts, [rust("      let y = f();", 0, Timing::Once)]);
         let (magic, parts) = split("%%time\nlet y = f();");
-        assert_eq!(magic, Some(CellMagic { name: "time".into(), argument: String::new() }));
+        assert_eq!(
+            magic,
+            Some(CellMagic {
+                name: "time".into(),
+                argument: String::new()
+            })
+        );
         assert_eq!(parts, [rust("let y = f();", 1, Timing::No)]);
     }
 }

@@ -89,9 +89,9 @@ impl Engine {
     /// Whether an item replaces an earlier one of another text.
     fn is_changed(&self, item: &ParsedItem, source: &Source) -> bool {
         let text = &source.text[item.range.clone()];
-        self.items
-            .iter()
-            .any(|old| old.parsed.keys.iter().any(|key| item.keys.contains(key)) && old.text() != text)
+        self.items.iter().any(|old| {
+            old.parsed.keys.iter().any(|key| item.keys.contains(key)) && old.text() != text
+        })
     }
 
     /// The earlier items that stay when `chunk` is added.
@@ -102,7 +102,9 @@ impl Engine {
             .iter()
             .flat_map(|item| &item.keys)
             .filter_map(|key| match key {
-                ItemKey::Type(name) | ItemKey::Value(name) | ItemKey::Import(name) => Some(name.as_str()),
+                ItemKey::Type(name) | ItemKey::Value(name) | ItemKey::Import(name) => {
+                    Some(name.as_str())
+                }
                 _ => None,
             })
             .collect();
@@ -138,7 +140,10 @@ impl Engine {
     pub fn add_items(&mut self, chunk: &mut Chunk, source: &Source) {
         self.items = self.items_that_stay(chunk);
         for parsed in chunk.items.drain(..) {
-            self.items.push(Arc::new(Item { source: source.clone(), parsed }));
+            self.items.push(Arc::new(Item {
+                source: source.clone(),
+                parsed,
+            }));
         }
     }
 

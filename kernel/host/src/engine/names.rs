@@ -53,7 +53,10 @@ mod tests {
     #[test]
     fn identifiers_inside_macros_and_format_strings_count() {
         assert_eq!(names("let y = f(x);"), ["f", "let", "x", "y"]);
-        assert_eq!(names(r#"println!("{a} {b:.3} {:width$}", c.d)"#), ["a", "b", "c", "d", "println", "width"]);
+        assert_eq!(
+            names(r#"println!("{a} {b:.3} {:width$}", c.d)"#),
+            ["a", "b", "c", "d", "println", "width"]
+        );
         assert_eq!(names("vec![n; 3]"), ["n", "vec"]);
         assert_eq!(names(r#"f("plain words")"#), ["f"]);
     }

@@ -107,7 +107,9 @@ pub fn parse(source: &str) -> syn::Result<Chunk> {
             Stmt::Macro(call) if is_last && call.semi_token.is_none() => {
                 chunk.last = Some(parse_statement(&statement, &mut chunk.awaits));
             }
-            _ => chunk.statements.push(parse_statement(&statement, &mut chunk.awaits)),
+            _ => chunk
+                .statements
+                .push(parse_statement(&statement, &mut chunk.awaits)),
         }
     }
     // All positions are plain numbers by now; the source text that the spans refer to can go.
@@ -166,7 +168,9 @@ fn parse_statement(tree: &Stmt, awaits: &mut bool) -> Statement {
 
 /// Whether a statement only gives a name to a literal, or to nothing yet.
 fn is_constant(tree: &Stmt) -> bool {
-    let Stmt::Local(local) = tree else { return false };
+    let Stmt::Local(local) = tree else {
+        return false;
+    };
     match &local.init {
         Some(init) => match &*init.expr {
             Expr::Lit(_) => true,
@@ -192,8 +196,18 @@ struct Survey {
 
 /// Methods that run a closure once per element.
 const ITERATOR_METHODS: [&str; 12] = [
-    "iter", "into_iter", "iter_mut", "map", "filter", "fold", "for_each", "sum", "product", "collect",
-    "sort_by", "chunks",
+    "iter",
+    "into_iter",
+    "iter_mut",
+    "map",
+    "filter",
+    "fold",
+    "for_each",
+    "sum",
+    "product",
+    "collect",
+    "sort_by",
+    "chunks",
 ];
 
 impl Survey {
@@ -202,7 +216,8 @@ impl Survey {
         // A check in an innermost loop of plain arithmetic would keep it from being vectorised;
         // such a loop is left alone, whatever is around it has the check.
         if !self.constant && (always || calls_something(body)) {
-            self.loop_bodies.push(body.brace_token.span.open().byte_range().end);
+            self.loop_bodies
+                .push(body.brace_token.span.open().byte_range().end);
         }
     }
 
@@ -271,7 +286,8 @@ impl<'ast> Visit<'ast> for Survey {
     }
 
     fn visit_item_fn(&mut self, node: &'ast syn::ItemFn) {
-        self.repeats |= mentions(node.block.to_token_stream()).contains(&node.sig.ident.to_string());
+        self.repeats |=
+            mentions(node.block.to_token_stream()).contains(&node.sig.ident.to_string());
         self.in_constant(is_const(&node.sig), |this| {
             this.nest(|this| visit::visit_item_fn(this, node));
         });
@@ -339,10 +355,19 @@ fn given_away(operand: &Expr, names: &mut BTreeSet<String>) {
             }
         }
         Expr::Paren(inner) => given_away(&inner.expr, names),
-        Expr::Tuple(tuple) => tuple.elems.iter().for_each(|element| given_away(element, names)),
-        Expr::Array(array) => array.elems.iter().for_each(|element| given_away(element, names)),
+        Expr::Tuple(tuple) => tuple
+            .elems
+            .iter()
+            .for_each(|element| given_away(element, names)),
+        Expr::Array(array) => array
+            .elems
+            .iter()
+            .for_each(|element| given_away(element, names)),
         Expr::Struct(literal) => {
-            literal.fields.iter().for_each(|field| given_away(&field.expr, names));
+            literal
+                .fields
+                .iter()
+                .for_each(|field| given_away(&field.expr, names));
         }
         _ => {}
     }
@@ -357,7 +382,10 @@ fn collect_pattern(pattern: &Pat, definitions: &mut Vec<Definition>) {
             // A capitalised name without a sub-pattern is a constant or a unit variant.
             let constant = node.subpat.is_none() && name.starts_with(char::is_uppercase);
             if !constant && !self.0.iter().any(|known| known.name == name) {
-                self.0.push(Definition { name, mutable: node.mutability.is_some() });
+                self.0.push(Definition {
+                    name,
+                    mutable: node.mutability.is_some(),
+                });
             }
             visit::visit_pat_ident(self, node);
         }
@@ -400,7 +428,9 @@ fn parse_item(item: &Item, items: &mut Vec<ParsedItem>) {
         Item::Type(node) => parsed.define_type(&node.ident),
         Item::Trait(node) => {
             parsed.define_type(&node.ident);
-            parsed.provides.extend(node.items.iter().filter_map(trait_member));
+            parsed
+                .provides
+                .extend(node.items.iter().filter_map(trait_member));
         }
         Item::TraitAlias(node) => parsed.define_type(&node.ident),
         Item::Mod(node) => {
@@ -411,7 +441,9 @@ fn parse_item(item: &Item, items: &mut Vec<ParsedItem>) {
                 parsed.has_state = inner.iter().any(|item| item.has_state);
                 // Methods of the module's traits are reached without naming the module.
                 let reached = inner.iter().filter(|item| !item.always);
-                parsed.provides.extend(reached.flat_map(|item| item.provides.iter().cloned()));
+                parsed
+                    .provides
+                    .extend(reached.flat_map(|item| item.provides.iter().cloned()));
             }
         }
         Item::Fn(node) => parsed.define_value(&node.sig.ident),
@@ -428,7 +460,9 @@ fn parse_item(item: &Item, items: &mut Vec<ParsedItem>) {
             None => {
                 parsed.provides = parsed.mentions.clone();
                 parsed.has_state = true;
-                parsed.keys.push(ItemKey::Impl(item.to_token_stream().to_string()));
+                parsed
+                    .keys
+                    .push(ItemKey::Impl(item.to_token_stream().to_string()));
             }
         },
         Item::Impl(node) => parsed.define_impl(node),
@@ -438,7 +472,9 @@ fn parse_item(item: &Item, items: &mut Vec<ParsedItem>) {
         }
         other => {
             parsed.provides = parsed.mentions.clone();
-            parsed.keys.push(ItemKey::Impl(other.to_token_stream().to_string()));
+            parsed
+                .keys
+                .push(ItemKey::Impl(other.to_token_stream().to_string()));
         }
     }
     items.push(parsed);
@@ -462,7 +498,11 @@ impl ParsedItem {
         let header_text = match &node.trait_ {
             Some((path, _)) => {
                 header.extend(mentions(path.to_token_stream()));
-                format!("{} for {}", path.to_token_stream(), self_type.to_token_stream())
+                format!(
+                    "{} for {}",
+                    path.to_token_stream(),
+                    self_type.to_token_stream()
+                )
             }
             None => self_type.to_token_stream().to_string(),
         };
@@ -508,7 +548,9 @@ fn parse_import(import: &syn::ItemUse, whole: &ParsedItem, items: &mut Vec<Parse
         names.extend(leaf.path.split("::").map(|part| part.trim().to_owned()));
         items.push(ParsedItem {
             range: whole.range.clone(),
-            keys: vec![ItemKey::Import(leaf.bound.clone().unwrap_or_else(|| leaf.text.clone()))],
+            keys: vec![ItemKey::Import(
+                leaf.bound.clone().unwrap_or_else(|| leaf.text.clone()),
+            )],
             provides: leaf.bound.into_iter().collect(),
             belongs_to: None,
             mentions: names,
@@ -516,8 +558,11 @@ fn parse_import(import: &syn::ItemUse, whole: &ParsedItem, items: &mut Vec<Parse
             repeats: false,
             is_type: false,
             has_state: false,
-            replacement: (!single)
-                .then(|| format!("{visibility} use {leading}{};", leaf.text).trim_start().to_owned()),
+            replacement: (!single).then(|| {
+                format!("{visibility} use {leading}{};", leaf.text)
+                    .trim_start()
+                    .to_owned()
+            }),
             always: true,
         });
     }
@@ -532,23 +577,41 @@ struct Leaf {
 
 fn flatten(tree: &UseTree, prefix: String, leaves: &mut Vec<Leaf>) {
     let join = |name: &str| {
-        if prefix.is_empty() { name.to_owned() } else { format!("{prefix}::{name}") }
+        if prefix.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{prefix}::{name}")
+        }
     };
     match tree {
         UseTree::Path(node) => flatten(&node.tree, join(&node.ident.to_string()), leaves),
         UseTree::Group(node) => {
-            node.items.iter().for_each(|tree| flatten(tree, prefix.clone(), leaves));
+            node.items
+                .iter()
+                .for_each(|tree| flatten(tree, prefix.clone(), leaves));
         }
         UseTree::Glob(_) => {
-            leaves.push(Leaf { path: prefix.clone(), text: join("*"), bound: None });
+            leaves.push(Leaf {
+                path: prefix.clone(),
+                text: join("*"),
+                bound: None,
+            });
         }
         UseTree::Name(node) => {
             let name = node.ident.to_string();
             if name == "self" {
                 let bound = prefix.rsplit("::").next().map(str::to_owned);
-                leaves.push(Leaf { path: prefix.clone(), text: prefix, bound });
+                leaves.push(Leaf {
+                    path: prefix.clone(),
+                    text: prefix,
+                    bound,
+                });
             } else {
-                leaves.push(Leaf { path: join(&name), text: join(&name), bound: Some(name) });
+                leaves.push(Leaf {
+                    path: join(&name),
+                    text: join(&name),
+                    bound: Some(name),
+                });
             }
         }
         UseTree::Rename(node) => {
@@ -581,7 +644,11 @@ mod tests {
         assert_eq!(chunk.items[0].keys, [ItemKey::Value("f".into())]);
         assert_eq!(&source[chunk.items[0].range.clone()], "fn f() {}");
         assert_eq!(chunk.statements.len(), 2);
-        let names: Vec<_> = chunk.statements[0].defines.iter().map(|d| (&*d.name, d.mutable)).collect();
+        let names: Vec<_> = chunk.statements[0]
+            .defines
+            .iter()
+            .map(|d| (&*d.name, d.mutable))
+            .collect();
         assert_eq!(names, [("a", true), ("b", false)]);
         assert_eq!(&source[chunk.last.unwrap().range], "a");
     }
@@ -600,10 +667,19 @@ mod tests {
     #[test]
     fn grouped_imports_are_split() {
         let chunk = parse("use std::{fmt, io::{self, Write as _}, collections::*};").unwrap();
-        let texts: Vec<_> = chunk.items.iter().map(|item| item.replacement.clone().unwrap()).collect();
+        let texts: Vec<_> = chunk
+            .items
+            .iter()
+            .map(|item| item.replacement.clone().unwrap())
+            .collect();
         assert_eq!(
             texts,
-            ["use std::fmt;", "use std::io;", "use std::io::Write as _;", "use std::collections::*;"]
+            [
+                "use std::fmt;",
+                "use std::io;",
+                "use std::io::Write as _;",
+                "use std::collections::*;"
+            ]
         );
     }
 

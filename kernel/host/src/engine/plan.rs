@@ -92,19 +92,31 @@ impl Mark {
     /// The variable that the line is about.
     pub fn binding(&self) -> Option<Binding> {
         match self {
-            Mark::AskType(binding) | Mark::Store(binding) | Mark::Release(binding) => Some(binding.clone()),
+            Mark::AskType(binding) | Mark::Store(binding) | Mark::Release(binding) => {
+                Some(binding.clone())
+            }
             Mark::Segment => None,
         }
     }
 }
 
 /// Plans the program of a chunk.
-pub fn plan(engine: &Engine, chunk: &Chunk, source: &Source, lessons: &Lessons, level: Level, timing: Timing) -> Plan {
+pub fn plan(
+    engine: &Engine,
+    chunk: &Chunk,
+    source: &Source,
+    lessons: &Lessons,
+    level: Level,
+    timing: Timing,
+) -> Plan {
     let staying = engine.items_that_stay(chunk);
     let takes = taken_variables(engine, chunk);
     // What a repeated statement defines ends with each repetition.
-    let defines =
-        if timing == Timing::Repeated { Vec::new() } else { defined_variables(chunk) };
+    let defines = if timing == Timing::Repeated {
+        Vec::new()
+    } else {
+        defined_variables(chunk)
+    };
     let earlier = needed_items(engine, &staying, chunk, &takes);
 
     let mut program = Program::default();
@@ -119,7 +131,11 @@ pub fn plan(engine: &Engine, chunk: &Chunk, source: &Source, lessons: &Lessons, 
     let repeats = timing == Timing::Repeated
         || chunk.items.iter().any(|item| item.repeats)
         || earlier.iter().any(|item| item.parsed.repeats)
-        || chunk.statements.iter().chain(&chunk.last).any(|statement| statement.repeats);
+        || chunk
+            .statements
+            .iter()
+            .chain(&chunk.last)
+            .any(|statement| statement.repeats);
     let mut plan = Plan {
         program,
         takes,
@@ -190,8 +206,12 @@ impl Plan {
         let count = segments.statements.len();
         for (index, statements) in segments.statements.iter().enumerate() {
             let is_last = index + 1 == count;
-            self.line(&format!("let mut __s{index} = ::core::option::Option::None;"));
-            self.line(&format!("let __e{index} = ::patchbay::cell::run(::std::boxed::Box::new(|| {{"));
+            self.line(&format!(
+                "let mut __s{index} = ::core::option::Option::None;"
+            ));
+            self.line(&format!(
+                "let __e{index} = ::patchbay::cell::run(::std::boxed::Box::new(|| {{"
+            ));
             if chunk.awaits {
                 self.line("::patchbay::cell::block_on(async {");
             }
@@ -200,7 +220,12 @@ impl Plan {
             }
             for &position in statements {
                 let statement = &chunk.statements[position];
-                self.program.source(source, statement.range.clone(), &statement.loop_bodies, CHECK);
+                self.program.source(
+                    source,
+                    statement.range.clone(),
+                    &statement.loop_bodies,
+                    CHECK,
+                );
                 self.program.generated("\n");
             }
             if is_last && let Some(last) = &chunk.last {
@@ -209,7 +234,8 @@ impl Plan {
                     _ => "::patchbay::__show_result!(",
                 };
                 self.program.generated(show);
-                self.program.source(source, last.range.clone(), &last.loop_bodies, CHECK);
+                self.program
+                    .source(source, last.range.clone(), &last.loop_bodies, CHECK);
                 self.program.generated(");\n");
             }
             if timing == Timing::Repeated {
@@ -219,9 +245,19 @@ impl Plan {
             if whole {
                 self.write_stores(&segments, index, lessons);
             }
-            let exports = if whole { &[][..] } else { &segments.exports[index] };
-            let names: String = exports.iter().map(|export| format!("{}, ", export.binding.name)).collect();
-            self.marked_line(&format!("__s{index} = ::core::option::Option::Some(({names}));"), Mark::Segment);
+            let exports = if whole {
+                &[][..]
+            } else {
+                &segments.exports[index]
+            };
+            let names: String = exports
+                .iter()
+                .map(|export| format!("{}, ", export.binding.name))
+                .collect();
+            self.marked_line(
+                &format!("__s{index} = ::core::option::Option::Some(({names}));"),
+                Mark::Segment,
+            );
             self.line("::core::result::Result::<(), ::patchbay::cell::CellError>::Ok(())");
             if chunk.awaits {
                 self.line("})");
@@ -236,7 +272,9 @@ impl Plan {
                     format!("{}{}, ", if *mutable { "mut " } else { "" }, binding.name)
                 })
                 .collect();
-            self.line(&format!("let ::core::option::Option::Some(({pattern})) = __s{index} else {{"));
+            self.line(&format!(
+                "let ::core::option::Option::Some(({pattern})) = __s{index} else {{"
+            ));
             self.write_stores(&segments, index, lessons);
             self.line(&format!("return __e{index}; }};"));
         }
@@ -263,30 +301,41 @@ impl Plan {
         }
         let mut required = String::from("__cell.require(&[");
         for (name, type_text, _) in &types {
-            let _ = write!(required, "(\"{name}\", ::core::any::TypeId::of::<{type_text}>()), ");
+            let _ = write!(
+                required,
+                "(\"{name}\", ::core::any::TypeId::of::<{type_text}>()), "
+            );
         }
         required.push_str("])?;");
         self.line(&required);
         for (name, type_text, mutable) in &types {
             let mutable = if *mutable { "mut " } else { "" };
-            self.line(&format!("let {mutable}{name}: {type_text} = __cell.take(\"{name}\");"));
+            self.line(&format!(
+                "let {mutable}{name}: {type_text} = __cell.take(\"{name}\");"
+            ));
         }
     }
 
     /// Stores what is visible when segment `index` has failed, or at the end of all.
     fn write_stores(&mut self, segments: &Segments, index: usize, lessons: &Lessons) {
-        let at_end = index + 1 >= segments.statements.len() && (segments.whole || index == segments.statements.len());
+        let at_end = index + 1 >= segments.statements.len()
+            && (segments.whole || index == segments.statements.len());
         let visible: Vec<Binding> = segments
             .visible_after(index)
             .filter(|binding| !(segments.whole && binding.ordinal == 0))
-            .filter(|binding| !(lessons.moved.contains(binding) && segments.last_use(binding) <= index))
+            .filter(|binding| {
+                !(lessons.moved.contains(binding) && segments.last_use(binding) <= index)
+            })
             .cloned()
             .collect();
         let released = |binding: &&Binding| {
             lessons.borrowed.contains(binding) && !lessons.unreleased.contains(binding)
         };
         for binding in visible.iter().filter(released) {
-            self.marked_line(&format!("::core::mem::drop({});", binding.name), Mark::Release(binding.clone()));
+            self.marked_line(
+                &format!("::core::mem::drop({});", binding.name),
+                Mark::Release(binding.clone()),
+            );
         }
         for binding in visible {
             let name = &binding.name;
@@ -295,10 +344,16 @@ impl Plan {
                 continue;
             }
             if at_end && binding.ordinal > 0 {
-                self.marked_line(&format!("::core::mem::drop(&{name});"), Mark::AskType(binding.clone()));
+                self.marked_line(
+                    &format!("::core::mem::drop(&{name});"),
+                    Mark::AskType(binding.clone()),
+                );
             }
             let ordinal = binding.ordinal;
-            self.marked_line(&format!("__cell.put(\"{name}\", {ordinal}, {name});"), Mark::Store(binding));
+            self.marked_line(
+                &format!("__cell.put(\"{name}\", {ordinal}, {name});"),
+                Mark::Store(binding),
+            );
         }
     }
 
@@ -308,7 +363,10 @@ impl Plan {
             let binding = Binding { name, ordinal: 0 };
             if !(lessons.moved.contains(&binding) && segments.last_use(&binding) < usize::MAX) {
                 let name = &binding.name;
-                self.marked_line(&format!("__cell.put_back(\"{name}\", {name});"), Mark::Store(binding.clone()));
+                self.marked_line(
+                    &format!("__cell.put_back(\"{name}\", {name});"),
+                    Mark::Store(binding.clone()),
+                );
             }
         }
     }
@@ -341,7 +399,15 @@ impl Segments {
             exports: vec![Vec::new()],
             bindings: takes
                 .iter()
-                .map(|name| (Binding { name: name.clone(), ordinal: 0 }, None))
+                .map(|name| {
+                    (
+                        Binding {
+                            name: name.clone(),
+                            ordinal: 0,
+                        },
+                        None,
+                    )
+                })
                 .collect(),
             last_uses: BTreeMap::new(),
             whole,
@@ -353,10 +419,16 @@ impl Segments {
             for Definition { name, mutable } in statement.defines.iter().filter(|_| keeps) {
                 let ordinal = ordinals.entry(name).or_default();
                 *ordinal += 1;
-                let binding = Binding { name: name.clone(), ordinal: *ordinal };
+                let binding = Binding {
+                    name: name.clone(),
+                    ordinal: *ordinal,
+                };
                 segments.bindings.push((binding.clone(), Some(index)));
                 segments.exports[index].retain(|export| export.binding.name != *name);
-                segments.exports[index].push(Export { binding, mutable: *mutable });
+                segments.exports[index].push(Export {
+                    binding,
+                    mutable: *mutable,
+                });
             }
             let next = chunk.statements.get(position + 1);
             let more = next.is_some() || chunk.last.is_some();
@@ -374,10 +446,21 @@ impl Segments {
         segments
     }
 
-    fn note_uses(&mut self, mentions: &BTreeSet<String>, ordinals: &BTreeMap<&str, usize>, index: usize) {
+    fn note_uses(
+        &mut self,
+        mentions: &BTreeSet<String>,
+        ordinals: &BTreeMap<&str, usize>,
+        index: usize,
+    ) {
         for name in mentions {
             let ordinal = ordinals.get(name.as_str()).copied().unwrap_or(0);
-            self.last_uses.insert(Binding { name: name.clone(), ordinal }, index);
+            self.last_uses.insert(
+                Binding {
+                    name: name.clone(),
+                    ordinal,
+                },
+                index,
+            );
         }
     }
 
@@ -392,12 +475,15 @@ impl Segments {
         let is_before = move |segment: &Option<usize>| {
             segment.is_none_or(|segment| segment < index || self.whole && segment <= index)
         };
-        self.bindings.iter().enumerate().filter_map(move |(position, (binding, segment))| {
-            let is_last = !self.bindings[position + 1..]
-                .iter()
-                .any(|(later, segment)| later.name == binding.name && is_before(segment));
-            (is_before(segment) && is_last).then_some(binding)
-        })
+        self.bindings
+            .iter()
+            .enumerate()
+            .filter_map(move |(position, (binding, segment))| {
+                let is_last = !self.bindings[position + 1..]
+                    .iter()
+                    .any(|(later, segment)| later.name == binding.name && is_before(segment));
+                (is_before(segment) && is_last).then_some(binding)
+            })
     }
 }
 
@@ -419,7 +505,12 @@ fn taken_variables(engine: &Engine, chunk: &Chunk) -> Vec<String> {
                 taken.insert(name.clone());
             }
         }
-        defined.extend(statement.defines.iter().map(|definition| definition.name.as_str()));
+        defined.extend(
+            statement
+                .defines
+                .iter()
+                .map(|definition| definition.name.as_str()),
+        );
     }
     taken.into_iter().collect()
 }
@@ -427,7 +518,11 @@ fn taken_variables(engine: &Engine, chunk: &Chunk) -> Vec<String> {
 /// The variables that a chunk defines, each once, as its last definition has it.
 fn defined_variables(chunk: &Chunk) -> Vec<Definition> {
     let mut definitions: Vec<Definition> = Vec::new();
-    for definition in chunk.statements.iter().flat_map(|statement| &statement.defines) {
+    for definition in chunk
+        .statements
+        .iter()
+        .flat_map(|statement| &statement.defines)
+    {
         definitions.retain(|known| known.name != definition.name);
         if !definition.name.starts_with('_') {
             definitions.push(definition.clone());
@@ -437,7 +532,12 @@ fn defined_variables(chunk: &Chunk) -> Vec<Definition> {
 }
 
 /// The earlier items that a chunk needs, directly or through others, in the order of definition.
-fn needed_items(engine: &Engine, staying: &[Arc<Item>], chunk: &Chunk, takes: &[String]) -> Vec<Arc<Item>> {
+fn needed_items(
+    engine: &Engine,
+    staying: &[Arc<Item>],
+    chunk: &Chunk,
+    takes: &[String],
+) -> Vec<Arc<Item>> {
     let mut needed: BTreeSet<&str> = BTreeSet::new();
     for statement in chunk.statements.iter().chain(&chunk.last) {
         needed.extend(statement.mentions.iter().map(String::as_str));
@@ -477,10 +577,16 @@ fn needed_items(engine: &Engine, staying: &[Arc<Item>], chunk: &Chunk, takes: &[
                 .map(String::as_str)
                 .filter(|name| local_types.contains(name))
                 .collect();
-            let wanted = parsed.provides.iter().any(|name| needed.contains(name.as_str()))
+            let wanted = parsed
+                .provides
+                .iter()
+                .any(|name| needed.contains(name.as_str()))
                 || parsed.always && local.iter().all(|name| present.contains(name))
                 || parsed.belongs_to.as_ref().is_some_and(|header| {
-                    let mut local = header.iter().filter(|name| local_types.contains(name.as_str())).peekable();
+                    let mut local = header
+                        .iter()
+                        .filter(|name| local_types.contains(name.as_str()))
+                        .peekable();
                     local.peek().is_some() && local.all(|name| present.contains(name.as_str()))
                 });
             if wanted {
@@ -494,7 +600,12 @@ fn needed_items(engine: &Engine, staying: &[Arc<Item>], chunk: &Chunk, takes: &[
             break;
         }
     }
-    staying.iter().zip(included).filter(|(_, included)| *included).map(|(item, _)| item.clone()).collect()
+    staying
+        .iter()
+        .zip(included)
+        .filter(|(_, included)| *included)
+        .map(|(item, _)| item.clone())
+        .collect()
 }
 
 fn type_names(item: &super::parse::ParsedItem) -> impl Iterator<Item = &str> {

@@ -86,14 +86,19 @@ impl Program {
     /// The place in a cell of a range of the program; `None` where the text is the engine's own.
     /// A range that begins in the engine's own text stands for the cell's part of it.
     pub fn place(&self, range: Range<usize>) -> Option<Place> {
-        let index = self.segments.partition_point(|segment| segment.program.end <= range.start);
+        let index = self
+            .segments
+            .partition_point(|segment| segment.program.end <= range.start);
         let segment = self.segments.get(index)?;
         if segment.program.start >= range.end.max(range.start + 1) {
             return None;
         }
         let range = range.start.max(segment.program.start)..range.end;
         if let Some(whole) = &segment.stand_in {
-            return Some(Place { source: segment.source.clone(), range: whole.clone() });
+            return Some(Place {
+                source: segment.source.clone(),
+                range: whole.clone(),
+            });
         }
         let start = segment.start + (range.start - segment.program.start);
         // The end may lie behind an insertion, in a later segment of the same source.
@@ -103,15 +108,25 @@ impl Program {
             .take_while(|other| other.program.start < range.end.max(range.start + 1))
             .last()
             .unwrap_or(segment);
-        let end = last.start + range.end.min(last.program.end).saturating_sub(last.program.start);
-        Some(Place { source: segment.source.clone(), range: start..end.max(start) })
+        let end = last.start
+            + range
+                .end
+                .min(last.program.end)
+                .saturating_sub(last.program.start);
+        Some(Place {
+            source: segment.source.clone(),
+            range: start..end.max(start),
+        })
     }
 
     /// The place of a line and column (in characters, both from 1), as panics give them.
     pub fn place_of_line(&self, line: u32, column: u32) -> Option<Place> {
         let start = self.line_start(line)?;
         let column = usize::try_from(column).ok()?.checked_sub(1)?;
-        let offset = self.text[start..].char_indices().nth(column).map(|(offset, _)| offset)?;
+        let offset = self.text[start..]
+            .char_indices()
+            .nth(column)
+            .map(|(offset, _)| offset)?;
         self.place(start + offset..start + offset + 1)
     }
 
@@ -120,7 +135,10 @@ impl Program {
         if index == 0 {
             return Some(0);
         }
-        self.text.match_indices('\n').nth(index - 1).map(|(offset, _)| offset + 1)
+        self.text
+            .match_indices('\n')
+            .nth(index - 1)
+            .map(|(offset, _)| offset + 1)
     }
 
     /// The line (from 0) that begins at or before this byte.
@@ -131,7 +149,10 @@ impl Program {
     /// A name for the program's file that depends on its text alone.
     pub fn file_name(&self) -> String {
         let digest = Sha256::digest(self.text.as_bytes());
-        let hex: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = digest[..8]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         format!("cell_{hex}.rs")
     }
 }
@@ -141,7 +162,11 @@ mod tests {
     use super::*;
 
     fn source(text: &str) -> Source {
-        Source { text: text.into(), cell: 3, first_line: 1 }
+        Source {
+            text: text.into(),
+            cell: 3,
+            first_line: 1,
+        }
     }
 
     #[test]
@@ -151,7 +176,11 @@ mod tests {
         program.generated("fn main() {");
         program.source(&cell, 0..14, &[6], "check();");
         assert_eq!(program.text, "fn main() {loop {check(); a }\nbcd");
-        let found = program.text.find('a').map(|_| program.text.rfind(" a }").unwrap() + 1).unwrap();
+        let found = program
+            .text
+            .find('a')
+            .map(|_| program.text.rfind(" a }").unwrap() + 1)
+            .unwrap();
         let place = program.place(found..found + 1).unwrap();
         assert_eq!(&cell.text[place.range.clone()], "a");
         let bcd = program.text.find("bcd").unwrap();

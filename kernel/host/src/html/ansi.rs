@@ -10,8 +10,12 @@ pub fn to_html(text: &str) -> String {
     while let Some(start) = rest.find('\u{1b}') {
         push(&mut html, &rest[..start], &style);
         rest = &rest[start + 1..];
-        let Some(body) = rest.strip_prefix('[') else { continue };
-        let Some(end) = body.find(|last: char| ('@'..='~').contains(&last)) else { return html };
+        let Some(body) = rest.strip_prefix('[') else {
+            continue;
+        };
+        let Some(end) = body.find(|last: char| ('@'..='~').contains(&last)) else {
+            return html;
+        };
         if body.as_bytes()[end] == b'm' {
             style.apply(&body[..end]);
         }
@@ -71,7 +75,11 @@ fn push(html: &mut String, text: &str, style: &Style) {
     if classes.is_empty() {
         html.push_str(&escape(text));
     } else {
-        html.push_str(&format!("<span class=\"{}\">{}</span>", classes.join(" "), escape(text)));
+        html.push_str(&format!(
+            "<span class=\"{}\">{}</span>",
+            classes.join(" "),
+            escape(text)
+        ));
     }
 }
 

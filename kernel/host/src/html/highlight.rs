@@ -5,14 +5,17 @@ use proc_macro2::{TokenStream, TokenTree};
 use super::escape;
 
 const KEYWORDS: [&str; 37] = [
-    "as", "async", "await", "break", "const", "continue", "crate", "dyn", "else", "enum", "extern", "false",
-    "fn", "for", "if", "impl", "in", "let", "loop", "match", "mod", "move", "mut", "pub", "ref", "return",
-    "self", "Self", "static", "struct", "super", "trait", "true", "type", "unsafe", "use", "where",
+    "as", "async", "await", "break", "const", "continue", "crate", "dyn", "else", "enum", "extern",
+    "false", "fn", "for", "if", "impl", "in", "let", "loop", "match", "mod", "move", "mut", "pub",
+    "ref", "return", "self", "Self", "static", "struct", "super", "trait", "true", "type",
+    "unsafe", "use", "where",
 ];
 
 /// The source as HTML. Text that is not made of Rust's tokens stays plain.
 pub fn rust(source: &str) -> String {
-    let Ok(tokens) = source.parse::<TokenStream>() else { return escape(source) };
+    let Ok(tokens) = source.parse::<TokenStream>() else {
+        return escape(source);
+    };
     let mut marks = Vec::new();
     collect(tokens, &mut marks);
     marks.sort_by_key(|mark| mark.0);
@@ -23,7 +26,10 @@ pub fn rust(source: &str) -> String {
             continue;
         }
         html.push_str(&comments(&source[position..start]));
-        html.push_str(&format!("<span class=\"{class}\">{}</span>", escape(&source[start..end])));
+        html.push_str(&format!(
+            "<span class=\"{class}\">{}</span>",
+            escape(&source[start..end])
+        ));
         position = end;
     }
     html.push_str(&comments(&source[position..]));
@@ -46,7 +52,11 @@ fn collect(tokens: TokenStream, marks: &mut Vec<(usize, usize, &'static str)>) {
             }
             TokenTree::Literal(literal) => {
                 let text = literal.to_string();
-                let class = if text.starts_with(|first: char| first.is_ascii_digit()) { "number" } else { "string" };
+                let class = if text.starts_with(|first: char| first.is_ascii_digit()) {
+                    "number"
+                } else {
+                    "string"
+                };
                 marks.push((range.start, range.end, class));
             }
             TokenTree::Punct(_) => {}

@@ -14,7 +14,10 @@ pub fn page(notebook: &Notebook, title: &str) -> String {
     let mut body = String::new();
     for (kind, source, outputs, count) in notebook.contents() {
         match kind {
-            "markdown" => body.push_str(&format!("<section class=\"markdown\">{}</section>\n", markdown(&source))),
+            "markdown" => body.push_str(&format!(
+                "<section class=\"markdown\">{}</section>\n",
+                markdown(&source)
+            )),
             "code" if source.trim().is_empty() && outputs.is_empty() => {}
             "code" => {
                 let number = count.map_or_else(|| " ".to_owned(), |count| count.to_string());
@@ -40,7 +43,8 @@ pub fn page(notebook: &Notebook, title: &str) -> String {
 
 fn markdown(source: &str) -> String {
     use pulldown_cmark::{Options, Parser, html};
-    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_FOOTNOTES;
+    let options =
+        Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_FOOTNOTES;
     let mut rendered = String::new();
     html::push_html(&mut rendered, Parser::new_ext(source, options));
     rendered
@@ -52,12 +56,23 @@ fn output_html(output: &Value) -> String {
         Some("stream") => {
             let class = output["name"].as_str().unwrap_or("stdout");
             let text = join(&output["text"]).unwrap_or_default();
-            format!("<pre class=\"output {}\">{}</pre>", escape(class), ansi::to_html(&text))
+            format!(
+                "<pre class=\"output {}\">{}</pre>",
+                escape(class),
+                ansi::to_html(&text)
+            )
         }
         Some("error") => {
-            let lines: Vec<&str> =
-                output["traceback"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            format!("<pre class=\"output error\">{}</pre>", ansi::to_html(&lines.join("\n")))
+            let lines: Vec<&str> = output["traceback"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
+            format!(
+                "<pre class=\"output error\">{}</pre>",
+                ansi::to_html(&lines.join("\n"))
+            )
         }
         _ => data_html(&output["data"]),
     }
@@ -90,7 +105,10 @@ fn data_html(data: &Value) -> String {
 
 /// A text with the characters that mean something in HTML replaced.
 pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -28,9 +28,10 @@ impl Notebook {
     /// Fails where the file cannot be read, is not JSON (with line and column) or not a notebook of
     /// format 4.
     pub fn read(path: &Path) -> anyhow::Result<Notebook> {
-        let text =
-            fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
-        Notebook::parse(&text).with_context(|| format!("{} is not a notebook that can be run", path.display()))
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("{} cannot be read", path.display()))?;
+        Notebook::parse(&text)
+            .with_context(|| format!("{} is not a notebook that can be run", path.display()))
     }
 
     /// Parses a notebook.
@@ -47,7 +48,9 @@ impl Notebook {
             ),
             None => bail!("it has no `nbformat`"),
         }
-        let Some(cells) = value["cells"].as_array() else { bail!("it has no list of `cells`") };
+        let Some(cells) = value["cells"].as_array() else {
+            bail!("it has no list of `cells`")
+        };
         for (index, cell) in cells.iter().enumerate() {
             let number = index + 1;
             if !cell["cell_type"].is_string() {
@@ -97,10 +100,13 @@ impl Notebook {
 
     /// Notes the kernel that has executed the notebook.
     pub fn set_kernel(&mut self, language_version: &str) {
-        let Some(notebook) = self.value.as_object_mut() else { return };
-        let metadata = notebook.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
-        metadata["kernelspec"] =
-            json!({ "display_name": "Rust (Patchbay)", "language": "rust", "name": crate::kernelspec::NAME });
+        let Some(notebook) = self.value.as_object_mut() else {
+            return;
+        };
+        let metadata = notebook
+            .entry("metadata")
+            .or_insert_with(|| Value::Object(Map::new()));
+        metadata["kernelspec"] = json!({ "display_name": "Rust (Patchbay)", "language": "rust", "name": crate::kernelspec::NAME });
         metadata["language_info"] = json!({
             "codemirror_mode": "rust",
             "file_extension": ".rs",
@@ -140,9 +146,11 @@ pub fn write_whole(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+        file.as_file()
+            .set_permissions(fs::Permissions::from_mode(0o644))?;
     }
-    file.persist(path).with_context(|| format!("{} cannot be written", path.display()))?;
+    file.persist(path)
+        .with_context(|| format!("{} cannot be written", path.display()))?;
     Ok(())
 }
 
@@ -150,7 +158,11 @@ pub fn write_whole(path: &Path, content: &[u8]) -> anyhow::Result<()> {
 pub fn join(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
-        Value::Array(lines) => lines.iter().map(Value::as_str).collect::<Option<Vec<_>>>().map(|lines| lines.concat()),
+        Value::Array(lines) => lines
+            .iter()
+            .map(Value::as_str)
+            .collect::<Option<Vec<_>>>()
+            .map(|lines| lines.concat()),
         _ => None,
     }
 }
@@ -214,7 +226,11 @@ mod tests {
     #[test]
     fn what_is_no_notebook_is_told() {
         let error = |text: &str| format!("{:#}", Notebook::parse(text).unwrap_err());
-        assert!(error("{\n \"cells\": [,]").contains("line 2 column"), "{}", error("{\n \"cells\": [,]"));
+        assert!(
+            error("{\n \"cells\": [,]").contains("line 2 column"),
+            "{}",
+            error("{\n \"cells\": [,]")
+        );
         assert!(error("{}").contains("no `nbformat`"));
         assert!(error(r#"{"nbformat": 3}"#).contains("format is 3, expected 4"));
         assert!(error(r#"{"nbformat": 4, "cells": [{"cell_type": "code"}]}"#).contains("cell 1"));

@@ -15,15 +15,29 @@ pub struct Outputs {
 
 #[derive(Debug)]
 enum Output {
-    Stream { name: StreamName, text: String },
-    Display { display_id: Option<String>, data: Value, metadata: Value },
-    Result { data: Value, metadata: Value, execution_count: u32 },
+    Stream {
+        name: StreamName,
+        text: String,
+    },
+    Display {
+        display_id: Option<String>,
+        data: Value,
+        metadata: Value,
+    },
+    Result {
+        data: Value,
+        metadata: Value,
+        execution_count: u32,
+    },
     Error(CellError),
 }
 
 impl Outputs {
     pub fn new(cells: usize) -> Outputs {
-        Outputs { cells: (0..cells).map(|_| Vec::new()).collect(), clear_at_next: false }
+        Outputs {
+            cells: (0..cells).map(|_| Vec::new()).collect(),
+            clear_at_next: false,
+        }
     }
 
     /// Adds what a cell has shown.
@@ -32,7 +46,10 @@ impl Outputs {
             SessionEvent::Stream { name, text } => {
                 self.clear_if_asked(cell);
                 match self.cells[cell].last_mut() {
-                    Some(Output::Stream { name: last, text: gathered }) if *last == name => {
+                    Some(Output::Stream {
+                        name: last,
+                        text: gathered,
+                    }) if *last == name => {
                         gathered.push_str(&text);
                         overwrite(gathered);
                     }
@@ -43,7 +60,11 @@ impl Outputs {
                     }
                 }
             }
-            SessionEvent::Display { bundle, display_id, update } => {
+            SessionEvent::Display {
+                bundle,
+                display_id,
+                update,
+            } => {
                 if update {
                     self.update(display_id.as_deref(), &bundle);
                     return;
@@ -86,7 +107,11 @@ impl Outputs {
     fn update(&mut self, id: Option<&str>, bundle: &patchbay_protocol::MimeBundle) {
         let Some(id) = id else { return };
         for output in self.cells.iter_mut().flatten() {
-            if let Output::Display { display_id: Some(known), data, metadata } = output
+            if let Output::Display {
+                display_id: Some(known),
+                data,
+                metadata,
+            } = output
                 && known == id
             {
                 *data = Value::Object(bundle.data.clone());
@@ -130,7 +155,11 @@ impl Output {
             Output::Display { data, metadata, .. } => {
                 json!({ "data": stored(data), "metadata": metadata, "output_type": "display_data" })
             }
-            Output::Result { data, metadata, execution_count } => json!({
+            Output::Result {
+                data,
+                metadata,
+                execution_count,
+            } => json!({
                 "data": stored(data),
                 "execution_count": execution_count,
                 "metadata": metadata,
@@ -148,9 +177,13 @@ impl Output {
 
 /// Texts become lists of lines; pictures and JSON stay as they are.
 fn stored(data: &Value) -> Value {
-    let Value::Object(data) = data else { return data.clone() };
+    let Value::Object(data) = data else {
+        return data.clone();
+    };
     let stored = data.iter().map(|(mime, content)| {
-        let is_text = mime.starts_with("text/") || mime == "image/svg+xml" || mime == "application/javascript";
+        let is_text = mime.starts_with("text/")
+            || mime == "image/svg+xml"
+            || mime == "application/javascript";
         let value = match content {
             Value::String(text) if is_text => lines(text),
             other => other.clone(),
@@ -166,13 +199,20 @@ mod tests {
     use patchbay_protocol::MimeBundle;
 
     fn stream(text: &str) -> SessionEvent {
-        SessionEvent::Stream { name: StreamName::Stdout, text: text.into() }
+        SessionEvent::Stream {
+            name: StreamName::Stdout,
+            text: text.into(),
+        }
     }
 
     fn display(text: &str, id: &str, update: bool) -> SessionEvent {
         let mut bundle = MimeBundle::default();
         bundle.data.insert("text/plain".into(), json!(text));
-        SessionEvent::Display { bundle, display_id: Some(id.into()), update }
+        SessionEvent::Display {
+            bundle,
+            display_id: Some(id.into()),
+            update,
+        }
     }
 
     #[test]

@@ -28,9 +28,16 @@ pub async fn serve(
 ) {
     let mut execution_count = 0;
     while let Some(request) = requests.recv().await {
-        let aborted =
-            execute(&mut session, &request, &mut requests, &mut execution_count, &shell, &stdin, &kernel)
-                .await;
+        let aborted = execute(
+            &mut session,
+            &request,
+            &mut requests,
+            &mut execution_count,
+            &shell,
+            &stdin,
+            &kernel,
+        )
+        .await;
         for request in aborted {
             kernel.status(&request, "busy");
             let content = json!({ "status": "aborted", "execution_count": execution_count });
@@ -58,10 +65,16 @@ async fn execute(
     let allow_stdin = flag("allow_stdin", true);
 
     kernel.status(request, "busy");
-    *kernel.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(request.clone());
+    *kernel
+        .running
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) = Some(request.clone());
     if store_history {
         *execution_count += 1;
-        let mut history = kernel.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut history = kernel
+            .history
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         history.push((*execution_count, code.clone()));
     }
     if !silent {
@@ -69,14 +82,29 @@ async fn execute(
         kernel.publish("execute_input", Some(request), content);
     }
 
-    let outputs = Outputs { request, silent, allow_stdin, execution_count: *execution_count, stdin, kernel };
-    let cell = CellRequest { code, execution_count: *execution_count };
+    let outputs = Outputs {
+        request,
+        silent,
+        allow_stdin,
+        execution_count: *execution_count,
+        stdin,
+        kernel,
+    };
+    let cell = CellRequest {
+        code,
+        execution_count: *execution_count,
+    };
     let (reply, events) = run(session, cell, &outputs).await;
 
     let mut user_expressions = Map::new();
     if let (None, Some(expressions)) = (&reply.error, content["user_expressions"].as_object()) {
         for (name, expression) in expressions {
-            let value = evaluate(session, expression.as_str().unwrap_or_default(), *execution_count).await;
+            let value = evaluate(
+                session,
+                expression.as_str().unwrap_or_default(),
+                *execution_count,
+            )
+            .await;
             user_expressions.insert(name.clone(), value);
         }
     }
@@ -88,31 +116,41 @@ async fn execute(
             aborted.push(request);
         }
     }
-    let mut message = kernel.reply(request, match &reply.error {
-        None => json!({
-            "status": "ok",
-            "execution_count": *execution_count,
-            "payload": reply.payload,
-            "user_expressions": user_expressions,
-        }),
-        Some(error) => {
-            if !silent {
-                kernel.publish("error", Some(request), error_content(error));
+    let mut message = kernel.reply(
+        request,
+        match &reply.error {
+            None => json!({
+                "status": "ok",
+                "execution_count": *execution_count,
+                "payload": reply.payload,
+                "user_expressions": user_expressions,
+            }),
+            Some(error) => {
+                if !silent {
+                    kernel.publish("error", Some(request), error_content(error));
+                }
+                let mut content = error_content(error);
+                content["status"] = json!("error");
+                content["execution_count"] = json!(*execution_count);
+                content["payload"] = json!([]);
+                content["user_expressions"] = json!({});
+                content
             }
-            let mut content = error_content(error);
-            content["status"] = json!("error");
-            content["execution_count"] = json!(*execution_count);
-            content["payload"] = json!([]);
-            content["user_expressions"] = json!({});
-            content
-        }
-    });
+        },
+    );
     message.metadata = timings(&reply.timings);
     shell.send(&message, kernel).await;
-    *kernel.running.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    *kernel
+        .running
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) = None;
     kernel.status(request, "idle");
     if !silent {
-        tokio::spawn(publish_late_outputs(events, request.clone(), kernel.clone()));
+        tokio::spawn(publish_late_outputs(
+            events,
+            request.clone(),
+            kernel.clone(),
+        ));
     }
     aborted
 }
@@ -172,8 +210,12 @@ impl Outputs<'_> {
                     return self.kernel.control.answer_input(None);
                 }
                 let content = json!({ "prompt": prompt, "password": password });
-                let message =
-                    Message::new("input_request", &self.kernel.session_id, Some(self.request), content);
+                let message = Message::new(
+                    "input_request",
+                    &self.kernel.session_id,
+                    Some(self.request),
+                    content,
+                );
                 self.stdin.send(&message, self.kernel).await;
             }
             SessionEvent::Comm(message) => publish_comm(&message, self.request, self.kernel),
@@ -197,13 +239,22 @@ fn broadcast(event: &SessionEvent, execution_count: Option<u32>) -> Option<(&'st
             };
             ("stream", json!({ "name": name, "text": text }))
         }
-        SessionEvent::Display { bundle, display_id, update } => {
+        SessionEvent::Display {
+            bundle,
+            display_id,
+            update,
+        } => {
             let transient = match display_id {
                 Some(id) => json!({ "display_id": id }),
                 None => json!({}),
             };
-            let msg_type = if *update { "update_display_data" } else { "display_data" };
-            let content = json!({ "data": bundle.data, "metadata": bundle.metadata, "transient": transient });
+            let msg_type = if *update {
+                "update_display_data"
+            } else {
+                "display_data"
+            };
+            let content =
+                json!({ "data": bundle.data, "metadata": bundle.metadata, "transient": transient });
             (msg_type, content)
         }
         SessionEvent::Result { bundle } => (
@@ -224,7 +275,10 @@ fn publish_comm(message: &CommMessage, request: &Message, kernel: &Kernel) {
     let mut comms = kernel.comms.lock().unwrap_or_else(PoisonError::into_inner);
     match message.kind.as_str() {
         "comm_open" => {
-            comms.insert(message.comm_id.clone(), message.target_name.clone().unwrap_or_default());
+            comms.insert(
+                message.comm_id.clone(),
+                message.target_name.clone().unwrap_or_default(),
+            );
         }
         "comm_close" => {
             comms.remove(&message.comm_id);
@@ -244,7 +298,11 @@ fn publish_comm(message: &CommMessage, request: &Message, kernel: &Kernel) {
     broadcast.buffers = message
         .buffers
         .iter()
-        .filter_map(|buffer| base64::engine::general_purpose::STANDARD.decode(buffer).ok())
+        .filter_map(|buffer| {
+            base64::engine::general_purpose::STANDARD
+                .decode(buffer)
+                .ok()
+        })
         .map(Bytes::from)
         .collect();
     let _ = kernel.iopub.send(broadcast);
@@ -269,7 +327,10 @@ fn timings(timings: &Timings) -> Value {
 /// Evaluates an expression of the request's `user_expressions`.
 async fn evaluate(session: &mut Session, code: &str, execution_count: u32) -> Value {
     let (sender, mut events) = mpsc::unbounded_channel();
-    let cell = CellRequest { code: code.to_owned(), execution_count };
+    let cell = CellRequest {
+        code: code.to_owned(),
+        execution_count,
+    };
     let reply = session.execute(cell, &sender).await;
     if let Some(error) = reply.error {
         let mut content = error_content(&error);

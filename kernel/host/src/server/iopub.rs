@@ -11,7 +11,11 @@ use super::{Kernel, log};
 use crate::wire::Message;
 
 /// Sends what is published, in order, and welcomes subscribers (JEP 65).
-pub async fn serve(mut socket: XPubSocket, mut outgoing: mpsc::UnboundedReceiver<Message>, kernel: Arc<Kernel>) {
+pub async fn serve(
+    mut socket: XPubSocket,
+    mut outgoing: mpsc::UnboundedReceiver<Message>,
+    kernel: Arc<Kernel>,
+) {
     loop {
         tokio::select! {
             // New subscribers first, so that they miss nothing that is published after.
@@ -35,8 +39,12 @@ pub async fn serve(mut socket: XPubSocket, mut outgoing: mpsc::UnboundedReceiver
 
 fn welcome(topic: &[u8], kernel: &Kernel) -> Message {
     let subscription = String::from_utf8_lossy(topic).into_owned();
-    let mut message =
-        Message::new("iopub_welcome", &kernel.session_id, None, json!({ "subscription": subscription }));
+    let mut message = Message::new(
+        "iopub_welcome",
+        &kernel.session_id,
+        None,
+        json!({ "subscription": subscription }),
+    );
     message.identities = vec![Bytes::copy_from_slice(topic)];
     message
 }
@@ -44,9 +52,17 @@ fn welcome(topic: &[u8], kernel: &Kernel) -> Message {
 async fn send(socket: &mut XPubSocket, message: &Message, kernel: &Kernel) {
     let frames = match message.encode(&kernel.signer) {
         Ok(frames) => frames,
-        Err(error) => return log(&format!("a {} could not be written: {error}", message.header.msg_type)),
+        Err(error) => {
+            return log(&format!(
+                "a {} could not be written: {error}",
+                message.header.msg_type
+            ));
+        }
     };
     if let Err(error) = socket.send(frames).await {
-        log(&format!("a {} could not be published: {error}", message.header.msg_type));
+        log(&format!(
+            "a {} could not be published: {error}",
+            message.header.msg_type
+        ));
     }
 }

@@ -19,7 +19,8 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, mpsc, watch};
 use zeromq::{
-    RepSocket, RouterRecvHalf, RouterSendHalf, RouterSocket, Socket, SocketRecv, SocketSend, XPubSocket,
+    RepSocket, RouterRecvHalf, RouterSendHalf, RouterSocket, Socket, SocketRecv, SocketSend,
+    XPubSocket,
 };
 
 use crate::{
@@ -56,11 +57,18 @@ pub async fn run(
     language_version: String,
 ) -> anyhow::Result<()> {
     let (shell_send, shell_recv) = bind_router(connection, connection.shell_port, "shell").await?;
-    let (control_send, control_recv) = bind_router(connection, connection.control_port, "control").await?;
+    let (control_send, control_recv) =
+        bind_router(connection, connection.control_port, "control").await?;
     let (stdin_send, stdin_recv) = bind_router(connection, connection.stdin_port, "stdin").await?;
     let mut iopub_socket = XPubSocket::new();
     let mut heartbeat = RepSocket::new();
-    bind(&mut iopub_socket, connection, connection.iopub_port, "iopub").await?;
+    bind(
+        &mut iopub_socket,
+        connection,
+        connection.iopub_port,
+        "iopub",
+    )
+    .await?;
     bind(&mut heartbeat, connection, connection.hb_port, "heartbeat").await?;
 
     let session = Session::start(config).await?;
@@ -85,9 +93,24 @@ pub async fn run(
     tokio::spawn(iopub::serve(iopub_socket, outgoing, kernel.clone()));
     tokio::spawn(echo(heartbeat));
     tokio::spawn(stdin::serve(stdin_recv, kernel.clone()));
-    tokio::spawn(control::serve(control_recv, Channel::new(control_send), kernel.clone()));
-    tokio::spawn(shell::serve(shell_recv, shell_send.clone(), queue, kernel.clone()));
-    tokio::spawn(executor::serve(session, requests, shell_send, stdin_send, kernel.clone()));
+    tokio::spawn(control::serve(
+        control_recv,
+        Channel::new(control_send),
+        kernel.clone(),
+    ));
+    tokio::spawn(shell::serve(
+        shell_recv,
+        shell_send.clone(),
+        queue,
+        kernel.clone(),
+    ));
+    tokio::spawn(executor::serve(
+        session,
+        requests,
+        shell_send,
+        stdin_send,
+        kernel.clone(),
+    ));
 
     tokio::select! {
         _ = stopped.wait_for(|stopped| *stopped) => {}
@@ -115,7 +138,10 @@ async fn bind(
     name: &str,
 ) -> anyhow::Result<()> {
     let endpoint = connection.endpoint(port);
-    socket.bind(&endpoint).await.with_context(|| format!("the {name} socket cannot be bound to {endpoint}"))?;
+    socket
+        .bind(&endpoint)
+        .await
+        .with_context(|| format!("the {name} socket cannot be bound to {endpoint}"))?;
     Ok(())
 }
 
@@ -139,9 +165,10 @@ async fn echo(mut socket: RepSocket) {
 /// SIGINT interrupts the running cell; returns at SIGTERM.
 async fn signals(control: &SessionControl) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
         return std::future::pending().await;
     };
     loop {
@@ -181,10 +208,18 @@ impl Channel {
     async fn send(&self, message: &Message, kernel: &Kernel) {
         let frames = match message.encode(&kernel.signer) {
             Ok(frames) => frames,
-            Err(error) => return log(&format!("a {} could not be written: {error}", message.header.msg_type)),
+            Err(error) => {
+                return log(&format!(
+                    "a {} could not be written: {error}",
+                    message.header.msg_type
+                ));
+            }
         };
         if let Err(error) = self.0.lock().await.send(frames).await {
-            log(&format!("a {} did not reach its client: {error}", message.header.msg_type));
+            log(&format!(
+                "a {} did not reach its client: {error}",
+                message.header.msg_type
+            ));
         }
     }
 }
@@ -209,7 +244,10 @@ impl Kernel {
     /// Broadcasts a message.
     fn publish(&self, msg_type: &str, parent: Option<&Message>, content: Value) {
         let mut message = Message::new(msg_type, &self.session_id, parent, content);
-        message.identities = vec![Bytes::from(format!("kernel.{}.{msg_type}", self.session_id))];
+        message.identities = vec![Bytes::from(format!(
+            "kernel.{}.{msg_type}",
+            self.session_id
+        ))];
         let _ = self.iopub.send(message);
     }
 
@@ -225,7 +263,11 @@ impl Kernel {
     /// Says again that the running cell is busy, after another request has ended with `idle`: front
     /// ends show the last status they have seen.
     fn repeat_busy(&self) {
-        let running = self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let running = self
+            .running
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone();
         if let Some(request) = running {
             self.status(&request, "busy");
         }

@@ -62,7 +62,9 @@ pub async fn serve(
             }
         };
         if let Some(content) = content {
-            channel.send(&kernel.reply(&request, content), &kernel).await;
+            channel
+                .send(&kernel.reply(&request, content), &kernel)
+                .await;
         }
         kernel.status(&request, "idle");
         kernel.repeat_busy();
@@ -85,13 +87,19 @@ fn no_completions(request: &Message) -> Value {
 /// The cells of this session: `tail`, `range` and `search` with `*` and `?`.
 fn history(request: &Message, kernel: &Kernel) -> Value {
     let content = &request.content;
-    let all = kernel.history.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let all = kernel
+        .history
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
     let count = content["n"].as_u64().and_then(|n| usize::try_from(n).ok());
     let mut entries: Vec<(u32, String)> = match content["hist_access_type"].as_str() {
         Some("range") => {
             let start = content["start"].as_u64().unwrap_or(0);
             let stop = content["stop"].as_u64().unwrap_or(u64::MAX);
-            all.into_iter().filter(|(number, _)| (start..stop).contains(&u64::from(*number))).collect()
+            all.into_iter()
+                .filter(|(number, _)| (start..stop).contains(&u64::from(*number)))
+                .collect()
         }
         Some("search") => {
             let pattern: Vec<char> = content["pattern"].as_str().unwrap_or("*").chars().collect();
@@ -118,7 +126,11 @@ fn history(request: &Message, kernel: &Kernel) -> Value {
     let entries: Vec<Value> = entries
         .into_iter()
         .map(|(number, code)| {
-            let text = if with_output { json!([code, null]) } else { json!(code) };
+            let text = if with_output {
+                json!([code, null])
+            } else {
+                json!(code)
+            };
             json!([0, number, text])
         })
         .collect();
@@ -129,7 +141,8 @@ fn matches_glob(pattern: &[char], text: &[char]) -> bool {
     match (pattern.first(), text.first()) {
         (None, None) => true,
         (Some('*'), _) => {
-            matches_glob(&pattern[1..], text) || !text.is_empty() && matches_glob(pattern, &text[1..])
+            matches_glob(&pattern[1..], text)
+                || !text.is_empty() && matches_glob(pattern, &text[1..])
         }
         (Some('?'), Some(_)) => matches_glob(&pattern[1..], &text[1..]),
         (Some(one), Some(other)) if one == other => matches_glob(&pattern[1..], &text[1..]),
@@ -187,7 +200,10 @@ mod tests {
     #[test]
     fn globs_match_as_in_a_shell() {
         let matches = |pattern: &str, text: &str| {
-            matches_glob(&pattern.chars().collect::<Vec<_>>(), &text.chars().collect::<Vec<_>>())
+            matches_glob(
+                &pattern.chars().collect::<Vec<_>>(),
+                &text.chars().collect::<Vec<_>>(),
+            )
         };
         assert!(matches("*", "") && matches("1?2*", "1+2 + 3") && matches("*x*", "let x = 1;"));
         assert!(!matches("1?2*", "12") && !matches("", "x"));

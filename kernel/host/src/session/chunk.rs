@@ -47,9 +47,15 @@ impl Session {
         shows: bool,
         events: &mpsc::UnboundedSender<SessionEvent>,
     ) -> Result<(), CellError> {
-        let source = Source { text, cell: self.cell, first_line };
+        let source = Source {
+            text,
+            cell: self.cell,
+            first_line,
+        };
         let start = Instant::now();
-        let compiled = self.compile_unless_interrupted(&source, timing, shows).await;
+        let compiled = self
+            .compile_unless_interrupted(&source, timing, shows)
+            .await;
         self.timings.compile_nanoseconds += nanoseconds(start.elapsed());
         let (mut chunk, compiled) = compiled?;
 
@@ -71,22 +77,38 @@ impl Session {
         let file = compiled.plan.program.file_name();
         self.programs.insert(file, compiled.plan.program.clone());
         let library = compiled.library.clone();
-        let hint = tokio::spawn(explain_second_interrupt(self.shared.clone(), events.clone()));
+        let hint = tokio::spawn(explain_second_interrupt(
+            self.shared.clone(),
+            events.clone(),
+        ));
         let outcome = self
-            .command(|id| Command::Run { id, library, symbol: ENTRY.to_owned() }, events)
+            .command(
+                |id| Command::Run {
+                    id,
+                    library,
+                    symbol: ENTRY.to_owned(),
+                },
+                events,
+            )
             .await;
         hint.abort();
         let outcome = outcome?;
         self.timings.load_nanoseconds += outcome.load_nanoseconds;
         self.timings.run_nanoseconds += outcome.run_nanoseconds;
-        self.account_for_variables(&compiled, &outcome, events).await?;
+        self.account_for_variables(&compiled, &outcome, events)
+            .await?;
         if timing == Timing::Once {
             let seconds = Duration::from_nanos(outcome.run_nanoseconds).as_secs_f64();
             let text = format!("Wall time: {}\n", super::magic::describe_seconds(seconds));
-            let _ = events.send(SessionEvent::Stream { name: StreamName::Stdout, text });
+            let _ = events.send(SessionEvent::Stream {
+                name: StreamName::Stdout,
+                text,
+            });
         }
         match &outcome.failure {
-            Some(failure) => Err(error::failure(failure, |file| self.programs.get(file).cloned())),
+            Some(failure) => Err(error::failure(failure, |file| {
+                self.programs.get(file).cloned()
+            })),
             None => Ok(()),
         }
     }
@@ -143,16 +165,30 @@ impl Session {
             if compilation.succeeded {
                 let record = self.record(&plan, &compilation.diagnostics, &file, &lessons);
                 let library = self.keep(&key, &plan, &output, &record);
-                return Ok((chunk, Compiled { plan, library, record }));
+                return Ok((
+                    chunk,
+                    Compiled {
+                        plan,
+                        library,
+                        record,
+                    },
+                ));
             }
-            let errors: Vec<&Diagnostic> =
-                compilation.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).collect();
+            let errors: Vec<&Diagnostic> = compilation
+                .diagnostics
+                .iter()
+                .filter(|diagnostic| diagnostic.is_error())
+                .collect();
             let mut learned = false;
             for error in &errors {
                 learned |= diagnostics::learn(error, &plan, &file, &mut lessons);
             }
             if !learned {
-                return Err(self.compile_error(&compilation.diagnostics, &plan, &compilation.other_output));
+                return Err(self.compile_error(
+                    &compilation.diagnostics,
+                    &plan,
+                    &compilation.other_output,
+                ));
             }
             plan = plan::plan(&self.engine, &chunk, source, &lessons, self.level, timing);
         }
@@ -177,32 +213,66 @@ impl Session {
             .flat_map(|statement| &statement.gives_away)
             .filter(|name| defined.contains(name.as_str()))
             .filter(|name| {
-                self.engine.variables.get(*name).is_some_and(|variable| !is_plain(&variable.type_text))
+                self.engine
+                    .variables
+                    .get(*name)
+                    .is_some_and(|variable| !is_plain(&variable.type_text))
             })
-            .map(|name| Binding { name: name.clone(), ordinal: 0 })
+            .map(|name| Binding {
+                name: name.clone(),
+                ordinal: 0,
+            })
             .collect();
-        Lessons { moved, ..Lessons::default() }
+        Lessons {
+            moved,
+            ..Lessons::default()
+        }
     }
 
-    fn from_cache(&self, key: &str, chunk: &Chunk, source: &Source, timing: Timing) -> Option<Compiled> {
+    fn from_cache(
+        &self,
+        key: &str,
+        chunk: &Chunk,
+        source: &Source,
+        timing: Timing,
+    ) -> Option<Compiled> {
         let (library, record) = self.config.cache.as_ref()?.get(key)?;
-        let plan =
-            plan::plan(&self.engine, chunk, source, &record.lessons, self.level, timing);
+        let plan = plan::plan(
+            &self.engine,
+            chunk,
+            source,
+            &record.lessons,
+            self.level,
+            timing,
+        );
         // Two runs of a program with state of its own must not share it; a library is loaded once
         // for each path.
-        let library = if plan.has_state { self.copy(&library)? } else { library };
-        Some(Compiled { plan, library, record })
+        let library = if plan.has_state {
+            self.copy(&library)?
+        } else {
+            library
+        };
+        Some(Compiled {
+            plan,
+            library,
+            record,
+        })
     }
 
     fn copy(&self, library: &Path) -> Option<PathBuf> {
-        let copy = tempfile::Builder::new().suffix(".so").tempfile_in(self.scratch.path()).ok()?;
+        let copy = tempfile::Builder::new()
+            .suffix(".so")
+            .tempfile_in(self.scratch.path())
+            .ok()?;
         std::fs::copy(library, copy.path()).ok()?;
         copy.keep().ok().map(|(_, path)| path)
     }
 
     fn next_library(&mut self) -> PathBuf {
         self.libraries += 1;
-        self.scratch.path().join(format!("cell-{}.so", self.libraries))
+        self.scratch
+            .path()
+            .join(format!("cell-{}.so", self.libraries))
     }
 
     fn record(
@@ -212,8 +282,10 @@ impl Session {
         file: &str,
         lessons: &Lessons,
     ) -> Record {
-        let types =
-            diagnostics.iter().filter_map(|diagnostic| diagnostic.type_answer(plan, file)).collect();
+        let types = diagnostics
+            .iter()
+            .filter_map(|diagnostic| diagnostic.type_answer(plan, file))
+            .collect();
         let warnings = diagnostics
             .iter()
             .filter(|diagnostic| diagnostic.level == "warning" && !diagnostic.spans.is_empty())
@@ -232,8 +304,11 @@ impl Session {
     /// cannot be written.
     fn keep(&self, key: &str, plan: &Plan, output: &Path, record: &Record) -> PathBuf {
         let library = (!plan.items_only).then_some(output);
-        let kept =
-            self.config.cache.as_ref().and_then(|cache| cache.put(key, library, record.clone()).ok());
+        let kept = self
+            .config
+            .cache
+            .as_ref()
+            .and_then(|cache| cache.put(key, library, record.clone()).ok());
         match kept {
             Some(path) if !plan.has_state && !plan.items_only => {
                 let _ = std::fs::remove_file(output);
@@ -256,7 +331,12 @@ impl Session {
     async fn explain_syntax_error(&mut self, source: &Source) -> CellError {
         let plan = plan::plan_unparsed(source);
         let output = self.next_library();
-        match self.config.compiler.compile(&plan, self.scratch.path(), &output).await {
+        match self
+            .config
+            .compiler
+            .compile(&plan, self.scratch.path(), &output)
+            .await
+        {
             Ok(compilation) if !compilation.succeeded => {
                 self.compile_error(&compilation.diagnostics, &plan, &compilation.other_output)
             }
@@ -280,7 +360,10 @@ impl Session {
         let own: Vec<&Diagnostic> = errors.iter().copied().filter(in_cells).collect();
         let shown = if own.is_empty() { &errors } else { &own };
         let Some(first) = shown.first() else {
-            return error::plain("CompileError", format!("rustc failed without a diagnostic:\n{other}"));
+            return error::plain(
+                "CompileError",
+                format!("rustc failed without a diagnostic:\n{other}"),
+            );
         };
         let hint = |diagnostic: &Diagnostic| self.hint(diagnostic, plan);
         let rendered = diagnostics::render(shown, &plan.program, &file, &hint);
@@ -292,9 +375,11 @@ impl Session {
     fn hint(&self, diagnostic: &Diagnostic, plan: &Plan) -> Option<String> {
         let name = diagnostic.message.split('`').nth(1)?;
         match diagnostic.code.as_ref()?.code.as_str() {
-            "E0425" | "E0423" | "E0424" => {
-                self.engine.lost.get(name).map(|why| format!("there is no `{name}` any more: {why}"))
-            }
+            "E0425" | "E0423" | "E0424" => self
+                .engine
+                .lost
+                .get(name)
+                .map(|why| format!("there is no `{name}` any more: {why}")),
             "E0596" | "E0594" | "E0384" if plan.takes.iter().any(|taken| taken == name) => {
                 let variable = self.engine.variables.get(name)?;
                 (!variable.mutable).then(|| {
@@ -331,7 +416,8 @@ impl Session {
             self.engine.lose(name, why);
         }
         let names = names.to_vec();
-        self.command(|id| Command::DropVariables { id, names }, events).await?;
+        self.command(|id| Command::DropVariables { id, names }, events)
+            .await?;
         Ok(())
     }
 
@@ -344,7 +430,12 @@ impl Session {
     ) -> Result<(), CellError> {
         let cell = self.cell;
         let failed = outcome.failure.is_some();
-        let stored = |name: &str| outcome.stored.iter().rfind(|variable| variable.name == name);
+        let stored = |name: &str| {
+            outcome
+                .stored
+                .iter()
+                .rfind(|variable| variable.name == name)
+        };
         let mut unnameable = Vec::new();
         for name in &compiled.plan.takes {
             if stored(name).is_none() && self.engine.variables.contains_key(name) {
@@ -352,7 +443,8 @@ impl Session {
                 if !matches!(&outcome.failure, Some(failure)
                     if failure.kind == patchbay_protocol::FailureKind::Refused)
                 {
-                    self.engine.lose(name, format!("cell [{cell}] moved it away"));
+                    self.engine
+                        .lose(name, format!("cell [{cell}] moved it away"));
                 }
             }
         }
@@ -360,9 +452,19 @@ impl Session {
             let name = &definition.name;
             match stored(name) {
                 Some(variable) if variable.ordinal > 0 => {
-                    let stored_as = Binding { name: name.clone(), ordinal: variable.ordinal };
-                    let type_text = compiled.record.types.iter().find(|(known, _)| *known == stored_as);
-                    match type_text.map(|(_, text)| text).filter(|text| is_nameable(text)) {
+                    let stored_as = Binding {
+                        name: name.clone(),
+                        ordinal: variable.ordinal,
+                    };
+                    let type_text = compiled
+                        .record
+                        .types
+                        .iter()
+                        .find(|(known, _)| *known == stored_as);
+                    match type_text
+                        .map(|(_, text)| text)
+                        .filter(|text| is_nameable(text))
+                    {
                         Some(text) => {
                             let variable = Variable {
                                 type_text: text.clone(),
@@ -377,23 +479,44 @@ impl Session {
                         None => {
                             let text = type_text.map_or("unknown", |(_, text)| text.as_str());
                             let why = why_unnameable(text);
-                            say(events, &format!("note: `{name}` is not kept for later cells: {why}\n"));
-                            self.engine.lose(name, format!("cell [{cell}] could not keep it: {why}"));
+                            say(
+                                events,
+                                &format!("note: `{name}` is not kept for later cells: {why}\n"),
+                            );
+                            self.engine
+                                .lose(name, format!("cell [{cell}] could not keep it: {why}"));
                             unnameable.push(name.clone());
                         }
                     }
                 }
                 Some(_) => {}
-                None if compiled.record.lessons.borrowed.iter().any(|binding| binding.name == *name) => {
+                None if compiled
+                    .record
+                    .lessons
+                    .borrowed
+                    .iter()
+                    .any(|binding| binding.name == *name) =>
+                {
                     let why = "it borrows from a variable of its own cell; keep an owned value \
                                (clone it, or use the index or a range)";
                     if !failed {
-                        say(events, &format!("note: `{name}` is not kept for later cells: {why}\n"));
+                        say(
+                            events,
+                            &format!("note: `{name}` is not kept for later cells: {why}\n"),
+                        );
                     }
-                    self.engine.lose(name, format!("cell [{cell}] could not keep it: {why}"));
+                    self.engine
+                        .lose(name, format!("cell [{cell}] could not keep it: {why}"));
                 }
-                None if compiled.record.lessons.moved.iter().any(|binding| binding.name == *name) => {
-                    self.engine.lose(name, format!("cell [{cell}] defined it and moved it away"));
+                None if compiled
+                    .record
+                    .lessons
+                    .moved
+                    .iter()
+                    .any(|binding| binding.name == *name) =>
+                {
+                    self.engine
+                        .lose(name, format!("cell [{cell}] defined it and moved it away"));
                 }
                 None if failed => {
                     if !self.engine.variables.contains_key(name) {
@@ -405,7 +528,14 @@ impl Session {
             }
         }
         if !unnameable.is_empty() {
-            self.command(|id| Command::DropVariables { id, names: unnameable }, events).await?;
+            self.command(
+                |id| Command::DropVariables {
+                    id,
+                    names: unnameable,
+                },
+                events,
+            )
+            .await?;
         }
         Ok(())
     }
@@ -429,23 +559,33 @@ async fn explain_second_interrupt(
 }
 
 fn interrupted_while_compiling() -> CellError {
-    error::plain("Interrupted", "the cell was interrupted before it ran; all variables are still there")
+    error::plain(
+        "Interrupted",
+        "the cell was interrupted before it ran; all variables are still there",
+    )
 }
 
 /// A line of the session's own, on stderr.
 fn say(events: &mpsc::UnboundedSender<SessionEvent>, text: &str) {
-    let _ = events.send(SessionEvent::Stream { name: StreamName::Stderr, text: text.to_owned() });
+    let _ = events.send(SessionEvent::Stream {
+        name: StreamName::Stderr,
+        text: text.to_owned(),
+    });
 }
 
 fn list(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Whether a type is copied when it is given away, as far as its text tells.
 fn is_plain(type_text: &str) -> bool {
     const PLAIN: [&str; 17] = [
-        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64",
-        "u128", "usize", "()",
+        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16",
+        "u32", "u64", "u128", "usize", "()",
     ];
     PLAIN.contains(&type_text) || type_text.starts_with('&') && !type_text.starts_with("&mut")
 }
@@ -454,7 +594,8 @@ fn is_plain(type_text: &str) -> bool {
 /// name.
 fn is_nameable(type_text: &str) -> bool {
     let hidden = ["impl ", "{", "[closure", "[async", "<unnamed"];
-    !hidden.iter().any(|mark| type_text.contains(mark)) && syn::parse_str::<syn::Type>(type_text).is_ok()
+    !hidden.iter().any(|mark| type_text.contains(mark))
+        && syn::parse_str::<syn::Type>(type_text).is_ok()
 }
 
 fn why_unnameable(type_text: &str) -> String {

@@ -56,27 +56,49 @@ pub fn failure(failure: &Failure, find: impl Fn(&str) -> Option<Program>) -> Cel
         FailureKind::Refused => "Refused",
     };
     let mut lines = Vec::new();
-    let place = failure.location.as_ref().and_then(|location| {
-        find(&location.file)?.place_of_line(location.line, location.column)
-    });
+    let place = failure
+        .location
+        .as_ref()
+        .and_then(|location| find(&location.file)?.place_of_line(location.line, location.column));
     match (&place, &failure.location) {
         (Some(place), _) => lines.extend(underline(name, &failure.message, place)),
         (None, Some(location)) if !location.file.is_empty() => {
-            lines.push(format!("{RED}{name}{RESET}{BOLD}: {}{RESET}", failure.message));
-            lines.push(format!("  at {}:{}:{}", location.file, location.line, location.column));
+            lines.push(format!(
+                "{RED}{name}{RESET}{BOLD}: {}{RESET}",
+                failure.message
+            ));
+            lines.push(format!(
+                "  at {}:{}:{}",
+                location.file, location.line, location.column
+            ));
         }
-        _ => lines.push(format!("{RED}{name}{RESET}{BOLD}: {}{RESET}", failure.message)),
+        _ => lines.push(format!(
+            "{RED}{name}{RESET}{BOLD}: {}{RESET}",
+            failure.message
+        )),
     }
     for cause in &failure.causes {
         lines.push(format!("caused by: {cause}"));
     }
     if !failure.functions.is_empty() {
-        lines.push(format!("called through: {}", failure.functions.join(" <- ")));
+        lines.push(format!(
+            "called through: {}",
+            failure.functions.join(" <- ")
+        ));
     }
     CellError {
         name: name.to_owned(),
-        value: failure.message.lines().next().unwrap_or_default().to_owned(),
-        traceback: lines.iter().flat_map(|line| line.lines()).map(str::to_owned).collect(),
+        value: failure
+            .message
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
+        traceback: lines
+            .iter()
+            .flat_map(|line| line.lines())
+            .map(str::to_owned)
+            .collect(),
     }
 }
 
@@ -87,9 +109,16 @@ fn underline(name: &str, message: &str, place: &Place) -> Vec<String> {
         .line_start(place.source.first_line as usize + 1)
         .path(format!("cell [{}]", place.source.cell))
         .annotation(AnnotationKind::Primary.span(place.range.clone()));
-    let mut group = Level::ERROR.with_name(name.to_owned()).primary_title(first).element(snippet);
+    let mut group = Level::ERROR
+        .with_name(name.to_owned())
+        .primary_title(first)
+        .element(snippet);
     if !rest.is_empty() {
         group = group.element(Level::NOTE.message(rest));
     }
-    Renderer::styled().render(&[group]).lines().map(str::to_owned).collect()
+    Renderer::styled()
+        .render(&[group])
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }

@@ -18,17 +18,13 @@ use std::{
 };
 
 use anyhow::Context;
-use patchbay_protocol::{Command, CommMessage, MimeBundle};
+use patchbay_protocol::{CommMessage, Command, MimeBundle};
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
 
 use crate::{
     engine::{
-        Engine, Program,
-        cache::Cache,
-        compile::Compiler,
-        completeness, directive,
-        directive::Part,
+        Engine, Program, cache::Cache, compile::Compiler, completeness, directive, directive::Part,
         plan::Level,
     },
     runtime::{Reply, Runtime, Sender},
@@ -62,15 +58,25 @@ pub struct CellRequest {
 #[derive(Clone, Debug)]
 pub enum SessionEvent {
     /// Text on `stdout` or `stderr`; already gathered into chunks.
-    Stream { name: StreamName, text: String },
+    Stream {
+        name: StreamName,
+        text: String,
+    },
     Display {
         bundle: MimeBundle,
         display_id: Option<String>,
         update: bool,
     },
-    Result { bundle: MimeBundle },
-    Clear { wait: bool },
-    InputRequest { prompt: String, password: bool },
+    Result {
+        bundle: MimeBundle,
+    },
+    Clear {
+        wait: bool,
+    },
+    InputRequest {
+        prompt: String,
+        password: bool,
+    },
     Comm(CommMessage),
 }
 
@@ -189,7 +195,9 @@ impl Session {
     }
 
     pub fn control(&self) -> SessionControl {
-        SessionControl { shared: self.shared.clone() }
+        SessionControl {
+            shared: self.shared.clone(),
+        }
     }
 
     /// Compiles and runs a cell, sending what it shows to `events` before it returns.
@@ -199,7 +207,10 @@ impl Session {
         events: &mpsc::UnboundedSender<SessionEvent>,
     ) -> CellReply {
         self.cell = request.execution_count;
-        self.timings = Timings { cached: true, ..Timings::default() };
+        self.timings = Timings {
+            cached: true,
+            ..Timings::default()
+        };
         self.shared.interrupts.store(0, Ordering::SeqCst);
         self.shared.running.store(true, Ordering::SeqCst);
         let reply = self.execute_parts(request, events).await;
@@ -213,17 +224,27 @@ impl Session {
         events: &mpsc::UnboundedSender<SessionEvent>,
     ) -> CellReply {
         if let Err(error) = self.ensure_runtime(events) {
-            return CellReply { error: Some(error), ..CellReply::default() };
+            return CellReply {
+                error: Some(error),
+                ..CellReply::default()
+            };
         }
         self.runtime.set_sink(events.clone());
 
         let mut payload = Vec::new();
         let (cell_magic, parts) = directive::split(&request.code);
         let result = match cell_magic {
-            Some(magic) => self.run_cell_magic(&magic, parts, &request.code, events, &mut payload).await,
+            Some(magic) => {
+                self.run_cell_magic(&magic, parts, &request.code, events, &mut payload)
+                    .await
+            }
             None => self.run_parts(parts, events, &mut payload).await,
         };
-        CellReply { error: result.err(), timings: self.timings, payload }
+        CellReply {
+            error: result.err(),
+            timings: self.timings,
+            payload,
+        }
     }
 
     async fn run_parts(
@@ -232,15 +253,24 @@ impl Session {
         events: &mpsc::UnboundedSender<SessionEvent>,
         payload: &mut Vec<Value>,
     ) -> Result<(), CellError> {
-        let last_rust = parts.iter().rposition(|part| matches!(part, Part::Rust { .. }));
+        let last_rust = parts
+            .iter()
+            .rposition(|part| matches!(part, Part::Rust { .. }));
         for (index, part) in parts.into_iter().enumerate() {
             match part {
-                Part::Rust { text, first_line, timing } => {
+                Part::Rust {
+                    text,
+                    first_line,
+                    timing,
+                } => {
                     // Only the last expression of a cell is its result.
                     let shows = Some(index) == last_rust;
-                    self.run_chunk(text, first_line, timing, shows, events).await?;
+                    self.run_chunk(text, first_line, timing, shows, events)
+                        .await?;
                 }
-                Part::Directive(directive) => self.run_directive(&directive, events, payload).await?,
+                Part::Directive(directive) => {
+                    self.run_directive(&directive, events, payload).await?
+                }
             }
         }
         Ok(())
@@ -252,8 +282,13 @@ impl Session {
     }
 
     /// Starts a new runtime if the last one has ended.
-    fn ensure_runtime(&mut self, events: &mpsc::UnboundedSender<SessionEvent>) -> Result<(), CellError> {
-        let Some(how) = self.runtime.has_ended() else { return Ok(()) };
+    fn ensure_runtime(
+        &mut self,
+        events: &mpsc::UnboundedSender<SessionEvent>,
+    ) -> Result<(), CellError> {
+        let Some(how) = self.runtime.has_ended() else {
+            return Ok(());
+        };
         self.replace_runtime(&how, events)
     }
 
@@ -263,10 +298,15 @@ impl Session {
         how: &str,
         events: &mpsc::UnboundedSender<SessionEvent>,
     ) -> Result<(), CellError> {
-        self.engine.lose_all_variables(&format!("the process that held it has ended: {how}"));
+        self.engine
+            .lose_all_variables(&format!("the process that held it has ended: {how}"));
         self.runtime = start_runtime(&self.config, &self.scratch, events.clone())
             .map_err(|error| error::plain("StartError", format!("{error:#}")))?;
-        *self.shared.runtime.lock().unwrap_or_else(PoisonError::into_inner) = self.runtime.sender();
+        *self
+            .shared
+            .runtime
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = self.runtime.sender();
         Ok(())
     }
 
@@ -329,6 +369,10 @@ impl SessionControl {
     }
 
     fn runtime(&self) -> Sender {
-        self.shared.runtime.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared
+            .runtime
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }

@@ -87,15 +87,24 @@ mod tests {
         )
         .unwrap();
         assert_eq!(info.endpoint(info.shell_port), "tcp://127.0.0.1:1");
-        let ipc = ConnectionInfo { transport: "ipc".into(), ip: "/run/kernel".into(), ..info };
+        let ipc = ConnectionInfo {
+            transport: "ipc".into(),
+            ip: "/run/kernel".into(),
+            ..info
+        };
         assert_eq!(ipc.endpoint(2), "ipc:///run/kernel-2");
     }
 
     #[test]
     fn bad_files_are_told_apart() {
-        assert!(format!("{:#}", read("{").unwrap_err()).contains("is not a Jupyter connection file"));
+        assert!(
+            format!("{:#}", read("{").unwrap_err()).contains("is not a Jupyter connection file")
+        );
         let error = ConnectionInfo::read(Path::new("/nonexistent/kernel.json")).unwrap_err();
-        assert!(format!("{error:#}").contains("no connection file at"), "{error:#}");
+        assert!(
+            format!("{error:#}").contains("no connection file at"),
+            "{error:#}"
+        );
         let error = read(
             r#"{"transport": "udp", "ip": "x", "shell_port": 1, "iopub_port": 2, "stdin_port": 3,
                 "control_port": 4, "hb_port": 5}"#,

@@ -67,7 +67,9 @@ impl Message {
     /// A message that answers, or is caused by, `parent`.
     pub fn new(msg_type: &str, session: &str, parent: Option<&Message>, content: Value) -> Message {
         Message {
-            identities: parent.map(|parent| parent.identities.clone()).unwrap_or_default(),
+            identities: parent
+                .map(|parent| parent.identities.clone())
+                .unwrap_or_default(),
             header: Header {
                 msg_id: uuid::Uuid::new_v4().to_string(),
                 msg_type: msg_type.to_owned(),
@@ -94,10 +96,21 @@ impl Message {
     /// Says what is wrong with the frames.
     pub fn decode(message: ZmqMessage, signer: &Signer) -> Result<Message, WireError> {
         let frames = message.into_vec();
-        let delimiter =
-            frames.iter().position(|frame| &frame[..] == DELIMITER).ok_or(WireError::NoDelimiter)?;
+        let delimiter = frames
+            .iter()
+            .position(|frame| &frame[..] == DELIMITER)
+            .ok_or(WireError::NoDelimiter)?;
         let (identities, rest) = frames.split_at(delimiter);
-        let [_, signature, header, parent, metadata, content, buffers @ ..] = rest else {
+        let [
+            _,
+            signature,
+            header,
+            parent,
+            metadata,
+            content,
+            buffers @ ..,
+        ] = rest
+        else {
             return Err(WireError::TooFewFrames(rest.len() - 1));
         };
         if !signer.verify(&[header, parent, metadata, content], signature) {
@@ -108,7 +121,8 @@ impl Message {
         };
         Ok(Message {
             identities: identities.to_vec(),
-            header: serde_json::from_slice(header).map_err(|error| WireError::NotJson("header", error))?,
+            header: serde_json::from_slice(header)
+                .map_err(|error| WireError::NotJson("header", error))?,
             parent: value("parent header", parent)?,
             metadata: value("metadata", metadata)?,
             content: value("content", content)?,
@@ -144,10 +158,14 @@ mod tests {
     use super::*;
 
     fn message() -> Message {
-        let mut message = Message::new("execute_request", "session", None, json!({"code": "1 + 1"}));
+        let mut message =
+            Message::new("execute_request", "session", None, json!({"code": "1 + 1"}));
         message.identities = vec![Bytes::from_static(b"one"), Bytes::from_static(b"two")];
         message.buffers = vec![Bytes::from_static(b"\0\xff")];
-        message.header.other.insert("subshell_id".into(), json!("s"));
+        message
+            .header
+            .other
+            .insert("subshell_id".into(), json!("s"));
         message
     }
 
@@ -166,15 +184,29 @@ mod tests {
     fn what_is_no_message_is_told() {
         let signer = Signer::new("key");
         let wrong = message().encode(&Signer::new("other")).unwrap();
-        assert!(matches!(Message::decode(wrong, &signer), Err(WireError::WrongSignature)));
+        assert!(matches!(
+            Message::decode(wrong, &signer),
+            Err(WireError::WrongSignature)
+        ));
         let bare = ZmqMessage::from("hello");
-        assert!(matches!(Message::decode(bare, &signer), Err(WireError::NoDelimiter)));
-        let short = ZmqMessage::try_from(vec![Bytes::from_static(DELIMITER), Bytes::new()]).unwrap();
-        assert!(matches!(Message::decode(short, &signer), Err(WireError::TooFewFrames(1))));
+        assert!(matches!(
+            Message::decode(bare, &signer),
+            Err(WireError::NoDelimiter)
+        ));
+        let short =
+            ZmqMessage::try_from(vec![Bytes::from_static(DELIMITER), Bytes::new()]).unwrap();
+        assert!(matches!(
+            Message::decode(short, &signer),
+            Err(WireError::TooFewFrames(1))
+        ));
         let unsigned = Signer::new("");
-        let frames: Vec<Bytes> =
-            [DELIMITER, b"", b"[]", b"{}", b"{}", b"{}"].map(Bytes::from_static).into();
+        let frames: Vec<Bytes> = [DELIMITER, b"", b"[]", b"{}", b"{}", b"{}"]
+            .map(Bytes::from_static)
+            .into();
         let not_a_header = ZmqMessage::try_from(frames).unwrap();
-        assert!(matches!(Message::decode(not_a_header, &unsigned), Err(WireError::NotJson("header", _))));
+        assert!(matches!(
+            Message::decode(not_a_header, &unsigned),
+            Err(WireError::NotJson("header", _))
+        ));
     }
 }

@@ -22,18 +22,26 @@ impl Signer {
 
     /// The signature as lower-case hex; empty where messages are not signed.
     pub fn sign(&self, frames: &[impl AsRef<[u8]>]) -> String {
-        let Some(mac) = &self.mac else { return String::new() };
+        let Some(mac) = &self.mac else {
+            return String::new();
+        };
         let mut mac = mac.clone();
         for frame in frames {
             mac.update(frame.as_ref());
         }
-        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+        mac.finalize()
+            .into_bytes()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     /// Whether `signature` is that of `frames`, compared in constant time.
     pub fn verify(&self, frames: &[impl AsRef<[u8]>], signature: &[u8]) -> bool {
         let Some(mac) = &self.mac else { return true };
-        let Some(signature) = decode_hex(signature) else { return false };
+        let Some(signature) = decode_hex(signature) else {
+            return false;
+        };
         let mut mac = mac.clone();
         for frame in frames {
             mac.update(frame.as_ref());
@@ -47,7 +55,10 @@ fn decode_hex(text: &[u8]) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) || !text.is_ascii() {
         return None;
     }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
+        .collect()
 }
 
 #[cfg(test)]
@@ -60,7 +71,10 @@ mod tests {
         let frames = [r#"{"a":1}"#, "{}", "{}", "{}"];
         let signer = Signer::new("secret");
         let signature = signer.sign(&frames);
-        assert_eq!(signature, "5439160579203ae5952244a353b0f81b6ca58a3fb44727217799b393ee79601c");
+        assert_eq!(
+            signature,
+            "5439160579203ae5952244a353b0f81b6ca58a3fb44727217799b393ee79601c"
+        );
         assert!(signer.verify(&frames, signature.as_bytes()));
     }
 
@@ -71,7 +85,10 @@ mod tests {
         assert!(!signer.verify(&["a", "b", "c", "e"], signature.as_bytes()));
         assert!(!Signer::new("other").verify(&["a", "b", "c", "d"], signature.as_bytes()));
         for bad in ["", "zz", "abc", "é"] {
-            assert!(!signer.verify(&["a", "b", "c", "d"], bad.as_bytes()), "{bad}");
+            assert!(
+                !signer.verify(&["a", "b", "c", "d"], bad.as_bytes()),
+                "{bad}"
+            );
         }
     }
 

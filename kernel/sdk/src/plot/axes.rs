@@ -13,7 +13,8 @@ use super::figure::{Area, drawing_error};
 use crate::{Result, tensor::number};
 
 /// A chart on two number axes.
-pub type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+pub type Chart<'a, 'b> =
+    ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
 /// Titles and scales.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +72,12 @@ impl Axes {
     }
 
     /// Draws the axes and returns the chart to draw on.
-    pub fn draw<'a, 'b>(&self, area: &'a Area<'b>, x: Range<f64>, y: Range<f64>) -> Result<Chart<'a, 'b>> {
+    pub fn draw<'a, 'b>(
+        &self,
+        area: &'a Area<'b>,
+        x: Range<f64>,
+        y: Range<f64>,
+    ) -> Result<Chart<'a, 'b>> {
         let mut builder = ChartBuilder::on(area);
         builder
             .margin(10)
@@ -82,7 +88,13 @@ impl Axes {
             builder.caption(&self.title, ("sans-serif", 17));
         }
         let mut chart = builder.build_cartesian_2d(x, y).map_err(drawing_error)?;
-        let y_text = |value: &f64| if self.y_log { power_of_ten(*value) } else { number(*value) };
+        let y_text = |value: &f64| {
+            if self.y_log {
+                power_of_ten(*value)
+            } else {
+                number(*value)
+            }
+        };
         let x_text = |value: &f64| number(*value);
         chart
             .configure_mesh()
@@ -132,7 +144,11 @@ pub fn range_of(values: impl Iterator<Item = f64>, margin: f64) -> Range<f64> {
     if low > high {
         return 0.0..1.0;
     }
-    let width = if high > low { (high - low) * margin } else { low.abs().max(1.0) * 0.5 };
+    let width = if high > low {
+        (high - low) * margin
+    } else {
+        low.abs().max(1.0) * 0.5
+    };
     low - width..high + width
 }
 
@@ -142,7 +158,10 @@ mod tests {
 
     #[test]
     fn ranges_cover_what_is_finite_and_are_never_empty() {
-        assert_eq!(range_of([1.0, 3.0, f64::NAN, f64::INFINITY].into_iter(), 0.0), 1.0..3.0);
+        assert_eq!(
+            range_of([1.0, 3.0, f64::NAN, f64::INFINITY].into_iter(), 0.0),
+            1.0..3.0
+        );
         assert_eq!(range_of([f64::NAN].into_iter(), 0.1), 0.0..1.0);
         let single = range_of([5.0].into_iter(), 0.1);
         assert!(single.start < 5.0 && single.end > 5.0);

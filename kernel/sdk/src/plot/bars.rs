@@ -3,7 +3,10 @@
 use candle_core::bail;
 use plotters::{
     element::{Rectangle, Text},
-    style::{BLACK, Color, IntoFont, text_anchor::{HPos, Pos, VPos}},
+    style::{
+        BLACK, Color, IntoFont,
+        text_anchor::{HPos, Pos, VPos},
+    },
 };
 
 use super::{
@@ -42,21 +45,34 @@ impl Bars {
     pub fn draw(self) -> Result<Figure> {
         let values = self.values?;
         if values.is_empty() || values.len() != self.names.len() {
-            bail!("a bar plot needs a name for every value, not {} for {}", self.names.len(), values.len());
+            bail!(
+                "a bar plot needs a name for every value, not {} for {}",
+                self.names.len(),
+                values.len()
+            );
         }
         let y = range_of(values.iter().copied().chain([0.0]), 0.08);
-        let y = if y.start > -1e-300 || values.iter().all(|value| *value >= 0.0) { 0.0..y.end } else { y };
+        let y = if y.start > -1e-300 || values.iter().all(|value| *value >= 0.0) {
+            0.0..y.end
+        } else {
+            y
+        };
         let axes = self.axes;
         let names = self.names;
         let count = values.len();
         let figure = Figure::with(axes.size_or_default(), |area| {
             let mut builder = plotters::chart::ChartBuilder::on(area);
-            builder.margin(10).margin_right(18).x_label_area_size(42).y_label_area_size(62);
+            builder
+                .margin(10)
+                .margin_right(18)
+                .x_label_area_size(42)
+                .y_label_area_size(62);
             if !axes.title.is_empty() {
                 builder.caption(&axes.title, ("sans-serif", 17));
             }
-            let mut chart =
-                builder.build_cartesian_2d(-0.5..count as f64 - 0.5, y.clone()).map_err(drawing_error)?;
+            let mut chart = builder
+                .build_cartesian_2d(-0.5..count as f64 - 0.5, y.clone())
+                .map_err(drawing_error)?;
             chart
                 .configure_mesh()
                 .disable_x_mesh()
@@ -69,20 +85,37 @@ impl Bars {
                 .label_style(("sans-serif", 13))
                 .draw()
                 .map_err(drawing_error)?;
-            let shapes = values.iter().enumerate().filter(|(_, value)| value.is_finite()).map(|(index, &value)| {
-                let middle = index as f64;
-                Rectangle::new([(middle - 0.38, 0.0), (middle + 0.38, value)], colour(index).mix(0.9).filled())
-            });
+            let shapes = values
+                .iter()
+                .enumerate()
+                .filter(|(_, value)| value.is_finite())
+                .map(|(index, &value)| {
+                    let middle = index as f64;
+                    Rectangle::new(
+                        [(middle - 0.38, 0.0), (middle + 0.38, value)],
+                        colour(index).mix(0.9).filled(),
+                    )
+                });
             chart.draw_series(shapes).map_err(drawing_error)?;
-            let centred = |vertical| ("sans-serif", 13).into_font().color(&BLACK).pos(Pos::new(HPos::Center, vertical));
-            let at_ends = values.iter().enumerate().filter(|(_, value)| value.is_finite()).map(|(index, &value)| {
-                Text::new(number(value), (index as f64, value), centred(VPos::Bottom))
-            });
+            let centred = |vertical| {
+                ("sans-serif", 13)
+                    .into_font()
+                    .color(&BLACK)
+                    .pos(Pos::new(HPos::Center, vertical))
+            };
+            let at_ends = values
+                .iter()
+                .enumerate()
+                .filter(|(_, value)| value.is_finite())
+                .map(|(index, &value)| {
+                    Text::new(number(value), (index as f64, value), centred(VPos::Bottom))
+                });
             chart.draw_series(at_ends).map_err(drawing_error)?;
             // Names stand under the axis, where the mesh would only put numbers.
             for (index, name) in names.iter().enumerate() {
                 let (x, y) = chart.backend_coord(&(index as f64, y.start));
-                area.draw(&Text::new(name.clone(), (x, y + 8), centred(VPos::Top))).map_err(drawing_error)?;
+                area.draw(&Text::new(name.clone(), (x, y + 8), centred(VPos::Top)))
+                    .map_err(drawing_error)?;
             }
             Ok::<(), candle_core::Error>(())
         })?;
@@ -96,7 +129,10 @@ mod tests {
 
     #[test]
     fn bars_have_names_and_values() {
-        let figure = bars(["ridge", "TiDE"], [0.374, 0.402]).title("MSE").draw().unwrap();
+        let figure = bars(["ridge", "TiDE"], [0.374, 0.402])
+            .title("MSE")
+            .draw()
+            .unwrap();
         for part in ["ridge", "TiDE", "0.374", "MSE"] {
             assert!(figure.svg().contains(part), "{part}");
         }

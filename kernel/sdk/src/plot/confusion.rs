@@ -3,7 +3,10 @@
 use candle_core::bail;
 use plotters::{
     element::{Rectangle, Text},
-    style::{BLACK, Color, IntoFont, RGBColor, WHITE, text_anchor::{HPos, Pos, VPos}},
+    style::{
+        BLACK, Color, IntoFont, RGBColor, WHITE,
+        text_anchor::{HPos, Pos, VPos},
+    },
 };
 
 use super::{
@@ -24,10 +27,20 @@ pub struct ConfusionMatrix {
 /// A confusion matrix of class indices: `plot::confusion_matrix(&predicted, &true_classes).draw()?`.
 /// Rows are the true classes, columns the predicted ones.
 pub fn confusion_matrix(predicted: impl Numbers, target: impl Numbers) -> ConfusionMatrix {
-    let counts = predicted.numbers().and_then(|predicted| count(&predicted, &target.numbers()?));
-    let axes =
-        Axes { x_label: "predicted".to_owned(), y_label: "true".to_owned(), size: Some((520, 480)), ..Axes::default() };
-    ConfusionMatrix { axes, counts, labels: Vec::new() }
+    let counts = predicted
+        .numbers()
+        .and_then(|predicted| count(&predicted, &target.numbers()?));
+    let axes = Axes {
+        x_label: "predicted".to_owned(),
+        y_label: "true".to_owned(),
+        size: Some((520, 480)),
+        ..Axes::default()
+    };
+    ConfusionMatrix {
+        axes,
+        counts,
+        labels: Vec::new(),
+    }
 }
 
 axes_setters!(ConfusionMatrix);
@@ -46,7 +59,10 @@ fn count(predicted: &[f64], target: &[f64]) -> Result<Vec<Vec<usize>>> {
         }
         Ok(value as usize)
     };
-    let classes = predicted.iter().chain(target).try_fold(0, |most, &value| Ok(class(value)?.max(most)));
+    let classes = predicted
+        .iter()
+        .chain(target)
+        .try_fold(0, |most, &value| Ok(class(value)?.max(most)));
     let size = classes.map_err(|error: candle_core::Error| error)? + 1;
     let mut counts = vec![vec![0; size]; size];
     for (&predicted, &target) in predicted.iter().zip(target) {
@@ -84,14 +100,29 @@ impl ConfusionMatrix {
         let accuracy = 100.0 * right as f64 / total as f64;
         let mut axes = self.axes;
         let title = format!("accuracy {accuracy:.2} % ({right} of {total})");
-        axes.title = if axes.title.is_empty() { title } else { format!("{}: {title}", axes.title) };
-        let label = |class: usize| self.labels.get(class).cloned().unwrap_or_else(|| class.to_string());
+        axes.title = if axes.title.is_empty() {
+            title
+        } else {
+            format!("{}: {title}", axes.title)
+        };
+        let label = |class: usize| {
+            self.labels
+                .get(class)
+                .cloned()
+                .unwrap_or_else(|| class.to_string())
+        };
         let font = if size > 20 { 9 } else { 13 };
         let figure = Figure::with(axes.size_or_default(), |area| {
             let mut builder = plotters::chart::ChartBuilder::on(area);
-            builder.margin(10).x_label_area_size(46).y_label_area_size(56).caption(&axes.title, ("sans-serif", 16));
+            builder
+                .margin(10)
+                .x_label_area_size(46)
+                .y_label_area_size(56)
+                .caption(&axes.title, ("sans-serif", 16));
             let end = size as f64;
-            let mut chart = builder.build_cartesian_2d(0.0..end, end..0.0).map_err(drawing_error)?;
+            let mut chart = builder
+                .build_cartesian_2d(0.0..end, end..0.0)
+                .map_err(drawing_error)?;
             chart
                 .configure_mesh()
                 .disable_mesh()
@@ -103,7 +134,10 @@ impl ConfusionMatrix {
                 .draw()
                 .map_err(drawing_error)?;
             let centred = |colour: RGBColor| {
-                ("sans-serif", font).into_font().color(&colour).pos(Pos::new(HPos::Center, VPos::Center))
+                ("sans-serif", font)
+                    .into_font()
+                    .color(&colour)
+                    .pos(Pos::new(HPos::Center, VPos::Center))
             };
             for (row, line) in counts.iter().enumerate() {
                 let in_class = line.iter().sum::<usize>().max(1) as f64;
@@ -122,21 +156,35 @@ impl ConfusionMatrix {
             }
             for class in 0..size {
                 let (x, y) = chart.backend_coord(&(class as f64 + 0.5, end));
-                area.draw(&Text::new(label(class), (x, y + 10), centred(BLACK))).map_err(drawing_error)?;
+                area.draw(&Text::new(label(class), (x, y + 10), centred(BLACK)))
+                    .map_err(drawing_error)?;
                 let (x, y) = chart.backend_coord(&(0.0, class as f64 + 0.5));
-                area.draw(&Text::new(label(class), (x - 14, y), centred(BLACK))).map_err(drawing_error)?;
+                area.draw(&Text::new(label(class), (x - 14, y), centred(BLACK)))
+                    .map_err(drawing_error)?;
             }
             Ok::<(), candle_core::Error>(())
         })?;
-        Ok(figure.described(format!("a confusion matrix of {size} classes, accuracy {accuracy:.2} %")))
+        Ok(figure.described(format!(
+            "a confusion matrix of {size} classes, accuracy {accuracy:.2} %"
+        )))
     }
 }
 
 /// Blue for what is right, orange for what is wrong; the stronger, the larger the share of its class.
 fn shade(share: f64, right: bool) -> RGBColor {
-    let (red, green, blue) = if right { (0.0, 90.0, 160.0) } else { (205.0, 80.0, 0.0) };
+    let (red, green, blue) = if right {
+        (0.0, 90.0, 160.0)
+    } else {
+        (205.0, 80.0, 0.0)
+    };
     // Single mistakes are seen, too.
-    let strength = if share == 0.0 { 0.0 } else if right { share } else { 0.15 + 0.85 * share };
+    let strength = if share == 0.0 {
+        0.0
+    } else if right {
+        share
+    } else {
+        0.15 + 0.85 * share
+    };
     let mix = |end: f64| (255.0 + (end - 255.0) * strength).round() as u8;
     RGBColor(mix(red), mix(green), mix(blue))
 }
@@ -148,16 +196,36 @@ mod tests {
 
     #[test]
     fn rows_are_true_and_columns_predicted() {
-        let counts = confusion_matrix([0, 1, 1, 2], [0, 1, 2, 2]).counts().unwrap();
+        let counts = confusion_matrix([0, 1, 1, 2], [0, 1, 2, 2])
+            .counts()
+            .unwrap();
         assert_eq!(counts, [[1, 0, 0], [0, 1, 0], [0, 1, 1]]);
-        let figure = confusion_matrix([0u32, 1, 1, 2], [0u32, 1, 2, 2]).labels(["cat", "dog", "owl"]).draw().unwrap();
+        let figure = confusion_matrix([0u32, 1, 1, 2], [0u32, 1, 2, 2])
+            .labels(["cat", "dog", "owl"])
+            .draw()
+            .unwrap();
         assert!(figure.svg().contains("accuracy 75.00 % (3 of 4)") && figure.svg().contains("owl"));
-        assert_eq!(figure.show().data["text/plain"], "a confusion matrix of 3 classes, accuracy 75.00 %");
+        assert_eq!(
+            figure.show().data["text/plain"],
+            "a confusion matrix of 3 classes, accuracy 75.00 %"
+        );
     }
 
     #[test]
     fn what_is_no_class_is_refused() {
-        assert!(confusion_matrix([0], [0, 1]).draw().unwrap_err().to_string().contains("2 for 1"));
-        assert!(confusion_matrix([0.5], [0.0]).draw().unwrap_err().to_string().contains("argmax"));
+        assert!(
+            confusion_matrix([0], [0, 1])
+                .draw()
+                .unwrap_err()
+                .to_string()
+                .contains("2 for 1")
+        );
+        assert!(
+            confusion_matrix([0.5], [0.0])
+                .draw()
+                .unwrap_err()
+                .to_string()
+                .contains("argmax")
+        );
     }
 }

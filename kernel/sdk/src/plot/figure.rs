@@ -43,7 +43,10 @@ impl Figure {
             draw(&area).map_err(drawing_error)?;
             area.present().map_err(drawing_error)?;
         }
-        Ok(Figure { svg, description: format!("a plot of {} x {} pixels", size.0, size.1) })
+        Ok(Figure {
+            svg,
+            description: format!("a plot of {} x {} pixels", size.0, size.1),
+        })
     }
 
     /// Says in the plain text what is plotted.
@@ -53,7 +56,12 @@ impl Figure {
     }
 
     /// Puts a picture over the part of the figure at `left`, `top` (in pixels).
-    pub(crate) fn with_picture(mut self, at: (i32, i32), size: (u32, u32), png_base64: &str) -> Figure {
+    pub(crate) fn with_picture(
+        mut self,
+        at: (i32, i32),
+        size: (u32, u32),
+        png_base64: &str,
+    ) -> Figure {
         if let Some(end) = self.svg.rfind("</svg>") {
             self.svg.insert_str(
                 end,

@@ -29,7 +29,10 @@ pub struct HeatMap {
 pub fn heat_map(matrix: &Tensor) -> HeatMap {
     HeatMap {
         axes: Axes::default(),
-        matrix: matrix.detach().to_dtype(DType::F64).and_then(|matrix| matrix.to_vec2()),
+        matrix: matrix
+            .detach()
+            .to_dtype(DType::F64)
+            .and_then(|matrix| matrix.to_vec2()),
         range: None,
     }
 }
@@ -55,7 +58,9 @@ impl HeatMap {
         let matrix = self.matrix?;
         let (rows, columns) = (matrix.len(), matrix.first().map_or(0, Vec::len));
         if rows == 0 || columns == 0 {
-            candle_core::bail!("a heat map needs a matrix with at least one value, not [{rows}, {columns}]");
+            candle_core::bail!(
+                "a heat map needs a matrix with at least one value, not [{rows}, {columns}]"
+            );
         }
         let found = range_of(matrix.iter().flatten().copied(), 0.0);
         let (low, high) = self.range.unwrap_or((found.start, found.end));
@@ -68,13 +73,22 @@ impl HeatMap {
             let chart = axes.draw(&main, -0.5..columns as f64 - 0.5, rows as f64 - 0.5..-0.5)?;
             frame = chart.plotting_area().get_pixel_range();
             let top = if axes.title.is_empty() { 0 } else { 22 };
-            let bar = bar.margin(10 + top, if axes.x_label.is_empty() { 36 } else { 52 }, 4, 0);
+            let bar = bar.margin(
+                10 + top,
+                if axes.x_label.is_empty() { 36 } else { 52 },
+                4,
+                0,
+            );
             bar_frame = draw_scale(&bar, low..high)?;
             Ok::<(), candle_core::Error>(())
         })?;
         let mut picture = Raster::new(columns as u32, rows as u32);
         for (y, row) in matrix.iter().enumerate() {
-            for (x, value) in row.iter().enumerate().filter(|(_, value)| value.is_finite()) {
+            for (x, value) in row
+                .iter()
+                .enumerate()
+                .filter(|(_, value)| value.is_finite())
+            {
                 picture.set(x, y, colour_of((value - low) / (high - low)));
             }
         }
@@ -83,7 +97,10 @@ impl HeatMap {
             gradient.set(0, step, colour_of(1.0 - step as f64 / 255.0));
         }
         let place = |frame: &(Range<i32>, Range<i32>)| {
-            let size = ((frame.0.end - frame.0.start) as u32, (frame.1.end - frame.1.start) as u32);
+            let size = (
+                (frame.0.end - frame.0.start) as u32,
+                (frame.1.end - frame.1.start) as u32,
+            );
             ((frame.0.start, frame.1.start), size)
         };
         let (at, extent) = place(&frame);
@@ -115,7 +132,9 @@ fn draw_scale(area: &Area<'_>, range: Range<f64>) -> Result<(Range<i32>, Range<i
 
 /// The colour of a value between 0 and 1.
 pub fn colour_of(value: f64) -> RGBColor {
-    let colour = ViridisRGB.get_color_normalized(value.clamp(0.0, 1.0) as f32, 0.0, 1.0).to_backend_color();
+    let colour = ViridisRGB
+        .get_color_normalized(value.clamp(0.0, 1.0) as f32, 0.0, 1.0)
+        .to_backend_color();
     RGBColor(colour.rgb.0, colour.rgb.1, colour.rgb.2)
 }
 

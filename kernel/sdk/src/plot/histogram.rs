@@ -22,7 +22,10 @@ pub struct Histogram {
 /// A histogram: `plot::histogram(&weights).bins(40).draw()?`.
 pub fn histogram(values: impl Numbers) -> Histogram {
     Histogram {
-        axes: Axes { y_label: "count".to_owned(), ..Axes::default() },
+        axes: Axes {
+            y_label: "count".to_owned(),
+            ..Axes::default()
+        },
         values: values.numbers(),
         bins: None,
     }
@@ -43,11 +46,17 @@ impl Histogram {
     ///
     /// Fails where no value is finite.
     pub fn draw(self) -> Result<Figure> {
-        let values: Vec<f64> = self.values?.into_iter().filter(|value| value.is_finite()).collect();
+        let values: Vec<f64> = self
+            .values?
+            .into_iter()
+            .filter(|value| value.is_finite())
+            .collect();
         if values.is_empty() {
             bail!("a histogram needs at least one finite value");
         }
-        let bins = self.bins.unwrap_or((values.len() as f64).log2().ceil() as usize + 1);
+        let bins = self
+            .bins
+            .unwrap_or((values.len() as f64).log2().ceil() as usize + 1);
         let range = range_of(values.iter().copied(), 0.0);
         let width = (range.end - range.start) / bins as f64;
         let counts = count(&values, range.start, width, bins);
@@ -58,12 +67,18 @@ impl Histogram {
             let bars = counts.iter().enumerate().map(|(index, &count)| {
                 let left = range.start + width * index as f64;
                 let gap = width * 0.04;
-                Rectangle::new([(left + gap, 0.0), (left + width - gap, count as f64)], colour(0).mix(0.85).filled())
+                Rectangle::new(
+                    [(left + gap, 0.0), (left + width - gap, count as f64)],
+                    colour(0).mix(0.85).filled(),
+                )
             });
             chart.draw_series(bars).map_err(drawing_error)?;
             Ok::<(), candle_core::Error>(())
         })?;
-        Ok(figure.described(format!("a histogram of {} values in {bins} bins", values.len())))
+        Ok(figure.described(format!(
+            "a histogram of {} values in {bins} bins",
+            values.len()
+        )))
     }
 }
 

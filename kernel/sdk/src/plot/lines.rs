@@ -1,7 +1,9 @@
 //! Lines with a legend.
 
 use candle_core::bail;
-use plotters::{chart::SeriesLabelPosition, element::PathElement, series::LineSeries, style::Color};
+use plotters::{
+    chart::SeriesLabelPosition, element::PathElement, series::LineSeries, style::Color,
+};
 
 use super::{
     Figure, Numbers,
@@ -41,7 +43,11 @@ impl Lines {
     pub fn series(self, name: impl Into<String>, values: impl Numbers) -> Lines {
         match values.numbers() {
             Ok(values) => {
-                let points = values.into_iter().enumerate().map(|(x, y)| (x as f64, y)).collect();
+                let points = values
+                    .into_iter()
+                    .enumerate()
+                    .map(|(x, y)| (x as f64, y))
+                    .collect();
                 self.points(name, points)
             }
             Err(error) => self.failed(error),
@@ -62,7 +68,10 @@ impl Lines {
     }
 
     pub(crate) fn points(mut self, name: impl Into<String>, points: Vec<(f64, f64)>) -> Lines {
-        self.series.push(Series { name: name.into(), points });
+        self.series.push(Series {
+            name: name.into(),
+            points,
+        });
         self
     }
 
@@ -100,15 +109,36 @@ impl Lines {
             .series
             .into_iter()
             .map(|series| {
-                let points: Vec<_> = series.points.into_iter().map(|(x, y)| (x, axes.y_value(y))).collect();
-                (series.name, thin_out(points, self.most_points.unwrap_or(MOST_POINTS)))
+                let points: Vec<_> = series
+                    .points
+                    .into_iter()
+                    .map(|(x, y)| (x, axes.y_value(y)))
+                    .collect();
+                (
+                    series.name,
+                    thin_out(points, self.most_points.unwrap_or(MOST_POINTS)),
+                )
             })
             .collect();
-        let x = range_of(lines.iter().flat_map(|(_, points)| points.iter().map(|point| point.0)), 0.02);
-        let y = range_of(lines.iter().flat_map(|(_, points)| points.iter().map(|point| point.1)), 0.06);
+        let x = range_of(
+            lines
+                .iter()
+                .flat_map(|(_, points)| points.iter().map(|point| point.0)),
+            0.02,
+        );
+        let y = range_of(
+            lines
+                .iter()
+                .flat_map(|(_, points)| points.iter().map(|point| point.1)),
+            0.06,
+        );
         let middle = (y.start + y.end) / 2.0;
         // The legend goes to the right, above or below the ends of most lines.
-        let ends_high = lines.iter().filter_map(|(_, points)| points.last()).filter(|point| point.1 > middle).count();
+        let ends_high = lines
+            .iter()
+            .filter_map(|(_, points)| points.last())
+            .filter(|point| point.1 > middle)
+            .count();
         let position = if ends_high * 2 > lines.len() {
             SeriesLabelPosition::LowerRight
         } else {
@@ -116,15 +146,26 @@ impl Lines {
         };
         let description = format!(
             "a line plot{} of {}",
-            if axes.title.is_empty() { String::new() } else { format!(" \"{}\"", axes.title) },
-            lines.iter().map(|(name, points)| format!("{name} ({} points)", points.len())).collect::<Vec<_>>().join(", ")
+            if axes.title.is_empty() {
+                String::new()
+            } else {
+                format!(" \"{}\"", axes.title)
+            },
+            lines
+                .iter()
+                .map(|(name, points)| format!("{name} ({} points)", points.len()))
+                .collect::<Vec<_>>()
+                .join(", ")
         );
         let figure = Figure::with(axes.size_or_default(), |area| {
             let mut chart = axes.draw(area, x.clone(), y.clone())?;
             for (index, (name, points)) in lines.iter().enumerate() {
                 let style = colour(index).stroke_width(2);
                 let mut named = false;
-                for run in points.split(|(x, y)| !x.is_finite() || !y.is_finite()).filter(|run| !run.is_empty()) {
+                for run in points
+                    .split(|(x, y)| !x.is_finite() || !y.is_finite())
+                    .filter(|run| !run.is_empty())
+                {
                     let drawn = if run.len() == 1 {
                         // A single point between gaps is a short dash, or it would not be seen.
                         let dash = (x.end - x.start) * 0.004;
@@ -132,9 +173,13 @@ impl Lines {
                     } else {
                         run.to_vec()
                     };
-                    let series = chart.draw_series(LineSeries::new(drawn, style)).map_err(drawing_error)?;
+                    let series = chart
+                        .draw_series(LineSeries::new(drawn, style))
+                        .map_err(drawing_error)?;
                     if !named && !name.is_empty() {
-                        series.label(name).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
+                        series
+                            .label(name)
+                            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
                         named = true;
                     }
                 }
@@ -159,7 +204,13 @@ fn thin_out(points: Vec<(f64, f64)>, most: usize) -> Vec<(f64, f64)> {
         let extreme = |better: fn(f64, f64) -> bool| {
             (0..chunk.len())
                 .filter(|&index| chunk[index].1.is_finite())
-                .reduce(|best, index| if better(chunk[index].1, chunk[best].1) { index } else { best })
+                .reduce(|best, index| {
+                    if better(chunk[index].1, chunk[best].1) {
+                        index
+                    } else {
+                        best
+                    }
+                })
         };
         match (extreme(|a, b| a < b), extreme(|a, b| a > b)) {
             (Some(low), Some(high)) => {
@@ -190,13 +241,25 @@ mod tests {
         for part in ["train", "test", "loss", "epoch", "#0072B2", "#D55E00"] {
             assert!(svg.svg().contains(part), "{part} is missing");
         }
-        assert_eq!(svg.show().data["text/plain"], "a line plot \"loss\" of train (3 points), test (3 points)");
+        assert_eq!(
+            svg.show().data["text/plain"],
+            "a line plot \"loss\" of train (3 points), test (3 points)"
+        );
     }
 
     #[test]
     fn bad_input_is_an_error() {
-        assert!(lines().draw().unwrap_err().to_string().contains("at least one series"));
-        let error = lines().series_xy("a", [1.0], [1.0, 2.0]).draw().unwrap_err();
+        assert!(
+            lines()
+                .draw()
+                .unwrap_err()
+                .to_string()
+                .contains("at least one series")
+        );
+        let error = lines()
+            .series_xy("a", [1.0], [1.0, 2.0])
+            .draw()
+            .unwrap_err();
         assert!(error.to_string().contains("not 1 and 2"), "{error}");
         assert!(lines().series("empty", Vec::<f64>::new()).draw().is_ok());
         assert!(lines().series("zeros", [0.0, -1.0]).y_log().draw().is_ok());

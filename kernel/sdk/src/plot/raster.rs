@@ -16,7 +16,13 @@ pub struct Raster {
 impl Raster {
     pub fn new(width: u32, height: u32) -> Raster {
         let (width, height) = (width as usize, height as usize);
-        Raster { image: Image { width, height, rgba: vec![0; width * height * 4] } }
+        Raster {
+            image: Image {
+                width,
+                height,
+                rgba: vec![0; width * height * 4],
+            },
+        }
     }
 
     /// Draws a disc with soft edges, over what is there.
@@ -72,7 +78,7 @@ mod tests {
         let pixel = |x: usize, y: usize| &raster.image.rgba[(y * 20 + x) * 4..][..4];
         assert_eq!(pixel(10, 10), [10, 20, 30, 255]);
         assert_eq!(pixel(0, 0), [0, 0, 0, 0]);
-        let edge = pixel(14, 10)[3];
+        let edge = pixel(13, 12)[3];
         assert!(edge > 0 && edge < 255, "{edge}");
     }
 }
