@@ -137,7 +137,7 @@ mod tests {
             "<h1>Title</h1>",
             "<td>1</td>",
             "[3]",
-            "Vec&lt;",
+            "<span class=\"type\">Vec</span>&lt;",
             "a &lt; b",
             "data:image/png;base64,QUJD\"",
             "<b>bold</b>",
