@@ -234,10 +234,6 @@ impl Snapshot {
         self.prefix.join("bin/patchbay")
     }
 
-    pub fn plugins(&self) -> PathBuf {
-        self.prefix.join("plugins")
-    }
-
     /// The compiler for cells.
     pub fn compiler(&self) -> Compiler {
         Compiler {
