@@ -55,18 +55,23 @@ class Kernel:
 
     def resident_mb(self):
         """Resident memory of the process and its children."""
-        pids = [self.manager.provisioner.pid]
-        total = 0
-        while pids:
-            pid = pids.pop()
+        parents = {}
+        for folder in pathlib.Path("/proc").glob("[0-9]*"):
             try:
-                status = pathlib.Path(f"/proc/{pid}/status").read_text()
-                total += int(re.search(r"VmRSS:\s+(\d+)", status).group(1))
-                children = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
-                for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-                    pids += [int(child) for child in (task / "children").read_text().split()]
-            except (FileNotFoundError, AttributeError):
+                status = (folder / "status").read_text()
+                parents[int(folder.name)] = int(re.search(r"PPid:\s+(\d+)", status).group(1))
+            except (FileNotFoundError, ProcessLookupError):
                 pass
+        family = {self.manager.provisioner.pid}
+        while True:
+            children = {pid for pid, parent in parents.items() if parent in family} - family
+            if not children:
+                break
+            family |= children
+        total = 0
+        for pid in family:
+            status = pathlib.Path(f"/proc/{pid}/status").read_text()
+            total += int(re.search(r"VmRSS:\s+(\d+)", status).group(1))
         return total / 1024
 
     def stop(self):

@@ -29,7 +29,7 @@ class PatchbayTests(jupyter_kernel_test.KernelTests):
     incomplete_code_samples = ["fn f() {", "let x = (1,", 'let s = "abc']
     invalid_code_samples = ["let = 5;", "fn f) {"]
 
-    code_history_pattern = "1?2*"
+    code_history_pattern = "6*7"
     supported_history_operations = ("tail", "range", "search")
 
 

@@ -20,7 +20,7 @@ use crate::interrupt::Interrupted;
 
 /// The signature of a cell's entry. The compiler that built the SDK also built the cell, so the
 /// Rust calling convention is the same on both sides.
-pub type Entry = fn(&mut Cell<'_>) -> Result<(), Failure>;
+pub type Entry = fn(&mut Cell<'_>);
 
 /// The notebook's variables, by name.
 #[derive(Default)]
@@ -38,6 +38,9 @@ impl Variables {
 }
 
 /// One run of one cell.
+///
+/// The engine's programs call its methods; those that are generic only wrap one that is not, because
+/// what a program instantiates makes its compile slower.
 pub struct Cell<'a> {
     variables: &'a mut Variables,
     stored: Vec<StoredVariable>,
@@ -51,18 +54,15 @@ impl<'a> Cell<'a> {
         }
     }
 
-    /// The variables that this run stored or put back.
-    pub fn into_stored(self) -> Vec<StoredVariable> {
-        self.stored
+    /// The variables that this run stored or put back, and what stopped it.
+    pub fn finish(self) -> (Vec<StoredVariable>, Option<Failure>) {
+        (self.stored, FAILURE.take())
     }
 
     /// Checks that every variable that the program takes is there with the type it expects, before
-    /// any is taken.
-    ///
-    /// # Errors
-    ///
-    /// Names the variables that are missing.
-    pub fn require(&self, expected: &[(&str, TypeId)]) -> Result<(), Failure> {
+    /// any is taken. Returns whether it is; the failure of the run names those that are not.
+    #[inline(never)]
+    pub fn has(&self, expected: &[(&str, TypeId)]) -> bool {
         let missing: Vec<&str> = expected
             .iter()
             .filter(|(name, type_id)| {
@@ -74,9 +74,9 @@ impl<'a> Cell<'a> {
             .map(|(name, _)| *name)
             .collect();
         if missing.is_empty() {
-            return Ok(());
+            return true;
         }
-        Err(Failure {
+        FAILURE.set(Some(Failure {
             kind: FailureKind::Refused,
             message: format!(
                 "no value for {}: the cell that defines it did not run to its end, or the value was \
@@ -86,59 +86,79 @@ impl<'a> Cell<'a> {
             causes: Vec::new(),
             location: None,
             functions: Vec::new(),
-        })
+        }));
+        false
     }
 
-    /// Takes a variable out. [`Cell::require`] has seen it.
+    /// Takes a variable out. [`Cell::has`] has seen it.
     pub fn take<T: 'static>(&mut self, name: &str) -> T {
-        match self
-            .variables
+        match self.take_any(name).downcast::<T>() {
+            Ok(value) => *value,
+            Err(_) => type_is_known(name),
+        }
+    }
+
+    #[inline(never)]
+    fn take_any(&mut self, name: &str) -> Box<dyn Any> {
+        self.variables
             .values
             .remove(name)
-            .map(|value| value.downcast::<T>())
-        {
-            Some(Ok(value)) => *value,
-            _ => unreachable!(
-                "`require` has checked that {name} is a {}",
-                std::any::type_name::<T>()
-            ),
-        }
+            .unwrap_or_else(|| type_is_known(name))
     }
 
     /// Stores a variable: the `ordinal`-th that the cell defines by that name, or with 0 one that it
     /// took and puts back.
     pub fn put<T: 'static>(&mut self, name: &str, ordinal: usize, value: T) {
-        self.variables
-            .values
-            .insert(name.to_owned(), Box::new(value));
+        self.put_any(name, ordinal, Box::new(value), size_of::<T>());
+    }
+
+    #[inline(never)]
+    fn put_any(&mut self, name: &str, ordinal: usize, value: Box<dyn Any>, bytes: usize) {
+        self.variables.values.insert(name.to_owned(), value);
         self.stored.push(StoredVariable {
             name: name.to_owned(),
             ordinal,
-            bytes: size_of::<T>(),
+            bytes,
         });
     }
 
     /// Puts back a variable that the cell took, unless the cell has stored a new one of that name.
     pub fn put_back<T: 'static>(&mut self, name: &str, value: T) {
-        if !self.variables.values.contains_key(name) {
+        if !self.is_stored(name) {
             self.put(name, 0, value);
         }
     }
+
+    #[inline(never)]
+    fn is_stored(&self, name: &str) -> bool {
+        self.variables.values.contains_key(name)
+    }
 }
 
-/// Runs a segment of a cell, with panics, interrupts and errors as values.
+#[cold]
+#[inline(never)]
+fn type_is_known(name: &str) -> ! {
+    unreachable!(
+        "`Cell::has` has checked that {name} is there with the type that the program takes"
+    )
+}
+
+thread_local! {
+    /// What stopped the cell that ran last on this thread.
+    static FAILURE: RefCell<Option<Failure>> = const { RefCell::new(None) };
+}
+
+/// Runs a segment of a cell. Panics, interrupts and errors end it; [`Cell::finish`] tells which.
 ///
 /// Not generic, so that what it needs is compiled once, into the SDK, and not into every cell.
-///
-/// # Errors
-///
-/// Returns what stopped the body.
-pub fn run(body: Box<dyn FnOnce() -> Result<(), CellError> + '_>) -> Result<(), Failure> {
-    match panic::catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(error.into_failure()),
-        Err(payload) => Err(panic_failure(payload.as_ref())),
-    }
+#[inline(never)]
+pub fn run(body: Box<dyn FnOnce() -> Result<(), CellError> + '_>) {
+    let failure = match panic::catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.into_failure(),
+        Err(payload) => panic_failure(payload.as_ref()),
+    };
+    FAILURE.set(Some(failure));
 }
 
 /// Any error that reaches the top level of a cell by `?`.

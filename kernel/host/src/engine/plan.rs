@@ -196,8 +196,7 @@ impl Plan {
     ) {
         self.line("#[unsafe(no_mangle)]");
         self.line(&format!(
-            "pub fn {ENTRY}(__cell: &mut ::patchbay::cell::Cell<'_>) \
-             -> ::core::result::Result<(), ::patchbay::Failure> {{"
+            "pub fn {ENTRY}(__cell: &mut ::patchbay::cell::Cell<'_>) {{"
         ));
         self.write_takes(engine);
         let whole = lessons.whole || timing == Timing::Repeated;
@@ -210,7 +209,7 @@ impl Plan {
                 "let mut __s{index} = ::core::option::Option::None;"
             ));
             self.line(&format!(
-                "let __e{index} = ::patchbay::cell::run(::std::boxed::Box::new(|| {{"
+                "::patchbay::cell::run(::std::boxed::Box::new(|| {{"
             ));
             if chunk.awaits {
                 self.line("::patchbay::cell::block_on(async {");
@@ -276,14 +275,13 @@ impl Plan {
                 "let ::core::option::Option::Some(({pattern})) = __s{index} else {{"
             ));
             self.write_stores(&segments, index, lessons);
-            self.line(&format!("return __e{index}; }};"));
+            self.line("return; };");
         }
         if whole {
             self.write_put_backs(&segments, lessons);
         } else {
             self.write_stores(&segments, count, lessons);
         }
-        self.line(&format!("__e{}", count - 1));
         self.line("}");
     }
 
@@ -299,14 +297,14 @@ impl Plan {
         if types.is_empty() {
             return;
         }
-        let mut required = String::from("__cell.require(&[");
+        let mut required = String::from("if !__cell.has(&[");
         for (name, type_text, _) in &types {
             let _ = write!(
                 required,
                 "(\"{name}\", ::core::any::TypeId::of::<{type_text}>()), "
             );
         }
-        required.push_str("])?;");
+        required.push_str("]) { return; }");
         self.line(&required);
         for (name, type_text, mutable) in &types {
             let mutable = if *mutable { "mut " } else { "" };
