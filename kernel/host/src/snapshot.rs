@@ -1,0 +1,146 @@
+//! The SDK snapshot: all that a kernel needs to compile and run cells, in one folder of its own.
+//!
+//! `cargo build` replaces files under the feet of whatever uses them, so a kernel never works in a
+//! build tree. It works in a prefix that belongs to one build of the SDK and never changes:
+//!
+//! ```text
+//! <data dir>/patchbay/<build id>-<digest of libpatchbay.so>/
+//!   sdk.json              what this is; written last
+//!   bin/                  patchbay, patchbay-runtime
+//!   lib/                  libpatchbay.so, libstd-*.so
+//!   deps/                 metadata and procedural macros of the SDK's dependencies
+//!   plugins/              the plugins that were built with it
+//! ```
+
+mod build_tree;
+mod compiler;
+mod manifest;
+mod section;
+mod store;
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+
+pub use build_tree::BuildTree;
+pub use compiler::Compiler;
+pub use manifest::{MANIFEST_NAME, Manifest};
+pub use section::Description;
+pub use store::Store;
+
+/// The environment variable that names a prefix to use, whatever program is run.
+pub const PREFIX_VARIABLE: &str = "PATCHBAY_PREFIX";
+
+/// The command that makes a new snapshot.
+pub const REBUILD: &str = "cargo build --release && target/release/patchbay install";
+
+/// A verified snapshot.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub prefix: PathBuf,
+    /// The compiler itself, not rustup's shim, which costs 20 ms at every call.
+    pub rustc: PathBuf,
+    pub build_id: String,
+    pub manifest: Manifest,
+}
+
+impl Snapshot {
+    /// Finds the snapshot of the running program: the prefix that `PATCHBAY_PREFIX` names, the one
+    /// that holds the program, or one made from the build tree that holds it.
+    ///
+    /// # Errors
+    ///
+    /// Fails where there is no SDK, or no compiler that fits it.
+    pub fn locate() -> Result<Snapshot> {
+        if let Some(prefix) = env::var_os(PREFIX_VARIABLE).filter(|value| !value.is_empty()) {
+            return Snapshot::open(Path::new(&prefix))
+                .with_context(|| format!("{PREFIX_VARIABLE} is set to {}", Path::new(&prefix).display()));
+        }
+        let program = env::current_exe().context("the path of the running program is not known")?;
+        let program = program.canonicalize().unwrap_or(program);
+        let folder = program.parent().unwrap_or(Path::new("/"));
+        if let Some(prefix) = folder.parent().filter(|_| folder.ends_with("bin"))
+            && prefix.join(MANIFEST_NAME).is_file()
+        {
+            return Snapshot::open(prefix);
+        }
+        if let Some(tree) = BuildTree::at(folder)? {
+            return Store::of_user()?.snapshot_of(&tree);
+        }
+        bail!(
+            "no SDK for {}: expected sdk.json in its parent folder or libpatchbay.so beside it, found \
+             neither\nin the repository, type: {REBUILD}",
+            program.display()
+        )
+    }
+
+    /// Opens a prefix and checks that its files and its compiler are those that it was made with.
+    ///
+    /// # Errors
+    ///
+    /// Says what is missing or differs and how to mend it.
+    pub fn open(prefix: &Path) -> Result<Snapshot> {
+        let prefix = prefix
+            .canonicalize()
+            .with_context(|| format!("no SDK snapshot at {}\nin the repository, type: {REBUILD}", prefix.display()))?;
+        let manifest = Manifest::read(&prefix)?;
+        manifest.verify_files(&prefix)?;
+        manifest.compiler.verify()?;
+        Ok(Snapshot {
+            rustc: manifest.compiler.path.clone(),
+            build_id: manifest.sdk.build_id.clone(),
+            prefix,
+            manifest,
+        })
+    }
+
+    /// The one library that holds candle.
+    pub fn library(&self) -> PathBuf {
+        self.lib_dir().join("libpatchbay.so")
+    }
+
+    /// The folder for `-L dependency=`.
+    pub fn deps(&self) -> PathBuf {
+        self.prefix.join("deps")
+    }
+
+    /// The program that owns the variables.
+    pub fn runtime(&self) -> PathBuf {
+        self.prefix.join("bin/patchbay-runtime")
+    }
+
+    /// This program, in the prefix.
+    pub fn program(&self) -> PathBuf {
+        self.prefix.join("bin/patchbay")
+    }
+
+    /// The plugins that were built with the SDK.
+    pub fn plugins(&self) -> PathBuf {
+        self.prefix.join("plugins")
+    }
+
+    /// The folder of the shared libraries.
+    pub fn lib_dir(&self) -> PathBuf {
+        self.prefix.join("lib")
+    }
+
+    /// The folder of the compiler's own standard library.
+    pub fn sysroot_lib(&self) -> PathBuf {
+        self.manifest.compiler.sysroot.join("lib/rustlib").join(&self.manifest.sdk.target).join("lib")
+    }
+
+    /// A call of the compiler that finds the SDK; the caller adds the program and the crate type.
+    pub fn rustc_command(&self) -> Command {
+        let mut library = std::ffi::OsString::from("patchbay=");
+        library.push(self.library());
+        let mut dependencies = std::ffi::OsString::from("dependency=");
+        dependencies.push(self.deps());
+        let mut command = Command::new(&self.rustc);
+        command.arg("-Cprefer-dynamic").arg("--extern").arg(library).arg("-L").arg(dependencies);
+        command
+    }
+}
