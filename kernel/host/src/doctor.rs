@@ -35,15 +35,30 @@ pub struct Check {
 
 impl Check {
     fn good(name: &'static str, found: String) -> Check {
-        Check { name, verdict: Verdict::Good, found, remedy: None }
+        Check {
+            name,
+            verdict: Verdict::Good,
+            found,
+            remedy: None,
+        }
     }
 
     fn absent(name: &'static str, found: String, remedy: impl Into<String>) -> Check {
-        Check { name, verdict: Verdict::Absent, found, remedy: Some(remedy.into()) }
+        Check {
+            name,
+            verdict: Verdict::Absent,
+            found,
+            remedy: Some(remedy.into()),
+        }
     }
 
     fn broken(name: &'static str, found: String, remedy: impl Into<String>) -> Check {
-        Check { name, verdict: Verdict::Broken, found, remedy: Some(remedy.into()) }
+        Check {
+            name,
+            verdict: Verdict::Broken,
+            found,
+            remedy: Some(remedy.into()),
+        }
     }
 }
 
@@ -65,42 +80,74 @@ fn sdk(snapshot: &Result<Snapshot>) -> Vec<Check> {
             // The errors of the snapshot end with the command that mends it.
             let text = format!("{error:#}");
             let (found, remedy) = text.split_once('\n').unwrap_or((&text, REBUILD));
-            return vec![Check::broken("SDK", found.to_owned(), remedy.replace("type: ", ""))];
+            return vec![Check::broken(
+                "SDK",
+                found.to_owned(),
+                remedy.replace("type: ", ""),
+            )];
         }
     };
     let manifest = &snapshot.manifest;
     let mut checks = vec![Check::good(
         "SDK",
-        format!("build {}, candle {}, {}", manifest.sdk.build_id, manifest.sdk.candle, snapshot.prefix.display()),
+        format!(
+            "build {}, candle {}, {}",
+            manifest.sdk.build_id,
+            manifest.sdk.candle,
+            snapshot.prefix.display()
+        ),
     )];
     let compiler = &manifest.compiler;
-    checks.push(Check::good("compiler", format!("{}, {}", compiler.short_version(), compiler.path.display())));
+    checks.push(Check::good(
+        "compiler",
+        format!("{}, {}", compiler.short_version(), compiler.path.display()),
+    ));
     // The compiler calls a C compiler to link.
     checks.push(match first_line(Command::new("cc").arg("--version")) {
         Some(version) => Check::good("linker", version),
-        None => Check::broken("linker", "cc does not start".to_owned(), "sudo apt-get install gcc"),
+        None => Check::broken(
+            "linker",
+            "cc does not start".to_owned(),
+            "sudo apt-get install gcc",
+        ),
     });
     let plugins = fs::read_dir(snapshot.plugins()).map_or(0, |listing| listing.flatten().count());
-    checks.push(Check::good("plugins", format!("{plugins} libraries in {}", snapshot.plugins().display())));
+    checks.push(Check::good(
+        "plugins",
+        format!("{plugins} libraries in {}", snapshot.plugins().display()),
+    ));
     checks
 }
 
 fn kernelspec_check(snapshot: Option<&Snapshot>) -> Check {
     let name = "kernelspec";
     let folders = kernelspec_folders();
-    let Some((folder, program)) =
-        folders.iter().find_map(|folder| Some((folder, kernelspec::program(folder).ok()?)))
+    let Some((folder, program)) = folders
+        .iter()
+        .find_map(|folder| Some((folder, kernelspec::program(folder).ok()?)))
     else {
-        return Check::absent(name, "not registered, so Jupyter does not list the kernel".to_owned(), "patchbay install");
+        return Check::absent(
+            name,
+            "not registered, so Jupyter does not list the kernel".to_owned(),
+            "patchbay install",
+        );
     };
     if !program.is_file() {
-        let found = format!("{} starts {}, which is not there", folder.display(), program.display());
+        let found = format!(
+            "{} starts {}, which is not there",
+            folder.display(),
+            program.display()
+        );
         return Check::broken(name, found, "patchbay install");
     }
     match snapshot {
         Some(snapshot) if program != snapshot.program() => Check::absent(
             name,
-            format!("{} starts another build, {}", folder.display(), program.display()),
+            format!(
+                "{} starts another build, {}",
+                folder.display(),
+                program.display()
+            ),
             "patchbay install",
         ),
         _ => Check::good(name, folder.display().to_string()),
@@ -111,11 +158,17 @@ fn kernelspec_check(snapshot: Option<&Snapshot>) -> Check {
 fn kernelspec_folders() -> Vec<PathBuf> {
     let environment = Environment::of_process();
     let mut folders: Vec<PathBuf> = Vec::new();
-    for path in env::var_os("JUPYTER_PATH").iter().flat_map(env::split_paths) {
+    for path in env::var_os("JUPYTER_PATH")
+        .iter()
+        .flat_map(env::split_paths)
+    {
         folders.push(path.join("kernels").join(kernelspec::NAME));
     }
     folders.extend(Place::User.folder(&environment));
-    let prefixes = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(env::var_os).map(PathBuf::from);
+    let prefixes = ["VIRTUAL_ENV", "CONDA_PREFIX"]
+        .into_iter()
+        .filter_map(env::var_os)
+        .map(PathBuf::from);
     for prefix in prefixes.chain(["/usr/local".into(), "/usr".into()]) {
         folders.extend(Place::Prefix(prefix).folder(&environment));
     }
@@ -134,7 +187,10 @@ fn jupyter() -> Check {
 }
 
 fn cuda(snapshot: Option<&Snapshot>) -> Check {
-    let query = ["--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"];
+    let query = [
+        "--query-gpu=name,memory.total,driver_version",
+        "--format=csv,noheader",
+    ];
     let device = first_line(Command::new("nvidia-smi").args(query));
     let built = snapshot.is_some_and(|snapshot| snapshot.manifest.sdk.cuda);
     match (device, built) {
@@ -159,23 +215,44 @@ fn snapshots(current: Option<&Snapshot>) -> Check {
         Ok(entries) => entries,
         Err(error) => return Check::absent(name, format!("{error:#}"), "patchbay doctor"),
     };
-    let old: Vec<_> =
-        entries.iter().filter(|entry| current.is_none_or(|current| current.prefix != entry.path)).collect();
+    let old: Vec<_> = entries
+        .iter()
+        .filter(|entry| current.is_none_or(|current| current.prefix != entry.path))
+        .collect();
     let all: u64 = entries.iter().map(|entry| entry.bytes).sum();
-    let found = format!("{} in use of {}, {} MB in all", entries.len() - old.len(), entries.len(), all / 1_000_000);
+    let found = format!(
+        "{} in use of {}, {} MB in all",
+        entries.len() - old.len(),
+        entries.len(),
+        all / 1_000_000
+    );
     if old.is_empty() {
         return Check::good(name, found);
     }
     let reclaimable: u64 = old.iter().map(|entry| entry.bytes).sum();
-    let mut check = Check::good(name, format!("{found}; {} older: {} MB", old.len(), reclaimable / 1_000_000));
+    let mut check = Check::good(
+        name,
+        format!(
+            "{found}; {} older: {} MB",
+            old.len(),
+            reclaimable / 1_000_000
+        ),
+    );
     check.remedy = Some("patchbay doctor --prune".to_owned());
     check
 }
 
 /// The first line that a command prints, `None` where it does not start or fails.
 fn first_line(command: &mut Command) -> Option<String> {
-    let output = command.output().ok().filter(|output| output.status.success())?;
-    let line = String::from_utf8_lossy(&output.stdout).lines().next()?.trim().to_owned();
+    let output = command
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    let line = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .next()?
+        .trim()
+        .to_owned();
     (!line.is_empty()).then_some(line)
 }
 
@@ -185,12 +262,22 @@ fn first_line(command: &mut Command) -> Option<String> {
 ///
 /// Fails where the disk refuses.
 pub fn prune(report: &mut dyn FnMut(&Path, u64)) -> Result<()> {
-    let mut kept: Vec<PathBuf> = Snapshot::locate().into_iter().map(|snapshot| snapshot.prefix).collect();
-    for program in kernelspec_folders().iter().filter_map(|folder| kernelspec::program(folder).ok()) {
+    let mut kept: Vec<PathBuf> = Snapshot::locate()
+        .into_iter()
+        .map(|snapshot| snapshot.prefix)
+        .collect();
+    for program in kernelspec_folders()
+        .iter()
+        .filter_map(|folder| kernelspec::program(folder).ok())
+    {
         kept.extend(program.ancestors().nth(2).map(Path::to_owned));
     }
     let store = Store::of_user()?;
-    for entry in store.entries()?.iter().filter(|entry| !kept.contains(&entry.path)) {
+    for entry in store
+        .entries()?
+        .iter()
+        .filter(|entry| !kept.contains(&entry.path))
+    {
         store.remove(&entry.path)?;
         report(&entry.path, entry.bytes);
     }

@@ -25,7 +25,10 @@ pub fn page(notebook: &Notebook, folder: &Path, title: &str) -> String {
                 body.push_str(&format!("<section class=\"markdown\">\n{html}</section>\n"));
             }
             CellKind::Raw => {
-                body.push_str(&format!("<section><pre class=\"raw\">{}</pre></section>\n", escape(&source(cell))));
+                body.push_str(&format!(
+                    "<section><pre class=\"raw\">{}</pre></section>\n",
+                    escape(&source(cell))
+                ));
             }
             CellKind::Code => code_cell(cell, &mut body),
         }
@@ -41,7 +44,10 @@ pub fn page(notebook: &Notebook, folder: &Path, title: &str) -> String {
 
 fn code_cell(cell: &Value, body: &mut String) {
     let source = source(cell);
-    let outputs = cell.get("outputs").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let outputs = cell
+        .get("outputs")
+        .and_then(Value::as_array)
+        .map_or(&[][..], Vec::as_slice);
     if source.trim().is_empty() && outputs.is_empty() {
         return;
     }
@@ -64,10 +70,17 @@ fn code_cell(cell: &Value, body: &mut String) {
 
 /// The first heading of the first level.
 fn heading(notebook: &Notebook) -> Option<String> {
-    notebook.cells().iter().filter(|cell| kind(cell) == CellKind::Markdown).find_map(|cell| {
-        let source = source(cell);
-        source.lines().find_map(|line| line.strip_prefix("# ")).map(|line| line.trim().to_owned())
-    })
+    notebook
+        .cells()
+        .iter()
+        .filter(|cell| kind(cell) == CellKind::Markdown)
+        .find_map(|cell| {
+            let source = source(cell);
+            source
+                .lines()
+                .find_map(|line| line.strip_prefix("# "))
+                .map(|line| line.trim().to_owned())
+        })
 }
 
 /// Text as HTML, fit for the inside of elements and of attributes.

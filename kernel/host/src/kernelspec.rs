@@ -20,8 +20,14 @@ pub const DISPLAY_NAME: &str = "Rust (Patchbay)";
 
 const LOGOS: [(&str, &[u8]); 3] = [
     ("logo-svg.svg", include_bytes!("kernelspec/logo.svg")),
-    ("logo-32x32.png", include_bytes!("kernelspec/logo-32x32.png")),
-    ("logo-64x64.png", include_bytes!("kernelspec/logo-64x64.png")),
+    (
+        "logo-32x32.png",
+        include_bytes!("kernelspec/logo-32x32.png"),
+    ),
+    (
+        "logo-64x64.png",
+        include_bytes!("kernelspec/logo-64x64.png"),
+    ),
 ];
 
 /// Where a kernelspec goes.
@@ -47,7 +53,11 @@ pub struct Environment {
 impl Environment {
     /// The environment of this process.
     pub fn of_process() -> Environment {
-        let path = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let path = |name: &str| {
+            env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
         Environment {
             jupyter_data_dir: path("JUPYTER_DATA_DIR"),
             xdg_data_home: path("XDG_DATA_HOME"),
@@ -69,7 +79,10 @@ impl Environment {
         {
             return Ok(home.join("Library/Jupyter"));
         }
-        let shared = self.xdg_data_home.clone().or_else(|| Some(self.home.as_ref()?.join(".local/share")));
+        let shared = self
+            .xdg_data_home
+            .clone()
+            .or_else(|| Some(self.home.as_ref()?.join(".local/share")));
         shared
             .map(|folder| folder.join("jupyter"))
             .context("no place for the kernelspec: neither HOME nor JUPYTER_DATA_DIR is set\ntype: export HOME=…")
@@ -100,7 +113,10 @@ fn python_prefix() -> Result<PathBuf> {
         .context("--sys-prefix asks python3 for its prefix, but python3 does not start\ntype: patchbay install --user")?;
     let prefix = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     if !output.status.success() || prefix.is_empty() {
-        bail!("python3 did not tell its prefix ({})\ntype: patchbay install --user", output.status);
+        bail!(
+            "python3 did not tell its prefix ({})\ntype: patchbay install --user",
+            output.status
+        );
     }
     Ok(PathBuf::from(prefix))
 }
@@ -128,7 +144,10 @@ pub fn install(folder: &Path, program: &Path) -> Result<()> {
     let kernels = folder.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(kernels).with_context(problem)?;
     // Jupyter passes over folders whose name begins with a point, so it never sees half a spec.
-    let staging = tempfile::Builder::new().prefix(".patchbay-").tempdir_in(kernels).with_context(problem)?;
+    let staging = tempfile::Builder::new()
+        .prefix(".patchbay-")
+        .tempdir_in(kernels)
+        .with_context(problem)?;
     fs::set_permissions(staging.path(), fs::Permissions::from_mode(0o755)).with_context(problem)?;
     let text = serde_json::to_string_pretty(&kernel_json(program))? + "\n";
     fs::write(staging.path().join("kernel.json"), text).with_context(problem)?;
@@ -163,9 +182,12 @@ pub fn uninstall(folder: &Path) -> Result<bool> {
 pub fn program(folder: &Path) -> Result<PathBuf> {
     let path = folder.join("kernel.json");
     let text = fs::read(&path).with_context(|| format!("{}", path.display()))?;
-    let spec: Value = serde_json::from_slice(&text).with_context(|| format!("{}", path.display()))?;
+    let spec: Value =
+        serde_json::from_slice(&text).with_context(|| format!("{}", path.display()))?;
     let program = spec.pointer("/argv/0").and_then(Value::as_str);
-    program.map(PathBuf::from).with_context(|| format!("{} names no program", path.display()))
+    program
+        .map(PathBuf::from)
+        .with_context(|| format!("{} names no program", path.display()))
 }
 
 #[cfg(test)]
@@ -184,9 +206,18 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn the_user_folder_follows_jupyter() {
         let folder = |data, xdg| Place::User.folder(&environment(data, xdg)).unwrap();
-        assert_eq!(folder(None, None), Path::new("/home/ada/.local/share/jupyter/kernels/patchbay"));
-        assert_eq!(folder(None, Some("/xdg")), Path::new("/xdg/jupyter/kernels/patchbay"));
-        assert_eq!(folder(Some("/data"), Some("/xdg")), Path::new("/data/kernels/patchbay"));
+        assert_eq!(
+            folder(None, None),
+            Path::new("/home/ada/.local/share/jupyter/kernels/patchbay")
+        );
+        assert_eq!(
+            folder(None, Some("/xdg")),
+            Path::new("/xdg/jupyter/kernels/patchbay")
+        );
+        assert_eq!(
+            folder(Some("/data"), Some("/xdg")),
+            Path::new("/data/kernels/patchbay")
+        );
     }
 
     #[test]
@@ -198,7 +229,10 @@ mod tests {
 
     #[test]
     fn without_a_home_the_error_names_the_variables() {
-        let error = Place::User.folder(&Environment::default()).unwrap_err().to_string();
+        let error = Place::User
+            .folder(&Environment::default())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("JUPYTER_DATA_DIR"), "{error}");
     }
 
@@ -215,7 +249,15 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         names.sort();
-        assert_eq!(names, ["kernel.json", "logo-32x32.png", "logo-64x64.png", "logo-svg.svg"]);
+        assert_eq!(
+            names,
+            [
+                "kernel.json",
+                "logo-32x32.png",
+                "logo-64x64.png",
+                "logo-svg.svg"
+            ]
+        );
         assert_eq!(fs::read_dir(folder.parent().unwrap()).unwrap().count(), 1);
         assert!(uninstall(&folder).unwrap());
         assert!(!uninstall(&folder).unwrap());
@@ -224,7 +266,15 @@ mod tests {
     #[test]
     fn the_spec_says_what_jupyter_needs() {
         let spec = kernel_json(Path::new("/p/bin/patchbay"));
-        assert_eq!(spec["argv"], json!(["/p/bin/patchbay", "kernel", "--connection-file", "{connection_file}"]));
+        assert_eq!(
+            spec["argv"],
+            json!([
+                "/p/bin/patchbay",
+                "kernel",
+                "--connection-file",
+                "{connection_file}"
+            ])
+        );
         assert_eq!(spec["language"], "rust");
         assert_eq!(spec["interrupt_mode"], "message");
     }

@@ -57,7 +57,9 @@ impl Notebook {
     pub fn parse(text: &str, path: &Path) -> Result<Notebook> {
         let root = file::parse_json(text, path)?;
         let place = path.display();
-        let Value::Object(root) = root else { bail!("{place}: expected a notebook, a JSON object") };
+        let Value::Object(root) = root else {
+            bail!("{place}: expected a notebook, a JSON object")
+        };
         check_version(&root, path)?;
         let Some(cells) = root.get("cells").and_then(Value::as_array) else {
             bail!("{place}: expected a list under \"cells\"")
@@ -67,7 +69,10 @@ impl Notebook {
                 bail!("{place}: cell {} (counted from 1): {problem}", index + 1);
             }
         }
-        Ok(Notebook { root, layout: Layout::of(text) })
+        Ok(Notebook {
+            root,
+            layout: Layout::of(text),
+        })
     }
 
     /// The text of the notebook, laid out as it was read.
@@ -90,16 +95,18 @@ impl Notebook {
 
     /// The cells as JSON, all checked to have a type and a source.
     pub fn cells(&self) -> &[Value] {
-        self.root.get("cells").and_then(Value::as_array).map_or(&[], Vec::as_slice)
-    }
-
-    /// The notebook's own metadata.
-    pub fn metadata(&self) -> Option<&Value> {
-        self.root.get("metadata")
+        self.root
+            .get("cells")
+            .and_then(Value::as_array)
+            .map_or(&[], Vec::as_slice)
     }
 
     fn cell_mut(&mut self, index: usize) -> Option<&mut Map<String, Value>> {
-        self.root.get_mut("cells")?.as_array_mut()?.get_mut(index)?.as_object_mut()
+        self.root
+            .get_mut("cells")?
+            .as_array_mut()?
+            .get_mut(index)?
+            .as_object_mut()
     }
 
     /// Makes a notebook of 4.0 to 4.4 one of 4.5, as Jupyter does when it saves: every cell gets
@@ -115,7 +122,8 @@ impl Notebook {
                 cell.insert("id".to_owned(), json!(format!("cell-{:04}", index + 1)));
             }
         }
-        self.root.insert("nbformat_minor".to_owned(), json!(MINOR_WITH_IDS));
+        self.root
+            .insert("nbformat_minor".to_owned(), json!(MINOR_WITH_IDS));
     }
 }
 
@@ -166,7 +174,11 @@ fn check_cell(cell: &Value) -> Result<(), String> {
     let cell = cell.as_object().ok_or("expected a JSON object")?;
     match cell.get("cell_type").and_then(Value::as_str) {
         Some("code" | "markdown" | "raw") => {}
-        Some(other) => return Err(format!("expected the type code, markdown or raw, found {other:?}")),
+        Some(other) => {
+            return Err(format!(
+                "expected the type code, markdown or raw, found {other:?}"
+            ));
+        }
         None => return Err("expected a text under \"cell_type\"".to_owned()),
     }
     match cell.get("source") {

@@ -15,6 +15,7 @@
 mod build_tree;
 mod compiler;
 mod manifest;
+mod placement;
 mod section;
 mod store;
 
@@ -57,8 +58,12 @@ impl Snapshot {
     /// Fails where there is no SDK, or no compiler that fits it.
     pub fn locate() -> Result<Snapshot> {
         if let Some(prefix) = env::var_os(PREFIX_VARIABLE).filter(|value| !value.is_empty()) {
-            return Snapshot::open(Path::new(&prefix))
-                .with_context(|| format!("{PREFIX_VARIABLE} is set to {}", Path::new(&prefix).display()));
+            return Snapshot::open(Path::new(&prefix)).with_context(|| {
+                format!(
+                    "{PREFIX_VARIABLE} is set to {}",
+                    Path::new(&prefix).display()
+                )
+            });
         }
         let program = env::current_exe().context("the path of the running program is not known")?;
         let program = program.canonicalize().unwrap_or(program);
@@ -84,9 +89,12 @@ impl Snapshot {
     ///
     /// Says what is missing or differs and how to mend it.
     pub fn open(prefix: &Path) -> Result<Snapshot> {
-        let prefix = prefix
-            .canonicalize()
-            .with_context(|| format!("no SDK snapshot at {}\nin the repository, type: {REBUILD}", prefix.display()))?;
+        let prefix = prefix.canonicalize().with_context(|| {
+            format!(
+                "no SDK snapshot at {}\nin the repository, type: {REBUILD}",
+                prefix.display()
+            )
+        })?;
         let manifest = Manifest::read(&prefix)?;
         manifest.verify_files(&prefix)?;
         manifest.compiler.verify()?;
@@ -130,7 +138,12 @@ impl Snapshot {
 
     /// The folder of the compiler's own standard library.
     pub fn sysroot_lib(&self) -> PathBuf {
-        self.manifest.compiler.sysroot.join("lib/rustlib").join(&self.manifest.sdk.target).join("lib")
+        self.manifest
+            .compiler
+            .sysroot
+            .join("lib/rustlib")
+            .join(&self.manifest.sdk.target)
+            .join("lib")
     }
 
     /// A call of the compiler that finds the SDK; the caller adds the program and the crate type.
@@ -140,7 +153,12 @@ impl Snapshot {
         let mut dependencies = std::ffi::OsString::from("dependency=");
         dependencies.push(self.deps());
         let mut command = Command::new(&self.rustc);
-        command.arg("-Cprefer-dynamic").arg("--extern").arg(library).arg("-L").arg(dependencies);
+        command
+            .arg("-Cprefer-dynamic")
+            .arg("--extern")
+            .arg(library)
+            .arg("-L")
+            .arg(dependencies);
         command
     }
 }

@@ -36,7 +36,11 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
         return list_snapshots();
     }
     let checks = doctor::examine();
-    let width = checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
+    let width = checks
+        .iter()
+        .map(|check| check.name.len())
+        .max()
+        .unwrap_or(0);
     for check in &checks {
         let sign = match check.verdict {
             Verdict::Good => "\x1b[32m ok \x1b[0m",
@@ -49,7 +53,11 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
         }
     }
     let broken = checks.iter().any(|check| check.verdict == Verdict::Broken);
-    Ok(if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if broken {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn list_snapshots() -> Result<ExitCode> {
@@ -62,10 +70,17 @@ fn list_snapshots() -> Result<ExitCode> {
             || "damaged or unfinished".to_owned(),
             |manifest| {
                 let days = manifest.age().as_secs() / 86_400;
-                format!("candle {}, {}, {days} days old", manifest.sdk.candle, manifest.sdk.compiler)
+                format!(
+                    "candle {}, {}, {days} days old",
+                    manifest.sdk.candle, manifest.sdk.compiler
+                )
             },
         );
-        println!("{:>5} MB  {}  {about}", entry.bytes / 1_000_000, entry.path.display());
+        println!(
+            "{:>5} MB  {}  {about}",
+            entry.bytes / 1_000_000,
+            entry.path.display()
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -16,7 +16,14 @@ pub struct Arguments {
 
 pub fn main(arguments: Arguments) -> Result<ExitCode> {
     let prefix = Snapshot::locate()?.prefix;
-    let working_directory = env::current_dir().context("the working directory is gone\ntype: cd ~")?;
-    server::run(arguments.connection_file, SessionConfig { prefix, working_directory })?;
+    let working_directory =
+        env::current_dir().context("the working directory is gone\ntype: cd ~")?;
+    server::run(
+        arguments.connection_file,
+        SessionConfig {
+            prefix,
+            working_directory,
+        },
+    )?;
     Ok(ExitCode::SUCCESS)
 }

@@ -18,10 +18,16 @@ const MISSING: &str = "JupyterLab is not installed\nget it with: pip install jup
 
 /// Register the kernel and open JupyterLab
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "Examples:\n  patchbay lab\n  patchbay lab notebooks/quickstart.ipynb --no-browser --port 8899")]
+#[command(
+    after_long_help = "Examples:\n  patchbay lab\n  patchbay lab notebooks/quickstart.ipynb --no-browser --port 8899"
+)]
 pub struct Arguments {
     /// What `jupyter lab` gets: a notebook, options
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGUMENTS"
+    )]
     arguments: Vec<String>,
 }
 
@@ -41,6 +47,9 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     let folder = Place::User.folder(&Environment::of_process())?;
     kernelspec::install(&folder, &snapshot.program())?;
     // JupyterLab takes the place of this process, so that Ctrl-C and the terminal are its own.
-    let error = Command::new("jupyter").arg("lab").args(&arguments.arguments).exec();
+    let error = Command::new("jupyter")
+        .arg("lab")
+        .args(&arguments.arguments)
+        .exec();
     Err(error).context("jupyter does not start")
 }

@@ -31,7 +31,12 @@ impl Terminal {
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
-        Terminal { bar, total, done: 0, title: String::new() }
+        Terminal {
+            bar,
+            total,
+            done: 0,
+            title: String::new(),
+        }
     }
 
     /// Removes the bar.
@@ -44,7 +49,10 @@ impl Terminal {
 
 impl Progress for Terminal {
     fn begin(&mut self, _number: usize, source: &str) {
-        let first = source.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with("//"));
+        let first = source
+            .lines()
+            .map(str::trim)
+            .find(|line| !line.is_empty() && !line.starts_with("//"));
         self.title = shorten(first.unwrap_or_default());
         if let Some(bar) = &self.bar {
             bar.set_message(self.title.clone());
@@ -54,7 +62,11 @@ impl Progress for Terminal {
     fn output(&mut self, text: &str) {
         let Some(bar) = &self.bar else { return };
         let visible = anstream::adapter::strip_str(text).to_string();
-        if let Some(line) = visible.split(['\n', '\r']).map(str::trim).rfind(|line| !line.is_empty()) {
+        if let Some(line) = visible
+            .split(['\n', '\r'])
+            .map(str::trim)
+            .rfind(|line| !line.is_empty())
+        {
             bar.set_message(shorten(line));
         }
     }

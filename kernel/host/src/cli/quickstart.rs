@@ -26,7 +26,10 @@ pub struct Arguments {
 pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     let path = run::find_in_repository(NOTEBOOK)?;
     let repository = path.ancestors().nth(2).unwrap_or(&path);
-    let folder = arguments.output_dir.clone().unwrap_or_else(|| repository.join("target/quickstart"));
+    let folder = arguments
+        .output_dir
+        .clone()
+        .unwrap_or_else(|| repository.join("target/quickstart"));
     fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let snapshot = Snapshot::locate()?;
     println!("SDK         {}", snapshot.prefix.display());
@@ -36,13 +39,18 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     println!("notebook    {}", path.display());
     let executed = folder.join("quickstart.executed.ipynb");
     let page = folder.join("quickstart.html");
-    let outputs = Outputs { notebook: Some(executed.clone()), html: Some(page.clone()) };
+    let outputs = Outputs {
+        notebook: Some(executed.clone()),
+        html: Some(page.clone()),
+    };
     let report = run::run(&snapshot, &path, &outputs, Options::default())?;
     println!("executed    {}", executed.display());
     println!("page        {}", page.display());
     let code = run::conclude(&report);
     if report.fatal().is_none() {
-        println!("\nOpen the page in a browser, or the notebook in JupyterLab with the kernel \"{DISPLAY_NAME}\":");
+        println!(
+            "\nOpen the page in a browser, or the notebook in JupyterLab with the kernel \"{DISPLAY_NAME}\":"
+        );
         println!("  patchbay lab {}", path.display());
     }
     Ok(code)

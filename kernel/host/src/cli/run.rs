@@ -19,13 +19,15 @@ use crate::{
 
 /// Execute a notebook from top to bottom, without Jupyter
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "The notebook itself is not changed unless OUT names it. The exit code is not 0 \
+#[command(
+    after_long_help = "The notebook itself is not changed unless OUT names it. The exit code is not 0 \
     where a cell fails.\nA cell with the tag `raises-exception` may fail; one with the tag `skip-execution` \
     is left out.\n\nExamples:\n  \
     patchbay run notebooks/quickstart.ipynb                      only look whether it runs\n  \
     patchbay run train.ipynb -o train.ipynb                      execute in place\n  \
     patchbay run train.ipynb -o out.ipynb --html out.html        keep both\n  \
-    patchbay run train.ipynb --timeout 600 --allow-errors        10 minutes a cell, go on after errors")]
+    patchbay run train.ipynb --timeout 600 --allow-errors        10 minutes a cell, go on after errors"
+)]
 pub struct Arguments {
     notebook: PathBuf,
     /// Where to write the executed notebook, also when a cell fails
@@ -52,8 +54,14 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 pub fn main(arguments: &Arguments) -> Result<ExitCode> {
-    let options = Options { timeout: arguments.timeout, allow_errors: arguments.allow_errors };
-    let outputs = Outputs { notebook: arguments.output.clone(), html: arguments.html.clone() };
+    let options = Options {
+        timeout: arguments.timeout,
+        allow_errors: arguments.allow_errors,
+    };
+    let outputs = Outputs {
+        notebook: arguments.output.clone(),
+        html: arguments.html.clone(),
+    };
     let snapshot = Snapshot::locate()?;
     let report = run(&snapshot, &arguments.notebook, &outputs, options)?;
     Ok(conclude(&report))
@@ -71,7 +79,12 @@ pub struct Outputs {
 ///
 /// Fails where the notebook is not readable, the engine does not start or a result cannot be
 /// written.
-pub fn run(snapshot: &Snapshot, path: &Path, outputs: &Outputs, options: Options) -> Result<Report> {
+pub fn run(
+    snapshot: &Snapshot,
+    path: &Path,
+    outputs: &Outputs,
+    options: Options,
+) -> Result<Report> {
     let mut notebook = Notebook::read(path)?;
     // A cell may run for hours; a result with no place to go must show before that.
     for output in [&outputs.notebook, &outputs.html].into_iter().flatten() {
@@ -79,7 +92,10 @@ pub fn run(snapshot: &Snapshot, path: &Path, outputs: &Outputs, options: Options
     }
     let absolute = env::current_dir()?.join(path);
     let folder = absolute.parent().unwrap_or(Path::new("/")).to_owned();
-    let config = SessionConfig { prefix: snapshot.prefix.clone(), working_directory: folder.clone() };
+    let config = SessionConfig {
+        prefix: snapshot.prefix.clone(),
+        working_directory: folder.clone(),
+    };
     let mut progress = Terminal::new(notebook::executed_cells(&notebook));
     let report = block_on(async {
         let mut session = Session::start(config).await?;
@@ -99,9 +115,17 @@ pub fn run(snapshot: &Snapshot, path: &Path, outputs: &Outputs, options: Options
 }
 
 fn check_folder(output: &Path) -> Result<()> {
-    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = output
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     if !folder.is_dir() {
-        bail!("{} cannot be written: no folder {}\ntype: mkdir -p {}", output.display(), folder.display(), folder.display());
+        bail!(
+            "{} cannot be written: no folder {}\ntype: mkdir -p {}",
+            output.display(),
+            folder.display(),
+            folder.display()
+        );
     }
     Ok(())
 }
@@ -113,8 +137,17 @@ pub fn conclude(report: &Report) -> ExitCode {
             show(failure);
         }
     }
-    let allowed = report.failures.iter().filter(|failure| failure.allowed).count();
-    let mut line = format!("{} of {} cells ran in {:.2} s", report.executed, report.total, report.duration.as_secs_f64());
+    let allowed = report
+        .failures
+        .iter()
+        .filter(|failure| failure.allowed)
+        .count();
+    let mut line = format!(
+        "{} of {} cells ran in {:.2} s",
+        report.executed,
+        report.total,
+        report.duration.as_secs_f64()
+    );
     if allowed > 0 {
         line.push_str(&format!(", {allowed} failed as was allowed"));
     }
@@ -150,7 +183,11 @@ fn show(failure: &Failure) {
 pub fn find_in_repository(relative: &str) -> Result<PathBuf> {
     let here = env::current_dir().context("the working directory is gone\ntype: cd ~")?;
     let program = env::current_exe().unwrap_or_default();
-    let found = here.ancestors().chain(program.ancestors()).map(|folder| folder.join(relative)).find(|path| path.is_file());
+    let found = here
+        .ancestors()
+        .chain(program.ancestors())
+        .map(|folder| folder.join(relative))
+        .find(|path| path.is_file());
     found.with_context(|| {
         format!("no {relative} in {} or a folder above it\ntype: cd REPOSITORY, the folder of README.md", here.display())
     })

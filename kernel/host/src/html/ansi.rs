@@ -162,7 +162,10 @@ impl Style {
         if self.inverse && background.is_none() {
             classes.push("ansi-inverse-bg".to_owned());
         }
-        for (color, property, suffix) in [(foreground, "color", "fg"), (background, "background-color", "bg")] {
+        for (color, property, suffix) in [
+            (foreground, "color", "fg"),
+            (background, "background-color", "bg"),
+        ] {
             match color {
                 Some(Color::Named(number)) => classes.push(format!("ansi-{suffix}-{number}")),
                 Some(Color::Rgb(red, green, blue)) => {
@@ -188,7 +191,9 @@ fn named(number: u16) -> Option<Color> {
 
 /// The colour after 38 or 48: `5;n` or `2;r;g;b`.
 fn extended(values: &mut impl Iterator<Item = u16>) -> Option<Color> {
-    let byte = |values: &mut dyn Iterator<Item = u16>| values.next().and_then(|value| u8::try_from(value).ok());
+    let byte = |values: &mut dyn Iterator<Item = u16>| {
+        values.next().and_then(|value| u8::try_from(value).ok())
+    };
     match values.next()? {
         5 => byte(values).map(palette),
         2 => Some(Color::Rgb(byte(values)?, byte(values)?, byte(values)?)),

@@ -4,14 +4,15 @@
 use super::escape;
 
 const KEYWORDS: &[&str] = &[
-    "as", "async", "await", "break", "const", "continue", "crate", "dyn", "else", "enum", "extern", "false", "fn",
-    "for", "if", "impl", "in", "let", "loop", "match", "mod", "move", "mut", "pub", "ref", "return", "self", "Self",
-    "static", "struct", "super", "trait", "true", "type", "union", "unsafe", "use", "where", "while",
+    "as", "async", "await", "break", "const", "continue", "crate", "dyn", "else", "enum", "extern",
+    "false", "fn", "for", "if", "impl", "in", "let", "loop", "match", "mod", "move", "mut", "pub",
+    "ref", "return", "self", "Self", "static", "struct", "super", "trait", "true", "type", "union",
+    "unsafe", "use", "where", "while",
 ];
 
 const PRIMITIVES: &[&str] = &[
-    "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "str", "u8", "u16", "u32", "u64",
-    "u128", "usize",
+    "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "str", "u8", "u16",
+    "u32", "u64", "u128", "usize",
 ];
 
 /// The code as HTML, each token of note in a span whose class names its kind.
@@ -23,7 +24,9 @@ pub fn highlight(source: &str) -> String {
         let (class, length) = token(rest, line_start);
         let (text, after) = rest.split_at(length);
         match class {
-            Some(class) => html.push_str(&format!("<span class=\"{class}\">{}</span>", escape(text))),
+            Some(class) => {
+                html.push_str(&format!("<span class=\"{class}\">{}</span>", escape(text)))
+            }
             None => html.push_str(&escape(text)),
         }
         line_start = text.ends_with('\n') || (line_start && text.trim().is_empty());
@@ -39,22 +42,31 @@ fn token(rest: &str, line_start: bool) -> (Option<&'static str>, usize) {
     let second = characters.next();
     let line = rest.find('\n').unwrap_or(rest.len());
     match first {
-        '%' | ':' if line_start && second.is_some_and(|next| next.is_alphabetic() || next == '%') => {
+        '%' | ':'
+            if line_start && second.is_some_and(|next| next.is_alphabetic() || next == '%') =>
+        {
             (Some("magic"), line)
         }
-        '!' if line_start && second.is_some_and(|next| next.is_alphanumeric() || matches!(next, ' ' | '.' | '/')) => {
+        '!' if line_start
+            && second
+                .is_some_and(|next| next.is_alphanumeric() || matches!(next, ' ' | '.' | '/')) =>
+        {
             (Some("magic"), line)
         }
         '/' if second == Some('/') => (Some("comment"), line),
         '/' if second == Some('*') => (Some("comment"), block_comment(rest)),
-        '#' if matches!(second, Some('[' | '!')) => (Some("attribute"), attribute(rest).min(line.max(2))),
+        '#' if matches!(second, Some('[' | '!')) => {
+            (Some("attribute"), attribute(rest).min(line.max(2)))
+        }
         '"' => (Some("string"), quoted(rest, 1)),
         '\'' => quote(rest),
         '0'..='9' => (Some("number"), number(rest)),
         _ if is_word(first) => word(rest),
-        _ if first.is_whitespace() && first != '\n' => {
-            (None, rest.find(|c: char| !c.is_whitespace() || c == '\n').unwrap_or(rest.len()))
-        }
+        _ if first.is_whitespace() && first != '\n' => (
+            None,
+            rest.find(|c: char| !c.is_whitespace() || c == '\n')
+                .unwrap_or(rest.len()),
+        ),
         _ => (None, first.len_utf8()),
     }
 }
@@ -64,7 +76,9 @@ fn is_word(character: char) -> bool {
 }
 
 fn word(rest: &str) -> (Option<&'static str>, usize) {
-    let length = rest.find(|character| !is_word(character)).unwrap_or(rest.len());
+    let length = rest
+        .find(|character| !is_word(character))
+        .unwrap_or(rest.len());
     let (word, after) = rest.split_at(length);
     let raw = matches!(word, "r" | "br" | "cr");
     if raw && let Some(end) = raw_string(after) {
@@ -98,7 +112,10 @@ fn raw_string(after: &str) -> Option<usize> {
     let hashes = after.bytes().take_while(|&byte| byte == b'#').count();
     let body = after[hashes..].strip_prefix('"')?;
     let end = format!("\"{}", "#".repeat(hashes));
-    Some(body.find(&end).map_or(after.len(), |position| hashes + 1 + position + end.len()))
+    Some(
+        body.find(&end)
+            .map_or(after.len(), |position| hashes + 1 + position + end.len()),
+    )
 }
 
 /// The length of a string that ends with the first unescaped `"` after `start`.
@@ -120,13 +137,21 @@ fn quote(rest: &str) -> (Option<&'static str>, usize) {
     let body = &rest[1..];
     let first = body.chars().next().unwrap_or(' ');
     if first == '\\' {
-        let end = body.char_indices().skip(2).find(|(_, character)| *character == '\'');
-        return (Some("string"), end.map_or(rest.len(), |(index, _)| index + 2));
+        let end = body
+            .char_indices()
+            .skip(2)
+            .find(|(_, character)| *character == '\'');
+        return (
+            Some("string"),
+            end.map_or(rest.len(), |(index, _)| index + 2),
+        );
     }
     if body[first.len_utf8().min(body.len())..].starts_with('\'') {
         return (Some("string"), first.len_utf8() + 2);
     }
-    let name = body.find(|character| !is_word(character)).unwrap_or(body.len());
+    let name = body
+        .find(|character| !is_word(character))
+        .unwrap_or(body.len());
     (Some("lifetime"), 1 + name)
 }
 
@@ -140,7 +165,8 @@ fn number(rest: &str) -> usize {
             && !rest.starts_with("0x")
             && next.is_some_and(|next| next.is_ascii_digit());
         // A point belongs to the number unless a range or a method follows.
-        let point = character == '.' && !next.is_some_and(|next| next == '.' || next == '_' || next.is_alphabetic());
+        let point = character == '.'
+            && !next.is_some_and(|next| next == '.' || next == '_' || next.is_alphabetic());
         if !(is_word(character) || exponent_sign || point) {
             break;
         }

@@ -30,19 +30,36 @@ pub fn to_html(source: &str, attachments: Option<&Value>, folder: &Path) -> Stri
         }
         Event::End(TagEnd::CodeBlock) if rust_block.is_some() => {
             let block = rust_block.take().unwrap_or_default();
-            let html = format!("<pre><code>{}</code></pre>\n", code::highlight(block.trim_end()));
+            let html = format!(
+                "<pre><code>{}</code></pre>\n",
+                code::highlight(block.trim_end())
+            );
             Some(Event::Html(html.into()))
         }
-        Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
+        Event::Start(Tag::Image {
+            link_type,
+            dest_url,
+            title,
+            id,
+        }) => {
             let dest_url = picture(&dest_url, attachments, folder).map_or(dest_url, CowStr::from);
-            Some(Event::Start(Tag::Image { link_type, dest_url, title, id }))
+            Some(Event::Start(Tag::Image {
+                link_type,
+                dest_url,
+                title,
+                id,
+            }))
         }
         // There is no typesetter in the page; the source of a formula is readable as it stands.
         Event::InlineMath(formula) => Some(Event::InlineHtml(
             format!("<code class=\"math\">{}</code>", escape(&formula)).into(),
         )),
         Event::DisplayMath(formula) => Some(Event::InlineHtml(
-            format!("<code class=\"math display\">{}</code>", escape(formula.trim())).into(),
+            format!(
+                "<code class=\"math display\">{}</code>",
+                escape(formula.trim())
+            )
+            .into(),
         )),
         other => Some(other),
     });

@@ -10,20 +10,38 @@ fn highlighted(source: &str) -> String {
 
 #[test]
 fn what_could_be_markup_is_escaped() {
-    assert_eq!(escape("<a href='x'>&\"\0</a>\n"), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;\u{fffd}&lt;/a&gt;\n");
-    assert_eq!(ansi::to_html("<b>&\x1b[1m<i>"), "&lt;b&gt;&amp;<span class=\"ansi-bold\">&lt;i&gt;</span>");
+    assert_eq!(
+        escape("<a href='x'>&\"\0</a>\n"),
+        "&lt;a href=&#39;x&#39;&gt;&amp;&quot;\u{fffd}&lt;/a&gt;\n"
+    );
+    assert_eq!(
+        ansi::to_html("<b>&\x1b[1m<i>"),
+        "&lt;b&gt;&amp;<span class=\"ansi-bold\">&lt;i&gt;</span>"
+    );
 }
 
 #[test]
 fn colours_become_spans() {
-    assert_eq!(ansi::to_html("\x1b[31merr\x1b[0m ok"), "<span class=\"ansi-fg-1\">err</span> ok");
+    assert_eq!(
+        ansi::to_html("\x1b[31merr\x1b[0m ok"),
+        "<span class=\"ansi-fg-1\">err</span> ok"
+    );
     assert_eq!(
         ansi::to_html("\x1b[1;4;38;5;208mx"),
         "<span class=\"ansi-bold ansi-underlined\" style=\"color:rgb(255,135,0);\">x</span>"
     );
-    assert_eq!(ansi::to_html("\x1b[48;2;1;2;3mx"), "<span style=\"background-color:rgb(1,2,3);\">x</span>");
-    assert_eq!(ansi::to_html("\x1b[38:5:9mx\x1b[39my"), "<span class=\"ansi-fg-9\">x</span>y");
-    assert_eq!(ansi::to_html("\x1b[7;32mx"), "<span class=\"ansi-inverse-fg ansi-bg-2\">x</span>");
+    assert_eq!(
+        ansi::to_html("\x1b[48;2;1;2;3mx"),
+        "<span style=\"background-color:rgb(1,2,3);\">x</span>"
+    );
+    assert_eq!(
+        ansi::to_html("\x1b[38:5:9mx\x1b[39my"),
+        "<span class=\"ansi-fg-9\">x</span>y"
+    );
+    assert_eq!(
+        ansi::to_html("\x1b[7;32mx"),
+        "<span class=\"ansi-inverse-fg ansi-bg-2\">x</span>"
+    );
     // A style goes on in the next line, in a span of its own.
     assert_eq!(
         ansi::to_html("\x1b[32ma\nb\x1b[m"),
@@ -33,7 +51,10 @@ fn colours_become_spans() {
 
 #[test]
 fn other_sequences_leave_nothing() {
-    assert_eq!(ansi::to_html("\x1b]8;;http://x\x07link\x1b]8;;\x07\x1b[2J\x1b[?25l!"), "link!");
+    assert_eq!(
+        ansi::to_html("\x1b]8;;http://x\x07link\x1b]8;;\x07\x1b[2J\x1b[?25l!"),
+        "link!"
+    );
     assert_eq!(ansi::to_html("long\rab"), "abng");
     assert_eq!(ansi::to_html("long\r\x1b[Kab"), "ab");
     assert_eq!(ansi::to_html("\x1b[38;5mx\x1b["), "x");
@@ -50,16 +71,30 @@ fn rust_is_coloured_by_kind() {
         "<span class=\"macro\">println!</span>(<span class=\"string\">&quot;a \\&quot; {}&quot;</span>, \
          <span class=\"number\">0</span>..<span class=\"number\">10</span>)"
     );
-    assert_eq!(highlighted("&'a 'x' '\\n' b'q'").matches("class=\"string\"").count(), 3);
+    assert_eq!(
+        highlighted("&'a 'x' '\\n' b'q'")
+            .matches("class=\"string\"")
+            .count(),
+        3
+    );
     assert!(highlighted("&'static str").contains("<span class=\"lifetime\">&#39;static</span>"));
-    assert_eq!(highlighted("r#\"a \" b\"# c"), "<span class=\"string\">r#&quot;a &quot; b&quot;#</span> c");
-    assert_eq!(highlighted("/* a /* b */ c */ d"), "<span class=\"comment\">/* a /* b */ c */</span> d");
+    assert_eq!(
+        highlighted("r#\"a \" b\"# c"),
+        "<span class=\"string\">r#&quot;a &quot; b&quot;#</span> c"
+    );
+    assert_eq!(
+        highlighted("/* a /* b */ c */ d"),
+        "<span class=\"comment\">/* a /* b */ c */</span> d"
+    );
     assert_eq!(highlighted("x != y"), "x != y");
 }
 
 #[test]
 fn magics_are_known_at_the_start_of_a_line_only() {
-    assert_eq!(highlighted("%time a % b"), "<span class=\"magic\">%time a % b</span>");
+    assert_eq!(
+        highlighted("%time a % b"),
+        "<span class=\"magic\">%time a % b</span>"
+    );
     assert!(highlighted("1;\n  :vars").ends_with("<span class=\"magic\">:vars</span>"));
     assert_eq!(highlighted("a\n% b"), "a\n% b");
     assert_eq!(highlighted("!ls"), "<span class=\"magic\">!ls</span>");
@@ -89,12 +124,21 @@ fn markdown_takes_pictures_into_the_page() {
         Some(&attachments),
         folder.path(),
     );
-    assert!(html.contains("src=\"data:image/svg+xml;base64,PHN2Zy8+\""), "{html}");
-    assert!(html.contains("src=\"data:image/png;base64,iVBORw0=\""), "{html}");
+    assert!(
+        html.contains("src=\"data:image/svg+xml;base64,PHN2Zy8+\""),
+        "{html}"
+    );
+    assert!(
+        html.contains("src=\"data:image/png;base64,iVBORw0=\""),
+        "{html}"
+    );
     assert!(html.contains("src=\"https://example.org/x.png\""), "{html}");
     assert!(html.contains("src=\"gone.png\""), "{html}");
     assert!(html.contains("<table>"), "{html}");
-    assert!(html.contains("<code class=\"math\">x&lt;y</code>"), "{html}");
+    assert!(
+        html.contains("<code class=\"math\">x&lt;y</code>"),
+        "{html}"
+    );
 }
 
 #[test]
@@ -125,5 +169,8 @@ fn a_page_shows_the_best_representation_of_each_output() {
     ] {
         assert!(page.contains(expected), "{expected} is not in {page}");
     }
-    assert!(!page.contains("<script"), "the page has no scripts of its own");
+    assert!(
+        !page.contains("<script"),
+        "the page has no scripts of its own"
+    );
 }

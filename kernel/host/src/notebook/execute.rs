@@ -16,7 +16,11 @@ use super::{CellKind, Notebook, Recorder, has_tag, kind, source};
 use crate::session::{CellError, CellReply, CellRequest, Session, SessionControl, SessionEvent};
 
 /// How long a cell has after an interrupt before it is killed, and after that to be dead.
-const GRACE: Duration = if cfg!(test) { Duration::from_millis(50) } else { Duration::from_secs(5) };
+const GRACE: Duration = if cfg!(test) {
+    Duration::from_millis(50)
+} else {
+    Duration::from_secs(5)
+};
 
 /// What runs cells; a [`Session`] outside tests.
 pub trait Engine {
@@ -48,7 +52,11 @@ impl Engine for Session {
         Session::control(self)
     }
 
-    async fn execute(&mut self, request: CellRequest, events: &mpsc::UnboundedSender<SessionEvent>) -> CellReply {
+    async fn execute(
+        &mut self,
+        request: CellRequest,
+        events: &mpsc::UnboundedSender<SessionEvent>,
+    ) -> CellReply {
         Session::execute(self, request, events).await
     }
 }
@@ -109,12 +117,18 @@ impl Report {
 
 /// Whether the cell is one to execute; the tag `skip-execution` leaves a cell as it is.
 fn is_executed(cell: &serde_json::Value) -> bool {
-    kind(cell) == CellKind::Code && !source(cell).trim().is_empty() && !has_tag(cell, "skip-execution")
+    kind(cell) == CellKind::Code
+        && !source(cell).trim().is_empty()
+        && !has_tag(cell, "skip-execution")
 }
 
 /// How many cells an execution runs.
 pub fn executed_cells(notebook: &Notebook) -> usize {
-    notebook.cells().iter().filter(|cell| is_executed(cell)).count()
+    notebook
+        .cells()
+        .iter()
+        .filter(|cell| is_executed(cell))
+        .count()
 }
 
 /// Executes the code cells in order and writes their outputs into the notebook.
@@ -129,7 +143,10 @@ pub async fn execute<E: Engine>(
     progress: &mut impl Progress,
 ) -> Result<Report> {
     let start = Instant::now();
-    let mut report = Report { total: executed_cells(notebook), ..Report::default() };
+    let mut report = Report {
+        total: executed_cells(notebook),
+        ..Report::default()
+    };
     let mut keyboard = signal(SignalKind::interrupt()).context("Ctrl-C cannot be heard")?;
     let mut recorder = Recorder::new(notebook);
     let mut execution_count = 0;
@@ -143,9 +160,21 @@ pub async fn execute<E: Engine>(
         execution_count += 1;
         progress.begin(index + 1, &code);
         recorder.begin(index, execution_count);
-        let request = CellRequest { code: code.clone(), execution_count, ..CellRequest::default() };
+        let request = CellRequest {
+            code: code.clone(),
+            execution_count,
+            ..CellRequest::default()
+        };
         let began = Instant::now();
-        let end = run_cell(engine, request, options.timeout, &mut keyboard, &mut recorder, progress).await;
+        let end = run_cell(
+            engine,
+            request,
+            options.timeout,
+            &mut keyboard,
+            &mut recorder,
+            progress,
+        )
+        .await;
         if let Some(error) = &end.error {
             recorder.error(error);
         }
@@ -154,7 +183,12 @@ pub async fn execute<E: Engine>(
         progress.end(index + 1, began.elapsed(), end.error.is_some());
         if let Some(error) = end.error {
             let allowed = may_fail && !end.stop;
-            report.failures.push(Failure { number: index + 1, source: code, error, allowed });
+            report.failures.push(Failure {
+                number: index + 1,
+                source: code,
+                error,
+                allowed,
+            });
             if !allowed {
                 break;
             }
@@ -219,7 +253,9 @@ async fn run_cell<E: Engine>(
     let dead = reply.is_none();
     let error = reply.and_then(|reply| reply.error);
     let error = match timeout {
-        Some(timeout) if timeout_interrupts > 0 => Some(timeout_error(timeout, timeout_interrupts, error)),
+        Some(timeout) if timeout_interrupts > 0 => {
+            Some(timeout_error(timeout, timeout_interrupts, error))
+        }
         _ => error,
     };
     // Whoever presses Ctrl-C wants the notebook to stop, also where the cell came to its end.
@@ -230,7 +266,10 @@ async fn run_cell<E: Engine>(
             traceback: vec!["KeyboardInterrupt: stopped by Ctrl-C".to_owned()],
         })
     });
-    CellEnd { error, stop: stopped || dead }
+    CellEnd {
+        error,
+        stop: stopped || dead,
+    }
 }
 
 /// What a cell that ran too long failed with; what it said at its end follows.
@@ -239,10 +278,17 @@ fn timeout_error(timeout: Duration, interrupts: u32, error: Option<CellError>) -
         1 => "was interrupted",
         _ => "did not react to an interrupt and was killed, so its variables are lost",
     };
-    let value = format!("the cell ran longer than {} s and {what}", timeout.as_secs_f64());
+    let value = format!(
+        "the cell ran longer than {} s and {what}",
+        timeout.as_secs_f64()
+    );
     let mut traceback = vec![format!("\x1b[31mCellTimeout\x1b[0m: {value}")];
     traceback.extend(error.into_iter().flat_map(|error| error.traceback));
-    CellError { name: "CellTimeout".to_owned(), value, traceback }
+    CellError {
+        name: "CellTimeout".to_owned(),
+        value,
+        traceback,
+    }
 }
 
 #[cfg(test)]

@@ -20,9 +20,15 @@ impl Layout {
         let body = text.trim_end();
         let line_end = if text.contains("\r\n") { "\r\n" } else { "\n" };
         let indent = body.split_once('\n').map(|(_, rest)| {
-            rest.chars().take_while(|character| matches!(character, ' ' | '\t')).collect::<String>()
+            rest.chars()
+                .take_while(|character| matches!(character, ' ' | '\t'))
+                .collect::<String>()
         });
-        Layout { indent, line_end, final_line_end: body.len() < text.len() }
+        Layout {
+            indent,
+            line_end,
+            final_line_end: body.len() < text.len(),
+        }
     }
 
     pub fn print(&self, root: &Map<String, Value>) -> String {
@@ -43,7 +49,11 @@ impl Layout {
             text.push('\n');
         }
         // Line ends inside JSON texts are escaped, so each of these is one of the layout.
-        if self.line_end == "\r\n" { text.replace('\n', "\r\n") } else { text }
+        if self.line_end == "\r\n" {
+            text.replace('\n', "\r\n")
+        } else {
+            text
+        }
     }
 }
 
@@ -55,7 +65,10 @@ pub fn read_text(path: &Path) -> Result<String> {
         Ok(text) => Ok(text.to_owned()),
         Err(error) => {
             let (line, column) = position(&bytes[..error.valid_up_to()]);
-            bail!("{place}:{line}:{column}: expected UTF-8 text, found byte 0x{:02x}", bytes[error.valid_up_to()])
+            bail!(
+                "{place}:{line}:{column}: expected UTF-8 text, found byte 0x{:02x}",
+                bytes[error.valid_up_to()]
+            )
         }
     }
 }
@@ -64,12 +77,21 @@ pub fn parse_json(text: &str, path: &Path) -> Result<Value> {
     serde_json::from_str(text).map_err(|error| {
         let place = format!("{}:{}:{}", path.display(), error.line(), error.column());
         let words = error.to_string();
-        let words = words.rsplit_once(" at line ").map_or(words.as_str(), |(words, _)| words).to_owned();
-        let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
+        let words = words
+            .rsplit_once(" at line ")
+            .map_or(words.as_str(), |(words, _)| words)
+            .to_owned();
+        let line = text
+            .lines()
+            .nth(error.line().saturating_sub(1))
+            .unwrap_or_default();
         let mut message = format!("{place}: not a notebook, the JSON is broken: {words}");
         if text.trim().is_empty() {
             message = format!("{}: the file is empty, expected a notebook", path.display());
-        } else if ["<<<<<<<", "=======", ">>>>>>>"].iter().any(|marker| line.starts_with(marker)) {
+        } else if ["<<<<<<<", "=======", ">>>>>>>"]
+            .iter()
+            .any(|marker| line.starts_with(marker))
+        {
             message.push_str("\nthe line is a merge conflict's marker; resolve the conflict first");
         } else if !line.trim().is_empty() {
             let shown: String = line.chars().take(100).collect();
@@ -82,7 +104,10 @@ pub fn parse_json(text: &str, path: &Path) -> Result<Value> {
 /// Writes a file beside its place and renames it there.
 pub fn write_whole(path: &Path, contents: &[u8]) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let problem = || format!("{} cannot be written", path.display());
     // A temporary file is the owner's alone; the result gets what the file had, or what is usual.
     let mode = fs::metadata(path).map_or(0o644, |metadata| metadata.permissions().mode());
@@ -100,6 +125,9 @@ pub fn write_whole(path: &Path, contents: &[u8]) -> Result<()> {
 /// Line and column, counted from 1, of the end of this text.
 fn position(before: &[u8]) -> (usize, usize) {
     let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
-    let start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |index| index + 1);
+    let start = before
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .map_or(0, |index| index + 1);
     (line, before.len() - start + 1)
 }

@@ -24,7 +24,13 @@ pub struct Recorder<'a> {
 
 impl<'a> Recorder<'a> {
     pub fn new(notebook: &'a mut Notebook) -> Recorder<'a> {
-        Recorder { notebook, cell: 0, execution_count: 0, displays: HashMap::new(), clear_pending: false }
+        Recorder {
+            notebook,
+            cell: 0,
+            execution_count: 0,
+            displays: HashMap::new(),
+            clear_pending: false,
+        }
     }
 
     pub fn notebook(&self) -> &Notebook {
@@ -53,15 +59,25 @@ impl<'a> Recorder<'a> {
                 );
                 self.push(output);
             }
-            SessionEvent::Display { bundle, display_id, update: false } => {
-                let output =
-                    with_bundle(json!({"data": {}, "metadata": {}, "output_type": "display_data"}), bundle);
+            SessionEvent::Display {
+                bundle,
+                display_id,
+                update: false,
+            } => {
+                let output = with_bundle(
+                    json!({"data": {}, "metadata": {}, "output_type": "display_data"}),
+                    bundle,
+                );
                 let place = self.push(output);
                 if let Some(id) = display_id {
                     self.displays.entry(id).or_default().push(place);
                 }
             }
-            SessionEvent::Display { bundle, display_id, update: true } => {
+            SessionEvent::Display {
+                bundle,
+                display_id,
+                update: true,
+            } => {
                 let places = display_id.and_then(|id| self.displays.get(&id).cloned());
                 for place in places.unwrap_or_default() {
                     if let Some(output) = self.output_mut(place) {
@@ -145,11 +161,18 @@ impl<'a> Recorder<'a> {
     }
 
     fn outputs_mut(&mut self) -> Option<&mut Vec<Value>> {
-        self.notebook.cell_mut(self.cell)?.get_mut("outputs")?.as_array_mut()
+        self.notebook
+            .cell_mut(self.cell)?
+            .get_mut("outputs")?
+            .as_array_mut()
     }
 
     fn output_mut(&mut self, (cell, position): Place) -> Option<&mut Value> {
-        self.notebook.cell_mut(cell)?.get_mut("outputs")?.as_array_mut()?.get_mut(position)
+        self.notebook
+            .cell_mut(cell)?
+            .get_mut("outputs")?
+            .as_array_mut()?
+            .get_mut(position)
     }
 }
 

@@ -54,7 +54,10 @@ mod tests {
     fn a_progress_bar_leaves_its_last_state() {
         assert_eq!(settle("a\n 10%\r 50%\r100%\nb\n"), "a\n100%\nb\n");
         assert_eq!(settle("long text\rshort"), "shorttext");
-        assert_eq!(settle("\x1b[32m10%\x1b[0m\r\x1b[32m99%\x1b[0m"), "\x1b[32m99%\x1b[0m");
+        assert_eq!(
+            settle("\x1b[32m10%\x1b[0m\r\x1b[32m99%\x1b[0m"),
+            "\x1b[32m99%\x1b[0m"
+        );
     }
 
     #[test]

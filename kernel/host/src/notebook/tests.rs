@@ -63,7 +63,10 @@ fn bundle(mime: &str, value: Value) -> MimeBundle {
 }
 
 fn stream(name: StreamName, text: &str) -> SessionEvent {
-    SessionEvent::Stream { name, text: text.to_owned() }
+    SessionEvent::Stream {
+        name,
+        text: text.to_owned(),
+    }
 }
 
 fn display(id: Option<&str>, update: bool, text: &str) -> SessionEvent {
@@ -76,7 +79,8 @@ fn display(id: Option<&str>, update: bool, text: &str) -> SessionEvent {
 
 fn empty_notebook(cells: usize) -> Notebook {
     let cell = json!({"cell_type": "code", "execution_count": null, "metadata": {}, "outputs": [{"old": 1}], "source": "1"});
-    let root = json!({"cells": vec![cell; cells], "metadata": {}, "nbformat": 4, "nbformat_minor": 4});
+    let root =
+        json!({"cells": vec![cell; cells], "metadata": {}, "nbformat": 4, "nbformat_minor": 4});
     parse(&root.to_string()).unwrap()
 }
 
@@ -87,13 +91,18 @@ fn outputs(notebook: &Notebook, cell: usize) -> &Value {
 #[test]
 fn a_round_trip_changes_no_byte_whatever_the_layout() {
     let one_space = odd().to_text();
-    assert!(one_space.contains("\n   \"source\": \"# Größe \\u001b[1m“🦀”\"\n"), "{one_space}");
+    assert!(
+        one_space.contains("\n   \"source\": \"# Größe \\u001b[1m“🦀”\"\n"),
+        "{one_space}"
+    );
     assert!(one_space.ends_with("\"unknown\": 12345678901\n}\n"));
     let four_spaces = serde_json::from_str::<Value>(&one_space).unwrap();
     let four_spaces = Layout::of("{\n    \"a\": 1}").print(four_spaces.as_object().unwrap());
     let tabs = four_spaces.replace("    ", "\t");
     let windows = one_space.replace('\n', "\r\n");
-    let compact = serde_json::from_str::<Value>(&one_space).unwrap().to_string();
+    let compact = serde_json::from_str::<Value>(&one_space)
+        .unwrap()
+        .to_string();
     for text in [one_space, four_spaces, tabs, windows, compact] {
         assert_eq!(parse(&text).unwrap().to_text(), text);
     }
@@ -103,17 +112,27 @@ fn a_round_trip_changes_no_byte_whatever_the_layout() {
 fn a_byte_order_mark_is_no_obstacle_and_latin_1_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("nb.ipynb");
-    std::fs::write(&path, [b"\xef\xbb\xbf", odd().to_text().as_bytes()].concat()).unwrap();
+    std::fs::write(
+        &path,
+        [b"\xef\xbb\xbf", odd().to_text().as_bytes()].concat(),
+    )
+    .unwrap();
     assert_eq!(Notebook::read(&path).unwrap().cell_count(), 2);
     std::fs::write(&path, b"{\n \"a\": \"gr\xf6\"}").unwrap();
     let error = Notebook::read(&path).unwrap_err().to_string();
-    assert!(error.ends_with("nb.ipynb:2:10: expected UTF-8 text, found byte 0xf6"), "{error}");
+    assert!(
+        error.ends_with("nb.ipynb:2:10: expected UTF-8 text, found byte 0xf6"),
+        "{error}"
+    );
 }
 
 #[test]
 fn broken_json_is_shown_with_line_and_column() {
     let error = parse("{\n \"cells\": [,]\n}").unwrap_err().to_string();
-    assert!(error.starts_with("nb.ipynb:2:12: not a notebook, the JSON is broken: expected value"), "{error}");
+    assert!(
+        error.starts_with("nb.ipynb:2:12: not a notebook, the JSON is broken: expected value"),
+        "{error}"
+    );
     assert!(error.ends_with("\"cells\": [,]"), "{error}");
     let error = parse("{\n<<<<<<< HEAD\n").unwrap_err().to_string();
     assert!(error.contains("merge conflict"), "{error}");
@@ -126,11 +145,23 @@ fn what_is_no_notebook_of_format_4_is_refused() {
     let refusals = [
         ("[]", "expected a notebook, a JSON object"),
         ("{}", "a number under \"nbformat\""),
-        (r#"{"nbformat": 3, "worksheets": []}"#, "jupyter nbconvert --to notebook --nbformat 4"),
+        (
+            r#"{"nbformat": 3, "worksheets": []}"#,
+            "jupyter nbconvert --to notebook --nbformat 4",
+        ),
         (r#"{"nbformat": 5, "cells": []}"#, "this one is of format 5"),
-        (r#"{"nbformat": 4, "cells": {}}"#, "expected a list under \"cells\""),
-        (r#"{"nbformat": 4, "cells": [{"cell_type": "code", "source": 1}]}"#, "cell 1 (counted from 1): expected a text"),
-        (r#"{"nbformat": 4, "cells": [{"cell_type": "heading", "source": ""}]}"#, "found \"heading\""),
+        (
+            r#"{"nbformat": 4, "cells": {}}"#,
+            "expected a list under \"cells\"",
+        ),
+        (
+            r#"{"nbformat": 4, "cells": [{"cell_type": "code", "source": 1}]}"#,
+            "cell 1 (counted from 1): expected a text",
+        ),
+        (
+            r#"{"nbformat": 4, "cells": [{"cell_type": "heading", "source": ""}]}"#,
+            "found \"heading\"",
+        ),
     ];
     for (text, expected) in refusals {
         let error = parse(text).unwrap_err().to_string();
@@ -141,7 +172,10 @@ fn what_is_no_notebook_of_format_4_is_refused() {
 #[test]
 fn an_upgrade_gives_ids_and_keeps_those_that_are_there() {
     let mut notebook = empty_notebook(2);
-    notebook.cell_mut(0).unwrap().insert("id".to_owned(), json!("mine"));
+    notebook
+        .cell_mut(0)
+        .unwrap()
+        .insert("id".to_owned(), json!("mine"));
     notebook.upgrade();
     assert_eq!(notebook.cells()[0]["id"], "mine");
     assert_eq!(notebook.cells()[1]["id"], "cell-0002");
@@ -165,7 +199,9 @@ fn streams_merge_until_something_else_comes() {
         stream(StreamName::Stderr, "10%\r20%"),
         display(None, false, "two\nlines"),
         stream(StreamName::Stdout, "d\n"),
-        SessionEvent::Result { bundle: bundle("image/png", json!("iVBOR\n")) },
+        SessionEvent::Result {
+            bundle: bundle("image/png", json!("iVBOR\n")),
+        },
     ] {
         recorder.record(event);
     }
@@ -196,9 +232,18 @@ fn an_update_reaches_every_display_of_its_id_in_every_cell() {
     recorder.record(display(Some("curve"), true, "new"));
     recorder.record(display(Some("unknown"), true, "nowhere"));
     recorder.finish();
-    assert_eq!(outputs(&notebook, 0)[0]["data"], json!({"text/plain": ["new"]}));
-    assert_eq!(outputs(&notebook, 0)[1]["data"], json!({"text/plain": ["stays"]}));
-    assert_eq!(outputs(&notebook, 1)[0]["data"], json!({"text/plain": ["new"]}));
+    assert_eq!(
+        outputs(&notebook, 0)[0]["data"],
+        json!({"text/plain": ["new"]})
+    );
+    assert_eq!(
+        outputs(&notebook, 0)[1]["data"],
+        json!({"text/plain": ["stays"]})
+    );
+    assert_eq!(
+        outputs(&notebook, 1)[0]["data"],
+        json!({"text/plain": ["new"]})
+    );
     assert_eq!(outputs(&notebook, 1).as_array().unwrap().len(), 1);
 }
 
@@ -229,7 +274,11 @@ fn an_error_is_stored_as_jupyter_stores_it() {
     let mut notebook = empty_notebook(1);
     let mut recorder = Recorder::new(&mut notebook);
     recorder.begin(0, 1);
-    recorder.error(&CellError { name: "Panic".into(), value: "boom".into(), traceback: vec!["line".into()] });
+    recorder.error(&CellError {
+        name: "Panic".into(),
+        value: "boom".into(),
+        traceback: vec!["line".into()],
+    });
     recorder.finish();
     assert_eq!(
         *outputs(&notebook, 0),
@@ -246,8 +295,18 @@ fn a_file_is_replaced_as_a_whole_and_keeps_its_permissions() {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
     odd().write(&path).unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), odd().to_text());
-    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    assert_eq!(
+        std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o640
+    );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    let error = odd().write(&folder.path().join("missing/out.ipynb")).unwrap_err();
-    assert!(error.to_string().ends_with("missing/out.ipynb cannot be written"), "{error}");
+    let error = odd()
+        .write(&folder.path().join("missing/out.ipynb"))
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("missing/out.ipynb cannot be written"),
+        "{error}"
+    );
 }

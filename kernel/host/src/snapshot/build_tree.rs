@@ -37,8 +37,15 @@ impl BuildTree {
         }
         let bytes = fs::read(&library).with_context(|| format!("{}", library.display()))?;
         let sdk = Description::of_library(&bytes, &library)?;
-        let digest = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Some(BuildTree { folder: folder.to_owned(), sdk, digest }))
+        let digest = Sha256::digest(&bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Ok(Some(BuildTree {
+            folder: folder.to_owned(),
+            sdk,
+            digest,
+        }))
     }
 
     pub fn library(&self) -> PathBuf {
@@ -75,7 +82,10 @@ impl BuildTree {
             if path.is_file() {
                 found.push(path);
             } else if index < NEEDED_PROGRAMS {
-                bail!("{} has not been built\nin the repository, type: cargo build --release", path.display());
+                bail!(
+                    "{} has not been built\nin the repository, type: cargo build --release",
+                    path.display()
+                );
             }
         }
         Ok(found)
@@ -120,7 +130,11 @@ impl BuildTree {
                 String::from_utf8_lossy(&output.stderr).trim_end()
             );
         }
-        let sysroot = compiler.sysroot.join("lib/rustlib").join(&self.sdk.target).join("lib");
+        let sysroot = compiler
+            .sysroot
+            .join("lib/rustlib")
+            .join(&self.sdk.target)
+            .join("lib");
         dependency_names(&String::from_utf8_lossy(&output.stdout))
             .into_iter()
             .filter_map(|name| self.dependency(&name, &sysroot).transpose())
@@ -137,7 +151,10 @@ impl BuildTree {
                 return Ok(Some(path));
             }
         }
-        if candidates.iter().any(|candidate| sysroot.join(candidate).is_file()) {
+        if candidates
+            .iter()
+            .any(|candidate| sysroot.join(candidate).is_file())
+        {
             return Ok(None);
         }
         bail!(
@@ -172,7 +189,10 @@ mod tests {
     fn the_listing_is_read_up_to_its_end() {
         let listing = "Crate info:\nname patchbay\n=External Dependencies=\n\
                        1 std-d1237 hash 34dc host_hash None\n2 serde_derive-c573 hash f2f1\n\nother 3\n";
-        assert_eq!(dependency_names(listing), ["std-d1237", "serde_derive-c573"]);
+        assert_eq!(
+            dependency_names(listing),
+            ["std-d1237", "serde_derive-c573"]
+        );
         assert!(dependency_names("name patchbay\n").is_empty());
     }
 

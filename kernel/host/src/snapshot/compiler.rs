@@ -34,14 +34,28 @@ impl Compiler {
     /// Fails where there is no compiler, with the way to get one.
     pub fn of_folder(folder: &Path) -> Result<Compiler> {
         let shim = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        let sysroot = output(Command::new(&shim).args(["--print", "sysroot"]).current_dir(folder)).with_context(|| {
-            format!("no Rust compiler: `{}` does not run\nget one from https://rustup.rs", Path::new(&shim).display())
+        let sysroot = output(
+            Command::new(&shim)
+                .args(["--print", "sysroot"])
+                .current_dir(folder),
+        )
+        .with_context(|| {
+            format!(
+                "no Rust compiler: `{}` does not run\nget one from https://rustup.rs",
+                Path::new(&shim).display()
+            )
         })?;
         let sysroot = PathBuf::from(sysroot.trim_end());
         let path = sysroot.join("bin/rustc");
         let version = output(Command::new(&path).arg("-vV"))?;
         let (bytes, modified_nanoseconds) = stamp(&path)?;
-        Ok(Compiler { path, sysroot, version, bytes, modified_nanoseconds })
+        Ok(Compiler {
+            path,
+            sysroot,
+            version,
+            bytes,
+            modified_nanoseconds,
+        })
     }
 
     /// The first line of the version, what `rustc -V` prints.
@@ -72,7 +86,10 @@ impl Compiler {
                 "the SDK was built by {}, but {} is {}\n{}",
                 self.short_version(),
                 self.path.display(),
-                version.lines().next().unwrap_or("a program without a version"),
+                version
+                    .lines()
+                    .next()
+                    .unwrap_or("a program without a version"),
                 self.remedy()
             );
         }
@@ -80,7 +97,11 @@ impl Compiler {
     }
 
     fn remedy(&self) -> String {
-        let release = self.version.lines().find_map(|line| line.strip_prefix("release: ")).unwrap_or("stable");
+        let release = self
+            .version
+            .lines()
+            .find_map(|line| line.strip_prefix("release: "))
+            .unwrap_or("stable");
         format!("type: rustup toolchain install {release}\nor, in the repository: {REBUILD}")
     }
 }
@@ -88,14 +109,26 @@ impl Compiler {
 /// Size and time of change in nanoseconds.
 fn stamp(path: &Path) -> Result<(u64, u64)> {
     let metadata = fs::metadata(path).with_context(|| format!("{}", path.display()))?;
-    let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok((metadata.len(), u64::try_from(modified.as_nanos()).unwrap_or(u64::MAX)))
+    let modified = metadata
+        .modified()?
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Ok((
+        metadata.len(),
+        u64::try_from(modified.as_nanos()).unwrap_or(u64::MAX),
+    ))
 }
 
 fn output(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("{command:?} does not start"))?;
+    let output = command
+        .output()
+        .with_context(|| format!("{command:?} does not start"))?;
     if !output.status.success() {
-        bail!("{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end());
+        bail!(
+            "{command:?}: {}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim_end()
+        );
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -114,7 +147,13 @@ mod tests {
         fs::rename(&staged, &path).unwrap();
         let (bytes, modified_nanoseconds) = stamp(&path).unwrap();
         let version = version.replace("\\n", "\n");
-        Compiler { path, sysroot: folder.to_owned(), version, bytes, modified_nanoseconds }
+        Compiler {
+            path,
+            sysroot: folder.to_owned(),
+            version,
+            bytes,
+            modified_nanoseconds,
+        }
     }
 
     #[test]

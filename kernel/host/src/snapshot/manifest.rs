@@ -35,8 +35,19 @@ pub struct Manifest {
 
 impl Manifest {
     pub fn new(sdk: Description, compiler: Compiler, digest: String, source: PathBuf) -> Manifest {
-        let made = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        Manifest { layout: LAYOUT, sdk, compiler, digest, source, made, files: BTreeMap::new() }
+        let made = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        Manifest {
+            layout: LAYOUT,
+            sdk,
+            compiler,
+            digest,
+            source,
+            made,
+            files: BTreeMap::new(),
+        }
     }
 
     /// # Errors
@@ -44,10 +55,18 @@ impl Manifest {
     /// Fails where there is no manifest or it is of another layout.
     pub fn read(prefix: &Path) -> Result<Manifest> {
         let path = prefix.join(MANIFEST_NAME);
-        let text = fs::read(&path)
-            .with_context(|| format!("no SDK snapshot: {} is missing\nin the repository, type: {REBUILD}", path.display()))?;
-        let manifest: Manifest = serde_json::from_slice(&text)
-            .with_context(|| format!("{} is not readable\nin the repository, type: {REBUILD}", path.display()))?;
+        let text = fs::read(&path).with_context(|| {
+            format!(
+                "no SDK snapshot: {} is missing\nin the repository, type: {REBUILD}",
+                path.display()
+            )
+        })?;
+        let manifest: Manifest = serde_json::from_slice(&text).with_context(|| {
+            format!(
+                "{} is not readable\nin the repository, type: {REBUILD}",
+                path.display()
+            )
+        })?;
         if manifest.layout != LAYOUT {
             bail!(
                 "{} has layout {}, this program reads layout {LAYOUT}\nin the repository, type: {REBUILD}",
@@ -63,7 +82,8 @@ impl Manifest {
     /// Fails where the file cannot be written.
     pub fn write(&self, prefix: &Path) -> Result<()> {
         let path = prefix.join(MANIFEST_NAME);
-        fs::write(&path, serde_json::to_vec_pretty(self)?).with_context(|| format!("{}", path.display()))
+        fs::write(&path, serde_json::to_vec_pretty(self)?)
+            .with_context(|| format!("{}", path.display()))
     }
 
     /// Checks that every file is there in its full size.
@@ -93,6 +113,8 @@ impl Manifest {
 
     /// How long ago the prefix was made.
     pub fn age(&self) -> Duration {
-        SystemTime::now().duration_since(UNIX_EPOCH + Duration::from_secs(self.made)).unwrap_or_default()
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH + Duration::from_secs(self.made))
+            .unwrap_or_default()
     }
 }

@@ -43,8 +43,12 @@ impl Description {
                 path.display()
             )
         })?;
-        serde_json::from_slice(&text)
-            .with_context(|| format!("{}: the section {LIBRARY_SECTION} is not readable", path.display()))
+        serde_json::from_slice(&text).with_context(|| {
+            format!(
+                "{}: the section {LIBRARY_SECTION} is not readable",
+                path.display()
+            )
+        })
     }
 }
 
@@ -57,9 +61,14 @@ pub fn is_plugin(path: &Path) -> bool {
 }
 
 fn contents(bytes: &[u8], section: &str, path: &Path) -> Result<Option<Vec<u8>>> {
-    let file = object::File::parse(bytes).with_context(|| format!("{}: no ELF file", path.display()))?;
-    let Some(section) = file.section_by_name(section) else { return Ok(None) };
-    let data = section.data().with_context(|| format!("{}: a cut ELF file", path.display()))?;
+    let file =
+        object::File::parse(bytes).with_context(|| format!("{}: no ELF file", path.display()))?;
+    let Some(section) = file.section_by_name(section) else {
+        return Ok(None);
+    };
+    let data = section
+        .data()
+        .with_context(|| format!("{}: a cut ELF file", path.display()))?;
     Ok(Some(data.to_vec()))
 }
 
@@ -72,7 +81,10 @@ mod tests {
         let program = std::env::current_exe().unwrap();
         let bytes = fs::read(&program).unwrap();
         let error = Description::of_library(&bytes, &program).unwrap_err();
-        assert!(error.to_string().contains("no section .patchbay"), "{error}");
+        assert!(
+            error.to_string().contains("no section .patchbay"),
+            "{error}"
+        );
         assert!(!is_plugin(&program));
     }
 

@@ -8,13 +8,16 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::{BuildTree, Manifest, REBUILD, Snapshot};
+use super::{
+    BuildTree, Manifest, REBUILD, Snapshot,
+    placement::{Placement, follow, place},
+};
 
 /// The beginning of the names of prefixes that are being made or removed.
-const STAGING: &str = ".staging-";
+pub const STAGING: &str = ".staging-";
 
 /// After this time a staging folder belongs to a process that died.
-const STAGING_LIFETIME: Duration = Duration::from_secs(3600);
+pub const STAGING_LIFETIME: Duration = Duration::from_secs(3600);
 
 /// The folder of all prefixes.
 #[derive(Clone, Debug)]
@@ -30,6 +33,65 @@ pub struct Entry {
     pub manifest: Option<Manifest>,
     /// Bytes of all files; files that a build tree still shares count in full.
     pub bytes: u64,
+}
+
+/// What goes into a prefix.
+struct Contents {
+    manifest: Manifest,
+    /// Files that never change, with their folder in the prefix.
+    files: Vec<(PathBuf, &'static str, Placement)>,
+    programs: Vec<PathBuf>,
+    plugins: Vec<PathBuf>,
+}
+
+impl Contents {
+    fn of(tree: &BuildTree) -> Result<Contents> {
+        let compiler = tree.compiler()?;
+        let sysroot = compiler
+            .sysroot
+            .join("lib/rustlib")
+            .join(&tree.sdk.target)
+            .join("lib");
+        let standard_library = fs::read_dir(&sysroot)
+            .with_context(|| {
+                format!(
+                    "no standard library for {}: {}",
+                    tree.sdk.target,
+                    sysroot.display()
+                )
+            })?
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| is_standard_library(path));
+        let mut files = vec![(tree.library(), "lib", Placement::Copy)];
+        files.extend(standard_library.map(|path| (path, "lib", Placement::Link)));
+        files.extend(
+            tree.dependencies(&compiler)?
+                .into_iter()
+                .map(|path| (path, "deps", Placement::Link)),
+        );
+        let manifest = Manifest::new(
+            tree.sdk.clone(),
+            compiler,
+            tree.digest.clone(),
+            tree.folder.clone(),
+        );
+        Ok(Contents {
+            manifest,
+            files,
+            programs: tree.programs()?,
+            plugins: tree.plugins()?,
+        })
+    }
+}
+
+/// Whether a prefix is complete and of this library.
+fn is_whole(prefix: &Path, digest: &str) -> bool {
+    Manifest::read(prefix).is_ok_and(|manifest| {
+        manifest.digest == digest
+            && manifest.verify_files(prefix).is_ok()
+            && manifest.compiler.verify().is_ok()
+    })
 }
 
 impl Store {
@@ -60,51 +122,38 @@ impl Store {
     ///
     /// Fails where the build is incomplete, its compiler is missing, or the disk refuses.
     pub fn snapshot_of(&self, tree: &BuildTree) -> Result<Snapshot> {
-        let prefix = self.root.join(format!("{}-{}", tree.sdk.build_id, &tree.digest[..8]));
-        let whole = Manifest::read(&prefix).is_ok_and(|manifest| {
-            manifest.digest == tree.digest && manifest.verify_files(&prefix).is_ok() && manifest.compiler.verify().is_ok()
-        });
-        if !whole {
-            self.make(tree, &prefix)?;
+        let prefix = self
+            .root
+            .join(format!("{}-{}", tree.sdk.build_id, &tree.digest[..8]));
+        if !is_whole(&prefix, &tree.digest) {
+            self.make(&Contents::of(tree)?, &prefix)?;
         }
         follow(&tree.programs()?, &prefix.join("bin"))?;
         follow(&tree.plugins()?, &prefix.join("plugins"))?;
         Snapshot::open(&prefix)
     }
 
-    fn make(&self, tree: &BuildTree, prefix: &Path) -> Result<()> {
-        let compiler = tree.compiler()?;
+    /// Writes a prefix beside its place and renames it there.
+    fn make(&self, contents: &Contents, prefix: &Path) -> Result<()> {
         fs::create_dir_all(&self.root).with_context(|| format!("{}", self.root.display()))?;
         self.remove_abandoned();
         let staging = tempfile::Builder::new()
             .prefix(STAGING)
             .tempdir_in(&self.root)
             .with_context(|| format!("{} is not writable", self.root.display()))?;
-        let mut manifest =
-            Manifest::new(tree.sdk.clone(), compiler.clone(), tree.digest.clone(), tree.folder.clone());
-
-        let mut files: Vec<(PathBuf, &str, Placement)> = Vec::new();
-        files.push((tree.library(), "lib", Placement::Copy));
-        let sysroot = compiler.sysroot.join("lib/rustlib").join(&tree.sdk.target).join("lib");
-        let standard_library = fs::read_dir(&sysroot)
-            .with_context(|| format!("no standard library for {}: {}", tree.sdk.target, sysroot.display()))?
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| is_standard_library(path));
-        files.extend(standard_library.map(|path| (path, "lib", Placement::Link)));
-        files.extend(tree.dependencies(&compiler)?.into_iter().map(|path| (path, "deps", Placement::Link)));
+        let mut manifest = contents.manifest.clone();
         for folder in ["bin", "lib", "deps", "plugins"] {
             fs::create_dir(staging.path().join(folder))?;
         }
-        for (source, folder, placement) in files {
+        for (source, folder, placement) in &contents.files {
             let name = Path::new(folder).join(source.file_name().unwrap_or_default());
-            place(&source, &staging.path().join(&name), placement)?;
-            manifest.files.insert(name, fs::metadata(&source)?.len());
+            place(source, &staging.path().join(&name), *placement)?;
+            manifest.files.insert(name, fs::metadata(source)?.len());
         }
-        follow(&tree.programs()?, &staging.path().join("bin"))?;
-        follow(&tree.plugins()?, &staging.path().join("plugins"))?;
+        follow(&contents.programs, &staging.path().join("bin"))?;
+        follow(&contents.plugins, &staging.path().join("plugins"))?;
         manifest.write(staging.path())?;
-        self.publish(staging, prefix, &tree.digest)
+        self.publish(staging, prefix, &manifest.digest)
     }
 
     /// Renames a finished folder to its place. Where another process was faster, its work is kept.
@@ -118,16 +167,17 @@ impl Store {
                 let _ = staging.keep();
                 return Ok(());
             }
-            let rival = Manifest::read(prefix);
-            if rival.is_ok_and(|rival| {
-                rival.digest == digest && rival.verify_files(prefix).is_ok() && rival.compiler.verify().is_ok()
-            }) {
+            if is_whole(prefix, digest) {
                 return Ok(());
             }
             self.remove(prefix)?;
         }
         fs::rename(staging.path(), prefix).with_context(|| {
-            format!("{} cannot take its place at {}\ntype: {REBUILD}", staging.path().display(), prefix.display())
+            format!(
+                "{} cannot take its place at {}\ntype: {REBUILD}",
+                staging.path().display(),
+                prefix.display()
+            )
         })
     }
 
@@ -146,9 +196,15 @@ impl Store {
             .flatten()
             .map(|entry| entry.path())
             .filter(|path| path.is_dir() && (is_staging(path) || path.join("deps").is_dir()))
-            .map(|path| Entry { manifest: Manifest::read(&path).ok(), bytes: size(&path), path })
+            .map(|path| Entry {
+                manifest: Manifest::read(&path).ok(),
+                bytes: size(&path),
+                path,
+            })
             .collect();
-        entries.sort_by_key(|entry| std::cmp::Reverse(entry.manifest.as_ref().map(|manifest| manifest.made)));
+        entries.sort_by_key(|entry| {
+            std::cmp::Reverse(entry.manifest.as_ref().map(|manifest| manifest.made))
+        });
         Ok(entries)
     }
 
@@ -159,7 +215,9 @@ impl Store {
     ///
     /// Fails where the disk refuses.
     pub fn remove(&self, prefix: &Path) -> Result<()> {
-        let aside = tempfile::Builder::new().prefix(STAGING).tempdir_in(&self.root)?;
+        let aside = tempfile::Builder::new()
+            .prefix(STAGING)
+            .tempdir_in(&self.root)?;
         match fs::rename(prefix, aside.path().join("prefix")) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(error).with_context(|| format!("{} cannot be removed", prefix.display()))
@@ -169,11 +227,21 @@ impl Store {
     }
 
     fn remove_abandoned(&self) {
-        let Ok(listing) = fs::read_dir(&self.root) else { return };
-        for path in listing.flatten().map(|entry| entry.path()).filter(|path| is_staging(path)) {
+        let Ok(listing) = fs::read_dir(&self.root) else {
+            return;
+        };
+        for path in listing
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| is_staging(path))
+        {
             let age = fs::metadata(&path)
                 .and_then(|metadata| metadata.modified())
-                .map(|modified| SystemTime::now().duration_since(modified).unwrap_or_default());
+                .map(|modified| {
+                    SystemTime::now()
+                        .duration_since(modified)
+                        .unwrap_or_default()
+                });
             if age.is_ok_and(|age| age > STAGING_LIFETIME) {
                 // Only disk space is at stake, and the next making tries again.
                 let _ = fs::remove_dir_all(&path);
@@ -182,51 +250,10 @@ impl Store {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Placement {
-    /// For what the build tree never writes in place: the compiler renames metadata into place,
-    /// and its own library does not change.
-    Link,
-    /// For what a linker writes, some of which write in place: a process has it mapped.
-    Copy,
-}
-
-fn place(source: &Path, target: &Path, placement: Placement) -> Result<()> {
-    let result = match placement {
-        Placement::Link => fs::hard_link(source, target).or_else(|_| fs::copy(source, target).map(drop)),
-        Placement::Copy => fs::copy(source, target).map(drop),
-    };
-    result.with_context(|| format!("{} cannot be written from {}", target.display(), source.display()))
-}
-
-/// Makes a folder hold these files, changing only those that differ in size or time. Each file is
-/// replaced as a whole, so a process that uses the old one is not disturbed.
-fn follow(sources: &[PathBuf], folder: &Path) -> Result<()> {
-    for source in sources {
-        let target = folder.join(source.file_name().unwrap_or_default());
-        let original = fs::metadata(source).with_context(|| format!("{}", source.display()))?;
-        let current = fs::metadata(&target);
-        if current.is_ok_and(|current| {
-            current.len() == original.len() && current.modified().ok() == original.modified().ok()
-        }) {
-            continue;
-        }
-        let staged = tempfile::Builder::new().prefix(STAGING).tempfile_in(folder)?.into_temp_path();
-        place(source, &staged, Placement::Copy)?;
-        fs::File::options().append(true).open(&staged)?.set_modified(original.modified()?)?;
-        staged.persist(&target).with_context(|| format!("{} cannot be replaced", target.display()))?;
-    }
-    for path in fs::read_dir(folder)?.flatten().map(|entry| entry.path()) {
-        let known = sources.iter().any(|source| source.file_name() == path.file_name());
-        if !known && !is_staging(&path) {
-            fs::remove_file(&path).with_context(|| format!("{} cannot be removed", path.display()))?;
-        }
-    }
-    Ok(())
-}
-
-fn is_staging(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(STAGING))
+/// Whether this is a file or folder that has not reached its place.
+pub fn is_staging(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with(STAGING))
 }
 
 fn is_standard_library(path: &Path) -> bool {
@@ -235,7 +262,9 @@ fn is_standard_library(path: &Path) -> bool {
 }
 
 fn size(folder: &Path) -> u64 {
-    let Ok(listing) = fs::read_dir(folder) else { return 0 };
+    let Ok(listing) = fs::read_dir(folder) else {
+        return 0;
+    };
     listing
         .flatten()
         .map(|entry| match entry.file_type() {
@@ -244,3 +273,6 @@ fn size(folder: &Path) -> u64 {
         })
         .sum()
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,8 +37,15 @@ impl Control for ScriptControl {
 }
 
 fn error(name: &str) -> CellReply {
-    let error = CellError { name: name.into(), value: "value".into(), traceback: vec![format!("{name} here")] };
-    CellReply { error: Some(error), ..CellReply::default() }
+    let error = CellError {
+        name: name.into(),
+        value: "value".into(),
+        traceback: vec![format!("{name} here")],
+    };
+    CellReply {
+        error: Some(error),
+        ..CellReply::default()
+    }
 }
 
 impl Engine for Script {
@@ -48,16 +55,30 @@ impl Engine for Script {
         self.control.clone()
     }
 
-    async fn execute(&mut self, request: CellRequest, events: &mpsc::UnboundedSender<SessionEvent>) -> CellReply {
+    async fn execute(
+        &mut self,
+        request: CellRequest,
+        events: &mpsc::UnboundedSender<SessionEvent>,
+    ) -> CellReply {
         self.counts.push(request.execution_count);
         let say = |text: &str| {
-            events.send(SessionEvent::Stream { name: StreamName::Stdout, text: text.to_owned() }).unwrap();
+            events
+                .send(SessionEvent::Stream {
+                    name: StreamName::Stdout,
+                    text: text.to_owned(),
+                })
+                .unwrap();
         };
         match request.code.split_once(' ').unwrap_or((&request.code, "")) {
             ("print", text) => say(text),
             ("fail", _) => return error("Panic"),
             ("ask", _) => {
-                events.send(SessionEvent::InputRequest { prompt: "?".into(), password: false }).unwrap();
+                events
+                    .send(SessionEvent::InputRequest {
+                        prompt: "?".into(),
+                        password: false,
+                    })
+                    .unwrap();
                 self.control.wake.notified().await;
             }
             ("sleep", _) => {
@@ -93,7 +114,11 @@ fn notebook(cells: &[(&str, &str)]) -> Notebook {
         .iter()
         .map(|(tag, source)| {
             let tags: Vec<&str> = tag.split_terminator(',').collect();
-            let kind = if tags.contains(&"markdown") { "markdown" } else { "code" };
+            let kind = if tags.contains(&"markdown") {
+                "markdown"
+            } else {
+                "code"
+            };
             json!({"cell_type": kind, "metadata": {"tags": tags}, "source": source, "outputs": []})
         })
         .collect();
@@ -105,14 +130,25 @@ fn run(cells: &[(&str, &str)], options: Options) -> (Notebook, Report, Script, S
     let mut notebook = notebook(cells);
     let mut script = Script::default();
     let mut progress = Silent::default();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let report = runtime.block_on(execute(&mut notebook, &mut script, options, &mut progress)).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let report = runtime
+        .block_on(execute(&mut notebook, &mut script, options, &mut progress))
+        .unwrap();
     (notebook, report, script, progress)
 }
 
 #[test]
 fn only_code_is_counted_and_executed() {
-    let cells = [("markdown", "fail"), ("", "print a"), ("", "  \n"), ("skip-execution", "fail"), ("", "print b")];
+    let cells = [
+        ("markdown", "fail"),
+        ("", "print a"),
+        ("", "  \n"),
+        ("skip-execution", "fail"),
+        ("", "print b"),
+    ];
     let (notebook, report, script, progress) = run(&cells, Options::default());
     assert_eq!((report.executed, report.total), (2, 2));
     assert!(report.fatal().is_none());
@@ -134,26 +170,44 @@ fn the_first_error_ends_the_run_and_is_in_the_notebook() {
 
 #[test]
 fn errors_that_are_allowed_end_nothing() {
-    let options = Options { allow_errors: true, ..Options::default() };
+    let options = Options {
+        allow_errors: true,
+        ..Options::default()
+    };
     let (_, report, _, _) = run(&[("", "fail"), ("", "print a")], options);
     assert_eq!((report.executed, report.failures.len()), (2, 1));
     assert!(report.fatal().is_none());
-    let (_, report, _, _) = run(&[("raises-exception", "fail"), ("", "fail")], Options::default());
+    let (_, report, _, _) = run(
+        &[("raises-exception", "fail"), ("", "fail")],
+        Options::default(),
+    );
     assert_eq!(report.fatal().unwrap().number, 2);
 }
 
 #[test]
 fn a_cell_that_runs_too_long_is_interrupted_then_killed() {
-    let options = Options { timeout: Some(Duration::from_millis(100)), ..Options::default() };
+    let options = Options {
+        timeout: Some(Duration::from_millis(100)),
+        ..Options::default()
+    };
     let (_, report, script, _) = run(&[("", "sleep")], options);
     let error = &report.fatal().unwrap().error;
-    assert_eq!(error.value, "the cell ran longer than 0.1 s and was interrupted");
+    assert_eq!(
+        error.value,
+        "the cell ran longer than 0.1 s and was interrupted"
+    );
     assert_eq!(error.traceback[1], "Interrupted here");
     assert_eq!(script.control.interrupts.load(Ordering::SeqCst), 1);
 
     let (_, report, script, _) = run(&[("", "hang")], options);
     let error = &report.fatal().unwrap().error;
-    assert!(error.value.ends_with("was killed, so its variables are lost"), "{}", error.value);
+    assert!(
+        error
+            .value
+            .ends_with("was killed, so its variables are lost"),
+        "{}",
+        error.value
+    );
     assert_eq!(script.control.interrupts.load(Ordering::SeqCst), 2);
 }
 
