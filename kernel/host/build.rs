@@ -1,6 +1,6 @@
-//! Lets the program find the libraries of the snapshot prefix that it is copied into.
+//! Lets the program find the standard library and the SDK beside it when it is installed.
 
 fn main() {
-    println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-link-arg-bins=-Wl,-rpath,$ORIGIN/../lib");
+    println!("cargo::rerun-if-changed=build.rs");
 }

@@ -9,6 +9,7 @@ use std::{
 use anyhow::Result;
 
 use crate::{
+    engine::cache::Cache,
     kernelspec::{self, Environment, Place},
     snapshot::{REBUILD, Snapshot, Store},
 };
@@ -69,6 +70,7 @@ pub fn examine() -> Vec<Check> {
     checks.push(kernelspec_check(snapshot.as_ref().ok()));
     checks.push(jupyter());
     checks.push(cuda(snapshot.as_ref().ok()));
+    checks.push(cache());
     checks.push(snapshots(snapshot.as_ref().ok()));
     checks
 }
@@ -81,7 +83,7 @@ fn sdk(snapshot: &Result<Snapshot>) -> Vec<Check> {
             let text = format!("{error:#}");
             let (found, remedy) = text.split_once('\n').unwrap_or((&text, REBUILD));
             return vec![Check::broken(
-                "SDK",
+                "SDK snapshot",
                 found.to_owned(),
                 remedy.replace("type: ", ""),
             )];
@@ -89,7 +91,7 @@ fn sdk(snapshot: &Result<Snapshot>) -> Vec<Check> {
     };
     let manifest = &snapshot.manifest;
     let mut checks = vec![Check::good(
-        "SDK",
+        "SDK snapshot",
         format!(
             "build {}, candle {}, {}",
             manifest.sdk.build_id,
@@ -97,7 +99,7 @@ fn sdk(snapshot: &Result<Snapshot>) -> Vec<Check> {
             snapshot.prefix.display()
         ),
     )];
-    let compiler = &manifest.compiler;
+    let compiler = &manifest.rustc;
     checks.push(Check::good(
         "compiler",
         format!("{}, {}", compiler.short_version(), compiler.path.display()),
@@ -207,6 +209,23 @@ fn cuda(snapshot: Option<&Snapshot>) -> Check {
         ),
         (None, false) => Check::good("CUDA", "no GPU here; cells use the CPU".to_owned()),
     }
+}
+
+fn cache() -> Check {
+    let name = "compiled cells";
+    let Some(cache) = Cache::of_user() else {
+        let found = "no home folder, so every cell is compiled each time".to_owned();
+        return Check::absent(name, found, "export PATCHBAY_CACHE_DIR=…");
+    };
+    let (entries, bytes) = cache.size();
+    Check::good(
+        name,
+        format!(
+            "{entries}, {:.1} MB in {}",
+            bytes as f64 / 1e6,
+            cache.folder().display()
+        ),
+    )
 }
 
 fn snapshots(current: Option<&Snapshot>) -> Check {

@@ -19,15 +19,9 @@ pub const NAME: &str = "patchbay";
 pub const DISPLAY_NAME: &str = "Rust (Patchbay)";
 
 const LOGOS: [(&str, &[u8]); 3] = [
-    ("logo-svg.svg", include_bytes!("kernelspec/logo.svg")),
-    (
-        "logo-32x32.png",
-        include_bytes!("kernelspec/logo-32x32.png"),
-    ),
-    (
-        "logo-64x64.png",
-        include_bytes!("kernelspec/logo-64x64.png"),
-    ),
+    ("logo-svg.svg", include_bytes!("../assets/logo.svg")),
+    ("logo-32x32.png", include_bytes!("../assets/logo-32x32.png")),
+    ("logo-64x64.png", include_bytes!("../assets/logo-64x64.png")),
 ];
 
 /// Where a kernelspec goes.
@@ -133,6 +127,11 @@ pub fn kernel_json(program: &Path) -> Value {
     })
 }
 
+/// What the metadata of a notebook says about the kernel.
+pub fn notebook_metadata() -> Value {
+    json!({"display_name": DISPLAY_NAME, "language": "rust", "name": NAME})
+}
+
 /// Writes the kernelspec, in place of an older one.
 ///
 /// # Errors
@@ -154,8 +153,15 @@ pub fn install(folder: &Path, program: &Path) -> Result<()> {
     for (name, bytes) in LOGOS {
         fs::write(staging.path().join(name), bytes).with_context(problem)?;
     }
-    uninstall(folder)?;
-    fs::rename(staging.path(), folder).with_context(problem)?;
+    let mut attempts = 0;
+    while let Err(error) = fs::rename(staging.path(), folder) {
+        // An older spec is in the way, or one that another process has just put there.
+        attempts += 1;
+        if attempts == 10 {
+            return Err(error).with_context(problem);
+        }
+        uninstall(folder)?;
+    }
     // The folder has another name by this time, so there is nothing to remove.
     let _ = staging.keep();
     Ok(())

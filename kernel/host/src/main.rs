@@ -1,13 +1,17 @@
-//! The command `patchbay`: the Jupyter kernel, and notebooks without Jupyter.
+//! `patchbay`: a Jupyter kernel for Rust whose machine-learning components are plugins.
 
 mod cli;
 mod doctor;
+mod engine;
 mod html;
 mod kernelspec;
 mod notebook;
+mod output;
+mod runtime;
 mod server;
 mod session;
 mod snapshot;
+mod wire;
 
 use std::process::ExitCode;
 

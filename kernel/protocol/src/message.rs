@@ -18,11 +18,18 @@ pub struct MimeBundle {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Command {
     /// Load a compiled cell and call it. Answered by [`Event::Done`].
-    Run { id: u64, library: PathBuf, symbol: String },
+    Run {
+        id: u64,
+        library: PathBuf,
+        symbol: String,
+    },
     /// Drop variables, those whose type a cell redefined for instance. Answered by [`Event::Done`].
     DropVariables { id: u64, names: Vec<String> },
     /// Set or (with `None`) remove environment variables. Answered by [`Event::Done`].
-    SetEnvironment { id: u64, variables: BTreeMap<String, Option<String>> },
+    SetEnvironment {
+        id: u64,
+        variables: BTreeMap<String, Option<String>>,
+    },
     /// Change the working directory. Answered by [`Event::Done`].
     ChangeDirectory { id: u64, path: PathBuf },
     /// Run a command line in `sh`, its output going where a cell's goes. Answered by [`Event::Done`].
@@ -37,7 +44,11 @@ pub enum Command {
     Comm(CommMessage),
     /// A request that a module of the SDK answers, the plugin registry for instance. It is served
     /// while a cell runs, too. Answered by [`Event::Answer`] with the same id.
-    Ask { id: u64, topic: String, content: Value },
+    Ask {
+        id: u64,
+        topic: String,
+        content: Value,
+    },
     /// End the process.
     Shutdown,
 }
@@ -55,7 +66,10 @@ pub enum Event {
     /// A comm message to the front ends.
     Comm(CommMessage),
     /// The answer to [`Command::Ask`].
-    Answer { id: u64, content: Result<Value, String> },
+    Answer {
+        id: u64,
+        content: Result<Value, String>,
+    },
     /// A command has ended.
     Done { id: u64, outcome: Outcome },
 }
@@ -109,6 +123,8 @@ pub struct Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredVariable {
     pub name: String,
+    /// How many definitions of the name the cell had had before; 0 for a variable put back.
+    pub ordinal: usize,
     /// Bytes of the value itself, without what it points to.
     pub bytes: usize,
 }
@@ -124,9 +140,9 @@ pub struct Failure {
     pub causes: Vec<String>,
     /// Where it happened, in the generated program.
     pub location: Option<Location>,
-    /// The frames of a panic in the generated programs, innermost first.
+    /// The cells' functions that a panic went through, innermost first.
     #[serde(default)]
-    pub frames: Vec<Location>,
+    pub functions: Vec<String>,
 }
 
 /// The sort of a [`Failure`].
@@ -149,7 +165,4 @@ pub struct Location {
     pub file: String,
     pub line: u32,
     pub column: u32,
-    /// The function, where it is known.
-    #[serde(default)]
-    pub function: Option<String>,
 }

@@ -28,34 +28,35 @@ pub const CANDLE: &str = env!("PATCHBAY_CANDLE");
 /// Whether kernels for CUDA are built in.
 pub const CUDA: &str = env!("PATCHBAY_CUDA");
 
-const DESCRIPTION: &str = concat!(
-    r#"{"build_id":""#,
+/// The parts as JSON, in a section of the library that the host reads without loading it.
+const IDENTITY: &str = concat!(
+    "{\"build_id\":\"",
     env!("PATCHBAY_BUILD_ID"),
-    r#"","compiler":""#,
+    "\",\"compiler\":\"",
     env!("PATCHBAY_COMPILER"),
-    r#"","target":""#,
+    "\",\"target\":\"",
     env!("PATCHBAY_TARGET"),
-    r#"","flags":""#,
+    "\",\"flags\":\"",
     env!("PATCHBAY_FLAGS"),
-    r#"","features":""#,
+    "\",\"features\":\"",
     env!("PATCHBAY_FEATURES"),
-    r#"","sources":""#,
+    "\",\"sources\":\"",
     env!("PATCHBAY_SOURCES"),
-    r#"","candle":""#,
+    "\",\"candle\":\"",
     env!("PATCHBAY_CANDLE"),
-    r#"","cuda":"#,
+    "\",\"cuda\":",
     env!("PATCHBAY_CUDA"),
     "}"
 );
 
-/// The same facts as JSON in an ELF section, where they are read without loading the library.
-///
-/// It is public so that the linker, which drops sections that nothing refers to, keeps it.
-// SAFETY: the section holds plain bytes, and no code gives that name a meaning at load time.
+/// The name of that section.
+pub const SECTION: &str = ".patchbay.sdk";
+
+// SAFETY: the section is the SDK's own, and nothing but these bytes goes into it.
 #[used]
-#[unsafe(link_section = ".patchbay")]
-pub static SECTION: [u8; DESCRIPTION.len()] = {
-    let mut bytes = [0; DESCRIPTION.len()];
-    bytes.copy_from_slice(DESCRIPTION.as_bytes());
+#[unsafe(link_section = ".patchbay.sdk")]
+pub static IDENTITY_BYTES: [u8; IDENTITY.len()] = {
+    let mut bytes = [0; IDENTITY.len()];
+    bytes.copy_from_slice(IDENTITY.as_bytes());
     bytes
 };

@@ -9,6 +9,9 @@ use std::{
     collections::HashMap,
     error::Error,
     panic::{self, AssertUnwindSafe},
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
 };
 
 use patchbay_protocol::{Failure, FailureKind, Location, StoredVariable};
@@ -22,12 +25,7 @@ pub type Entry = fn(&mut Cell<'_>) -> Result<(), Failure>;
 /// The notebook's variables, by name.
 #[derive(Default)]
 pub struct Variables {
-    values: HashMap<String, Variable>,
-}
-
-struct Variable {
-    value: Box<dyn Any>,
-    bytes: usize,
+    values: HashMap<String, Box<dyn Any>>,
 }
 
 impl Variables {
@@ -47,7 +45,10 @@ pub struct Cell<'a> {
 
 impl<'a> Cell<'a> {
     pub fn new(variables: &'a mut Variables) -> Self {
-        Cell { variables, stored: Vec::new() }
+        Cell {
+            variables,
+            stored: Vec::new(),
+        }
     }
 
     /// The variables that this run stored or put back.
@@ -68,7 +69,7 @@ impl<'a> Cell<'a> {
                 self.variables
                     .values
                     .get(*name)
-                    .is_none_or(|variable| (*variable.value).type_id() != *type_id)
+                    .is_none_or(|value| (**value).type_id() != *type_id)
             })
             .map(|(name, _)| *name)
             .collect();
@@ -84,39 +85,55 @@ impl<'a> Cell<'a> {
             ),
             causes: Vec::new(),
             location: None,
-            frames: Vec::new(),
+            functions: Vec::new(),
         })
     }
 
     /// Takes a variable out. [`Cell::require`] has seen it.
     pub fn take<T: 'static>(&mut self, name: &str) -> T {
-        match self.variables.values.remove(name).map(|variable| variable.value.downcast::<T>()) {
+        match self
+            .variables
+            .values
+            .remove(name)
+            .map(|value| value.downcast::<T>())
+        {
             Some(Ok(value)) => *value,
-            _ => unreachable!("`require` has checked that {name} is a {}", std::any::type_name::<T>()),
+            _ => unreachable!(
+                "`require` has checked that {name} is a {}",
+                std::any::type_name::<T>()
+            ),
         }
     }
 
-    /// Stores a variable that the cell defines.
-    pub fn put<T: 'static>(&mut self, name: &str, value: T) {
-        let bytes = size_of::<T>();
-        self.variables.values.insert(name.to_owned(), Variable { value: Box::new(value), bytes });
-        self.stored.push(StoredVariable { name: name.to_owned(), bytes });
+    /// Stores a variable: the `ordinal`-th that the cell defines by that name, or with 0 one that it
+    /// took and puts back.
+    pub fn put<T: 'static>(&mut self, name: &str, ordinal: usize, value: T) {
+        self.variables
+            .values
+            .insert(name.to_owned(), Box::new(value));
+        self.stored.push(StoredVariable {
+            name: name.to_owned(),
+            ordinal,
+            bytes: size_of::<T>(),
+        });
     }
 
     /// Puts back a variable that the cell took, unless the cell has stored a new one of that name.
     pub fn put_back<T: 'static>(&mut self, name: &str, value: T) {
         if !self.variables.values.contains_key(name) {
-            self.put(name, value);
+            self.put(name, 0, value);
         }
     }
 }
 
-/// Runs the body of a cell, with panics, interrupts and errors as values.
+/// Runs a segment of a cell, with panics, interrupts and errors as values.
+///
+/// Not generic, so that what it needs is compiled once, into the SDK, and not into every cell.
 ///
 /// # Errors
 ///
 /// Returns what stopped the body.
-pub fn run(body: impl FnOnce() -> Result<(), CellError>) -> Result<(), Failure> {
+pub fn run(body: Box<dyn FnOnce() -> Result<(), CellError> + '_>) -> Result<(), Failure> {
     match panic::catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(error.into_failure()),
@@ -133,7 +150,10 @@ pub struct CellError {
 impl<E: Into<Box<dyn Error>>> From<E> for CellError {
     #[track_caller]
     fn from(error: E) -> Self {
-        CellError { error: error.into(), location: panic::Location::caller() }
+        CellError {
+            error: error.into(),
+            location: panic::Location::caller(),
+        }
     }
 }
 
@@ -155,7 +175,7 @@ impl CellError {
             message,
             causes,
             location: Some(protocol_location(self.location)),
-            frames: Vec::new(),
+            functions: Vec::new(),
         }
     }
 }
@@ -175,7 +195,11 @@ pub fn record_panics_of_this_thread() {
             return;
         }
         let location = info.location().map_or_else(
-            || Location { file: String::new(), line: 0, column: 0, function: None },
+            || Location {
+                file: String::new(),
+                line: 0,
+                column: 0,
+            },
             protocol_location,
         );
         let backtrace = Backtrace::force_capture().to_string();
@@ -192,7 +216,7 @@ pub fn panic_failure(payload: &(dyn Any + Send)) -> Failure {
             message: "the cell was interrupted; all variables are still there".to_owned(),
             causes: Vec::new(),
             location: None,
-            frames: Vec::new(),
+            functions: Vec::new(),
         };
     }
     let message = payload
@@ -200,49 +224,72 @@ pub fn panic_failure(payload: &(dyn Any + Send)) -> Failure {
         .map(|text| (*text).to_owned())
         .or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a panic whose payload is not text".to_owned());
-    let (location, frames) = match recorded {
-        Some((location, backtrace)) => (Some(location), frames_of_cells(&backtrace)),
+    let (location, functions) = match recorded {
+        Some((location, backtrace)) => (Some(location), functions_of_cells(&backtrace)),
         None => (None, Vec::new()),
     };
-    Failure { kind: FailureKind::Panic, message, causes: Vec::new(), location, frames }
+    Failure {
+        kind: FailureKind::Panic,
+        message,
+        causes: Vec::new(),
+        location,
+        functions,
+    }
 }
 
-/// The prefix of the file names that the engine gives to programs of cells.
-pub const PROGRAM_PREFIX: &str = "cell_";
-
-/// The frames of a backtrace that lie in programs of cells, innermost first.
-fn frames_of_cells(backtrace: &str) -> Vec<Location> {
-    let mut frames = Vec::new();
-    let mut function = None;
-    for line in backtrace.lines().map(str::trim) {
-        if let Some(place) = line.strip_prefix("at ") {
-            let mut parts = place.rsplitn(3, ':');
-            let column = parts.next().and_then(|text| text.parse().ok());
-            let row = parts.next().and_then(|text| text.parse().ok());
-            let file = parts.next().unwrap_or_default();
-            let name = file.rsplit('/').next().unwrap_or_default();
-            if let (Some(column), Some(line)) = (column, row)
-                && name.starts_with(PROGRAM_PREFIX)
-            {
-                frames.push(Location {
-                    file: name.to_owned(),
-                    line,
-                    column,
-                    function: function.take(),
-                });
-            }
-        } else if let Some((_, name)) = line.split_once(": ") {
-            function = Some(name.to_owned());
+/// The functions of the cells' programs in a backtrace, innermost first. All programs are crates
+/// named `cell`; they carry no line numbers, which would make every compile slower.
+fn functions_of_cells(backtrace: &str) -> Vec<String> {
+    let mut functions: Vec<String> = Vec::new();
+    for line in backtrace.lines() {
+        let Some((_, name)) = line.split_once(": cell::") else {
+            continue;
+        };
+        let name = name
+            .split("::{closure")
+            .next()
+            .unwrap_or(name)
+            .split("::{{closure")
+            .next()
+            .unwrap_or(name)
+            .trim();
+        if !name.starts_with("patchbay_cell") && functions.last().is_none_or(|last| last != name) {
+            functions.push(name.to_owned());
         }
     }
-    frames
+    functions
 }
 
 fn protocol_location(location: &panic::Location<'_>) -> Location {
     Location {
-        file: location.file().rsplit('/').next().unwrap_or_default().to_owned(),
+        file: location
+            .file()
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
         line: location.line(),
         column: location.column(),
-        function: None,
+    }
+}
+
+/// Runs a future to its end on the thread of the cells, for cells that `.await` at their top level.
+/// An interrupt ends the wait.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(std::thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let mut future = std::pin::pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
+            return value;
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+        crate::interrupt::check();
     }
 }

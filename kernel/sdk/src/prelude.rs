@@ -1,6 +1,10 @@
 //! What every cell has without typing it.
 
-pub use crate::{Result, Show, candle, device, interrupt, nn, serde_json};
+pub use crate::{
+    DisplayHandle, Figure, LivePlot, Result, Show, Table, candle, clear_output, device, display,
+    html, image, image_grid, input, interrupt, latex, markdown, nn, password, plot, png, progress,
+    serde_json, svg,
+};
 pub use candle::{D, DType, Device, IndexOp, Tensor, Var};
 pub use nn::{Module, ModuleT, Optimizer, VarBuilder, VarMap};
 pub use serde_json::json;

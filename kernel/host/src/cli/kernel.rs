@@ -4,7 +4,7 @@ use std::{env, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 
-use crate::{server, session::SessionConfig, snapshot::Snapshot};
+use crate::{server, snapshot::Snapshot, wire::ConnectionInfo};
 
 /// Serve as a Jupyter kernel; Jupyter itself types this
 #[derive(Debug, clap::Args)]
@@ -14,16 +14,15 @@ pub struct Arguments {
     connection_file: PathBuf,
 }
 
-pub fn main(arguments: Arguments) -> Result<ExitCode> {
-    let prefix = Snapshot::locate()?.prefix;
-    let working_directory =
-        env::current_dir().context("the working directory is gone\ntype: cd ~")?;
-    server::run(
-        arguments.connection_file,
-        SessionConfig {
-            prefix,
-            working_directory,
-        },
-    )?;
+pub fn main(arguments: &Arguments) -> Result<ExitCode> {
+    let connection = ConnectionInfo::read(&arguments.connection_file)?;
+    let snapshot = Snapshot::locate()?;
+    let folder = env::current_dir().context("the working directory is gone\ntype: cd ~")?;
+    let config = super::session_config(&snapshot, folder);
+    super::block_on(server::run(
+        &connection,
+        config,
+        snapshot.language_version(),
+    ))?;
     Ok(ExitCode::SUCCESS)
 }

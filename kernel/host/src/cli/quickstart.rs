@@ -19,25 +19,30 @@ const NOTEBOOK: &str = "notebooks/quickstart.ipynb";
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Where the executed notebook and the page go; without it target/quickstart in the repository
-    #[arg(long, value_name = "DIR")]
-    output_dir: Option<PathBuf>,
+    #[arg(long, short, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Do not register the kernel with Jupyter
+    #[arg(long)]
+    no_install: bool,
 }
 
 pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     let path = run::find_in_repository(NOTEBOOK)?;
     let repository = path.ancestors().nth(2).unwrap_or(&path);
     let folder = arguments
-        .output_dir
+        .output
         .clone()
         .unwrap_or_else(|| repository.join("target/quickstart"));
     fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let snapshot = Snapshot::locate()?;
     println!("SDK         {}", snapshot.prefix.display());
-    let spec = Place::User.folder(&Environment::of_process())?;
-    kernelspec::install(&spec, &snapshot.program())?;
-    println!("kernelspec  {}", spec.display());
+    if !arguments.no_install {
+        let spec = Place::User.folder(&Environment::of_process())?;
+        kernelspec::install(&spec, &snapshot.program())?;
+        println!("kernelspec  {}", spec.display());
+    }
     println!("notebook    {}", path.display());
-    let executed = folder.join("quickstart.executed.ipynb");
+    let executed = folder.join("quickstart.ipynb");
     let page = folder.join("quickstart.html");
     let outputs = Outputs {
         notebook: Some(executed.clone()),

@@ -13,7 +13,7 @@ use super::{block_on, progress::Terminal};
 use crate::{
     html,
     notebook::{self, Failure, Notebook, Options, Report},
-    session::{Session, SessionConfig},
+    session::Session,
     snapshot::Snapshot,
 };
 
@@ -92,10 +92,7 @@ pub fn run(
     }
     let absolute = env::current_dir()?.join(path);
     let folder = absolute.parent().unwrap_or(Path::new("/")).to_owned();
-    let config = SessionConfig {
-        prefix: snapshot.prefix.clone(),
-        working_directory: folder.clone(),
-    };
+    let config = super::session_config(snapshot, folder.clone());
     let mut progress = Terminal::new(notebook::executed_cells(&notebook));
     let report = block_on(async {
         let mut session = Session::start(config).await?;
@@ -103,6 +100,7 @@ pub fn run(
     });
     progress.finish();
     let report = report?;
+    notebook.set_kernel(&snapshot.language_version());
     if let Some(output) = &outputs.notebook {
         notebook.upgrade();
         notebook.write(output)?;
@@ -157,7 +155,7 @@ pub fn conclude(report: &Report) -> ExitCode {
             ExitCode::SUCCESS
         }
         Some(failure) => {
-            eprintln!("{line}, stopped at cell {}", failure.number);
+            eprintln!("{line}, stopped at cell [{}]", failure.execution_count);
             ExitCode::FAILURE
         }
     }
@@ -165,7 +163,8 @@ pub fn conclude(report: &Report) -> ExitCode {
 
 fn show(failure: &Failure) {
     anstream::eprintln!(
-        "\x1b[1;31mcell {} failed\x1b[0m: {}: {}",
+        "\x1b[1;31mcell [{}] failed\x1b[0m (number {} in the notebook): {}: {}",
+        failure.execution_count,
         failure.number,
         failure.error.name,
         failure.error.value

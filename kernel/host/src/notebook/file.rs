@@ -2,7 +2,7 @@
 
 use std::{fs, io::Write, path::Path};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
 use serde_json::{Map, Value, ser::PrettyFormatter};
 
@@ -66,7 +66,7 @@ pub fn read_text(path: &Path) -> Result<String> {
         Err(error) => {
             let (line, column) = position(&bytes[..error.valid_up_to()]);
             bail!(
-                "{place}:{line}:{column}: expected UTF-8 text, found byte 0x{:02x}",
+                "{place} is not a notebook that can be run: line {line}, column {column}: expected UTF-8 text, found byte 0x{:02x}",
                 bytes[error.valid_up_to()]
             )
         }
@@ -75,29 +75,31 @@ pub fn read_text(path: &Path) -> Result<String> {
 
 pub fn parse_json(text: &str, path: &Path) -> Result<Value> {
     serde_json::from_str(text).map_err(|error| {
-        let place = format!("{}:{}:{}", path.display(), error.line(), error.column());
+        let refusal = format!("{} is not a notebook that can be run", path.display());
+        if text.trim().is_empty() {
+            return anyhow!("{refusal}: the file is empty");
+        }
         let words = error.to_string();
         let words = words
             .rsplit_once(" at line ")
-            .map_or(words.as_str(), |(words, _)| words)
-            .to_owned();
+            .map_or(words.as_str(), |(words, _)| words);
         let line = text
             .lines()
             .nth(error.line().saturating_sub(1))
             .unwrap_or_default();
-        let mut message = format!("{place}: not a notebook, the JSON is broken: {words}");
-        if text.trim().is_empty() {
-            message = format!("{}: the file is empty, expected a notebook", path.display());
-        } else if ["<<<<<<<", "=======", ">>>>>>>"]
+        let shown: String = line.trim_end().chars().take(100).collect();
+        let mut message = format!(
+            "{refusal}: line {}, column {}: {words}\n  {shown}",
+            error.line(),
+            error.column()
+        );
+        if ["<<<<<<<", "=======", ">>>>>>>"]
             .iter()
             .any(|marker| line.starts_with(marker))
         {
-            message.push_str("\nthe line is a merge conflict's marker; resolve the conflict first");
-        } else if !line.trim().is_empty() {
-            let shown: String = line.chars().take(100).collect();
-            message.push_str(&format!("\n  {}", shown.trim_end()));
+            message.push_str("\nthis is the mark of a merge conflict; resolve the conflict first");
         }
-        anyhow::anyhow!(message)
+        anyhow!(message)
     })
 }
 

@@ -121,7 +121,7 @@ fn a_byte_order_mark_is_no_obstacle_and_latin_1_is_named() {
     std::fs::write(&path, b"{\n \"a\": \"gr\xf6\"}").unwrap();
     let error = Notebook::read(&path).unwrap_err().to_string();
     assert!(
-        error.ends_with("nb.ipynb:2:10: expected UTF-8 text, found byte 0xf6"),
+        error.ends_with("line 2, column 10: expected UTF-8 text, found byte 0xf6"),
         "{error}"
     );
 }
@@ -130,14 +130,19 @@ fn a_byte_order_mark_is_no_obstacle_and_latin_1_is_named() {
 fn broken_json_is_shown_with_line_and_column() {
     let error = parse("{\n \"cells\": [,]\n}").unwrap_err().to_string();
     assert!(
-        error.starts_with("nb.ipynb:2:12: not a notebook, the JSON is broken: expected value"),
+        error.starts_with(
+            "nb.ipynb is not a notebook that can be run: line 2, column 12: expected value"
+        ),
         "{error}"
     );
     assert!(error.ends_with("\"cells\": [,]"), "{error}");
     let error = parse("{\n<<<<<<< HEAD\n").unwrap_err().to_string();
     assert!(error.contains("merge conflict"), "{error}");
     let error = parse("  \n").unwrap_err().to_string();
-    assert_eq!(error, "nb.ipynb: the file is empty, expected a notebook");
+    assert_eq!(
+        error,
+        "nb.ipynb is not a notebook that can be run: the file is empty"
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
-use super::{Compiler, Description, section};
+use super::{Description, Rustc, section};
 
 /// Programs that a prefix holds where the build tree has them; the first two are needed.
 const PROGRAMS: [&str; 3] = ["patchbay", "patchbay-runtime", "patchbay-evcxr"];
@@ -57,8 +57,8 @@ impl BuildTree {
     /// # Errors
     ///
     /// Says which compiler built the SDK and which one was found.
-    pub fn compiler(&self) -> Result<Compiler> {
-        let compiler = Compiler::of_folder(&self.folder)?;
+    pub fn compiler(&self) -> Result<Rustc> {
+        let compiler = Rustc::of_folder(&self.folder)?;
         if compiler.short_version() != self.sdk.compiler {
             bail!(
                 "{} was built by {}, but the compiler here is {} ({})\n\
@@ -114,7 +114,7 @@ impl BuildTree {
     /// # Errors
     ///
     /// Fails where the compiler does not list the dependencies or one of them is not there.
-    pub fn dependencies(&self, compiler: &Compiler) -> Result<Vec<PathBuf>> {
+    pub fn dependencies(&self, compiler: &Rustc) -> Result<Vec<PathBuf>> {
         // The listing is an unstable option, which a stable compiler takes with this variable set.
         let output = Command::new(&compiler.path)
             .env("RUSTC_BOOTSTRAP", "1")

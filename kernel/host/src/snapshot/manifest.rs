@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use super::{Compiler, Description, REBUILD};
+use super::{Description, REBUILD, Rustc};
 
 /// The manifest's file name.
 pub const MANIFEST_NAME: &str = "sdk.json";
@@ -22,7 +22,7 @@ const LAYOUT: u32 = 1;
 pub struct Manifest {
     pub layout: u32,
     pub sdk: Description,
-    pub compiler: Compiler,
+    pub rustc: Rustc,
     /// SHA-256 of `libpatchbay.so`.
     pub digest: String,
     /// The build tree that the files came from.
@@ -34,7 +34,7 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    pub fn new(sdk: Description, compiler: Compiler, digest: String, source: PathBuf) -> Manifest {
+    pub fn new(sdk: Description, rustc: Rustc, digest: String, source: PathBuf) -> Manifest {
         let made = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
@@ -42,7 +42,7 @@ impl Manifest {
         Manifest {
             layout: LAYOUT,
             sdk,
-            compiler,
+            rustc,
             digest,
             source,
             made,
@@ -98,7 +98,7 @@ impl Manifest {
             match found {
                 Ok(bytes) if bytes == expected => {}
                 Ok(bytes) => bail!(
-                    "the SDK snapshot is damaged: {} has {bytes} bytes, expected {expected}\n\
+                    "the SDK snapshot is damaged: {} should have {expected} bytes and has {bytes}\n\
                      in the repository, type: {REBUILD}",
                     path.display()
                 ),

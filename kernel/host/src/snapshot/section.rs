@@ -7,7 +7,7 @@ use object::{Object, ObjectSection};
 use serde::{Deserialize, Serialize};
 
 /// The section of the SDK; see `kernel/sdk/src/build.rs`.
-pub const LIBRARY_SECTION: &str = ".patchbay";
+pub const LIBRARY_SECTION: &str = ".patchbay.sdk";
 
 /// The section of a plugin.
 pub const PLUGIN_SECTION: &str = ".patchbay.plugin";
@@ -82,7 +82,7 @@ mod tests {
         let bytes = fs::read(&program).unwrap();
         let error = Description::of_library(&bytes, &program).unwrap_err();
         assert!(
-            error.to_string().contains("no section .patchbay"),
+            error.to_string().contains("no section .patchbay.sdk"),
             "{error}"
         );
         assert!(!is_plugin(&program));

@@ -194,7 +194,7 @@ fn a_cell_that_runs_too_long_is_interrupted_then_killed() {
     let error = &report.fatal().unwrap().error;
     assert_eq!(
         error.value,
-        "the cell ran longer than 0.1 s and was interrupted"
+        "the cell took longer than 0.1 s and was interrupted"
     );
     assert_eq!(error.traceback[1], "Interrupted here");
     assert_eq!(script.control.interrupts.load(Ordering::SeqCst), 1);

@@ -1,7 +1,7 @@
 use std::thread;
 
 use super::*;
-use crate::snapshot::{Compiler, Description};
+use crate::snapshot::{Description, Rustc};
 
 /// A build tree's worth of small files.
 fn contents(folder: &Path) -> Contents {
@@ -20,7 +20,7 @@ fn contents(folder: &Path) -> Contents {
         .unwrap()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap();
-    let compiler = Compiler {
+    let compiler = Rustc {
         path: rustc,
         sysroot: folder.to_owned(),
         version: "rustc 1.95.0".to_owned(),
@@ -85,10 +85,10 @@ fn a_prefix_holds_everything_and_opens() {
         .make(&fixture.contents, &fixture.prefix)
         .unwrap();
     let snapshot = Snapshot::open(&fixture.prefix).unwrap();
-    assert_eq!(snapshot.build_id, "b1");
+    assert_eq!(snapshot.manifest.sdk.build_id, "b1");
     assert_eq!(fs::read_to_string(snapshot.library()).unwrap(), "library");
     assert_eq!(
-        fs::read_to_string(snapshot.deps().join("libcandle-1.rmeta")).unwrap(),
+        fs::read_to_string(snapshot.dependencies().join("libcandle-1.rmeta")).unwrap(),
         "metadata"
     );
     assert_eq!(fs::read_to_string(snapshot.program()).unwrap(), "program");
@@ -137,7 +137,7 @@ fn a_damaged_prefix_is_named_and_replaced() {
     fs::write(&library, "cut").unwrap();
     let error = Snapshot::open(&fixture.prefix).unwrap_err().to_string();
     assert!(
-        error.contains("libpatchbay.so has 3 bytes, expected 7"),
+        error.contains("libpatchbay.so should have 7 bytes and has 3"),
         "{error}"
     );
     assert!(error.contains(REBUILD), "{error}");
