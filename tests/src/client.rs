@@ -16,7 +16,10 @@ use tokio::{
     process::{Child, Command},
     time::timeout,
 };
-use zeromq::{DealerSocket, ReqSocket, Socket, SocketRecv, SocketSend, SubSocket, ZmqMessage};
+use zeromq::{
+    DealerSocket, ReqSocket, Socket, SocketOptions, SocketRecv, SocketSend, SubSocket, ZmqMessage,
+    util::PeerIdentity,
+};
 
 use crate::execution::{Execution, Output};
 
@@ -66,6 +69,7 @@ impl Client {
     /// Starts a kernel with these environment variables.
     pub async fn start_with(environment: &[(&str, &str)]) -> Client {
         let folder = tempfile::tempdir().unwrap();
+        let session = uuid::Uuid::new_v4().simple().to_string();
         let ports: Vec<u16> = free_ports(5);
         let connection = json!({
             "transport": "tcp", "ip": "127.0.0.1", "key": KEY, "signature_scheme": "hmac-sha256",
@@ -87,9 +91,9 @@ impl Client {
             .expect("the program is built: cargo build --release");
 
         let endpoint = |index: usize| format!("tcp://127.0.0.1:{}", ports[index]);
-        let mut shell = DealerSocket::new();
-        let mut control = DealerSocket::new();
-        let mut stdin = DealerSocket::new();
+        let mut shell = dealer(&session);
+        let mut control = dealer(&session);
+        let mut stdin = dealer(&session);
         let mut iopub = SubSocket::new();
         let mut heartbeat = ReqSocket::new();
         connect(&mut shell, &endpoint(0)).await;
@@ -111,7 +115,7 @@ impl Client {
             iopub,
             heartbeat,
             welcome,
-            session: uuid::Uuid::new_v4().to_string(),
+            session,
             folder,
         }
     }
@@ -369,6 +373,14 @@ fn free_ports(count: usize) -> Vec<u16> {
         .iter()
         .map(|listener| listener.local_addr().unwrap().port())
         .collect()
+}
+
+/// A socket that is known by the session's id. Front ends give all their sockets one identity: it is how
+/// a kernel finds the client that it may ask for input.
+fn dealer(session: &str) -> DealerSocket {
+    let mut options = SocketOptions::default();
+    options.peer_identity(session.parse::<PeerIdentity>().unwrap());
+    DealerSocket::with_options(options)
 }
 
 /// Connects as soon as the kernel has bound the socket.

@@ -109,7 +109,7 @@ async fn panics_are_errors() {
     client
         .execute("list[7]")
         .await
-        .error("Panic", &["index out of bounds", "cell [2]:1:1"]);
+        .error("Panic", &["index out of bounds", "cell [2]:1:"]);
     client
         .execute("let none: Option<i32> = None; none.unwrap()")
         .await
@@ -131,13 +131,6 @@ async fn a_forgotten_question_mark_is_warned_about() {
     client
         .execute("let a = Tensor::ones(2, DType::F32, &device())?; a.sqr();")
         .await
-        .stream_with(
-            "stderr",
-            &[
-                "warning",
-                "unused `Result` that must be used",
-                "cell [1]:1:50",
-            ],
-        )
+        .stream_with("stderr", &["warning", "that must be used", "cell [1]:1:50"])
         .ok();
 }

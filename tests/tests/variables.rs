@@ -104,7 +104,7 @@ async fn what_has_no_name_is_refused_and_the_rest_is_kept() {
 async fn a_failing_cell_loses_nothing() {
     let mut client = Client::start().await;
     client
-        .execute("let before = vec![1, 2, 3]; let mut counter = 0;")
+        .execute("let before = vec![1, 2, 3]; let mut counter = 0usize;")
         .await
         .ok();
     client

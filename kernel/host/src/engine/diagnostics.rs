@@ -67,6 +67,14 @@ impl Diagnostic {
         self.level.starts_with("error")
     }
 
+    /// Whether it warns about a value that nothing is done with.
+    pub fn is_unused_value(&self) -> bool {
+        matches!(
+            self.code(),
+            "unused_must_use" | "path_statements" | "unused_operation"
+        )
+    }
+
     fn code(&self) -> &str {
         self.code.as_ref().map_or("", |code| &code.code)
     }

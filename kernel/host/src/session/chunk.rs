@@ -290,6 +290,11 @@ impl Session {
             .iter()
             .filter(|diagnostic| diagnostic.level == "warning" && !diagnostic.spans.is_empty())
             .filter(|diagnostic| diagnostic.marks(plan, file).is_empty())
+            // A semicolon behind a value keeps it from being shown; behind a `Result` it may hide
+            // an error.
+            .filter(|diagnostic| {
+                !diagnostic.is_unused_value() || diagnostic.message.contains("Result")
+            })
             .cloned()
             .collect();
         Record {
