@@ -1,7 +1,7 @@
 //! Checks of all that the kernel needs, each with the command that mends it.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -10,7 +10,7 @@ use anyhow::Result;
 
 use crate::{
     engine::cache::Cache,
-    kernelspec::{self, Environment, Place},
+    kernelspec,
     snapshot::{REBUILD, Snapshot, Store},
 };
 
@@ -123,11 +123,7 @@ fn sdk(snapshot: &Result<Snapshot>) -> Vec<Check> {
 
 fn kernelspec_check(snapshot: Option<&Snapshot>) -> Check {
     let name = "kernelspec";
-    let folders = kernelspec_folders();
-    let Some((folder, program)) = folders
-        .iter()
-        .find_map(|folder| Some((folder, kernelspec::program(folder).ok()?)))
-    else {
+    let Some((folder, program)) = kernelspec::registered().into_iter().next() else {
         return Check::absent(
             name,
             "not registered, so Jupyter does not list the kernel".to_owned(),
@@ -154,27 +150,6 @@ fn kernelspec_check(snapshot: Option<&Snapshot>) -> Check {
         ),
         _ => Check::good(name, folder.display().to_string()),
     }
-}
-
-/// The folders in which Jupyter looks, in its order.
-fn kernelspec_folders() -> Vec<PathBuf> {
-    let environment = Environment::of_process();
-    let mut folders: Vec<PathBuf> = Vec::new();
-    for path in env::var_os("JUPYTER_PATH")
-        .iter()
-        .flat_map(env::split_paths)
-    {
-        folders.push(path.join("kernels").join(kernelspec::NAME));
-    }
-    folders.extend(Place::User.folder(&environment));
-    let prefixes = ["VIRTUAL_ENV", "CONDA_PREFIX"]
-        .into_iter()
-        .filter_map(env::var_os)
-        .map(PathBuf::from);
-    for prefix in prefixes.chain(["/usr/local".into(), "/usr".into()]) {
-        folders.extend(Place::Prefix(prefix).folder(&environment));
-    }
-    folders
 }
 
 fn jupyter() -> Check {
@@ -285,12 +260,7 @@ pub fn prune(report: &mut dyn FnMut(&Path, u64)) -> Result<()> {
         .into_iter()
         .map(|snapshot| snapshot.prefix)
         .collect();
-    for program in kernelspec_folders()
-        .iter()
-        .filter_map(|folder| kernelspec::program(folder).ok())
-    {
-        kept.extend(program.ancestors().nth(2).map(Path::to_owned));
-    }
+    kept.extend(kernelspec::registered_prefixes());
     let store = Store::of_user()?;
     for entry in store
         .entries()?

@@ -196,6 +196,44 @@ pub fn program(folder: &Path) -> Result<PathBuf> {
         .with_context(|| format!("{} names no program", path.display()))
 }
 
+/// The folders in which Jupyter looks, in its order.
+fn search_path() -> Vec<PathBuf> {
+    let environment = Environment::of_process();
+    let mut folders: Vec<PathBuf> = Vec::new();
+    for path in env::var_os("JUPYTER_PATH")
+        .iter()
+        .flat_map(env::split_paths)
+    {
+        folders.push(path.join("kernels").join(NAME));
+    }
+    folders.extend(Place::User.folder(&environment));
+    let prefixes = ["VIRTUAL_ENV", "CONDA_PREFIX"]
+        .into_iter()
+        .filter_map(env::var_os)
+        .map(PathBuf::from);
+    for prefix in prefixes.chain(["/usr/local".into(), "/usr".into()]) {
+        folders.extend(Place::Prefix(prefix).folder(&environment));
+    }
+    folders
+}
+
+/// The registered kernelspecs of this name with the programs that they start, in the order in
+/// which Jupyter finds them.
+pub fn registered() -> Vec<(PathBuf, PathBuf)> {
+    search_path()
+        .into_iter()
+        .filter_map(|folder| program(&folder).ok().map(|program| (folder, program)))
+        .collect()
+}
+
+/// The snapshot prefixes that registered kernelspecs start.
+pub fn registered_prefixes() -> Vec<PathBuf> {
+    registered()
+        .iter()
+        .filter_map(|(_, program)| program.ancestors().nth(2).map(Path::to_owned))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

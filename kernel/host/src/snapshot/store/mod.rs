@@ -8,6 +8,8 @@ use std::{
 
 use anyhow::{Context, Result};
 
+use crate::kernelspec;
+
 use super::{
     BuildTree, Manifest, REBUILD, Snapshot,
     placement::{Placement, follow, place},
@@ -15,6 +17,9 @@ use super::{
 
 /// The beginning of the names of prefixes that are being made or removed.
 pub const STAGING: &str = ".staging-";
+
+/// A prefix that no kernelspec starts is kept for this long.
+const LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// After this time a staging folder belongs to a process that died.
 pub const STAGING_LIFETIME: Duration = Duration::from_secs(3600);
@@ -128,6 +133,9 @@ impl Store {
             .join(format!("{}-{}", tree.sdk.build_id, &tree.digest[..8]));
         if !is_whole(&prefix, &tree.digest) {
             self.make(&Contents::of(tree)?, &prefix)?;
+            let mut kept = kernelspec::registered_prefixes();
+            kept.push(prefix.clone());
+            self.remove_old(&kept);
         }
         follow(&tree.programs()?, &prefix.join("bin"))?;
         follow(&tree.plugins()?, &prefix.join("plugins"))?;
@@ -224,6 +232,19 @@ impl Store {
                 Err(error).with_context(|| format!("{} cannot be removed", prefix.display()))
             }
             _ => Ok(aside.close()?),
+        }
+    }
+
+    /// Removes the prefixes that are older than [`LIFETIME`], except these.
+    fn remove_old(&self, kept: &[PathBuf]) {
+        for entry in self.entries().unwrap_or_default() {
+            let old = entry
+                .manifest
+                .is_some_and(|manifest| manifest.age() > LIFETIME);
+            if old && !kept.contains(&entry.path) {
+                // Only disk space is at stake, and the next making tries again.
+                let _ = self.remove(&entry.path);
+            }
         }
     }
 

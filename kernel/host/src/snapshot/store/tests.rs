@@ -194,3 +194,34 @@ fn a_folder_that_is_no_prefix_says_what_to_type() {
     assert!(error.contains("sdk.json is missing"), "{error}");
     assert!(error.contains("patchbay install"), "{error}");
 }
+
+#[test]
+fn prefixes_that_nobody_starts_go_after_a_week() {
+    let mut fixture = fixture();
+    let week = LIFETIME.as_secs();
+    for (name, age) in [
+        ("fresh", week - 60),
+        ("old", week + 60),
+        ("registered", 2 * week),
+    ] {
+        fixture.contents.manifest.made = now() - age;
+        fixture
+            .store
+            .make(&fixture.contents, &fixture.store.root.join(name))
+            .unwrap();
+    }
+    fixture
+        .store
+        .remove_old(&[fixture.store.root.join("registered")]);
+    let mut left = names(&fixture.store);
+    left.sort();
+    assert_eq!(left, ["fresh", "registered"]);
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+}
