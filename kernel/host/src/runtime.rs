@@ -52,7 +52,7 @@ pub struct Runtime {
 }
 
 enum Order {
-    Send(Command),
+    Send(Box<Command>),
     Kill,
 }
 
@@ -74,7 +74,7 @@ pub struct Sender(mpsc::UnboundedSender<Order>);
 impl Sender {
     /// Sends a command; a runtime that has ended ignores it.
     pub fn send(&self, command: Command) {
-        let _ = self.0.send(Order::Send(command));
+        let _ = self.0.send(Order::Send(Box::new(command)));
     }
 
     pub fn kill(&self) {
@@ -151,7 +151,7 @@ impl Runtime {
     /// Sends a command and waits for its end, or that of the process.
     pub async fn call(&mut self, command: impl FnOnce(u64) -> Command) -> Reply {
         let expected = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let _ = self.commands.send(Order::Send(command(expected)));
+        let _ = self.commands.send(Order::Send(Box::new(command(expected))));
         loop {
             match self.replies.recv().await {
                 Some(Reply::Done { id, .. }) if id != expected => {}

@@ -70,7 +70,6 @@ fn session_config(snapshot: &Snapshot, working_directory: PathBuf) -> SessionCon
         compiler: snapshot.compiler(),
         runtime: snapshot.runtime(),
         library_path,
-        plugins: snapshot.plugins(),
         cache: Cache::of_user(),
         working_directory,
     }

@@ -1,13 +1,13 @@
 //! `patchbay run`
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::{block_on, progress::Terminal};
 use crate::{
@@ -88,7 +88,7 @@ pub fn run(
     let mut notebook = Notebook::read(path)?;
     // A cell may run for hours; a result with no place to go must show before that.
     for output in [&outputs.notebook, &outputs.html].into_iter().flatten() {
-        check_folder(output)?;
+        make_folder(output)?;
     }
     let absolute = env::current_dir()?.join(path);
     let folder = absolute.parent().unwrap_or(Path::new("/")).to_owned();
@@ -112,20 +112,18 @@ pub fn run(
     Ok(report)
 }
 
-fn check_folder(output: &Path) -> Result<()> {
-    let folder = output
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        bail!(
-            "{} cannot be written: no folder {}\ntype: mkdir -p {}",
+/// Makes the folder of a result.
+fn make_folder(output: &Path) -> Result<()> {
+    let Some(folder) = output.parent() else {
+        return Ok(());
+    };
+    fs::create_dir_all(folder).with_context(|| {
+        format!(
+            "{} cannot be written: no folder {}",
             output.display(),
-            folder.display(),
             folder.display()
-        );
-    }
-    Ok(())
+        )
+    })
 }
 
 /// Says how it went.

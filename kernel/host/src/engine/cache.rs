@@ -186,10 +186,9 @@ impl Cache {
                     .used
                     .elapsed()
                     .is_ok_and(|age| age > std::time::Duration::from_secs(3600));
-            if bytes > self.most_bytes || abandoned {
-                if fs::remove_dir_all(&entry.path).is_ok() {
-                    bytes = bytes.saturating_sub(entry.bytes);
-                }
+            let goes = bytes > self.most_bytes || abandoned;
+            if goes && fs::remove_dir_all(&entry.path).is_ok() {
+                bytes = bytes.saturating_sub(entry.bytes);
             }
         }
     }

@@ -147,7 +147,7 @@ impl Session {
         let mut lessons = self.predicted(&chunk);
         let first = plan::plan(&self.engine, &chunk, source, &lessons, self.level, timing);
         let key = Cache::key(&self.config.compiler, &first);
-        if let Some(found) = self.from_cache(&key, &chunk, source, timing) {
+        if let Some(found) = self.find_in_cache(&key, &chunk, source, timing) {
             return Ok((chunk, found));
         }
         self.timings.cached = false;
@@ -229,7 +229,7 @@ impl Session {
         }
     }
 
-    fn from_cache(
+    fn find_in_cache(
         &self,
         key: &str,
         chunk: &Chunk,
@@ -523,11 +523,9 @@ impl Session {
                     self.engine
                         .lose(name, format!("cell [{cell}] defined it and moved it away"));
                 }
-                None if failed => {
-                    if !self.engine.variables.contains_key(name) {
-                        let why = format!("cell [{cell}], which defines it, failed before its end");
-                        self.engine.lose(name, why);
-                    }
+                None if failed && !self.engine.variables.contains_key(name) => {
+                    let why = format!("cell [{cell}], which defines it, failed before its end");
+                    self.engine.lose(name, why);
                 }
                 None => {}
             }

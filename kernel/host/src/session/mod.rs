@@ -38,8 +38,6 @@ pub struct SessionConfig {
     pub runtime: PathBuf,
     /// Where the runtime finds the SDK and the standard library.
     pub library_path: OsString,
-    /// Plugins that are at hand without being built.
-    pub plugins: PathBuf,
     /// Compiled cells; `None` compiles every cell.
     pub cache: Option<Cache>,
     /// Where the runtime starts; a notebook's folder for instance.
