@@ -55,5 +55,5 @@ fn the_quickstart_trains_a_network_and_draws() {
             .any(|output| output["output_type"] == "error" || output["name"] == "stderr")
     );
     let page = fs::read_to_string(folder.path().join("quickstart.html")).unwrap();
-    assert!(page.contains("<svg") && page.contains("data:image/png;base64,"));
+    assert!(page.contains("data:image/svg+xml;base64,") && page.contains("data:image/png;base64,"));
 }

@@ -1,6 +1,7 @@
 //! `patchbay`: a Jupyter kernel for Rust whose machine-learning components are plugins.
 
 mod cli;
+mod doctor;
 mod engine;
 mod html;
 mod kernelspec;
@@ -15,11 +16,5 @@ mod wire;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match cli::run() {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("patchbay: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    cli::main()
 }

@@ -22,6 +22,12 @@ pub const FEATURES: &str = env!("PATCHBAY_FEATURES");
 /// The hash of the sources of the SDK.
 pub const SOURCES: &str = env!("PATCHBAY_SOURCES");
 
+/// The version of candle.
+pub const CANDLE: &str = env!("PATCHBAY_CANDLE");
+
+/// Whether kernels for CUDA are built in.
+pub const CUDA: &str = env!("PATCHBAY_CUDA");
+
 /// The parts as JSON, in a section of the library that the host reads without loading it.
 const IDENTITY: &str = concat!(
     "{\"build_id\":\"",
@@ -36,7 +42,11 @@ const IDENTITY: &str = concat!(
     env!("PATCHBAY_FEATURES"),
     "\",\"sources\":\"",
     env!("PATCHBAY_SOURCES"),
-    "\"}"
+    "\",\"candle\":\"",
+    env!("PATCHBAY_CANDLE"),
+    "\",\"cuda\":",
+    env!("PATCHBAY_CUDA"),
+    "}"
 );
 
 /// The name of that section.

@@ -1,209 +1,86 @@
-//! `patchbay doctor`.
+//! `patchbay doctor`
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, ExitCode},
-};
+use std::process::ExitCode;
+
+use anyhow::Result;
 
 use crate::{
-    engine::cache::Cache,
-    kernelspec,
-    snapshot::{self, Snapshot},
+    doctor::{self, Verdict},
+    snapshot::Store,
 };
 
-/// The result of one look.
-struct Finding {
-    what: &'static str,
-    state: State,
-    text: String,
+/// Check compiler, SDK, kernelspec, Jupyter and CUDA; say how to mend what is broken
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Remove the SDK snapshots that no registered kernel uses
+    #[arg(long)]
+    prune: bool,
+    /// List the SDK snapshots
+    #[arg(long)]
+    snapshots: bool,
 }
 
-#[derive(PartialEq)]
-enum State {
-    Good,
-    /// Not there, and not needed for cells to run.
-    Absent,
-    Bad,
-}
-
-pub fn run() -> anyhow::Result<ExitCode> {
-    let located = Snapshot::locate();
-    let mut findings = Vec::new();
-    match &located {
-        Ok(snapshot) => {
-            let rustc = &snapshot.record.rustc;
-            findings.push(good(
-                "compiler",
-                format!(
-                    "{} at {}",
-                    snapshot.record.identity.compiler,
-                    rustc.path.display()
-                ),
-            ));
-            findings.push(good("SDK snapshot", snapshot.prefix.display().to_string()));
-            findings.push(linker());
+pub fn main(arguments: &Arguments) -> Result<ExitCode> {
+    if arguments.prune {
+        let mut removed = 0;
+        doctor::prune(&mut |path, bytes| {
+            removed += 1;
+            println!("removed {} ({} MB)", path.display(), bytes / 1_000_000);
+        })?;
+        if removed == 0 {
+            println!("nothing to remove");
         }
-        Err(error) => findings.push(bad("SDK snapshot", format!("{error:#}"))),
+        return Ok(ExitCode::SUCCESS);
     }
-    findings.push(kernel(located.as_ref().ok()));
-    findings.push(jupyter());
-    findings.push(cuda());
-    findings.push(cache());
-    findings.push(snapshots());
-
-    let width = findings
+    if arguments.snapshots {
+        return list_snapshots();
+    }
+    let checks = doctor::examine();
+    let width = checks
         .iter()
-        .map(|finding| finding.what.len())
+        .map(|check| check.name.len())
         .max()
         .unwrap_or(0);
-    for finding in &findings {
-        let sign = match finding.state {
-            State::Good => "ok     ",
-            State::Absent => "absent ",
-            State::Bad => "BAD    ",
+    for check in &checks {
+        let sign = match check.verdict {
+            Verdict::Good => "\x1b[32m ok \x1b[0m",
+            Verdict::Absent => "\x1b[33mnote\x1b[0m",
+            Verdict::Broken => "\x1b[31mFAIL\x1b[0m",
         };
-        println!("{sign}{:width$}  {}", finding.what, finding.text);
+        anstream::println!("{sign}  {:width$}  {}", check.name, check.found);
+        for line in check.remedy.iter().flat_map(|remedy| remedy.lines()) {
+            anstream::println!("      {:width$}  -> \x1b[1m{line}\x1b[0m", "");
+        }
     }
-    let healthy = findings.iter().all(|finding| finding.state != State::Bad);
-    Ok(if healthy {
-        ExitCode::SUCCESS
-    } else {
+    let broken = checks.iter().any(|check| check.verdict == Verdict::Broken);
+    Ok(if broken {
         ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
     })
 }
 
-fn good(what: &'static str, text: String) -> Finding {
-    Finding {
-        what,
-        state: State::Good,
-        text,
+fn list_snapshots() -> Result<ExitCode> {
+    let entries = Store::of_user()?.entries()?;
+    if entries.is_empty() {
+        println!("no SDK snapshots; the next command that needs one makes it");
     }
-}
-
-fn absent(what: &'static str, text: String) -> Finding {
-    Finding {
-        what,
-        state: State::Absent,
-        text,
+    for entry in entries {
+        let about = entry.manifest.map_or_else(
+            || "damaged or unfinished".to_owned(),
+            |manifest| {
+                let days = manifest.age().as_secs() / 86_400;
+                format!(
+                    "candle {}, {}, {days} days old",
+                    manifest.sdk.candle, manifest.sdk.compiler
+                )
+            },
+        );
+        println!(
+            "{:>5} MB  {}  {about}",
+            entry.bytes / 1_000_000,
+            entry.path.display()
+        );
     }
-}
-
-fn bad(what: &'static str, text: String) -> Finding {
-    Finding {
-        what,
-        state: State::Bad,
-        text,
-    }
-}
-
-fn first_line_of(command: &mut Command) -> Option<String> {
-    let output = command
-        .output()
-        .ok()
-        .filter(|output| output.status.success())?;
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .next()
-        .map(str::to_owned)
-}
-
-fn linker() -> Finding {
-    match first_line_of(Command::new("cc").arg("--version")) {
-        Some(version) => good("linker", version),
-        None => bad(
-            "linker",
-            "`cc` is missing; install a C compiler: apt-get install gcc".to_owned(),
-        ),
-    }
-}
-
-fn kernel(snapshot: Option<&Snapshot>) -> Finding {
-    match (kernelspec::registered_program(), snapshot) {
-        (None, _) => absent(
-            "kernelspec",
-            "not registered; register it: patchbay install".to_owned(),
-        ),
-        (Some(program), _) if !program.exists() => bad(
-            "kernelspec",
-            format!(
-                "{} is gone; register the kernel anew: patchbay install",
-                program.display()
-            ),
-        ),
-        (Some(program), Some(snapshot)) if program != snapshot.program() => good(
-            "kernelspec",
-            format!(
-                "{} (another build than this one; to change it: patchbay install)",
-                program.display()
-            ),
-        ),
-        (Some(program), _) => good("kernelspec", program.display().to_string()),
-    }
-}
-
-fn jupyter() -> Finding {
-    match first_line_of(Command::new("jupyter").args(["lab", "--version"])) {
-        Some(version) => good("JupyterLab", version),
-        None => absent(
-            "JupyterLab",
-            "not found; get it: pip install jupyterlab".to_owned(),
-        ),
-    }
-}
-
-fn cuda() -> Finding {
-    match first_line_of(
-        Command::new("nvidia-smi")
-            .args(["--query-gpu=name,driver_version", "--format=csv,noheader"]),
-    ) {
-        Some(device) => good("CUDA device", device),
-        None => absent("CUDA device", "none; tensors live on the CPU".to_owned()),
-    }
-}
-
-fn cache() -> Finding {
-    match Cache::of_user() {
-        Some(cache) => {
-            let (entries, bytes) = cache.size();
-            let folder = cache.folder().display();
-            good(
-                "compiled cells",
-                format!("{entries}, {:.1} MB in {folder}", bytes as f64 / 1e6),
-            )
-        }
-        None => absent(
-            "compiled cells",
-            "no home folder; set PATCHBAY_CACHE_DIR".to_owned(),
-        ),
-    }
-}
-
-fn snapshots() -> Finding {
-    let Ok(root) = snapshot::snapshots_folder() else {
-        return absent("snapshots", "no home folder; set XDG_DATA_HOME".to_owned());
-    };
-    let count = fs::read_dir(&root).into_iter().flatten().count();
-    let bytes = bytes_below(&root);
-    good(
-        "snapshots",
-        format!(
-            "{count}, {:.0} MB in {} (those unused for a week go by themselves; all of them: rm -r)",
-            bytes as f64 / 1e6,
-            root.display()
-        ),
-    )
-}
-
-fn bytes_below(folder: &Path) -> u64 {
-    fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| match entry.metadata() {
-            Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),
-            Ok(metadata) => metadata.len(),
-            Err(_) => 0,
-        })
-        .sum()
+    Ok(ExitCode::SUCCESS)
 }

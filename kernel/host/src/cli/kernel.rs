@@ -1,22 +1,23 @@
-//! `patchbay kernel`.
+//! `patchbay kernel`
 
 use std::{env, path::PathBuf, process::ExitCode};
 
-use anyhow::Context;
+use anyhow::{Context, Result};
 
 use crate::{server, snapshot::Snapshot, wire::ConnectionInfo};
 
+/// Serve as a Jupyter kernel; Jupyter itself types this
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The file with ports and key that Jupyter writes
+    /// The file in which Jupyter names the ports and the key
     #[arg(long, short = 'f', value_name = "FILE")]
     connection_file: PathBuf,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     let connection = ConnectionInfo::read(&arguments.connection_file)?;
     let snapshot = Snapshot::locate()?;
-    let folder = env::current_dir().context("the working folder is gone")?;
+    let folder = env::current_dir().context("the working directory is gone\ntype: cd ~")?;
     let config = super::session_config(&snapshot, folder);
     super::block_on(server::run(
         &connection,

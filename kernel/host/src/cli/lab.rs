@@ -1,40 +1,55 @@
-//! `patchbay lab`.
+//! `patchbay lab`
 
 use std::{
-    ffi::OsString,
-    process::{Command, ExitCode},
+    io,
+    os::unix::process::CommandExt,
+    process::{Command, ExitCode, Stdio},
 };
 
-use anyhow::bail;
+use anyhow::{Context, Result, bail};
 
 use crate::{
-    kernelspec::{self, Place},
+    kernelspec::{self, Environment, Place},
     snapshot::Snapshot,
 };
 
+const MISSING: &str = "JupyterLab is not installed\nget it with: pip install jupyterlab\n\
+                       without it: patchbay run NOTEBOOK --html PAGE.html";
+
+/// Register the kernel and open JupyterLab
 #[derive(Debug, clap::Args)]
+#[command(
+    after_long_help = "Examples:\n  patchbay lab\n  patchbay lab notebooks/quickstart.ipynb --no-browser --port 8899"
+)]
 pub struct Arguments {
-    /// Passed on to JupyterLab, a notebook or a folder for instance
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<OsString>,
+    /// What `jupyter lab` gets: a notebook, options
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGUMENTS"
+    )]
+    arguments: Vec<String>,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn main(arguments: &Arguments) -> Result<ExitCode> {
+    let probe = Command::new("jupyter")
+        .args(["lab", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    match probe {
+        Ok(status) if status.success() => {}
+        Ok(_) => bail!(MISSING),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => bail!(MISSING),
+        Err(error) => return Err(error).context("jupyter does not start"),
+    }
     let snapshot = Snapshot::locate()?;
-    let folder = kernelspec::install(&snapshot, &Place::User)?;
-    println!("registered the kernel in {}", folder.display());
-    match Command::new("jupyter")
+    let folder = Place::User.folder(&Environment::of_process())?;
+    kernelspec::install(&folder, &snapshot.program())?;
+    // JupyterLab takes the place of this process, so that Ctrl-C and the terminal are its own.
+    let error = Command::new("jupyter")
         .arg("lab")
         .args(&arguments.arguments)
-        .status()
-    {
-        Ok(status) if status.success() => Ok(ExitCode::SUCCESS),
-        Ok(status) => {
-            bail!("`jupyter lab` ended with {status}; if it is missing: pip install jupyterlab")
-        }
-        Err(error) => bail!(
-            "`jupyter` does not start ({error}). Get it with: pip install jupyterlab; \
-             without it, `patchbay run NOTEBOOK --html OUT.html` executes notebooks"
-        ),
-    }
+        .exec();
+    Err(error).context("jupyter does not start")
 }

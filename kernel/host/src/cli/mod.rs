@@ -5,6 +5,7 @@ mod doctor;
 mod install;
 mod kernel;
 mod lab;
+mod progress;
 mod quickstart;
 mod run;
 
@@ -14,10 +15,14 @@ use clap::{Parser, Subcommand};
 
 use crate::{engine::cache::Cache, session::SessionConfig, snapshot::Snapshot};
 
-/// A Jupyter kernel for Rust whose machine-learning components are plugins.
+/// A Jupyter kernel for Rust with tensors, plots and machine-learning plugins.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true)]
-#[command(after_help = "Begin with: patchbay quickstart")]
+#[command(
+    name = "patchbay",
+    version,
+    after_help = "Begin with:  patchbay quickstart\nSomething does not work:  patchbay doctor",
+    arg_required_else_help = true
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -25,41 +30,33 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Register the kernel, execute notebooks/quickstart.ipynb, write the executed notebook and an
-    /// HTML page with its plots
     Quickstart(quickstart::Arguments),
-    /// Execute a notebook without Jupyter
     Run(run::Arguments),
-    /// Open JupyterLab with the kernel registered
     Lab(lab::Arguments),
-    /// Register the kernel with Jupyter
-    Install(install::Arguments),
-    /// Remove the kernel from Jupyter
-    Uninstall(install::Arguments),
-    /// Say what is there and what is missing, each with the command that mends it
-    Doctor,
+    Install(install::InstallArguments),
+    Uninstall(install::UninstallArguments),
+    Doctor(doctor::Arguments),
     /// Show or clear the compiled cells on disk
     Cache(cache::Arguments),
-    /// Serve a connection file; Jupyter calls this
     Kernel(kernel::Arguments),
 }
 
-/// Parses the command line and does what it says.
-///
-/// # Errors
-///
-/// Returns what is to be printed before the program exits with status 1.
-pub fn run() -> anyhow::Result<ExitCode> {
-    match Arguments::parse().command {
-        Command::Quickstart(arguments) => quickstart::run(&arguments),
-        Command::Run(arguments) => run::run(&arguments),
-        Command::Lab(arguments) => lab::run(&arguments),
-        Command::Install(arguments) => install::install(&arguments),
-        Command::Uninstall(arguments) => install::uninstall(&arguments),
-        Command::Doctor => doctor::run(),
+/// Runs the command that was typed.
+pub fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Quickstart(arguments) => quickstart::main(&arguments),
+        Command::Run(arguments) => run::main(&arguments),
+        Command::Lab(arguments) => lab::main(&arguments),
+        Command::Install(arguments) => install::install(arguments.place),
+        Command::Uninstall(arguments) => install::uninstall(arguments.place),
+        Command::Doctor(arguments) => doctor::main(&arguments),
         Command::Cache(arguments) => cache::run(&arguments),
-        Command::Kernel(arguments) => kernel::run(&arguments),
-    }
+        Command::Kernel(arguments) => kernel::main(&arguments),
+    };
+    result.unwrap_or_else(|error| {
+        anstream::eprintln!("\x1b[1;31merror\x1b[0m: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
 /// How a session of this snapshot starts in a folder.
@@ -85,4 +82,25 @@ fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resul
         .enable_all()
         .build()?
         .block_on(future)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn places_exclude_each_other() {
+        let parse = |line: &str| Arguments::try_parse_from(line.split(' '));
+        assert!(parse("patchbay install --user --prefix /opt").is_err());
+        assert!(parse("patchbay install --prefix /opt").is_ok());
+        assert!(parse("patchbay run nb.ipynb --timeout 0").is_err());
+        assert!(parse("patchbay run nb.ipynb --timeout 0.5 -o out.ipynb --html out.html").is_ok());
+    }
 }

@@ -1,72 +1,62 @@
-//! `patchbay quickstart`: the main job in one command.
+//! `patchbay quickstart`
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{fs, path::PathBuf, process::ExitCode};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, Result};
 
-use super::run::{Execution, execute};
+use super::run::{self, Outputs};
 use crate::{
-    kernelspec::{self, Place},
+    kernelspec::{self, DISPLAY_NAME, Environment, Place},
+    notebook::Options,
     snapshot::Snapshot,
 };
 
+const NOTEBOOK: &str = "notebooks/quickstart.ipynb";
+
+/// Register the kernel and execute the first notebook, with its plots in an HTML page
+///
+/// Needs neither Python nor Jupyter. Type it in the repository.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The folder for the executed notebook and the page
-    #[arg(long, short, value_name = "DIR", default_value = "target/quickstart")]
-    output: PathBuf,
+    /// Where the executed notebook and the page go; without it target/quickstart in the repository
+    #[arg(long, short, value_name = "DIR")]
+    output: Option<PathBuf>,
     /// Do not register the kernel with Jupyter
     #[arg(long)]
     no_install: bool,
 }
 
-const NOTEBOOK: &str = "notebooks/quickstart.ipynb";
-
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let notebook = find_notebook()?;
+pub fn main(arguments: &Arguments) -> Result<ExitCode> {
+    let path = run::find_in_repository(NOTEBOOK)?;
+    let repository = path.ancestors().nth(2).unwrap_or(&path);
+    let folder = arguments
+        .output
+        .clone()
+        .unwrap_or_else(|| repository.join("target/quickstart"));
+    fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let snapshot = Snapshot::locate()?;
-    println!("SDK snapshot: {}", snapshot.prefix.display());
+    println!("SDK         {}", snapshot.prefix.display());
     if !arguments.no_install {
-        let folder = kernelspec::install(&snapshot, &Place::User)?;
-        println!(
-            "registered the kernel `{}` in {}",
-            kernelspec::NAME,
-            folder.display()
-        );
+        let spec = Place::User.folder(&Environment::of_process())?;
+        kernelspec::install(&spec, &snapshot.program())?;
+        println!("kernelspec  {}", spec.display());
     }
-    let output = arguments.output.join("quickstart.ipynb");
-    let html = arguments.output.join("quickstart.html");
-    let request = Execution {
-        notebook: &notebook,
-        output: Some(&output),
-        html: Some(&html),
-        timeout: None,
-        allow_errors: false,
+    println!("notebook    {}", path.display());
+    let executed = folder.join("quickstart.ipynb");
+    let page = folder.join("quickstart.html");
+    let outputs = Outputs {
+        notebook: Some(executed.clone()),
+        html: Some(page.clone()),
     };
-    let succeeded = super::block_on(execute(&snapshot, &request))?;
-    println!("executed notebook: {}", output.display());
-    println!("page with plots:   {}", html.display());
-    ensure!(succeeded, "a cell failed; see above");
-    println!("open it in JupyterLab: patchbay lab {NOTEBOOK}");
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The notebook, from the working folder or the one that the program was built in.
-fn find_notebook() -> anyhow::Result<PathBuf> {
-    let program = std::env::current_exe().unwrap_or_default();
-    let candidates = [
-        PathBuf::from(NOTEBOOK),
-        program
-            .ancestors()
-            .nth(3)
-            .unwrap_or(Path::new("."))
-            .join(NOTEBOOK),
-    ];
-    candidates
-        .into_iter()
-        .find(|path| path.exists())
-        .with_context(|| format!("{NOTEBOOK} is not here; run this in the repository's folder"))
+    let report = run::run(&snapshot, &path, &outputs, Options::default())?;
+    println!("executed    {}", executed.display());
+    println!("page        {}", page.display());
+    let code = run::conclude(&report);
+    if report.fatal().is_none() {
+        println!(
+            "\nOpen the page in a browser, or the notebook in JupyterLab with the kernel \"{DISPLAY_NAME}\":"
+        );
+        println!("  patchbay lab {}", path.display());
+    }
+    Ok(code)
 }

@@ -1,259 +1,191 @@
-//! `patchbay run`: a notebook executed in place of Jupyter.
+//! `patchbay run`
 
 use std::{
-    io::IsTerminal,
+    env, fs,
     path::{Path, PathBuf},
     process::ExitCode,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use anyhow::Context;
-use indicatif::{ProgressBar, ProgressStyle};
-use tokio::sync::mpsc;
+use anyhow::{Context, Result};
 
+use super::{block_on, progress::Terminal};
 use crate::{
     html,
-    notebook::{self, Notebook, Outputs},
-    session::{CellError, CellReply, CellRequest, Session, SessionEvent},
+    notebook::{self, Failure, Notebook, Options, Report},
+    session::Session,
     snapshot::Snapshot,
 };
 
+/// Execute a notebook from top to bottom, without Jupyter
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exits with status 1 at the first cell that fails. Example:\n  \
-    patchbay run notebooks/quickstart.ipynb -o executed.ipynb --html page.html"
+    after_long_help = "The notebook itself is not changed unless OUT names it. The exit code is not 0 \
+    where a cell fails.\nA cell with the tag `raises-exception` may fail; one with the tag `skip-execution` \
+    is left out.\n\nExamples:\n  \
+    patchbay run notebooks/quickstart.ipynb                      only look whether it runs\n  \
+    patchbay run train.ipynb -o train.ipynb                      execute in place\n  \
+    patchbay run train.ipynb -o out.ipynb --html out.html        keep both\n  \
+    patchbay run train.ipynb --timeout 600 --allow-errors        10 minutes a cell, go on after errors"
 )]
 pub struct Arguments {
-    /// The notebook
     notebook: PathBuf,
-    /// Write the executed notebook here
+    /// Where to write the executed notebook, also when a cell fails
     #[arg(long, short, value_name = "OUT.ipynb")]
     output: Option<PathBuf>,
-    /// Write a self-contained page with code, outputs and plots here
+    /// Where to write one self-contained HTML page
     #[arg(long, value_name = "OUT.html")]
     html: Option<PathBuf>,
-    /// The most seconds that a cell may take; it is interrupted then, and killed if that has no effect
-    #[arg(long, value_name = "SECONDS")]
-    timeout: Option<f64>,
-    /// Go on after cells that fail
+    /// The longest that one cell may run, in seconds: then it is interrupted, 5 s later killed
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    timeout: Option<Duration>,
+    /// Go on after a cell that fails
     #[arg(long)]
     allow_errors: bool,
 }
 
-/// How long a cell may go on after the interrupt of its timeout.
-const GRACE: Duration = Duration::from_secs(5);
+fn seconds(text: &str) -> Result<Duration, String> {
+    let expected = "expected a number of seconds greater than 0";
+    let number: f64 = text.parse().map_err(|_| expected.to_owned())?;
+    if number <= 0.0 {
+        return Err(expected.to_owned());
+    }
+    Duration::try_from_secs_f64(number).map_err(|_| expected.to_owned())
+}
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let snapshot = Snapshot::locate()?;
-    let request = Execution {
-        notebook: &arguments.notebook,
-        output: arguments.output.as_deref(),
-        html: arguments.html.as_deref(),
-        timeout: arguments
-            .timeout
-            .map(Duration::try_from_secs_f64)
-            .transpose()
-            .context("--timeout")?,
+pub fn main(arguments: &Arguments) -> Result<ExitCode> {
+    let options = Options {
+        timeout: arguments.timeout,
         allow_errors: arguments.allow_errors,
     };
-    let succeeded = super::block_on(execute(&snapshot, &request))?;
-    Ok(if succeeded {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    let outputs = Outputs {
+        notebook: arguments.output.clone(),
+        html: arguments.html.clone(),
+    };
+    let snapshot = Snapshot::locate()?;
+    let report = run(&snapshot, &arguments.notebook, &outputs, options)?;
+    Ok(conclude(&report))
 }
 
-/// What to execute, and where the results go.
-pub struct Execution<'a> {
-    pub notebook: &'a Path,
-    pub output: Option<&'a Path>,
-    pub html: Option<&'a Path>,
-    pub timeout: Option<Duration>,
-    pub allow_errors: bool,
+/// Where results go.
+pub struct Outputs {
+    pub notebook: Option<PathBuf>,
+    pub html: Option<PathBuf>,
 }
 
-/// Executes a notebook. Returns whether all cells succeeded; what was asked for is written anyway.
+/// Executes a notebook and writes the results, also where a cell fails.
 ///
 /// # Errors
 ///
-/// Fails where the notebook cannot be read, the session does not start or a result cannot be written.
-pub async fn execute(snapshot: &Snapshot, request: &Execution<'_>) -> anyhow::Result<bool> {
-    let mut notebook = Notebook::read(request.notebook)?;
-    let folder = match request.notebook.canonicalize()?.parent() {
-        Some(parent) => parent.to_path_buf(),
-        None => std::env::current_dir()?,
-    };
-    let config = super::session_config(snapshot, folder);
-    let mut session = Session::start(config).await?;
-    let mut outputs = Outputs::new(notebook.len());
-    let cells: Vec<(usize, String)> = (0..notebook.len())
-        .filter_map(|index| Some((index, notebook.code(index)?)))
-        .filter(|(_, code)| !code.trim().is_empty())
-        .collect();
-    let progress = Progress::new(cells.len(), request.notebook);
-    let mut executed = Vec::new();
-    let mut failed = None;
-    for (position, (index, code)) in cells.iter().enumerate() {
-        let execution_count = u32::try_from(position + 1).unwrap_or(u32::MAX);
-        progress.begin(execution_count, code);
-        let reply = run_cell(
-            &mut session,
-            CellRequest {
-                code: code.clone(),
-                execution_count,
-            },
-            request.timeout,
-            |event| outputs.push(*index, execution_count, event),
-        )
-        .await;
-        executed.push((*index, execution_count));
-        if let Some(error) = reply.error {
-            outputs.push_error(*index, error.clone());
-            progress.fail(execution_count, &error);
-            failed = Some(error);
-            if !request.allow_errors {
-                break;
-            }
-        }
+/// Fails where the notebook is not readable, the engine does not start or a result cannot be
+/// written.
+pub fn run(
+    snapshot: &Snapshot,
+    path: &Path,
+    outputs: &Outputs,
+    options: Options,
+) -> Result<Report> {
+    let mut notebook = Notebook::read(path)?;
+    // A cell may run for hours; a result with no place to go must show before that.
+    for output in [&outputs.notebook, &outputs.html].into_iter().flatten() {
+        make_folder(output)?;
     }
-    progress.finish(failed.is_none(), executed.len());
-    // Displays may have been updated by later cells, so outputs are stored at the end.
-    for (index, execution_count) in executed {
-        notebook.set_outputs(index, Some(execution_count), outputs.of_cell(index));
-    }
+    let absolute = env::current_dir()?.join(path);
+    let folder = absolute.parent().unwrap_or(Path::new("/")).to_owned();
+    let config = super::session_config(snapshot, folder.clone());
+    let mut progress = Terminal::new(notebook::executed_cells(&notebook));
+    let report = block_on(async {
+        let mut session = Session::start(config).await?;
+        notebook::execute(&mut notebook, &mut session, options, &mut progress).await
+    });
+    progress.finish();
+    let report = report?;
     notebook.set_kernel(&snapshot.language_version());
-    if let Some(path) = request.output {
-        notebook::write_whole(path, notebook.to_text().as_bytes())?;
+    if let Some(output) = &outputs.notebook {
+        notebook.upgrade();
+        notebook.write(output)?;
     }
-    if let Some(path) = request.html {
-        let title = request
-            .notebook
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy();
-        notebook::write_whole(path, html::page(&notebook, &title).as_bytes())?;
+    if let Some(output) = &outputs.html {
+        let title = path.file_stem().unwrap_or_default().to_string_lossy();
+        notebook::write_whole(output, html::page(&notebook, &folder, &title).as_bytes())?;
     }
-    Ok(failed.is_none() || request.allow_errors)
+    Ok(report)
 }
 
-/// Runs one cell under a time limit.
-async fn run_cell(
-    session: &mut Session,
-    request: CellRequest,
-    timeout: Option<Duration>,
-    mut show: impl FnMut(SessionEvent),
-) -> CellReply {
-    let control = session.control();
-    let (sender, mut events) = mpsc::unbounded_channel();
-    let mut reply = {
-        let execution = session.execute(request, &sender);
-        tokio::pin!(execution);
-        let mut deadline = timeout.map(|timeout| tokio::time::Instant::now() + timeout);
-        let mut expired = false;
-        let mut reply = loop {
-            let limit =
-                deadline.unwrap_or_else(|| tokio::time::Instant::now() + Duration::from_secs(3600));
-            tokio::select! {
-                biased;
-                Some(event) = events.recv() => {
-                    if matches!(event, SessionEvent::InputRequest { .. }) {
-                        control.answer_input(None);
-                    }
-                    show(event);
-                }
-                reply = &mut execution => break reply,
-                () = tokio::time::sleep_until(limit), if deadline.is_some() => {
-                    control.interrupt();
-                    deadline = (!expired).then(|| tokio::time::Instant::now() + GRACE);
-                    expired = true;
-                }
-            }
-        };
-        if expired && let (Some(error), Some(timeout)) = (&mut reply.error, timeout) {
-            error.name = "Timeout".to_owned();
-            error.value = format!("the cell took longer than {} s", timeout.as_secs_f64());
-            error
-                .traceback
-                .insert(0, format!("Timeout: {}", error.value));
-        }
-        reply
+/// Makes the folder of a result.
+fn make_folder(output: &Path) -> Result<()> {
+    let Some(folder) = output.parent() else {
+        return Ok(());
     };
-    while let Ok(event) = events.try_recv() {
-        show(event);
-    }
-    reply.payload.clear();
-    reply
+    fs::create_dir_all(folder).with_context(|| {
+        format!(
+            "{} cannot be written: no folder {}",
+            output.display(),
+            folder.display()
+        )
+    })
 }
 
-/// What the terminal shows: a bar, or plain lines where the output is not a terminal.
-struct Progress {
-    bar: Option<ProgressBar>,
-    start: Instant,
-    name: String,
+/// Says how it went.
+pub fn conclude(report: &Report) -> ExitCode {
+    for failure in &report.failures {
+        if !failure.allowed {
+            show(failure);
+        }
+    }
+    let allowed = report
+        .failures
+        .iter()
+        .filter(|failure| failure.allowed)
+        .count();
+    let mut line = format!(
+        "{} of {} cells ran in {:.2} s",
+        report.executed,
+        report.total,
+        report.duration.as_secs_f64()
+    );
+    if allowed > 0 {
+        line.push_str(&format!(", {allowed} failed as was allowed"));
+    }
+    match report.fatal() {
+        None => {
+            eprintln!("{line}");
+            ExitCode::SUCCESS
+        }
+        Some(failure) => {
+            eprintln!("{line}, stopped at cell [{}]", failure.execution_count);
+            ExitCode::FAILURE
+        }
+    }
 }
 
-impl Progress {
-    fn new(cells: usize, notebook: &Path) -> Progress {
-        let name = notebook
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(cells as u64);
-            if let Ok(style) =
-                ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} {elapsed} {wide_msg}")
-            {
-                bar.set_style(style.progress_chars("=> "));
-            }
-            bar.set_prefix(name.clone());
-            bar.enable_steady_tick(Duration::from_millis(200));
-            bar
-        });
-        Progress {
-            bar,
-            start: Instant::now(),
-            name,
-        }
+fn show(failure: &Failure) {
+    anstream::eprintln!(
+        "\x1b[1;31mcell [{}] failed\x1b[0m (number {} in the notebook): {}: {}",
+        failure.execution_count,
+        failure.number,
+        failure.error.name,
+        failure.error.value
+    );
+    for (index, line) in failure.source.lines().enumerate() {
+        anstream::eprintln!("\x1b[2m{:>4} |\x1b[0m {line}", index + 1);
     }
+    for line in &failure.error.traceback {
+        anstream::eprintln!("{line}");
+    }
+}
 
-    fn begin(&self, execution_count: u32, code: &str) {
-        let first = code
-            .lines()
-            .find(|line| !line.trim().is_empty())
-            .unwrap_or_default();
-        match &self.bar {
-            Some(bar) => {
-                bar.set_position(u64::from(execution_count - 1));
-                bar.set_message(first.to_owned());
-            }
-            None => eprintln!("{}: cell [{execution_count}] {first}", self.name),
-        }
-    }
-
-    fn fail(&self, execution_count: u32, error: &CellError) {
-        let text = format!(
-            "{}: cell [{execution_count}] failed\n{}",
-            self.name,
-            error.traceback.join("\n")
-        );
-        match &self.bar {
-            Some(bar) => bar.println(text),
-            None => eprintln!("{text}"),
-        }
-    }
-
-    fn finish(&self, succeeded: bool, cells: usize) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-        let seconds = self.start.elapsed().as_secs_f64();
-        let end = if succeeded {
-            "all succeeded"
-        } else {
-            "with an error"
-        };
-        eprintln!("{}: {cells} cells in {seconds:.1} s, {end}", self.name);
-    }
+/// The folder that holds a notebook of the repository, looked for from where the user is and from
+/// where the program is.
+pub fn find_in_repository(relative: &str) -> Result<PathBuf> {
+    let here = env::current_dir().context("the working directory is gone\ntype: cd ~")?;
+    let program = env::current_exe().unwrap_or_default();
+    let found = here
+        .ancestors()
+        .chain(program.ancestors())
+        .map(|folder| folder.join(relative))
+        .find(|path| path.is_file());
+    found.with_context(|| {
+        format!("no {relative} in {} or a folder above it\ntype: cd REPOSITORY, the folder of README.md", here.display())
+    })
 }

@@ -1,150 +1,109 @@
-//! An executed notebook as one self-contained HTML page.
+//! An executed notebook as one HTML page that needs nothing else: no network, no scripts of ours.
 
 mod ansi;
-mod highlight;
+mod code;
+mod images;
+mod markdown;
+mod outputs;
+
+use std::path::Path;
 
 use serde_json::Value;
 
-use crate::notebook::{Notebook, join};
+use crate::notebook::{CellKind, Notebook, kind, source};
 
-const STYLE: &str = include_str!("style.css");
+const STYLE: &str = include_str!("page.css");
 
-/// The page of a notebook.
-pub fn page(notebook: &Notebook, title: &str) -> String {
+/// The page. `folder` is where the notebook is: pictures that its text refers to are read from
+/// there and become part of the page. `title` is used where no heading gives one.
+pub fn page(notebook: &Notebook, folder: &Path, title: &str) -> String {
     let mut body = String::new();
-    for (kind, source, outputs, count) in notebook.contents() {
-        match kind {
-            "markdown" => body.push_str(&format!(
-                "<section class=\"markdown\">{}</section>\n",
-                markdown(&source)
-            )),
-            "code" if source.trim().is_empty() && outputs.is_empty() => {}
-            "code" => {
-                let number = count.map_or_else(|| " ".to_owned(), |count| count.to_string());
-                body.push_str(&format!(
-                    "<section class=\"code\"><div class=\"count\">[{number}]</div><pre class=\"source\"><code>{}</code></pre>",
-                    highlight::rust(&source)
-                ));
-                for output in outputs {
-                    body.push_str(&output_html(output));
-                }
-                body.push_str("</section>\n");
+    for cell in notebook.cells() {
+        match kind(cell) {
+            CellKind::Markdown => {
+                let html = markdown::to_html(&source(cell), cell.get("attachments"), folder);
+                body.push_str(&format!("<section class=\"markdown\">\n{html}</section>\n"));
             }
-            _ => body.push_str(&format!("<pre>{}</pre>\n", escape(&source))),
+            CellKind::Raw => {
+                body.push_str(&format!(
+                    "<section><pre class=\"raw\">{}</pre></section>\n",
+                    escape(&source(cell))
+                ));
+            }
+            CellKind::Code => code_cell(cell, &mut body),
         }
     }
+    let title = escape(&heading(notebook).unwrap_or_else(|| title.to_owned()));
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{}</title>\n\
-         <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n",
-        escape(title)
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
     )
 }
 
-fn markdown(source: &str) -> String {
-    use pulldown_cmark::{Options, Parser, html};
-    let options =
-        Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_FOOTNOTES;
-    let mut rendered = String::new();
-    html::push_html(&mut rendered, Parser::new_ext(source, options));
-    rendered
+fn code_cell(cell: &Value, body: &mut String) {
+    let source = source(cell);
+    let outputs = cell
+        .get("outputs")
+        .and_then(Value::as_array)
+        .map_or(&[][..], Vec::as_slice);
+    if source.trim().is_empty() && outputs.is_empty() {
+        return;
+    }
+    let count = cell.get("execution_count").and_then(Value::as_u64);
+    let prompt = count.map_or_else(|| "[ ]".to_owned(), |count| format!("[{count}]"));
+    body.push_str("<section class=\"code\">\n");
+    body.push_str(&format!(
+        "<div class=\"input\"><span class=\"prompt\">{prompt}</span><pre><code>{}</code></pre></div>\n",
+        code::highlight(source.trim_end_matches('\n'))
+    ));
+    if !outputs.is_empty() {
+        body.push_str("<div class=\"outputs\">\n");
+        for output in outputs {
+            outputs::render(output, body);
+        }
+        body.push_str("</div>\n");
+    }
+    body.push_str("</section>\n");
 }
 
-/// The richest form of an output that a page can hold.
-fn output_html(output: &Value) -> String {
-    match output["output_type"].as_str() {
-        Some("stream") => {
-            let class = output["name"].as_str().unwrap_or("stdout");
-            let text = join(&output["text"]).unwrap_or_default();
-            format!(
-                "<pre class=\"output {}\">{}</pre>",
-                escape(class),
-                ansi::to_html(&text)
-            )
-        }
-        Some("error") => {
-            let lines: Vec<&str> = output["traceback"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .collect();
-            format!(
-                "<pre class=\"output error\">{}</pre>",
-                ansi::to_html(&lines.join("\n"))
-            )
-        }
-        _ => data_html(&output["data"]),
-    }
+/// The first heading of the first level.
+fn heading(notebook: &Notebook) -> Option<String> {
+    notebook
+        .cells()
+        .iter()
+        .filter(|cell| kind(cell) == CellKind::Markdown)
+        .find_map(|cell| {
+            let source = source(cell);
+            source
+                .lines()
+                .find_map(|line| line.strip_prefix("# "))
+                .map(|line| line.trim().to_owned())
+        })
 }
 
-fn data_html(data: &Value) -> String {
-    let text = |mime: &str| join(&data[mime]);
-    if let Some(html) = text("text/html") {
-        return format!("<div class=\"output html\">{html}</div>");
-    }
-    if let Some(svg) = text("image/svg+xml") {
-        return format!("<div class=\"output figure\">{svg}</div>");
-    }
-    for mime in ["image/png", "image/jpeg", "image/gif"] {
-        if let Some(content) = text(mime) {
-            let content: String = content.split_whitespace().collect();
-            return format!(
-                "<div class=\"output figure\"><img alt=\"\" src=\"data:{mime};base64,{}\"></div>",
-                escape(&content)
-            );
-        }
-    }
-    if let Some(source) = text("text/markdown") {
-        return format!("<div class=\"output\">{}</div>", markdown(&source));
-    }
-    text("text/plain")
-        .map(|plain| format!("<pre class=\"output\">{}</pre>", ansi::to_html(&plain)))
-        .unwrap_or_default()
-}
-
-/// A text with the characters that mean something in HTML replaced.
+/// Text as HTML, fit for the inside of elements and of attributes.
 pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        escape_into(&mut escaped, character);
+    }
+    escaped
+}
+
+fn escape_into(html: &mut String, character: char) {
+    match character {
+        '&' => html.push_str("&amp;"),
+        '<' => html.push_str("&lt;"),
+        '>' => html.push_str("&gt;"),
+        '"' => html.push_str("&quot;"),
+        '\'' => html.push_str("&#39;"),
+        // Control characters have no place in HTML.
+        '\0'..='\x08' | '\x0b'..='\x1f' | '\x7f' => html.push('\u{fffd}'),
+        _ => html.push(character),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_page_holds_all_kinds_of_outputs() {
-        let text = json!({
-            "nbformat": 4, "nbformat_minor": 5, "metadata": {},
-            "cells": [
-                {"cell_type": "markdown", "metadata": {}, "source": "# Title\n\n| a |\n|---|\n| 1 |"},
-                {"cell_type": "code", "metadata": {}, "execution_count": 3, "source": "let x: Vec<u8>;",
-                 "outputs": [
-                    {"output_type": "stream", "name": "stderr", "text": ["a < b\n"]},
-                    {"output_type": "display_data", "metadata": {}, "data": {"image/png": "QUJD\n", "text/plain": "p"}},
-                    {"output_type": "execute_result", "metadata": {}, "execution_count": 3,
-                     "data": {"text/html": ["<b>", "bold</b>"], "text/plain": "plain"}},
-                    {"output_type": "error", "ename": "E", "evalue": "", "traceback": ["\u{1b}[31mred\u{1b}[0m"]}
-                 ]}
-            ]
-        });
-        let page = page(&Notebook::parse(&text.to_string()).unwrap(), "<t>");
-        for part in [
-            "<h1>Title</h1>",
-            "<td>1</td>",
-            "[3]",
-            "<span class=\"type\">Vec</span>&lt;",
-            "a &lt; b",
-            "data:image/png;base64,QUJD\"",
-            "<b>bold</b>",
-            "red</span>",
-            "<title>&lt;t&gt;</title>",
-        ] {
-            assert!(page.contains(part), "{part} is missing in {page}");
-        }
-    }
-}
+mod tests;

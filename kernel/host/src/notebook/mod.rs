@@ -1,23 +1,40 @@
-//! Jupyter notebooks: reading, writing, and the outputs of an execution.
+//! Jupyter notebooks: nbformat 4, read and written so that nothing but the outputs changes.
+//!
+//! The document stays JSON, with its key order, unknown fields and indentation; there is no model
+//! of it that could lose what another tool put there. Reference: the nbformat 4.5 schema.
 
+mod execute;
+mod file;
 mod outputs;
+mod streams;
 
-use std::{
-    fs,
-    io::Write,
-    path::{Path, PathBuf},
-};
+pub use execute::{Failure, Options, Progress, Report, execute, executed_cells};
+pub use file::write_whole;
+pub use outputs::Recorder;
 
-use anyhow::{Context, bail};
-use serde::Serialize;
+use std::path::Path;
+
+use anyhow::{Result, bail};
 use serde_json::{Map, Value, json};
 
-pub use outputs::Outputs;
+use file::Layout;
 
-/// A notebook of format 4. All fields are kept as they were read, in their order.
-#[derive(Clone, Debug, PartialEq)]
+/// The minor version in which cells got ids.
+const MINOR_WITH_IDS: u64 = 5;
+
+/// A notebook of nbformat 4.
+#[derive(Clone, Debug)]
 pub struct Notebook {
-    value: Value,
+    root: Map<String, Value>,
+    layout: Layout,
+}
+
+/// What a cell is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CellKind {
+    Code,
+    Markdown,
+    Raw,
 }
 
 impl Notebook {
@@ -25,214 +42,171 @@ impl Notebook {
     ///
     /// # Errors
     ///
-    /// Fails where the file cannot be read, is not JSON (with line and column) or not a notebook of
-    /// format 4.
-    pub fn read(path: &Path) -> anyhow::Result<Notebook> {
-        let text = fs::read_to_string(path)
-            .with_context(|| format!("{} cannot be read", path.display()))?;
-        Notebook::parse(&text)
-            .with_context(|| format!("{} is not a notebook that can be run", path.display()))
+    /// Names the file with line and column where it is no JSON, with the cell where it is JSON but
+    /// no notebook, and with a command where it is of another major version.
+    pub fn read(path: &Path) -> Result<Notebook> {
+        let text = file::read_text(path)?;
+        Notebook::parse(&text, path)
     }
 
-    /// Parses a notebook.
+    /// Parses the text of a notebook; `path` is for messages.
     ///
     /// # Errors
     ///
-    /// As [`Notebook::read`].
-    pub fn parse(text: &str) -> anyhow::Result<Notebook> {
-        let value: Value = serde_json::from_str(text).context("it is not valid JSON")?;
-        match value["nbformat"].as_u64() {
-            Some(4) => {}
-            Some(version) => bail!(
-                "its format is {version}, expected 4; convert it: jupyter nbconvert --to notebook --nbformat 4"
-            ),
-            None => bail!("it has no `nbformat`"),
-        }
-        let Some(cells) = value["cells"].as_array() else {
-            bail!("it has no list of `cells`")
+    /// See [`Notebook::read`].
+    pub fn parse(text: &str, path: &Path) -> Result<Notebook> {
+        let root = file::parse_json(text, path)?;
+        let place = path.display();
+        let Value::Object(root) = root else {
+            bail!("{place}: expected a notebook, a JSON object")
+        };
+        check_version(&root, path)?;
+        let Some(cells) = root.get("cells").and_then(Value::as_array) else {
+            bail!("{place}: expected a list under \"cells\"")
         };
         for (index, cell) in cells.iter().enumerate() {
-            let number = index + 1;
-            if !cell["cell_type"].is_string() {
-                bail!("cell {number} has no `cell_type`");
-            }
-            if join(&cell["source"]).is_none() {
-                bail!("the `source` of cell {number} is neither text nor a list of lines");
+            if let Err(problem) = check_cell(cell) {
+                bail!("{place}: cell {} (counted from 1): {problem}", index + 1);
             }
         }
-        Ok(Notebook { value })
-    }
-
-    /// The number of cells of all kinds.
-    pub fn len(&self) -> usize {
-        self.cells().len()
-    }
-
-    fn cells(&self) -> &[Value] {
-        self.value["cells"].as_array().map_or(&[], Vec::as_slice)
-    }
-
-    /// The source of a code cell; `None` for other kinds.
-    pub fn code(&self, index: usize) -> Option<String> {
-        let cell = self.cells().get(index)?;
-        (cell["cell_type"] == "code").then(|| join(&cell["source"]))?
-    }
-
-    /// The kind and source of every cell, with the outputs of code cells.
-    pub fn contents(&self) -> impl Iterator<Item = (&str, String, &[Value], Option<u64>)> {
-        self.cells().iter().map(|cell| {
-            (
-                cell["cell_type"].as_str().unwrap_or_default(),
-                join(&cell["source"]).unwrap_or_default(),
-                cell["outputs"].as_array().map_or(&[][..], Vec::as_slice),
-                cell["execution_count"].as_u64(),
-            )
+        Ok(Notebook {
+            root,
+            layout: Layout::of(text),
         })
     }
 
-    /// Puts outputs and execution count into a code cell.
-    pub fn set_outputs(&mut self, index: usize, execution_count: Option<u32>, outputs: Vec<Value>) {
-        if let Some(cell) = self.value["cells"].get_mut(index) {
-            cell["execution_count"] = json!(execution_count);
-            cell["outputs"] = Value::Array(outputs);
+    /// The text of the notebook, laid out as it was read.
+    pub fn to_text(&self) -> String {
+        self.layout.print(&self.root)
+    }
+
+    /// Writes the notebook so that the file is never half written.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the folder is missing or not writable.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        file::write_whole(path, self.to_text().as_bytes())
+    }
+
+    pub fn cell_count(&self) -> usize {
+        self.cells().len()
+    }
+
+    /// The cells as JSON, all checked to have a type and a source.
+    pub fn cells(&self) -> &[Value] {
+        self.root
+            .get("cells")
+            .and_then(Value::as_array)
+            .map_or(&[], Vec::as_slice)
+    }
+
+    fn cell_mut(&mut self, index: usize) -> Option<&mut Map<String, Value>> {
+        self.root
+            .get_mut("cells")?
+            .as_array_mut()?
+            .get_mut(index)?
+            .as_object_mut()
+    }
+
+    /// Notes the kernel that executed the notebook. Other fields of the metadata stay.
+    pub fn set_kernel(&mut self, language_version: &str) {
+        let metadata = self.root.entry("metadata").or_insert_with(|| json!({}));
+        if let Some(metadata) = metadata.as_object_mut() {
+            metadata.insert(
+                "kernelspec".to_owned(),
+                crate::kernelspec::notebook_metadata(),
+            );
+            let language = json!({
+                "codemirror_mode": "rust",
+                "file_extension": ".rs",
+                "mimetype": "text/x-rustsrc",
+                "name": "rust",
+                "pygments_lexer": "rust",
+                "version": language_version,
+            });
+            metadata.insert("language_info".to_owned(), language);
         }
     }
 
-    /// Notes the kernel that has executed the notebook.
-    pub fn set_kernel(&mut self, language_version: &str) {
-        let Some(notebook) = self.value.as_object_mut() else {
+    /// Makes a notebook of 4.0 to 4.4 one of 4.5, as Jupyter does when it saves: every cell gets
+    /// an id. The ids follow from the position, so that two runs write the same file.
+    pub fn upgrade(&mut self) {
+        if self.root.get("nbformat_minor").and_then(Value::as_u64) >= Some(MINOR_WITH_IDS) {
             return;
-        };
-        let metadata = notebook
-            .entry("metadata")
-            .or_insert_with(|| Value::Object(Map::new()));
-        metadata["kernelspec"] = json!({ "display_name": "Rust (Patchbay)", "language": "rust", "name": crate::kernelspec::NAME });
-        metadata["language_info"] = json!({
-            "codemirror_mode": "rust",
-            "file_extension": ".rs",
-            "mimetype": "text/x-rustsrc",
-            "name": "rust",
-            "pygments_lexer": "rust",
-            "version": language_version,
-        });
-    }
-
-    /// The notebook's text, indented as Jupyter does it.
-    pub fn to_text(&self) -> String {
-        let mut text = Vec::new();
-        let formatter = serde_json::ser::PrettyFormatter::with_indent(b" ");
-        let mut serializer = serde_json::Serializer::with_formatter(&mut text, formatter);
-        // Writing a JSON value into memory cannot fail.
-        let _ = self.value.serialize(&mut serializer);
-        text.push(b'\n');
-        String::from_utf8_lossy(&text).into_owned()
+        }
+        for index in 0..self.cell_count() {
+            if let Some(cell) = self.cell_mut(index)
+                && !cell.contains_key("id")
+            {
+                cell.insert("id".to_owned(), json!(format!("cell-{:04}", index + 1)));
+            }
+        }
+        self.root
+            .insert("nbformat_minor".to_owned(), json!(MINOR_WITH_IDS));
     }
 }
 
-/// Writes a file beside its final place and renames it, so that there is never half a file.
-///
-/// # Errors
-///
-/// Fails where the folder cannot be written.
-pub fn write_whole(path: &Path, content: &[u8]) -> anyhow::Result<()> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-        _ => PathBuf::from("."),
-    };
-    fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    let mut file = tempfile::NamedTempFile::new_in(&folder)
-        .with_context(|| format!("{} cannot be written", folder.display()))?;
-    file.write_all(content)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.as_file()
-            .set_permissions(fs::Permissions::from_mode(0o644))?;
+/// The kind of a cell.
+pub fn kind(cell: &Value) -> CellKind {
+    match cell.get("cell_type").and_then(Value::as_str) {
+        Some("code") => CellKind::Code,
+        Some("markdown") => CellKind::Markdown,
+        _ => CellKind::Raw,
     }
-    file.persist(path)
-        .with_context(|| format!("{} cannot be written", path.display()))?;
-    Ok(())
 }
 
-/// Text that is stored as a string or as a list of lines.
-pub fn join(value: &Value) -> Option<String> {
+/// The source of a cell.
+pub fn source(cell: &Value) -> String {
+    cell.get("source").map(text).unwrap_or_default()
+}
+
+/// Whether a cell has this tag.
+pub fn has_tag(cell: &Value, tag: &str) -> bool {
+    cell.pointer("/metadata/tags")
+        .and_then(Value::as_array)
+        .is_some_and(|tags| tags.iter().any(|found| found == tag))
+}
+
+/// A text that the format allows to be split into a list of lines.
+pub fn text(value: &Value) -> String {
     match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Array(lines) => lines
-            .iter()
-            .map(Value::as_str)
-            .collect::<Option<Vec<_>>>()
-            .map(|lines| lines.concat()),
-        _ => None,
+        Value::String(text) => text.clone(),
+        Value::Array(lines) => lines.iter().filter_map(Value::as_str).collect(),
+        other => other.to_string(),
     }
 }
 
-/// A text as Jupyter stores it: a list of lines that keep their ends.
-pub fn lines(text: &str) -> Value {
-    Value::Array(text.split_inclusive('\n').map(|line| json!(line)).collect())
+fn check_version(root: &Map<String, Value>, path: &Path) -> Result<()> {
+    let place = path.display();
+    match root.get("nbformat").and_then(Value::as_u64) {
+        Some(4) => Ok(()),
+        Some(old @ 1..=3) => bail!(
+            "{place}: expected a notebook of format 4, this one is of format {old}\n\
+             type: jupyter nbconvert --to notebook --nbformat 4 --inplace {place}"
+        ),
+        Some(new) => bail!("{place}: expected a notebook of format 4, this one is of format {new}"),
+        None => bail!("{place}: expected a notebook, which has a number under \"nbformat\""),
+    }
+}
+
+fn check_cell(cell: &Value) -> Result<(), String> {
+    let cell = cell.as_object().ok_or("expected a JSON object")?;
+    match cell.get("cell_type").and_then(Value::as_str) {
+        Some("code" | "markdown" | "raw") => {}
+        Some(other) => {
+            return Err(format!(
+                "expected the type code, markdown or raw, found {other:?}"
+            ));
+        }
+        None => return Err("expected a text under \"cell_type\"".to_owned()),
+    }
+    match cell.get("source") {
+        Some(Value::String(_)) => Ok(()),
+        Some(Value::Array(lines)) if lines.iter().all(Value::is_string) => Ok(()),
+        _ => Err("expected a text or a list of lines under \"source\"".to_owned()),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SMALL: &str = r##"{
- "cells": [
-  {
-   "cell_type": "markdown",
-   "id": "a1",
-   "metadata": {
-    "odd": [
-     1.5
-    ]
-   },
-   "source": [
-    "# Títle\n",
-    "text"
-   ]
-  },
-  {
-   "cell_type": "code",
-   "execution_count": null,
-   "id": "a2",
-   "metadata": {},
-   "outputs": [],
-   "source": "1 + 1"
-  }
- ],
- "metadata": {
-  "unknown": true
- },
- "nbformat": 4,
- "nbformat_minor": 5
-}
-"##;
-
-    #[test]
-    fn a_notebook_is_written_as_it_was_read() {
-        assert_eq!(Notebook::parse(SMALL).unwrap().to_text(), SMALL);
-    }
-
-    #[test]
-    fn code_and_outputs() {
-        let mut notebook = Notebook::parse(SMALL).unwrap();
-        assert_eq!(notebook.code(0), None);
-        assert_eq!(notebook.code(1).as_deref(), Some("1 + 1"));
-        notebook.set_outputs(1, Some(1), vec![json!({"output_type": "stream"})]);
-        let (_, _, outputs, count) = notebook.contents().nth(1).unwrap();
-        assert_eq!((outputs.len(), count), (1, Some(1)));
-    }
-
-    #[test]
-    fn what_is_no_notebook_is_told() {
-        let error = |text: &str| format!("{:#}", Notebook::parse(text).unwrap_err());
-        assert!(
-            error("{\n \"cells\": [,]").contains("line 2 column"),
-            "{}",
-            error("{\n \"cells\": [,]")
-        );
-        assert!(error("{}").contains("no `nbformat`"));
-        assert!(error(r#"{"nbformat": 3}"#).contains("format is 3, expected 4"));
-        assert!(error(r#"{"nbformat": 4, "cells": [{"cell_type": "code"}]}"#).contains("cell 1"));
-    }
-}
+mod tests;

@@ -1,249 +1,201 @@
-//! From the events of a running cell to the outputs that a notebook stores.
+//! Writes what a running cell shows into the notebook, as a front end does.
 
-use serde_json::{Value, json};
+use std::collections::HashMap;
 
-use super::lines;
+use patchbay_protocol::MimeBundle;
+use serde_json::{Map, Value, json};
+
+use super::{Notebook, streams, text};
 use crate::session::{CellError, SessionEvent, StreamName};
 
-/// The outputs of all cells of a notebook, as a front end would show them.
-#[derive(Debug, Default)]
-pub struct Outputs {
-    cells: Vec<Vec<Output>>,
-    /// The running cell's outputs go once the next one arrives.
-    clear_at_next: bool,
+/// The place of an output: the cell and the position in its list.
+type Place = (usize, usize);
+
+/// Records the outputs of one cell after the other.
+pub struct Recorder<'a> {
+    notebook: &'a mut Notebook,
+    cell: usize,
+    execution_count: u32,
+    /// Where each display id is shown.
+    displays: HashMap<String, Vec<Place>>,
+    /// `clear_output(wait=true)` has been asked: the next output replaces what is there.
+    clear_pending: bool,
 }
 
-#[derive(Debug)]
-enum Output {
-    Stream {
-        name: StreamName,
-        text: String,
-    },
-    Display {
-        display_id: Option<String>,
-        data: Value,
-        metadata: Value,
-    },
-    Result {
-        data: Value,
-        metadata: Value,
-        execution_count: u32,
-    },
-    Error(CellError),
-}
-
-impl Outputs {
-    pub fn new(cells: usize) -> Outputs {
-        Outputs {
-            cells: (0..cells).map(|_| Vec::new()).collect(),
-            clear_at_next: false,
+impl<'a> Recorder<'a> {
+    pub fn new(notebook: &'a mut Notebook) -> Recorder<'a> {
+        Recorder {
+            notebook,
+            cell: 0,
+            execution_count: 0,
+            displays: HashMap::new(),
+            clear_pending: false,
         }
     }
 
-    /// Adds what a cell has shown.
-    pub fn push(&mut self, cell: usize, execution_count: u32, event: SessionEvent) {
+    pub fn notebook(&self) -> &Notebook {
+        self.notebook
+    }
+
+    /// Starts a cell: its old outputs go.
+    pub fn begin(&mut self, cell: usize, execution_count: u32) {
+        self.cell = cell;
+        self.execution_count = execution_count;
+        self.clear_pending = false;
+        self.clear();
+        if let Some(cell) = self.notebook.cell_mut(cell) {
+            cell.insert("execution_count".to_owned(), json!(execution_count));
+        }
+    }
+
+    /// Records one event. Those that are no output are passed over.
+    pub fn record(&mut self, event: SessionEvent) {
         match event {
-            SessionEvent::Stream { name, text } => {
-                self.clear_if_asked(cell);
-                match self.cells[cell].last_mut() {
-                    Some(Output::Stream {
-                        name: last,
-                        text: gathered,
-                    }) if *last == name => {
-                        gathered.push_str(&text);
-                        overwrite(gathered);
-                    }
-                    _ => {
-                        let mut text = text;
-                        overwrite(&mut text);
-                        self.cells[cell].push(Output::Stream { name, text });
-                    }
+            SessionEvent::Stream { name, text } => self.stream(name, &text),
+            SessionEvent::Result { bundle } => {
+                let output = with_bundle(
+                    json!({"data": {}, "execution_count": self.execution_count, "metadata": {}, "output_type": "execute_result"}),
+                    bundle,
+                );
+                self.push(output);
+            }
+            SessionEvent::Display {
+                bundle,
+                display_id,
+                update: false,
+            } => {
+                let output = with_bundle(
+                    json!({"data": {}, "metadata": {}, "output_type": "display_data"}),
+                    bundle,
+                );
+                let place = self.push(output);
+                if let Some(id) = display_id {
+                    self.displays.entry(id).or_default().push(place);
                 }
             }
             SessionEvent::Display {
                 bundle,
                 display_id,
-                update,
+                update: true,
             } => {
-                if update {
-                    self.update(display_id.as_deref(), &bundle);
-                    return;
+                let places = display_id.and_then(|id| self.displays.get(&id).cloned());
+                for place in places.unwrap_or_default() {
+                    if let Some(output) = self.output_mut(place) {
+                        *output = with_bundle(output.take(), bundle.clone());
+                    }
                 }
-                self.clear_if_asked(cell);
-                // A display with an id that is known changes the others of that id, too.
-                self.update(display_id.as_deref(), &bundle);
-                self.cells[cell].push(Output::Display {
-                    display_id,
-                    data: Value::Object(bundle.data),
-                    metadata: Value::Object(bundle.metadata),
-                });
             }
-            SessionEvent::Result { bundle } => {
-                self.clear_if_asked(cell);
-                self.cells[cell].push(Output::Result {
-                    data: Value::Object(bundle.data),
-                    metadata: Value::Object(bundle.metadata),
-                    execution_count,
-                });
-            }
-            SessionEvent::Clear { wait: true } => self.clear_at_next = true,
-            SessionEvent::Clear { wait: false } => self.cells[cell].clear(),
+            SessionEvent::Clear { wait: true } => self.clear_pending = true,
+            SessionEvent::Clear { wait: false } => self.clear(),
             SessionEvent::InputRequest { .. } | SessionEvent::Comm(_) => {}
         }
     }
 
-    /// Adds the error that a cell has ended with.
-    pub fn push_error(&mut self, cell: usize, error: CellError) {
-        self.clear_if_asked(cell);
-        self.cells[cell].push(Output::Error(error));
+    /// Records the error that ended the cell.
+    pub fn error(&mut self, error: &CellError) {
+        self.push(json!({
+            "ename": error.name,
+            "evalue": error.value,
+            "output_type": "error",
+            "traceback": error.traceback,
+        }));
     }
 
-    fn clear_if_asked(&mut self, cell: usize) {
-        if std::mem::take(&mut self.clear_at_next) {
-            self.cells[cell].clear();
-        }
-    }
-
-    fn update(&mut self, id: Option<&str>, bundle: &patchbay_protocol::MimeBundle) {
-        let Some(id) = id else { return };
-        for output in self.cells.iter_mut().flatten() {
-            if let Output::Display {
-                display_id: Some(known),
-                data,
-                metadata,
-            } = output
-                && known == id
-            {
-                *data = Value::Object(bundle.data.clone());
-                *metadata = Value::Object(bundle.metadata.clone());
+    /// Ends the cell: its texts get the form in which Jupyter stores them.
+    pub fn finish(&mut self) {
+        self.clear_pending = false;
+        for output in self.outputs_mut().into_iter().flatten() {
+            if output["output_type"] == "stream" {
+                let settled = streams::settle(&text(&output["text"]));
+                output["text"] = lines(&settled);
             }
         }
     }
 
-    /// The outputs of a cell in the notebook's format.
-    pub fn of_cell(&self, cell: usize) -> Vec<Value> {
-        self.cells[cell].iter().map(Output::to_value).collect()
+    fn stream(&mut self, name: StreamName, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        self.clear_if_pending();
+        let name = match name {
+            StreamName::Stdout => "stdout",
+            StreamName::Stderr => "stderr",
+        };
+        if let Some(last) = self.outputs_mut().and_then(|outputs| outputs.last_mut())
+            && last["output_type"] == "stream"
+            && last["name"] == name
+            && let Some(Value::String(old)) = last.get_mut("text")
+        {
+            old.push_str(text);
+            return;
+        }
+        self.push(json!({"name": name, "output_type": "stream", "text": text}));
+    }
+
+    fn push(&mut self, output: Value) -> Place {
+        self.clear_if_pending();
+        let cell = self.cell;
+        match self.outputs_mut() {
+            Some(outputs) => {
+                outputs.push(output);
+                (cell, outputs.len() - 1)
+            }
+            None => (cell, 0),
+        }
+    }
+
+    fn clear_if_pending(&mut self) {
+        if std::mem::take(&mut self.clear_pending) {
+            self.clear();
+        }
+    }
+
+    fn clear(&mut self) {
+        let cleared = self.cell;
+        for places in self.displays.values_mut() {
+            places.retain(|(cell, _)| *cell != cleared);
+        }
+        if let Some(cell) = self.notebook.cell_mut(cleared) {
+            cell.insert("outputs".to_owned(), json!([]));
+        }
+    }
+
+    fn outputs_mut(&mut self) -> Option<&mut Vec<Value>> {
+        self.notebook
+            .cell_mut(self.cell)?
+            .get_mut("outputs")?
+            .as_array_mut()
+    }
+
+    fn output_mut(&mut self, (cell, position): Place) -> Option<&mut Value> {
+        self.notebook
+            .cell_mut(cell)?
+            .get_mut("outputs")?
+            .as_array_mut()?
+            .get_mut(position)
     }
 }
 
-/// Text behind a carriage return overwrites its line, as in a terminal.
-fn overwrite(text: &mut String) {
-    if !text.contains('\r') {
-        return;
-    }
-    let plain = text.replace("\r\n", "\n");
-    *text = plain
-        .split_inclusive('\n')
-        .map(|line| match line.strip_suffix('\r') {
-            // The line is still open: what comes next overwrites it.
-            Some(open) => format!("{}\r", open.rsplit('\r').next().unwrap_or_default()),
-            None => line.rsplit('\r').next().unwrap_or_default().to_owned(),
+fn with_bundle(mut output: Value, bundle: MimeBundle) -> Value {
+    let data: Map<String, Value> = bundle
+        .data
+        .into_iter()
+        .map(|(mime, value)| match value {
+            Value::String(text) if is_split(&mime) => (mime, lines(&text)),
+            value => (mime, value),
         })
         .collect();
+    output["data"] = Value::Object(data);
+    output["metadata"] = Value::Object(bundle.metadata);
+    output
 }
 
-impl Output {
-    fn to_value(&self) -> Value {
-        match self {
-            Output::Stream { name, text } => {
-                let name = match name {
-                    StreamName::Stdout => "stdout",
-                    StreamName::Stderr => "stderr",
-                };
-                json!({ "name": name, "output_type": "stream", "text": lines(text) })
-            }
-            Output::Display { data, metadata, .. } => {
-                json!({ "data": stored(data), "metadata": metadata, "output_type": "display_data" })
-            }
-            Output::Result {
-                data,
-                metadata,
-                execution_count,
-            } => json!({
-                "data": stored(data),
-                "execution_count": execution_count,
-                "metadata": metadata,
-                "output_type": "execute_result",
-            }),
-            Output::Error(error) => json!({
-                "ename": error.name,
-                "evalue": error.value,
-                "output_type": "error",
-                "traceback": error.traceback,
-            }),
-        }
-    }
+/// Whether Jupyter stores this MIME type as a list of lines.
+fn is_split(mime: &str) -> bool {
+    mime.starts_with("text/") || matches!(mime, "image/svg+xml" | "application/javascript")
 }
 
-/// Texts become lists of lines; pictures and JSON stay as they are.
-fn stored(data: &Value) -> Value {
-    let Value::Object(data) = data else {
-        return data.clone();
-    };
-    let stored = data.iter().map(|(mime, content)| {
-        let is_text = mime.starts_with("text/")
-            || mime == "image/svg+xml"
-            || mime == "application/javascript";
-        let value = match content {
-            Value::String(text) if is_text => lines(text),
-            other => other.clone(),
-        };
-        (mime.clone(), value)
-    });
-    Value::Object(stored.collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use patchbay_protocol::MimeBundle;
-
-    fn stream(text: &str) -> SessionEvent {
-        SessionEvent::Stream {
-            name: StreamName::Stdout,
-            text: text.into(),
-        }
-    }
-
-    fn display(text: &str, id: &str, update: bool) -> SessionEvent {
-        let mut bundle = MimeBundle::default();
-        bundle.data.insert("text/plain".into(), json!(text));
-        SessionEvent::Display {
-            bundle,
-            display_id: Some(id.into()),
-            update,
-        }
-    }
-
-    #[test]
-    fn streams_are_merged_and_carriage_returns_overwrite() {
-        let mut outputs = Outputs::new(1);
-        for text in ["a\n", "10%\r", "50%\r", "100%\nend"] {
-            outputs.push(0, 1, stream(text));
-        }
-        let stored = outputs.of_cell(0);
-        assert_eq!(stored.len(), 1);
-        assert_eq!(stored[0]["text"], json!(["a\n", "100%\n", "end"]));
-    }
-
-    #[test]
-    fn updates_reach_displays_of_earlier_cells() {
-        let mut outputs = Outputs::new(2);
-        outputs.push(0, 1, display("one", "id", false));
-        outputs.push(1, 2, display("two", "id", true));
-        assert_eq!(outputs.of_cell(0)[0]["data"]["text/plain"], json!(["two"]));
-        assert!(outputs.of_cell(1).is_empty());
-    }
-
-    #[test]
-    fn clearing_waits_for_the_next_output_if_asked() {
-        let mut outputs = Outputs::new(1);
-        outputs.push(0, 1, stream("old"));
-        outputs.push(0, 1, SessionEvent::Clear { wait: true });
-        assert_eq!(outputs.of_cell(0).len(), 1);
-        outputs.push(0, 1, stream("new"));
-        assert_eq!(outputs.of_cell(0)[0]["text"], json!(["new"]));
-        outputs.push(0, 1, SessionEvent::Clear { wait: false });
-        assert!(outputs.of_cell(0).is_empty());
-    }
+/// The lines of a text, each with its end.
+fn lines(text: &str) -> Value {
+    text.split_inclusive('\n').collect::<Vec<&str>>().into()
 }
