@@ -202,7 +202,7 @@ def main():
     except NoSuchKernel:
         pass
     names = list(columns["patchbay"])
-    rustc = json.loads((snapshot() / "sdk.json").read_text())["identity"]["compiler"]
+    rustc = json.loads((snapshot() / "sdk.json").read_text())["sdk"]["compiler"]
     print(f"{os.cpu_count()} cores, {platform.platform()}, {rustc}, Python {sys.version.split()[0]}")
     print(f"medians of {arguments.rounds}; times include the client's own\n")
     print("| what | " + " | ".join(columns) + " |")

@@ -208,9 +208,7 @@ impl Plan {
             self.line(&format!(
                 "let mut __s{index} = ::core::option::Option::None;"
             ));
-            self.line(&format!(
-                "::patchbay::cell::run(::std::boxed::Box::new(|| {{"
-            ));
+            self.line("::patchbay::cell::run(::std::boxed::Box::new(|| {");
             if chunk.awaits {
                 self.line("::patchbay::cell::block_on(async {");
             }

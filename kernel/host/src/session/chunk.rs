@@ -59,9 +59,18 @@ impl Session {
         self.timings.compile_nanoseconds += nanoseconds(start.elapsed());
         let (mut chunk, compiled) = compiled?;
 
-        if !compiled.record.warnings.is_empty() {
+        let warnings: Vec<&Diagnostic> = compiled
+            .record
+            .warnings
+            .iter()
+            // A semicolon behind a value keeps it from being shown; behind a `Result` it may hide
+            // an error.
+            .filter(|diagnostic| {
+                !diagnostic.is_unused_value() || diagnostic.message.contains("Result")
+            })
+            .collect();
+        if !warnings.is_empty() {
             let program = &compiled.plan.program;
-            let warnings: Vec<&Diagnostic> = compiled.record.warnings.iter().collect();
             let rendered = diagnostics::render(&warnings, program, &program.file_name(), &|_| None);
             say(events, &format!("{rendered}\n"));
         }
@@ -290,11 +299,6 @@ impl Session {
             .iter()
             .filter(|diagnostic| diagnostic.level == "warning" && !diagnostic.spans.is_empty())
             .filter(|diagnostic| diagnostic.marks(plan, file).is_empty())
-            // A semicolon behind a value keeps it from being shown; behind a `Result` it may hide
-            // an error.
-            .filter(|diagnostic| {
-                !diagnostic.is_unused_value() || diagnostic.message.contains("Result")
-            })
             .cloned()
             .collect();
         Record {
