@@ -23,7 +23,7 @@ pub struct Engine {
 #[derive(Debug)]
 pub struct Item {
     pub source: Source,
-    pub parsed: ParsedItem,
+    pub parsed: Arc<ParsedItem>,
 }
 
 impl Item {
@@ -137,14 +137,14 @@ impl Engine {
     }
 
     /// Remembers what a chunk has defined, after its program has compiled.
-    pub fn add_items(&mut self, chunk: &mut Chunk, source: &Source) {
+    pub fn add_items(&mut self, chunk: &Chunk, source: &Source) {
         self.items = self.items_that_stay(chunk);
-        for parsed in chunk.items.drain(..) {
-            self.items.push(Arc::new(Item {
+        self.items.extend(chunk.items.iter().map(|parsed| {
+            Arc::new(Item {
                 source: source.clone(),
-                parsed,
-            }));
-        }
+                parsed: parsed.clone(),
+            })
+        }));
     }
 
     /// Forgets a variable, noting why for whoever asks for it later.

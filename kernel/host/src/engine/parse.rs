@@ -1,6 +1,6 @@
 //! Reading a chunk of Rust: items, statements, the final expression.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -15,7 +15,7 @@ use super::names;
 /// A chunk of a cell as the engine understands it. All positions are byte offsets into its text.
 #[derive(Debug, Default)]
 pub struct Chunk {
-    pub items: Vec<ParsedItem>,
+    pub items: Vec<Arc<ParsedItem>>,
     /// The statements that run, in order.
     pub statements: Vec<Statement>,
     /// The final expression, which is shown.
@@ -100,7 +100,11 @@ pub fn parse(source: &str) -> syn::Result<Chunk> {
     for (index, statement) in statements.into_iter().enumerate() {
         let is_last = index + 1 == count;
         match &statement {
-            Stmt::Item(item) => parse_item(item, &mut chunk.items),
+            Stmt::Item(item) => {
+                let mut items = Vec::new();
+                parse_item(item, &mut items);
+                chunk.items.extend(items.into_iter().map(Arc::new));
+            }
             Stmt::Expr(_, None) if is_last => {
                 chunk.last = Some(parse_statement(&statement, &mut chunk.awaits));
             }

@@ -549,8 +549,8 @@ fn needed_items(
     }
     let local_types: BTreeSet<&str> = staying
         .iter()
-        .map(|item| &item.parsed)
-        .chain(&chunk.items)
+        .map(|item| &*item.parsed)
+        .chain(chunk.items.iter().map(|item| &**item))
         .flat_map(|item| &item.keys)
         .filter_map(|key| match key {
             ItemKey::Type(name) => Some(name.as_str()),
@@ -558,7 +558,11 @@ fn needed_items(
         })
         .collect();
 
-    let mut present: BTreeSet<&str> = chunk.items.iter().flat_map(type_names).collect();
+    let mut present: BTreeSet<&str> = chunk
+        .items
+        .iter()
+        .flat_map(|item| type_names(item))
+        .collect();
     let mut included = vec![false; staying.len()];
     loop {
         let mut grew = false;

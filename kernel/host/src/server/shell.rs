@@ -23,6 +23,9 @@ pub async fn serve(
     loop {
         let request = receive(&mut socket, &kernel, "shell").await;
         if request.header.msg_type == "execute_request" {
+            kernel
+                .control
+                .announce(request.content["code"].as_str().unwrap_or_default());
             if queue.send(request).is_err() {
                 return;
             }

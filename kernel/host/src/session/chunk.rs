@@ -1,37 +1,27 @@
 //! Compiling and running one chunk of Rust, and keeping account of the variables.
 
 use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
-use patchbay_protocol::{Command, Outcome};
+use patchbay_protocol::Command;
 use tokio::sync::mpsc;
 
-use super::{CellError, Session, SessionEvent, StreamName, error};
+use super::{
+    CellError, Session, SessionEvent, StreamName,
+    ahead::Ahead,
+    build::{BuildError, Compiled, Job},
+    error,
+    variables::after_success,
+};
 use crate::engine::{
-    cache::{Cache, Record},
     diagnostics::{self, Diagnostic},
     directive::Timing,
-    history::Variable,
-    names,
     parse::{self, Chunk},
-    plan::{self, Binding, ENTRY, Lessons, Plan},
+    plan::{self, ENTRY, Plan},
     program::Source,
 };
-
-/// A chunk that compiled.
-struct Compiled {
-    plan: Plan,
-    library: PathBuf,
-    record: Record,
-}
-
-/// How many times a chunk is compiled at most: each attempt but the last has taught something about
-/// a variable.
-const MOST_ATTEMPTS: usize = 12;
 
 /// How long a first interrupt may take to show an effect before the user is told what a second one
 /// does.
@@ -57,7 +47,8 @@ impl Session {
             .compile_unless_interrupted(&source, timing, shows)
             .await;
         self.timings.compile_nanoseconds += nanoseconds(start.elapsed());
-        let (mut chunk, compiled) = compiled?;
+        let (job, compiled) = compiled?;
+        self.timings.cached &= compiled.cached;
 
         let warnings: Vec<&Diagnostic> = compiled
             .record
@@ -74,11 +65,15 @@ impl Session {
             let rendered = diagnostics::render(&warnings, program, &program.file_name(), &|_| None);
             say(events, &format!("{rendered}\n"));
         }
-        let stale = self.engine.variables_made_stale(&chunk, &source);
+        // What follows the last chunk is the next cell.
+        if shows {
+            self.compile_ahead(&job, &compiled);
+        }
+        let stale = self.engine.variables_made_stale(&job.chunk, &source);
         if !stale.is_empty() {
             self.drop_stale(&stale, events).await?;
         }
-        self.engine.add_items(&mut chunk, &source);
+        self.engine.add_items(&job.chunk, &source);
         if compiled.plan.items_only {
             return Ok(());
         }
@@ -127,8 +122,8 @@ impl Session {
         source: &Source,
         timing: Timing,
         shows: bool,
-    ) -> Result<(Chunk, Compiled), CellError> {
-        let shared = self.shared.clone();
+    ) -> Result<(Arc<Job>, Compiled), CellError> {
+        let (shared, builder) = (self.shared.clone(), self.builder.clone());
         let interrupted = shared.interrupted.notified();
         tokio::pin!(interrupted);
         interrupted.as_mut().enable();
@@ -137,7 +132,10 @@ impl Session {
         }
         tokio::select! {
             compiled = self.compile(source, timing, shows) => compiled,
-            () = interrupted => Err(interrupted_while_compiling()),
+            () = interrupted => {
+                builder.abandon_all();
+                Err(interrupted_while_compiling())
+            }
         }
     }
 
@@ -146,185 +144,46 @@ impl Session {
         source: &Source,
         timing: Timing,
         shows: bool,
-    ) -> Result<(Chunk, Compiled), CellError> {
-        let Ok(mut chunk) = parse::parse(&source.text) else {
+    ) -> Result<(Arc<Job>, Compiled), CellError> {
+        let Ok(chunk) = parse_chunk(&source.text, shows) else {
             return Err(self.explain_syntax_error(source).await);
         };
-        if !shows && let Some(last) = chunk.last.take() {
-            chunk.statements.push(last);
-        }
-        let mut lessons = self.predicted(&chunk);
-        let first = plan::plan(&self.engine, &chunk, source, &lessons, self.level, timing);
-        let key = Cache::key(&self.config.compiler, &first);
-        if let Some(found) = self.find_in_cache(&key, &chunk, source, timing) {
-            return Ok((chunk, found));
-        }
-        self.timings.cached = false;
-
-        let mut plan = first;
-        for _ in 0..MOST_ATTEMPTS {
-            let output = self.next_library();
-            let file = plan.program.file_name();
-            let compilation = self
-                .config
-                .compiler
-                .compile(&plan, self.scratch.path(), &output)
-                .await
-                .map_err(|error| self.no_compiler(&error))?;
-            if compilation.succeeded {
-                let record = self.record(&plan, &compilation.diagnostics, &file, &lessons);
-                let library = self.keep(&key, &plan, &output, &record);
-                return Ok((
-                    chunk,
-                    Compiled {
-                        plan,
-                        library,
-                        record,
-                    },
-                ));
-            }
-            let errors: Vec<&Diagnostic> = compilation
-                .diagnostics
-                .iter()
-                .filter(|diagnostic| diagnostic.is_error())
-                .collect();
-            let mut learned = false;
-            for error in &errors {
-                learned |= diagnostics::learn(error, &plan, &file, &mut lessons);
-            }
-            if !learned {
-                return Err(self.compile_error(
-                    &compilation.diagnostics,
-                    &plan,
-                    &compilation.other_output,
-                ));
-            }
-            plan = plan::plan(&self.engine, &chunk, source, &lessons, self.level, timing);
-        }
-        Err(error::plain(
-            "CompileError",
-            "the cell's variables could not be sorted out; split the cell into smaller ones",
-        ))
-    }
-
-    /// What can be told without a compiler: a variable that is given away and defined anew will not
-    /// be put back. A wrong guess only means that it is lost if the cell panics.
-    fn predicted(&self, chunk: &Chunk) -> Lessons {
-        let defined: BTreeSet<&str> = chunk
-            .statements
-            .iter()
-            .flat_map(|statement| &statement.defines)
-            .map(|definition| definition.name.as_str())
-            .collect();
-        let moved = chunk
-            .statements
-            .iter()
-            .flat_map(|statement| &statement.gives_away)
-            .filter(|name| defined.contains(name.as_str()))
-            .filter(|name| {
-                self.engine
-                    .variables
-                    .get(*name)
-                    .is_some_and(|variable| !is_plain(&variable.type_text))
-            })
-            .map(|name| Binding {
-                name: name.clone(),
-                ordinal: 0,
-            })
-            .collect();
-        Lessons {
-            moved,
-            ..Lessons::default()
-        }
-    }
-
-    fn find_in_cache(
-        &self,
-        key: &str,
-        chunk: &Chunk,
-        source: &Source,
-        timing: Timing,
-    ) -> Option<Compiled> {
-        let (library, record) = self.config.cache.as_ref()?.get(key)?;
-        let plan = plan::plan(
-            &self.engine,
-            chunk,
-            source,
-            &record.lessons,
-            self.level,
+        let job = Arc::new(Job {
+            engine: Arc::new(self.engine.clone()),
+            chunk: Arc::new(chunk),
+            source: source.clone(),
+            level: self.level,
             timing,
-        );
-        // Two runs of a program with state of its own must not share it; a library is loaded once
-        // for each path.
-        let library = if plan.has_state {
-            self.copy(&library)?
-        } else {
-            library
-        };
-        Some(Compiled {
-            plan,
-            library,
-            record,
-        })
-    }
-
-    fn copy(&self, library: &Path) -> Option<PathBuf> {
-        let copy = tempfile::Builder::new()
-            .suffix(".so")
-            .tempfile_in(self.scratch.path())
-            .ok()?;
-        std::fs::copy(library, copy.path()).ok()?;
-        copy.keep().ok().map(|(_, path)| path)
-    }
-
-    fn next_library(&mut self) -> PathBuf {
-        self.libraries += 1;
-        self.scratch
-            .path()
-            .join(format!("cell-{}.so", self.libraries))
-    }
-
-    fn record(
-        &self,
-        plan: &Plan,
-        diagnostics: &[Diagnostic],
-        file: &str,
-        lessons: &Lessons,
-    ) -> Record {
-        let types = diagnostics
-            .iter()
-            .filter_map(|diagnostic| diagnostic.type_answer(plan, file))
-            .collect();
-        let warnings = diagnostics
-            .iter()
-            .filter(|diagnostic| diagnostic.level == "warning" && !diagnostic.spans.is_empty())
-            .filter(|diagnostic| diagnostic.marks(plan, file).is_empty())
-            .cloned()
-            .collect();
-        Record {
-            digest: String::new(),
-            types,
-            lessons: lessons.clone(),
-            warnings,
+        });
+        match self.builder.build(&job).await {
+            Ok(compiled) => Ok((job, compiled)),
+            Err(result) => Err(match &*result {
+                Err(BuildError::Rejected {
+                    plan,
+                    diagnostics,
+                    other_output,
+                }) => self.compile_error(diagnostics, plan, other_output),
+                Err(BuildError::NoCompiler(error)) => self.no_compiler(error),
+                Err(BuildError::Unsettled) | Ok(_) => error::plain(
+                    "CompileError",
+                    "the cell's variables could not be sorted out; split the cell into smaller ones",
+                ),
+                Err(BuildError::Abandoned) => interrupted_while_compiling(),
+            }),
         }
     }
 
-    /// Puts a compiled cell into the cache. The copy in the session's folder serves where the cache
-    /// cannot be written.
-    fn keep(&self, key: &str, plan: &Plan, output: &Path, record: &Record) -> PathBuf {
-        let library = (!plan.items_only).then_some(output);
-        let kept = self
-            .config
-            .cache
-            .as_ref()
-            .and_then(|cache| cache.put(key, library, record.clone()).ok());
-        match kept {
-            Some(path) if !plan.has_state && !plan.items_only => {
-                let _ = std::fs::remove_file(output);
-                path
-            }
-            _ => output.to_path_buf(),
-        }
+    /// Begins to compile the cells that wait, from the state that this chunk will leave.
+    fn compile_ahead(&mut self, job: &Job, compiled: &Compiled) {
+        let mut engine = self.engine.clone();
+        after_success(&mut engine, job, compiled);
+        self.ahead = Some(Ahead::start(
+            self.builder.clone(),
+            self.shared.upcoming.clone(),
+            engine,
+            self.level,
+            self.cell,
+        ));
     }
 
     fn no_compiler(&self, error: &std::io::Error) -> CellError {
@@ -332,18 +191,18 @@ impl Session {
             "CompilerError",
             format!(
                 "the compiler does not start: {}: {error}. See what is missing with: patchbay doctor",
-                self.config.compiler.rustc.display()
+                self.builder.compiler.rustc.display()
             ),
         )
     }
 
     async fn explain_syntax_error(&mut self, source: &Source) -> CellError {
         let plan = plan::plan_unparsed(source);
-        let output = self.next_library();
+        let output = self.builder.next_library();
         match self
-            .config
+            .builder
             .compiler
-            .compile(&plan, self.scratch.path(), &output)
+            .compile(&plan, self.builder.scratch(), &output)
             .await
         {
             Ok(compilation) if !compilation.succeeded => {
@@ -429,123 +288,19 @@ impl Session {
             .await?;
         Ok(())
     }
+}
 
-    /// Notes which variables are alive after a run.
-    async fn account_for_variables(
-        &mut self,
-        compiled: &Compiled,
-        outcome: &Outcome,
-        events: &mpsc::UnboundedSender<SessionEvent>,
-    ) -> Result<(), CellError> {
-        let cell = self.cell;
-        let failed = outcome.failure.is_some();
-        let stored = |name: &str| {
-            outcome
-                .stored
-                .iter()
-                .rfind(|variable| variable.name == name)
-        };
-        let mut unnameable = Vec::new();
-        for name in &compiled.plan.takes {
-            if stored(name).is_none() && self.engine.variables.contains_key(name) {
-                // A refused run has not taken anything.
-                if !matches!(&outcome.failure, Some(failure)
-                    if failure.kind == patchbay_protocol::FailureKind::Refused)
-                {
-                    self.engine
-                        .lose(name, format!("cell [{cell}] moved it away"));
-                }
-            }
-        }
-        for definition in &compiled.plan.defines {
-            let name = &definition.name;
-            match stored(name) {
-                Some(variable) if variable.ordinal > 0 => {
-                    let stored_as = Binding {
-                        name: name.clone(),
-                        ordinal: variable.ordinal,
-                    };
-                    let type_text = compiled
-                        .record
-                        .types
-                        .iter()
-                        .find(|(known, _)| *known == stored_as);
-                    match type_text
-                        .map(|(_, text)| text)
-                        .filter(|text| is_nameable(text))
-                    {
-                        Some(text) => {
-                            let variable = Variable {
-                                type_text: text.clone(),
-                                type_names: type_names(text),
-                                mutable: definition.mutable,
-                                cell,
-                                bytes: variable.bytes,
-                            };
-                            self.engine.lost.remove(name);
-                            self.engine.variables.insert(name.clone(), variable);
-                        }
-                        None => {
-                            let text = type_text.map_or("unknown", |(_, text)| text.as_str());
-                            let why = why_unnameable(text);
-                            say(
-                                events,
-                                &format!("note: `{name}` is not kept for later cells: {why}\n"),
-                            );
-                            self.engine
-                                .lose(name, format!("cell [{cell}] could not keep it: {why}"));
-                            unnameable.push(name.clone());
-                        }
-                    }
-                }
-                Some(_) => {}
-                None if compiled
-                    .record
-                    .lessons
-                    .borrowed
-                    .iter()
-                    .any(|binding| binding.name == *name) =>
-                {
-                    let why = "it borrows from a variable of its own cell; keep an owned value \
-                               (clone it, or use the index or a range)";
-                    if !failed {
-                        say(
-                            events,
-                            &format!("note: `{name}` is not kept for later cells: {why}\n"),
-                        );
-                    }
-                    self.engine
-                        .lose(name, format!("cell [{cell}] could not keep it: {why}"));
-                }
-                None if compiled
-                    .record
-                    .lessons
-                    .moved
-                    .iter()
-                    .any(|binding| binding.name == *name) =>
-                {
-                    self.engine
-                        .lose(name, format!("cell [{cell}] defined it and moved it away"));
-                }
-                None if failed && !self.engine.variables.contains_key(name) => {
-                    let why = format!("cell [{cell}], which defines it, failed before its end");
-                    self.engine.lose(name, why);
-                }
-                None => {}
-            }
-        }
-        if !unnameable.is_empty() {
-            self.command(
-                |id| Command::DropVariables {
-                    id,
-                    names: unnameable,
-                },
-                events,
-            )
-            .await?;
-        }
-        Ok(())
+/// Parses a chunk; one that does not show its last expression runs it as a statement.
+///
+/// # Errors
+///
+/// Returns syn's error.
+pub(super) fn parse_chunk(text: &str, shows: bool) -> syn::Result<Chunk> {
+    let mut chunk = parse::parse(text)?;
+    if !shows && let Some(last) = chunk.last.take() {
+        chunk.statements.push(last);
     }
+    Ok(chunk)
 }
 
 /// Tells the user, once a first interrupt has had no effect for a while, what a second one does.
@@ -573,7 +328,7 @@ fn interrupted_while_compiling() -> CellError {
 }
 
 /// A line of the session's own, on stderr.
-fn say(events: &mpsc::UnboundedSender<SessionEvent>, text: &str) {
+pub(super) fn say(events: &mpsc::UnboundedSender<SessionEvent>, text: &str) {
     let _ = events.send(SessionEvent::Stream {
         name: StreamName::Stderr,
         text: text.to_owned(),
@@ -586,48 +341,6 @@ fn list(names: &[String]) -> String {
         .map(|name| format!("`{name}`"))
         .collect::<Vec<_>>()
         .join(", ")
-}
-
-/// Whether a type is copied when it is given away, as far as its text tells.
-fn is_plain(type_text: &str) -> bool {
-    const PLAIN: [&str; 17] = [
-        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16",
-        "u32", "u64", "u128", "usize", "()",
-    ];
-    PLAIN.contains(&type_text) || type_text.starts_with('&') && !type_text.starts_with("&mut")
-}
-
-/// Whether a later program can write the type: closures, futures, functions and hidden types have no
-/// name.
-fn is_nameable(type_text: &str) -> bool {
-    let hidden = ["impl ", "{", "[closure", "[async", "<unnamed"];
-    !hidden.iter().any(|mark| type_text.contains(mark))
-        && syn::parse_str::<syn::Type>(type_text).is_ok()
-}
-
-fn why_unnameable(type_text: &str) -> String {
-    let advice = if type_text.starts_with("{closure") || type_text.starts_with("[closure") {
-        "a closure has no type that a later cell could name; box it: `let f: Box<dyn Fn(i32) -> i32> = \
-         Box::new(|x| x + 1);`, or write a function"
-    } else if type_text.contains("closure") {
-        "its type has a closure in it, which no later cell could name; collect it into a `Vec`, or box it"
-    } else if type_text.contains("async") {
-        "a future has no type that a later cell could name; await it in this cell, or box it: \
-         `Box::pin(...)`"
-    } else if type_text.starts_with("fn") {
-        "the type of a function item has no name; give it one: `let f: fn(i32) -> i32 = ...;`"
-    } else {
-        "its type has no name that a later cell could write; box it as a trait object"
-    };
-    format!("{advice} (its type: {type_text})")
-}
-
-fn type_names(type_text: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    if let Ok(tokens) = type_text.parse() {
-        names::collect(tokens, &mut found);
-    }
-    found
 }
 
 fn nanoseconds(duration: Duration) -> u64 {

@@ -270,7 +270,7 @@ impl Session {
     }
 
     fn cache(&self, argument: &str, events: &Events) -> Result<(), CellError> {
-        let Some(cache) = &self.config.cache else {
+        let Some(cache) = self.builder.cache() else {
             print(events, "there is no cache: every cell is compiled\n");
             return Ok(());
         };
@@ -302,8 +302,8 @@ impl Session {
         format!(
             "patchbay {}\nSDK build {}\ncompiler {}\n",
             env!("CARGO_PKG_VERSION"),
-            self.config.compiler.build_id,
-            self.config.compiler.rustc.display()
+            self.builder.compiler.build_id,
+            self.builder.compiler.rustc.display()
         )
     }
 }

@@ -3,9 +3,12 @@
 //! The Jupyter server and `patchbay run` both drive a [`Session`]; neither knows how a cell is
 //! compiled.
 
+mod ahead;
+mod build;
 mod chunk;
 mod error;
 mod magic;
+mod variables;
 
 use std::{
     collections::HashMap,
@@ -21,6 +24,9 @@ use anyhow::Context;
 use patchbay_protocol::{CommMessage, Command, MimeBundle};
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
+
+use ahead::{Ahead, Upcoming};
+use build::Builder;
 
 use crate::{
     engine::{
@@ -134,14 +140,15 @@ pub struct Session {
     programs: HashMap<String, Program>,
     /// Programs, sockets and compiled cells of this session.
     scratch: tempfile::TempDir,
-    /// How many libraries this session has made, for names that do not repeat.
-    libraries: u64,
+    builder: Arc<Builder>,
+    ahead: Option<Ahead>,
     cell: u32,
     timings: Timings,
 }
 
 /// What a session shares with the handles that reach it while a cell runs.
 struct Shared {
+    upcoming: Arc<Upcoming>,
     /// Whether a cell is being compiled or run.
     running: AtomicBool,
     /// The interrupts since the cell began.
@@ -172,7 +179,13 @@ impl Session {
         if let Some(cache) = config.cache.clone() {
             tokio::task::spawn_blocking(move || cache.evict());
         }
+        let builder = Arc::new(Builder::new(
+            config.compiler.clone(),
+            config.cache.clone(),
+            scratch.path().to_path_buf(),
+        ));
         let shared = Arc::new(Shared {
+            upcoming: Arc::default(),
             running: AtomicBool::new(false),
             interrupts: AtomicU32::new(0),
             interrupted: Notify::new(),
@@ -186,7 +199,8 @@ impl Session {
             shared,
             programs: HashMap::new(),
             scratch,
-            libraries: 0,
+            builder,
+            ahead: None,
             cell: 0,
             timings: Timings::default(),
         })
@@ -211,7 +225,14 @@ impl Session {
         };
         self.shared.interrupts.store(0, Ordering::SeqCst);
         self.shared.running.store(true, Ordering::SeqCst);
+        self.shared.upcoming.begin(&request.code);
         let reply = self.execute_parts(request, events).await;
+        if reply.error.is_some() {
+            // What waits is dropped, or stands on another state than was thought.
+            self.ahead = None;
+            self.builder.abandon_all();
+            self.shared.upcoming.clear();
+        }
         self.shared.running.store(false, Ordering::SeqCst);
         reply
     }
@@ -354,6 +375,12 @@ impl SessionControl {
         } else {
             runtime.kill();
         }
+    }
+
+    /// Announces a cell that will be executed after those that wait already, so that it can be
+    /// compiled in the meantime.
+    pub fn announce(&self, code: &str) {
+        self.shared.upcoming.push(code);
     }
 
     /// Hands the user's answer to the cell that asked.

@@ -43,6 +43,10 @@ pub trait Control {
 
     /// Tells a cell that waits for the user that there is none.
     fn no_input(&self);
+
+    /// Announces a cell that will be executed after those announced before, so that it can be
+    /// compiled in the meantime.
+    fn announce(&self, _code: &str) {}
 }
 
 impl Engine for Session {
@@ -68,6 +72,10 @@ impl Control for SessionControl {
 
     fn no_input(&self) {
         self.answer_input(None);
+    }
+
+    fn announce(&self, code: &str) {
+        SessionControl::announce(self, code);
     }
 }
 
@@ -150,6 +158,7 @@ pub async fn execute<E: Engine>(
         ..Report::default()
     };
     let mut keyboard = signal(SignalKind::interrupt()).context("Ctrl-C cannot be heard")?;
+    announce(engine, notebook, 0);
     let mut recorder = Recorder::new(notebook);
     let mut execution_count = 0;
     for index in 0..recorder.notebook().cell_count() {
@@ -194,10 +203,23 @@ pub async fn execute<E: Engine>(
             if !allowed {
                 break;
             }
+            // A failure ends what was announced before it.
+            announce(engine, recorder.notebook(), index + 1);
         }
     }
     report.duration = start.elapsed();
     Ok(report)
+}
+
+/// Announces the cells from this one on.
+fn announce(engine: &impl Engine, notebook: &Notebook, first: usize) {
+    let control = engine.control();
+    for cell in notebook.cells()[first..]
+        .iter()
+        .filter(|cell| is_executed(cell))
+    {
+        control.announce(&source(cell));
+    }
 }
 
 struct CellEnd {
