@@ -34,12 +34,20 @@ fn main() {
         manifest_dir.join("Cargo.toml"),
         manifest_dir.join("../protocol/Cargo.toml"),
     ];
-    let features = hash((own_features, manifests.each_ref().map(|path| contents(path))));
+    let features = hash((
+        own_features,
+        manifests.each_ref().map(|path| contents(path)),
+    ));
     let mut sources = Vec::new();
     collect(&manifest_dir.join("src"), &mut sources);
     collect(&manifest_dir.join("../protocol/src"), &mut sources);
     sources.sort();
-    let sources_hash = hash(sources.iter().map(|path| contents(path)).collect::<Vec<_>>());
+    let sources_hash = hash(
+        sources
+            .iter()
+            .map(|path| contents(path))
+            .collect::<Vec<_>>(),
+    );
 
     let build_id = hash((&compiler, &target, &flags, &features, &sources_hash));
     for (name, value) in [
@@ -55,8 +63,14 @@ fn main() {
     for path in manifests.iter().chain(&sources) {
         println!("cargo::rerun-if-changed={}", path.display());
     }
-    println!("cargo::rerun-if-changed={}", manifest_dir.join("src").display());
-    println!("cargo::rerun-if-changed={}", manifest_dir.join("../protocol/src").display());
+    println!(
+        "cargo::rerun-if-changed={}",
+        manifest_dir.join("src").display()
+    );
+    println!(
+        "cargo::rerun-if-changed={}",
+        manifest_dir.join("../protocol/src").display()
+    );
 }
 
 fn variable(name: &str) -> String {
@@ -64,7 +78,9 @@ fn variable(name: &str) -> String {
 }
 
 fn output_of(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?} failed");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
@@ -75,7 +91,8 @@ fn contents(path: &Path) -> String {
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let entries =
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     for entry in entries.flatten() {
         let path = entry.path();
         if path.is_dir() {

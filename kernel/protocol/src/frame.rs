@@ -63,7 +63,10 @@ mod tests {
         write(&mut stream, &"first").unwrap();
         write(&mut stream, &vec![1, 2, 3]).unwrap();
         let mut reader = stream.as_slice();
-        assert_eq!(read::<String>(&mut reader).unwrap().as_deref(), Some("first"));
+        assert_eq!(
+            read::<String>(&mut reader).unwrap().as_deref(),
+            Some("first")
+        );
         assert_eq!(read::<Vec<u8>>(&mut reader).unwrap(), Some(vec![1, 2, 3]));
         assert_eq!(read::<String>(&mut reader).unwrap(), None);
     }

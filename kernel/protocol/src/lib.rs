@@ -14,7 +14,7 @@ mod message;
 
 pub use frame::{MAX_FRAME_BYTES, decode, encode, read, write};
 pub use message::{
-    Command, CommMessage, Event, Failure, FailureKind, Location, MimeBundle, Outcome, Output,
+    CommMessage, Command, Event, Failure, FailureKind, Location, MimeBundle, Outcome, Output,
     StoredVariable,
 };
 

@@ -18,11 +18,18 @@ pub struct MimeBundle {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Command {
     /// Load a compiled cell and call it. Answered by [`Event::Done`].
-    Run { id: u64, library: PathBuf, symbol: String },
+    Run {
+        id: u64,
+        library: PathBuf,
+        symbol: String,
+    },
     /// Drop variables, those whose type a cell redefined for instance. Answered by [`Event::Done`].
     DropVariables { id: u64, names: Vec<String> },
     /// Set or (with `None`) remove environment variables. Answered by [`Event::Done`].
-    SetEnvironment { id: u64, variables: BTreeMap<String, Option<String>> },
+    SetEnvironment {
+        id: u64,
+        variables: BTreeMap<String, Option<String>>,
+    },
     /// Change the working directory. Answered by [`Event::Done`].
     ChangeDirectory { id: u64, path: PathBuf },
     /// Run a command line in `sh`, its output going where a cell's goes. Answered by [`Event::Done`].
@@ -37,7 +44,11 @@ pub enum Command {
     Comm(CommMessage),
     /// A request that a module of the SDK answers, the plugin registry for instance. It is served
     /// while a cell runs, too. Answered by [`Event::Answer`] with the same id.
-    Ask { id: u64, topic: String, content: Value },
+    Ask {
+        id: u64,
+        topic: String,
+        content: Value,
+    },
     /// End the process.
     Shutdown,
 }
@@ -55,7 +66,10 @@ pub enum Event {
     /// A comm message to the front ends.
     Comm(CommMessage),
     /// The answer to [`Command::Ask`].
-    Answer { id: u64, content: Result<Value, String> },
+    Answer {
+        id: u64,
+        content: Result<Value, String>,
+    },
     /// A command has ended.
     Done { id: u64, outcome: Outcome },
 }

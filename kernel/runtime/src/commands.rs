@@ -22,7 +22,11 @@ pub fn serve(commands: &Receiver<Command>) {
     while let Ok(command) = commands.recv() {
         interrupt::clear();
         let (id, outcome) = match command {
-            Command::Run { id, library, symbol } => (id, run(&library, &symbol, &mut variables)),
+            Command::Run {
+                id,
+                library,
+                symbol,
+            } => (id, run(&library, &symbol, &mut variables)),
             Command::DropVariables { id, names } => (id, drop_variables(&names, &mut variables)),
             Command::SetEnvironment { id, variables } => {
                 for (name, value) in variables {
@@ -38,10 +42,15 @@ pub fn serve(commands: &Receiver<Command>) {
                 }
                 (id, Outcome::default())
             }
-            Command::ChangeDirectory { id, path } => {
-                (id, refused(env::set_current_dir(&path), |error| format!("{}: {error}", path.display())))
+            Command::ChangeDirectory { id, path } => (
+                id,
+                refused(env::set_current_dir(&path), |error| {
+                    format!("{}: {error}", path.display())
+                }),
+            ),
+            Command::Shell { id, command } => {
+                (id, refused(shell(&command), |error| error.to_string()))
             }
-            Command::Shell { id, command } => (id, refused(shell(&command), |error| error.to_string())),
             // The reading thread has served all others.
             _ => continue,
         };
@@ -60,7 +69,10 @@ fn run(library: &Path, symbol: &str, variables: &mut Variables) -> Outcome {
             return refused(Err(error), |error| {
                 // libloading keeps the loader's own words in the source.
                 let words = std::error::Error::source(error).map(ToString::to_string);
-                format!("the compiled cell does not load: {}", words.unwrap_or_else(|| error.to_string()))
+                format!(
+                    "the compiled cell does not load: {}",
+                    words.unwrap_or_else(|| error.to_string())
+                )
             });
         }
     };
@@ -82,11 +94,18 @@ fn drop_variables(names: &[String], variables: &mut Variables) -> Outcome {
         Ok(())
     })
     .err();
-    Outcome { failure, ..Outcome::default() }
+    Outcome {
+        failure,
+        ..Outcome::default()
+    }
 }
 
 fn shell(command: &str) -> io::Result<()> {
-    let mut child = Process::new("sh").arg("-c").arg(command).stdin(Stdio::null()).spawn()?;
+    let mut child = Process::new("sh")
+        .arg("-c")
+        .arg(command)
+        .stdin(Stdio::null())
+        .spawn()?;
     let status: ExitStatus = loop {
         if let Some(status) = child.try_wait()? {
             break status;

@@ -8,12 +8,7 @@ mod commands;
 mod loader;
 
 use std::{
-    env,
-    io::BufReader,
-    os::unix::net::UnixStream,
-    process::ExitCode,
-    sync::mpsc,
-    thread,
+    env, io::BufReader, os::unix::net::UnixStream, process::ExitCode, sync::mpsc, thread,
     time::Duration,
 };
 
@@ -34,13 +29,17 @@ fn main() -> ExitCode {
         );
         return ExitCode::from(2);
     };
-    let (reader, writer) = match UnixStream::connect(&path).and_then(|stream| Ok((stream.try_clone()?, stream))) {
-        Ok(ends) => ends,
-        Err(error) => {
-            eprintln!("patchbay-runtime: no host listens at {}: {error}", path.display());
-            return ExitCode::from(2);
-        }
-    };
+    let (reader, writer) =
+        match UnixStream::connect(&path).and_then(|stream| Ok((stream.try_clone()?, stream))) {
+            Ok(ends) => ends,
+            Err(error) => {
+                eprintln!(
+                    "patchbay-runtime: no host listens at {}: {error}",
+                    path.display()
+                );
+                return ExitCode::from(2);
+            }
+        };
     channel::connect(writer);
 
     let (queue, commands) = mpsc::channel();
@@ -62,7 +61,10 @@ fn main() -> ExitCode {
         }
     });
 
-    let ready = Event::Ready { pid: std::process::id(), build_id: build::BUILD_ID.to_owned() };
+    let ready = Event::Ready {
+        pid: std::process::id(),
+        build_id: build::BUILD_ID.to_owned(),
+    };
     if let Err(error) = channel::send(&ready) {
         eprintln!("patchbay-runtime: the host does not listen: {error}");
         return ExitCode::FAILURE;

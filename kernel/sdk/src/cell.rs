@@ -47,7 +47,10 @@ pub struct Cell<'a> {
 
 impl<'a> Cell<'a> {
     pub fn new(variables: &'a mut Variables) -> Self {
-        Cell { variables, stored: Vec::new() }
+        Cell {
+            variables,
+            stored: Vec::new(),
+        }
     }
 
     /// The variables that this run stored or put back.
@@ -90,17 +93,34 @@ impl<'a> Cell<'a> {
 
     /// Takes a variable out. [`Cell::require`] has seen it.
     pub fn take<T: 'static>(&mut self, name: &str) -> T {
-        match self.variables.values.remove(name).map(|variable| variable.value.downcast::<T>()) {
+        match self
+            .variables
+            .values
+            .remove(name)
+            .map(|variable| variable.value.downcast::<T>())
+        {
             Some(Ok(value)) => *value,
-            _ => unreachable!("`require` has checked that {name} is a {}", std::any::type_name::<T>()),
+            _ => unreachable!(
+                "`require` has checked that {name} is a {}",
+                std::any::type_name::<T>()
+            ),
         }
     }
 
     /// Stores a variable that the cell defines.
     pub fn put<T: 'static>(&mut self, name: &str, value: T) {
         let bytes = size_of::<T>();
-        self.variables.values.insert(name.to_owned(), Variable { value: Box::new(value), bytes });
-        self.stored.push(StoredVariable { name: name.to_owned(), bytes });
+        self.variables.values.insert(
+            name.to_owned(),
+            Variable {
+                value: Box::new(value),
+                bytes,
+            },
+        );
+        self.stored.push(StoredVariable {
+            name: name.to_owned(),
+            bytes,
+        });
     }
 
     /// Puts back a variable that the cell took, unless the cell has stored a new one of that name.
@@ -133,7 +153,10 @@ pub struct CellError {
 impl<E: Into<Box<dyn Error>>> From<E> for CellError {
     #[track_caller]
     fn from(error: E) -> Self {
-        CellError { error: error.into(), location: panic::Location::caller() }
+        CellError {
+            error: error.into(),
+            location: panic::Location::caller(),
+        }
     }
 }
 
@@ -175,7 +198,12 @@ pub fn record_panics_of_this_thread() {
             return;
         }
         let location = info.location().map_or_else(
-            || Location { file: String::new(), line: 0, column: 0, function: None },
+            || Location {
+                file: String::new(),
+                line: 0,
+                column: 0,
+                function: None,
+            },
             protocol_location,
         );
         let backtrace = Backtrace::force_capture().to_string();
@@ -204,7 +232,13 @@ pub fn panic_failure(payload: &(dyn Any + Send)) -> Failure {
         Some((location, backtrace)) => (Some(location), frames_of_cells(&backtrace)),
         None => (None, Vec::new()),
     };
-    Failure { kind: FailureKind::Panic, message, causes: Vec::new(), location, frames }
+    Failure {
+        kind: FailureKind::Panic,
+        message,
+        causes: Vec::new(),
+        location,
+        frames,
+    }
 }
 
 /// The prefix of the file names that the engine gives to programs of cells.
@@ -240,7 +274,12 @@ fn frames_of_cells(backtrace: &str) -> Vec<Location> {
 
 fn protocol_location(location: &panic::Location<'_>) -> Location {
     Location {
-        file: location.file().rsplit('/').next().unwrap_or_default().to_owned(),
+        file: location
+            .file()
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
         line: location.line(),
         column: location.column(),
         function: None,

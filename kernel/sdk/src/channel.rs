@@ -53,7 +53,10 @@ pub fn is_connected() -> bool {
 /// Fails where no host is connected or the connection broke.
 pub fn send(event: &Event) -> io::Result<()> {
     let channel = CHANNEL.get().ok_or_else(|| {
-        io::Error::new(io::ErrorKind::NotConnected, "there is no host to send this to")
+        io::Error::new(
+            io::ErrorKind::NotConnected,
+            "there is no host to send this to",
+        )
     })?;
     let frame = patchbay_protocol::encode(event)?;
     lock(&channel.writer).write_all(&frame)
@@ -71,7 +74,11 @@ pub(crate) fn output(output: Output) {
         return;
     }
     let acknowledged = lock(&channel.acknowledged);
-    drop(channel.ack_arrived.wait_timeout_while(acknowledged, ACK_PATIENCE, |seen| *seen < sequence));
+    drop(
+        channel
+            .ack_arrived
+            .wait_timeout_while(acknowledged, ACK_PATIENCE, |seen| *seen < sequence),
+    );
 }
 
 /// Notes that the host has the output with this sequence number, and all before it.
@@ -91,10 +98,16 @@ pub fn acknowledge(sequence: u64) {
 pub fn request_input(prompt: &str, password: bool) -> io::Result<String> {
     flush_standard_streams();
     let channel = CHANNEL.get().ok_or_else(|| {
-        io::Error::new(io::ErrorKind::NotConnected, "there is no front end that could ask the user")
+        io::Error::new(
+            io::ErrorKind::NotConnected,
+            "there is no front end that could ask the user",
+        )
     })?;
     *lock(&channel.input) = None;
-    send(&Event::InputRequest { prompt: prompt.to_owned(), password })?;
+    send(&Event::InputRequest {
+        prompt: prompt.to_owned(),
+        password,
+    })?;
     let mut input = lock(&channel.input);
     loop {
         crate::interrupt::check();

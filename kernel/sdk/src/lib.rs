@@ -8,6 +8,7 @@ pub mod cell;
 pub mod channel;
 pub mod device;
 pub mod interrupt;
+pub mod plugin;
 pub mod prelude;
 pub mod show;
 

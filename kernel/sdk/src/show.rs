@@ -26,7 +26,9 @@ pub fn bundle(plain: impl Into<String>, mime: &str, content: impl Into<Value>) -
 /// A bundle that is text only.
 pub fn plain_text(text: impl Into<String>) -> MimeBundle {
     let mut bundle = MimeBundle::default();
-    bundle.data.insert("text/plain".to_owned(), json!(text.into()));
+    bundle
+        .data
+        .insert("text/plain".to_owned(), json!(text.into()));
     bundle
 }
 
@@ -61,7 +63,11 @@ pub fn debug_text(value: &(impl fmt::Debug + ?Sized)) -> String {
         return line;
     }
     let lines = format!("{value:#?}");
-    if lines.lines().count() <= MOST_LINES { lines } else { line }
+    if lines.lines().count() <= MOST_LINES {
+        lines
+    } else {
+        line
+    }
 }
 
 /// The choice of the best means, by autoref specialisation. The engine writes the calls.
@@ -146,7 +152,8 @@ macro_rules! __show_result {
             value => {
                 #[allow(unused_imports)]
                 use $crate::show::probe::{
-                    EvcxrDisplayFallback as _, ViaDebug as _, ViaShow as _, ViaTypeName as _, ViaUnit as _,
+                    EvcxrDisplayFallback as _, ViaDebug as _, ViaShow as _, ViaTypeName as _,
+                    ViaUnit as _,
                 };
                 $crate::show::probe::finish(value.evcxr_display(), || {
                     (&&&&$crate::show::probe::Probe(value)).bundle()
