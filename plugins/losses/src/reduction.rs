@@ -23,7 +23,8 @@ impl Reduction {
             Reduction::None => Ok(values.clone()),
             Reduction::Sum => values.sum_all(),
             Reduction::Mean if weight > 0.0 => values.sum_all()? / weight,
-            Reduction::Mean => values.sum_all()? * 0.0,
+            // All values are 0 then, and their sum keeps the way back to the logits.
+            Reduction::Mean => values.sum_all(),
         }
     }
 }

@@ -28,7 +28,7 @@ impl Entry {
     pub(crate) fn factory<K: ?Sized + Kind>(&self) -> Result<Factory<K>, Error> {
         self.factory.downcast_ref::<Factory<K>>().copied().ok_or_else(|| {
             Error::new(format!(
-                "{} is a {}, and a {} is asked for: create::<dyn ...> and the id must name one kind",
+                "{} is of kind {}, and one of kind {} is asked for: create::<dyn ...> and the id must agree",
                 self.spec.id,
                 self.spec.kind,
                 K::NAME
