@@ -186,7 +186,7 @@ fn bad_settings_are_refused_with_key_and_reason() {
         (
             "loss/focal",
             json!({"gamma": "high"}),
-            "gamma: invalid type: string \"high\", expected f64",
+            "`gamma` must be of type number; it got \"high\"",
         ),
         (
             "loss/focal",
@@ -196,7 +196,7 @@ fn bad_settings_are_refused_with_key_and_reason() {
         (
             "loss/focal",
             json!({"weights": [1.0, "x"]}),
-            "weights[1]: invalid type",
+            "`weights[1]` must be of type number; it got \"x\"",
         ),
         ("loss/focal", json!({"weights": [-1.0]}), "weights[0] is -1"),
         (
@@ -207,7 +207,7 @@ fn bad_settings_are_refused_with_key_and_reason() {
         (
             "loss/focal",
             json!({"activation": "tanh"}),
-            "unknown variant `tanh`, expected `softmax` or `sigmoid`",
+            "`activation` must be one of \"softmax\", \"sigmoid\"; it got \"tanh\"",
         ),
         (
             "loss/cross_entropy",

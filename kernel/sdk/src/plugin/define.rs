@@ -103,11 +103,15 @@ pub struct Registration {
     pub(crate) factory: Box<dyn Any + Send + Sync>,
 }
 
-/// Makes the registration of a component; `coerce` turns it into its kind's trait object.
+/// Makes the registration of a component.
 #[doc(hidden)]
 pub fn registration<D: Define>(version: &str, factory: Factory<D::Kind>) -> Registration {
-    let kind = D::ID.split_once('/').map_or("", |(kind, _)| kind);
-    debug_assert_eq!(kind, <D::Kind as Kind>::NAME);
+    const {
+        assert!(
+            is_of_kind(D::ID, <D::Kind as Kind>::NAME),
+            "the ID of a component is `kind/name`, with the NAME of its kind"
+        );
+    }
     Registration {
         spec: Spec {
             id: D::ID.to_owned(),
@@ -121,14 +125,27 @@ pub fn registration<D: Define>(version: &str, factory: Factory<D::Kind>) -> Regi
     }
 }
 
+/// Whether an id is a kind's name, a slash and a name.
+const fn is_of_kind(id: &str, kind: &str) -> bool {
+    let (id, kind) = (id.as_bytes(), kind.as_bytes());
+    let mut at = 0;
+    while at < kind.len() {
+        if at >= id.len() || id[at] != kind[at] {
+            return false;
+        }
+        at += 1;
+    }
+    id.len() > at + 1 && id[at] == b'/'
+}
+
 /// Parses the settings and builds; also returns the settings with all defaults filled in.
 #[doc(hidden)]
 pub fn build<D: Define>(given: &Value, context: &Context) -> Result<(D, Value), Error> {
-    let config: D::Config = config::parse(D::ID, given)?;
-    let complete = serde_json::to_value(&config)
-        .map_err(|error| Error::new(format!("config of {}: {error}", D::ID)))?;
-    let component = D::build(config, context).map_err(|error| {
-        Error::new(format!("{} cannot be made: {}", D::ID, candle_text(&error)))
-    })?;
+    let (config, complete) = config::parse(D::ID, given)?;
+    let component = D::build(config, context).map_err(|error| cannot_be_made(D::ID, &error))?;
     Ok((component, complete))
+}
+
+fn cannot_be_made(id: &str, error: &candle_core::Error) -> Error {
+    Error::new(format!("{id} cannot be made: {}", candle_text(error)))
 }

@@ -1,16 +1,12 @@
 //! Components at work: panics, wrong results, swaps in a running loop.
 
 use std::{
-    panic::{self, AssertUnwindSafe},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
 };
 
-use patchbay::{
-    interrupt::{self, Interrupted},
-    plugin::{self, prelude::*},
-};
+use patchbay::plugin::{self, prelude::*};
 
 use crate::support::{build, loss, patched};
 
@@ -100,22 +96,6 @@ fn results_that_are_no_loss_are_errors() {
     let error = slot("loss/error", "error", "bail!(\"two classes only\")");
     let text = error.forward(&prediction, &target).unwrap_err().to_string();
     assert_eq!(text, "loss/error: two classes only");
-}
-
-#[test]
-fn an_interrupt_goes_through_a_component_to_the_cell() {
-    let loss = slot("loss/waits", "waits", "loop { interrupt::check() }");
-    let stopped = thread::spawn(move || {
-        let (prediction, target) = tensors();
-        panic::catch_unwind(AssertUnwindSafe(|| {
-            loss.forward(&prediction, &target).is_ok()
-        }))
-    });
-    thread::sleep(Duration::from_millis(50));
-    interrupt::request();
-    let payload = stopped.join().unwrap().unwrap_err();
-    interrupt::clear();
-    assert!(payload.is::<Interrupted>());
 }
 
 #[test]

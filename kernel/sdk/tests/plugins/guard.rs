@@ -132,7 +132,7 @@ fn a_plugin_with_an_sdk_of_its_own_is_refused() {
     fs::write(&file, loss("loss/static", "prediction.sum_all()")).unwrap();
     let library = scratch("libstatic.so");
     compile(&file, &library, |command| {
-        let rlib = release().join("libpatchbay.rlib");
+        let rlib = release().join("deps/libpatchbay.rlib");
         command
             .arg("--extern")
             .arg(format!("patchbay={}", rlib.display()));
