@@ -23,8 +23,10 @@
 pub mod abi;
 mod carry;
 mod config;
+mod config_check;
 mod context;
 mod define;
+mod description;
 mod error;
 mod guard;
 mod history;
@@ -32,6 +34,7 @@ mod kinds;
 mod listing;
 mod loader;
 mod metadata;
+mod origin;
 mod panics;
 pub mod prelude;
 mod registry;
@@ -46,6 +49,7 @@ pub use carry::{Carry, SwapReport};
 pub use config::Config;
 pub use context::{Context, Options};
 pub use define::{Component, Define, Details, Registration, Spec};
+pub use description::{Description, describe};
 pub use error::Error;
 pub use guard::check;
 pub use history::{History, HistoryEntry};
@@ -53,7 +57,7 @@ pub use kinds::{
     Balanced, Balancer, Batch, Encoder, EncoderInput, Encoding, Fit, Forecaster, ImageTransform,
     Kind, Loss, Objective, Window,
 };
-pub use listing::{Description, Listing, describe, list};
+pub use listing::{Listing, list};
 pub use loader::{LoadReport, SlotUpdate, load};
 pub use metadata::{ComponentMetadata, Metadata, read_metadata};
 pub use registry::{register, unregister};

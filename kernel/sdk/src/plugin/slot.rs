@@ -12,11 +12,11 @@ use candle_core::Var;
 use serde_json::Value;
 
 use super::{
-    Carry, Context, Error, History, HistoryEntry, Kind, Options, SwapReport,
-    error::candle_text,
+    Carry, Error, History, HistoryEntry, Kind, Options, SwapReport,
+    origin::{Bound, Origin, Past, build, hand_over, lock},
     panics,
     registry::{self, Entry},
-    store::{NamedVar, Part, Store},
+    store::{NamedVar, Part},
 };
 use crate::interrupt;
 
@@ -63,28 +63,6 @@ struct Core<K: ?Sized + Kind> {
     past: Mutex<Vec<Past<K>>>,
     options: Options,
     swaps: AtomicUsize,
-}
-
-/// A component in a slot, with all that is needed to make it again.
-struct Bound<K: ?Sized> {
-    component: Arc<K>,
-    store: Arc<Store>,
-    entry: Arc<Entry>,
-    /// As the user gave it: a newer generation may have other defaults.
-    given: Value,
-    complete: Value,
-    number: usize,
-    why: String,
-    when: SystemTime,
-    failure: Mutex<Option<String>>,
-}
-
-/// A component that a slot has held.
-struct Past<K: ?Sized> {
-    record: HistoryEntry,
-    given: Value,
-    entry: Arc<Entry>,
-    alive: Option<Arc<Bound<K>>>,
 }
 
 impl<K: ?Sized + Kind> Clone for Slot<K> {
@@ -136,8 +114,8 @@ impl<K: ?Sized + Kind> Slot<K> {
         let bound = self.0.current();
         match panics::catch(|| run(&bound.component)) {
             Ok(Ok(result)) => Ok(result),
-            Ok(Err(error)) => Err(bound.failed(&error)),
-            Err(message) => Err(bound.panicked(message)),
+            Ok(Err(error)) => Err(bound.origin.failed(&error)),
+            Err(message) => Err(bound.origin.panicked(message)),
         }
     }
 
@@ -184,14 +162,14 @@ impl<K: ?Sized + Kind> Slot<K> {
     /// What this slot has held, oldest first, and what it holds.
     pub fn history(&self) -> History {
         let past = self.0.past();
-        let mut entries: Vec<HistoryEntry> = past.iter().map(|past| past.record.clone()).collect();
-        entries.push(self.0.current().record());
+        let mut entries: Vec<HistoryEntry> = past.iter().map(|past| past.origin.record()).collect();
+        entries.push(self.0.current().origin.record());
         History(entries)
     }
 
     /// The id, settings and origin of the present component, to be kept with a result.
     pub fn provenance(&self) -> HistoryEntry {
-        self.0.current().record()
+        self.0.current().origin.record()
     }
 
     /// The present component's tensors, those of its parts included.
@@ -215,7 +193,7 @@ impl<K: ?Sized + Kind> Slot<K> {
 
     /// The last panic in the present component.
     pub fn failure(&self) -> Option<String> {
-        lock(&self.0.current().failure).clone()
+        lock(&self.0.current().origin.failure).clone()
     }
 
     /// Tells the component that an epoch begins.
@@ -260,13 +238,13 @@ impl<K: ?Sized + Kind> Part for Core<K> {
 
 impl<K: ?Sized + Kind> AnySlot for Core<K> {
     fn id(&self) -> String {
-        self.current().entry.spec.id.clone()
+        self.current().origin.entry.spec.id.clone()
     }
 
     fn reload(&self) -> Result<SwapReport, Error> {
         let current = self.current();
-        let entry = registry::resolve(&current.entry.spec.id)?;
-        self.replace(entry, current.given.clone(), Carry::All, "reload")
+        let entry = registry::resolve(&current.origin.entry.spec.id)?;
+        self.replace(entry, current.origin.given.clone(), Carry::All, "reload")
     }
 }
 
@@ -299,7 +277,7 @@ impl<K: ?Sized + Kind> Core<K> {
         } else {
             before.clone()
         };
-        let number = old.number + 1;
+        let number = old.origin.number + 1;
         let new = build::<K>(
             entry,
             given,
@@ -308,8 +286,12 @@ impl<K: ?Sized + Kind> Core<K> {
             number,
             why.to_owned(),
         )?;
-        let mut report =
-            SwapReport::compare(old.label(), new.label(), &before, &new.store.variables());
+        let mut report = SwapReport::compare(
+            old.origin.label(),
+            new.origin.label(),
+            &before,
+            &new.store.variables(),
+        );
         if carry == Carry::All {
             report.refuse_loss(&before)?;
         }
@@ -331,28 +313,36 @@ impl<K: ?Sized + Kind> Core<K> {
         };
         let why = format!("rollback to {number}");
         let before = old.store.variables();
+        let origin = target.origin.clone();
         let new = match &target.alive {
             Some(bound) => Bound {
                 component: bound.component.clone(),
                 store: bound.store.clone(),
-                entry: bound.entry.clone(),
-                given: bound.given.clone(),
-                complete: bound.complete.clone(),
-                number: old.number + 1,
-                why,
-                when: SystemTime::now(),
-                failure: Mutex::default(),
+                origin: Arc::new(Origin {
+                    entry: origin.entry.clone(),
+                    given: origin.given.clone(),
+                    complete: origin.complete.clone(),
+                    number: old.origin.number + 1,
+                    why,
+                    when: SystemTime::now(),
+                    failure: Mutex::default(),
+                }),
             },
             None => build::<K>(
-                target.entry.clone(),
-                target.given.clone(),
+                origin.entry.clone(),
+                origin.given.clone(),
                 self.options.clone(),
                 before.clone(),
-                old.number + 1,
+                old.origin.number + 1,
                 why,
             )?,
         };
-        let report = SwapReport::compare(old.label(), new.label(), &before, &new.store.variables());
+        let report = SwapReport::compare(
+            old.origin.label(),
+            new.origin.label(),
+            &before,
+            &new.store.variables(),
+        );
         self.publish(&mut past, old, Arc::new(new), &report);
         Ok(report)
     }
@@ -366,9 +356,7 @@ impl<K: ?Sized + Kind> Core<K> {
     ) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
         past.push(Past {
-            record: old.record(),
-            given: old.given.clone(),
-            entry: old.entry.clone(),
+            origin: old.origin.clone(),
             alive: Some(old),
         });
         if let Some(index) = past.len().checked_sub(KEPT_ALIVE + 1) {
@@ -379,96 +367,4 @@ impl<K: ?Sized + Kind> Core<K> {
             println!("{report}");
         }
     }
-}
-
-impl<K: ?Sized + Kind> Bound<K> {
-    fn label(&self) -> String {
-        format!("{} g{}", self.entry.spec.id, self.entry.generation)
-    }
-
-    fn record(&self) -> HistoryEntry {
-        HistoryEntry {
-            number: self.number,
-            id: self.entry.spec.id.clone(),
-            config: self.complete.clone(),
-            generation: self.entry.generation,
-            version: self.entry.spec.version.clone(),
-            source: self.entry.source.clone(),
-            build_id: crate::build::BUILD_ID.to_owned(),
-            why: self.why.clone(),
-            when: self.when,
-            failure: lock(&self.failure).clone(),
-        }
-    }
-
-    #[cold]
-    fn failed(&self, error: &candle_core::Error) -> candle_core::Error {
-        candle_core::Error::Msg(format!("{}: {}", self.entry.spec.id, candle_text(error)))
-    }
-
-    #[cold]
-    fn panicked(&self, message: String) -> candle_core::Error {
-        let text = format!(
-            "{} panicked: {message}. The slot is marked; slot.swap, slot.reload or slot.rollback replaces \
-             the component",
-            self.label()
-        );
-        *lock(&self.failure) = Some(message);
-        candle_core::Error::Msg(text)
-    }
-}
-
-fn build<K: ?Sized + Kind>(
-    entry: Arc<Entry>,
-    given: Value,
-    options: Options,
-    previous: Vec<NamedVar>,
-    number: usize,
-    why: String,
-) -> Result<Bound<K>, Error> {
-    let factory = entry.factory::<K>()?;
-    let context = Context::new(options, previous);
-    let made = panics::catch(|| factory(&given, &context));
-    let (component, complete) = made.unwrap_or_else(|panic| {
-        Err(Error::new(format!(
-            "{} cannot be made: it panicked: {panic}",
-            entry.spec.id
-        )))
-    })?;
-    Ok(Bound {
-        component,
-        store: context.into_store(),
-        entry,
-        given,
-        complete,
-        number,
-        why,
-        when: SystemTime::now(),
-        failure: Mutex::default(),
-    })
-}
-
-/// Carries the state that is no tensor.
-fn hand_over<K: ?Sized + Kind>(old: &Bound<K>, new: &Bound<K>) -> Result<Vec<String>, Error> {
-    panics::catch(|| {
-        let state = old.component.as_component().state();
-        if state.is_empty() {
-            Vec::new()
-        } else {
-            new.component.as_component().restore(&state)
-        }
-    })
-    .map_err(|panic| {
-        Error::new(format!(
-            "{} -> {}: handing over the state panicked: {panic}. Nothing was changed; \
-             slot.swap_with(id, config, Carry::Fresh) hands nothing over",
-            old.label(),
-            new.label()
-        ))
-    })
-}
-
-/// What these locks guard is valid at every step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
