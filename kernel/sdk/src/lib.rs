@@ -13,6 +13,7 @@ pub mod input;
 pub mod interrupt;
 pub mod live;
 pub mod plot;
+pub mod plugin;
 pub mod prelude;
 pub mod progress;
 pub mod show;

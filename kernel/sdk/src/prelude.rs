@@ -1,5 +1,8 @@
 //! What every cell has without typing it.
 
+pub use crate::plugin::{
+    self, Balancer, Carry, Encoder, Forecaster, ImageTransform, Loss, Objective, Slot, create,
+};
 pub use crate::{
     DisplayHandle, Figure, LivePlot, Result, Show, Table, candle, clear_output, device, display,
     html, image, image_grid, input, interrupt, latex, markdown, nn, password, plot, png, progress,

@@ -1,0 +1,187 @@
+//! What a plugin exports, and the marks by which a stale one is told.
+//!
+//! [`export_plugin!`](crate::export_plugin) puts three things into a plugin: a JSON text in the
+//! section `.patchbay.plugin` (read without loading the file), a reference to [`CANARY`], whose
+//! symbol carries the SDK's build id, so that the dynamic loader itself refuses a stale plugin
+//! before any of its code runs, and the two functions below, of which the first is called before
+//! anything of Rust's binary interface is relied on.
+
+use super::Registration;
+
+/// The section that holds a plugin's metadata.
+pub const SECTION: &str = ".patchbay.plugin";
+
+/// The symbol of the function that returns the address of [`ANCHOR`] as the plugin sees it.
+pub const ANCHOR_SYMBOL: &str = "patchbay_plugin_anchor";
+
+/// The symbol of the function that returns the components, a [`Components`].
+pub const COMPONENTS_SYMBOL: &str = "patchbay_plugin_components";
+
+/// The start of the canary's symbol; the build id follows.
+pub const CANARY_PREFIX: &str = "patchbay_sdk_";
+
+/// Exists under a name that only this build of the SDK exports.
+#[unsafe(export_name = concat!("patchbay_sdk_", env!("PATCHBAY_BUILD_ID")))]
+pub static CANARY: u8 = 0;
+
+/// Its address identifies the image of the SDK: a plugin that sees another one carries a second SDK.
+pub static ANCHOR: u8 = 1;
+
+/// What the symbol [`COMPONENTS_SYMBOL`] is.
+pub type Components = fn() -> Vec<Registration>;
+
+/// What the symbol [`ANCHOR_SYMBOL`] is.
+pub type Anchor = extern "C" fn() -> *const u8;
+
+/// Exports the components of a plugin. Called once, in the root of the crate.
+///
+/// ```ignore
+/// patchbay::export_plugin!(CrossEntropy, Focal);
+/// ```
+///
+/// Also defines `register()`, with which a test of the plugin (which links it as an ordinary
+/// library) makes its components known.
+#[macro_export]
+macro_rules! export_plugin {
+    ($($component:ty),+ $(,)?) => {
+        const _: () = {
+            const TEXT: &[(bool, &str)] = &[
+                (false, "{\"abi\":1,\"name\":\""), (true, module_path!()),
+                (false, "\",\"version\":\""), (true, $crate::__plugin_version!()),
+                (false, "\",\"source\":\""), (true, $crate::__plugin_source!()),
+                (false, "\",\"build_id\":\""), (true, $crate::build::BUILD_ID),
+                (false, "\",\"compiler\":\""), (true, $crate::build::COMPILER),
+                (false, "\",\"target\":\""), (true, $crate::build::TARGET),
+                (false, "\",\"flags\":\""), (true, $crate::build::FLAGS),
+                (false, "\",\"features\":\""), (true, $crate::build::FEATURES),
+                (false, "\",\"sources\":\""), (true, $crate::build::SOURCES),
+                (false, "\",\"components\":["),
+                $(
+                    (false, "{\"id\":\""), (true, <$component as $crate::plugin::Define>::ID),
+                    (false, "\",\"summary\":\""), (true, <$component as $crate::plugin::Define>::SUMMARY),
+                    (false, "\",\"reference\":\""),
+                    (true, <$component as $crate::plugin::Define>::DETAILS.reference),
+                    (false, "\"},"),
+                )+
+                (false, "null]}"),
+            ];
+            #[used]
+            #[unsafe(link_section = ".patchbay.plugin")]
+            static METADATA: [u8; $crate::plugin::abi::json_length(TEXT)] =
+                $crate::plugin::abi::json_bytes(TEXT);
+
+            #[used]
+            static CANARY: &u8 = &$crate::plugin::abi::CANARY;
+
+            #[unsafe(no_mangle)]
+            extern "C" fn patchbay_plugin_anchor() -> *const u8 {
+                &raw const $crate::plugin::abi::ANCHOR
+            }
+
+            #[unsafe(no_mangle)]
+            fn patchbay_plugin_components() -> ::std::vec::Vec<$crate::plugin::Registration> {
+                components()
+            }
+        };
+
+        fn components() -> ::std::vec::Vec<$crate::plugin::Registration> {
+            vec![$(
+                $crate::plugin::abi::registration::<$component>($crate::__plugin_version!(), |given, context| {
+                    let (component, config) = $crate::plugin::abi::build::<$component>(given, context)?;
+                    let component: ::std::sync::Arc<<$component as $crate::plugin::Define>::Kind> =
+                        ::std::sync::Arc::new(component);
+                    Ok((component, config))
+                }),
+            )+]
+        }
+
+        /// Makes the components of this crate known without loading it as a plugin: for its tests.
+        ///
+        /// # Errors
+        ///
+        /// Fails where an id is taken by another plugin.
+        pub fn register() -> ::std::result::Result<(), $crate::plugin::Error> {
+            $crate::plugin::register($crate::__plugin_source!(), components())
+        }
+    };
+}
+
+/// The plugin's version: its crate's, or that of a cell.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __plugin_version {
+    () => {
+        match option_env!("CARGO_PKG_VERSION") {
+            Some(version) => version,
+            None => "0.0.0",
+        }
+    };
+}
+
+/// What a plugin was made from: the crate's name, or what the builder says for a cell.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __plugin_source {
+    () => {
+        match option_env!("PATCHBAY_PLUGIN_SOURCE") {
+            Some(source) => source,
+            None => module_path!(),
+        }
+    };
+}
+
+#[doc(hidden)]
+pub use super::define::{build, registration};
+
+/// The length of [`json_bytes`] of the same parts.
+#[doc(hidden)]
+pub const fn json_length(parts: &[(bool, &str)]) -> usize {
+    let (mut length, mut part) = (0, 0);
+    while part < parts.len() {
+        let (escaped, text) = parts[part];
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            length += if escaped && needs_escape(bytes[at]) {
+                2
+            } else {
+                1
+            };
+            at += 1;
+        }
+        part += 1;
+    }
+    length
+}
+
+/// Joins parts at compile time. In those that are marked, quotes and backslashes are escaped and
+/// control characters become spaces.
+#[doc(hidden)]
+pub const fn json_bytes<const LENGTH: usize>(parts: &[(bool, &str)]) -> [u8; LENGTH] {
+    let mut joined = [b' '; LENGTH];
+    let (mut to, mut part) = (0, 0);
+    while part < parts.len() {
+        let (escaped, text) = parts[part];
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            if escaped && needs_escape(bytes[at]) {
+                joined[to] = b'\\';
+                to += 1;
+            }
+            joined[to] = if escaped && bytes[at] < b' ' {
+                b' '
+            } else {
+                bytes[at]
+            };
+            to += 1;
+            at += 1;
+        }
+        part += 1;
+    }
+    joined
+}
+
+const fn needs_escape(byte: u8) -> bool {
+    byte == b'"' || byte == b'\\'
+}

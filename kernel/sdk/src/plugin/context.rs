@@ -1,0 +1,101 @@
+//! What a component is given when it is made.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Shape, Var};
+use candle_nn::{Init, VarBuilder};
+use serde_json::Value;
+
+use super::{
+    Error, Kind, Slot,
+    store::{NamedVar, Parameters, Store},
+};
+
+/// Where and in which type a component makes its tensors.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub dtype: DType,
+    pub device: Device,
+}
+
+impl Default for Options {
+    /// `f32` on [`crate::device()`].
+    fn default() -> Self {
+        Options {
+            dtype: DType::F32,
+            device: crate::device(),
+        }
+    }
+}
+
+/// Makes the tensors and the parts of a component.
+pub struct Context {
+    options: Options,
+    store: Arc<Store>,
+}
+
+impl Context {
+    pub(crate) fn new(options: Options, previous: Vec<NamedVar>) -> Self {
+        Context {
+            options,
+            store: Arc::new(Store::new(previous)),
+        }
+    }
+
+    pub(crate) fn into_store(self) -> Arc<Store> {
+        self.store
+    }
+
+    pub fn device(&self) -> &Device {
+        &self.options.device
+    }
+
+    pub fn dtype(&self) -> DType {
+        self.options.dtype
+    }
+
+    /// The builder of the component's trained parameters. On a swap, a parameter whose name, shape
+    /// and type the predecessor had, too, comes back with the values that it has.
+    pub fn vb(&self) -> VarBuilder<'static> {
+        let backend = Box::new(Parameters(self.store.clone()));
+        VarBuilder::from_backend(backend, self.options.dtype, self.options.device.clone())
+    }
+
+    /// A tensor that is carried over swaps but not trained: a momentum copy, a queue, a counter.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the name is taken by a tensor of another shape.
+    pub fn buffer(
+        &self,
+        name: &str,
+        shape: impl Into<Shape>,
+        dtype: DType,
+        init: Init,
+    ) -> candle_core::Result<Var> {
+        self.store
+            .make(name, shape.into(), init, dtype, &self.options.device, false)
+    }
+
+    /// Makes a component that is part of this one. Its tensors appear as `name.*` among this one's
+    /// and are carried with them; the slot can be swapped on its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`super::create`].
+    pub fn create<K: ?Sized + Kind>(
+        &self,
+        name: &str,
+        id: &str,
+        config: Value,
+    ) -> Result<Slot<K>, Error> {
+        let slot = Slot::new(
+            id,
+            config,
+            self.options.clone(),
+            self.store.previous_of_part(name),
+        )?;
+        self.store.add_part(name, slot.as_part());
+        Ok(slot)
+    }
+}

@@ -1,0 +1,68 @@
+//! Deciding, before it is loaded, whether a plugin fits this build of the SDK.
+
+use std::path::Path;
+
+use super::{
+    Error,
+    metadata::{Linkage, Metadata},
+};
+use crate::build;
+
+/// Checks a plugin's metadata against this build of the SDK.
+///
+/// # Errors
+///
+/// Says which of compiler, target, flags, features and SDK sources differs, and what mends it.
+pub fn check(path: &Path, metadata: &Metadata) -> Result<(), Error> {
+    let differences = differences(metadata);
+    if !differences.is_empty() {
+        return Err(Error::new(format!(
+            "{}: plugin {} was built for another SDK and is not loaded:\n{}\n  mend it with: \
+             patchbay plugin build <its folder>   (plugins of the repository: cargo build --release)",
+            path.display(),
+            metadata.name,
+            differences.join("\n")
+        )));
+    }
+    if metadata.linkage == Linkage::Static {
+        return Err(Error::new(format!(
+            "{}: plugin {} carries an SDK of its own (it was linked statically) and is not loaded: two \
+             tensor libraries in one process give wrong gradients\n  mend it with: patchbay plugin build \
+             <its folder>, which links against the SDK of this kernel",
+            path.display(),
+            metadata.name,
+        )));
+    }
+    Ok(())
+}
+
+/// One line for each part of the build id that differs. Empty where the build ids are equal.
+pub(crate) fn differences(metadata: &Metadata) -> Vec<String> {
+    if metadata.build_id == build::BUILD_ID {
+        return Vec::new();
+    }
+    let parts = [
+        ("compiler", &metadata.compiler, build::COMPILER),
+        ("target", &metadata.target, build::TARGET),
+        ("compiler flags", &metadata.flags, build::FLAGS),
+        (
+            "features or versions of dependencies",
+            &metadata.features,
+            build::FEATURES,
+        ),
+        ("SDK sources", &metadata.sources, build::SOURCES),
+    ];
+    let mut lines: Vec<String> = parts
+        .into_iter()
+        .filter(|(_, plugin, sdk)| plugin.as_str() != *sdk)
+        .map(|(what, plugin, sdk)| format!("  {what}: plugin {plugin}, this kernel {sdk}"))
+        .collect();
+    if lines.is_empty() {
+        lines.push(format!(
+            "  build id: plugin {}, this kernel {}",
+            metadata.build_id,
+            build::BUILD_ID
+        ));
+    }
+    lines
+}

@@ -1,0 +1,131 @@
+//! Forecasters: the future of series from their past.
+
+use candle_core::{Tensor, bail};
+
+use super::{Component, Kind, slot_is_component};
+use crate::{Result, plugin::Slot};
+
+/// A forecaster.
+pub trait Forecaster: Component {
+    /// Forecasts a batch of windows: `[batch, horizon, outputs]`, where `outputs` is 1 for a point
+    /// forecast and the number of quantiles for a probabilistic one.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the window does not fit, naming shapes.
+    fn forward(&self, window: &Window, train: bool) -> Result<Tensor>;
+
+    /// How many steps of the past a window must hold.
+    fn lookback(&self) -> usize;
+
+    /// How many steps are forecast.
+    fn horizon(&self) -> usize;
+
+    /// The levels of the outputs, ascending; empty for a point forecast.
+    fn quantiles(&self) -> Vec<f64> {
+        Vec::new()
+    }
+
+    /// Fits in closed form, where the forecaster can. `batches` are windows with their futures
+    /// `[batch, horizon]`.
+    ///
+    /// # Errors
+    ///
+    /// Fails where a batch cannot be read or does not fit.
+    fn fit(&self, batches: &mut dyn Iterator<Item = Result<(Window, Tensor)>>) -> Result<Fit> {
+        let _ = batches;
+        Ok(Fit::ByGradient)
+    }
+}
+
+/// A batch of windows on series. Tensors are shared, not copied, when it is cloned.
+#[derive(Clone, Debug)]
+pub struct Window {
+    /// `[batch, lookback]`.
+    pub past: Tensor,
+    /// Covariates known over past and future (the hour, a holiday): `[batch, lookback + horizon,
+    /// covariates]`.
+    pub known: Option<Tensor>,
+    /// Covariates known for the past only: `[batch, lookback, covariates]`.
+    pub observed: Option<Tensor>,
+    /// Attributes of the series: `[batch, attributes]`.
+    pub attributes: Option<Tensor>,
+    /// Which series each row is of: `[batch]` (`u32`).
+    pub series: Option<Tensor>,
+}
+
+impl Window {
+    /// Windows without covariates.
+    pub fn new(past: Tensor) -> Self {
+        Window {
+            past,
+            known: None,
+            observed: None,
+            attributes: None,
+            series: None,
+        }
+    }
+}
+
+/// How a forecaster is fitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// It is fitted.
+    Done,
+    /// It is trained step by step through [`Forecaster::forward`].
+    ByGradient,
+}
+
+impl Kind for dyn Forecaster {
+    const NAME: &'static str = "forecaster";
+
+    fn as_component(&self) -> &dyn Component {
+        self
+    }
+}
+
+slot_is_component!(dyn Forecaster);
+
+impl Forecaster for Slot<dyn Forecaster> {
+    /// As the component's own, and checked: the past is long enough and the result has its shape.
+    fn forward(&self, window: &Window, train: bool) -> Result<Tensor> {
+        self.call(|forecaster| {
+            let past = window.past.dims();
+            if past.len() != 2 || past[1] != forecaster.lookback() {
+                bail!(
+                    "expected a past [batch, {}], got {past:?}",
+                    forecaster.lookback()
+                );
+            }
+            let result = forecaster.forward(window, train)?;
+            let expected = [
+                past[0],
+                forecaster.horizon(),
+                forecaster.quantiles().len().max(1),
+            ];
+            if result.dims() != expected {
+                bail!("expected a forecast {expected:?}, got {:?}", result.dims());
+            }
+            Ok(result)
+        })
+    }
+
+    fn lookback(&self) -> usize {
+        self.call(|forecaster| Ok(forecaster.lookback()))
+            .unwrap_or(0)
+    }
+
+    fn horizon(&self) -> usize {
+        self.call(|forecaster| Ok(forecaster.horizon()))
+            .unwrap_or(0)
+    }
+
+    fn quantiles(&self) -> Vec<f64> {
+        self.call(|forecaster| Ok(forecaster.quantiles()))
+            .unwrap_or_default()
+    }
+
+    fn fit(&self, batches: &mut dyn Iterator<Item = Result<(Window, Tensor)>>) -> Result<Fit> {
+        self.call(|forecaster| forecaster.fit(batches))
+    }
+}

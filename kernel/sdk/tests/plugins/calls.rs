@@ -1,0 +1,214 @@
+//! Components at work: panics, wrong results, swaps in a running loop.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use patchbay::plugin::{self, prelude::*};
+
+use crate::support::{build, loss, patched};
+
+fn slot(id: &str, name: &str, body: &str) -> Slot<dyn Loss> {
+    plugin::load(build(name, &loss(id, body))).unwrap();
+    plugin::create(id, json!({})).unwrap()
+}
+
+fn tensors() -> (Tensor, Tensor) {
+    let prediction = Tensor::new(&[[1f32, 2.0], [3.0, 4.0]], &Device::Cpu).unwrap();
+    (prediction, Tensor::new(&[0u32, 1], &Device::Cpu).unwrap())
+}
+
+fn scalar(loss: &Slot<dyn Loss>) -> f32 {
+    let (prediction, target) = tensors();
+    loss.forward(&prediction, &target)
+        .unwrap()
+        .to_scalar()
+        .unwrap()
+}
+
+#[test]
+fn a_panic_is_an_error_of_that_call_and_marks_the_slot() {
+    let loss = slot("loss/panics", "panics", "panic!(\"class {} is odd\", 7)");
+    let (prediction, target) = tensors();
+    let text = loss.forward(&prediction, &target).unwrap_err().to_string();
+    assert!(
+        text.contains("loss/panics g1 panicked: class 7 is odd"),
+        "{text}"
+    );
+    assert_eq!(loss.failure().as_deref(), Some("class 7 is odd"));
+    assert!(format!("{loss:?}").contains("panicked"));
+    assert_eq!(
+        prediction.sum_all().unwrap().to_scalar::<f32>().unwrap(),
+        10.0
+    );
+
+    plugin::load(build(
+        "works",
+        &crate::support::loss("loss/works", "prediction.sum_all()"),
+    ))
+    .unwrap();
+    loss.swap("loss/works", json!({})).unwrap();
+    assert_eq!(loss.failure(), None);
+    assert_eq!(scalar(&loss), 10.0);
+    assert!(
+        loss.history()
+            .to_string()
+            .contains("panicked: class 7 is odd")
+    );
+}
+
+#[test]
+fn a_panic_while_it_is_made_changes_nothing() {
+    let loss = slot("loss/whole", "whole", "prediction.sum_all()");
+    let source =
+        crate::support::loss("loss/broken", "unreachable!()").replace("Ok(Mine)", "panic!(\"no\")");
+    plugin::load(build("broken", &source)).unwrap();
+    let text = loss.swap("loss/broken", json!({})).unwrap_err().to_string();
+    assert!(
+        text.contains("loss/broken cannot be made: it panicked: no"),
+        "{text}"
+    );
+    assert_eq!(scalar(&loss), 10.0);
+    assert_eq!(loss.history().0.len(), 1);
+}
+
+#[test]
+fn results_that_are_no_loss_are_errors() {
+    let (prediction, target) = tensors();
+    let nan = slot("loss/nan", "nan", "prediction.sum_all()? * f64::NAN");
+    let text = nan.forward(&prediction, &target).unwrap_err().to_string();
+    assert!(
+        text.contains("loss/nan: the loss is [NaN]") || text.contains("loss/nan: the loss is NaN"),
+        "{text}"
+    );
+    assert!(
+        text.contains("finite, so the loss itself made it"),
+        "{text}"
+    );
+    let shape = slot("loss/shape", "shape", "prediction.flatten_all()");
+    let text = shape.forward(&prediction, &target).unwrap_err().to_string();
+    assert!(
+        text.contains("returned [4] for a prediction [2, 2] and a target [2]"),
+        "{text}"
+    );
+    let error = slot("loss/error", "error", "bail!(\"two classes only\")");
+    let text = error.forward(&prediction, &target).unwrap_err().to_string();
+    assert_eq!(text, "loss/error: two classes only");
+}
+
+#[test]
+fn a_running_loop_takes_the_new_component_at_its_next_step() {
+    let loss = slot("loss/before", "before", "prediction.sum_all()");
+    plugin::load(build(
+        "after",
+        &crate::support::loss("loss/after", "prediction.mean_all()"),
+    ))
+    .unwrap();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let (in_loop, stop) = (loss.clone(), &stop);
+        let seen = scope.spawn(move || {
+            let mut seen = Vec::new();
+            while !stop.load(Ordering::Relaxed) {
+                let value = scalar(&in_loop);
+                if seen.last() != Some(&value) {
+                    seen.push(value);
+                }
+            }
+            seen
+        });
+        for (id, wait) in [("loss/after", 20), ("loss/before", 20), ("loss/after", 20)] {
+            thread::sleep(Duration::from_millis(wait));
+            loss.swap(id, json!({})).unwrap();
+        }
+        thread::sleep(Duration::from_millis(20));
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(seen.join().unwrap(), [10.0, 2.5, 10.0, 2.5]);
+    });
+}
+
+#[test]
+fn a_new_generation_reaches_the_slots_that_hold_it() {
+    let id = "loss/edited";
+    let loss = slot(id, "edited", "prediction.sum_all()");
+    let other = slot("loss/bystander", "bystander", "prediction.sum_all()");
+    let second = build(
+        "edited",
+        &crate::support::loss(id, "prediction.sum_all()? * 3.0"),
+    );
+    let report = plugin::load(&second).unwrap();
+    assert_eq!(report.components, [(id.to_owned(), 2)]);
+    assert!(
+        report.to_string().contains("loss/edited g2 replaces g1"),
+        "{report}"
+    );
+    assert_eq!((scalar(&loss), scalar(&other)), (30.0, 10.0));
+    assert_eq!(
+        plugin::load(&second).unwrap().to_string(),
+        "edited: unchanged"
+    );
+
+    loss.rollback(0).unwrap();
+    assert_eq!(scalar(&loss), 10.0);
+    assert_eq!(loss.provenance().why, "rollback to 0");
+    loss.reload().unwrap();
+    assert_eq!(scalar(&loss), 30.0);
+    let text = loss.rollback(9).unwrap_err().to_string();
+    assert!(
+        text.contains("no number 9 to go back to: it has held 0 to 3"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_swap_to_what_cannot_be_had_changes_nothing() {
+    let loss = slot("loss/kept", "kept", "prediction.sum_all()");
+    let text = loss
+        .swap("loss/missing_one", json!({}))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        text.contains("there is no component loss/missing_one"),
+        "{text}"
+    );
+    let text = loss
+        .swap("loss/kept", json!({"gamma": 1}))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        text.contains("unknown key `gamma`: this component has no settings"),
+        "{text}"
+    );
+    assert_eq!(scalar(&loss), 10.0);
+}
+
+#[test]
+fn two_generations_do_not_share_code() {
+    // RTLD_GLOBAL or a path that was loaded before would answer with the first one's function.
+    let id = "loss/generations";
+    let library = build(
+        "generations",
+        &loss(
+            id,
+            "{ let factor = \"11\".len() as f64; prediction.sum_all()? * factor }",
+        ),
+    );
+    plugin::load(&library).unwrap();
+    let first: Slot<dyn Loss> = plugin::create(id, json!({})).unwrap();
+    let twin = patched(
+        &library,
+        "generations_twin.so",
+        "a loss \\\"for\\\" a test",
+        "A LOSS \\\"FOR\\\" A TEST",
+    );
+    let report = plugin::load(twin).unwrap();
+    assert_eq!(report.components[0].1, 2);
+    assert_eq!(scalar(&first), 20.0);
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    assert!(
+        maps.contains("-libgenerations.so") && maps.contains("-generations_twin.so"),
+        "both stay mapped"
+    );
+}
