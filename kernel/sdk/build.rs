@@ -49,6 +49,9 @@ fn main() {
             .collect::<Vec<_>>(),
     );
 
+    let candle = locked_version(&contents(&workspace.join("Cargo.lock")), "candle-core");
+    let cuda = env::var_os("CARGO_FEATURE_CUDA").is_some().to_string();
+
     let build_id = hash((&compiler, &target, &flags, &features, &sources_hash));
     for (name, value) in [
         ("BUILD_ID", &build_id),
@@ -57,6 +60,8 @@ fn main() {
         ("FLAGS", &flags),
         ("FEATURES", &features),
         ("SOURCES", &sources_hash),
+        ("CANDLE", &candle),
+        ("CUDA", &cuda),
     ] {
         println!("cargo::rustc-env=PATCHBAY_{name}={value}");
     }
@@ -88,6 +93,18 @@ fn output_of(command: &mut Command) -> String {
 /// The text of a file, empty where there is none (a lock file in a packaged crate).
 fn contents(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_default()
+}
+
+/// The version that a lock file gives a package.
+fn locked_version(lock_file: &str, package: &str) -> String {
+    let name = format!("name = \"{package}\"");
+    let mut lines = lock_file.lines().skip_while(|line| *line != name).skip(1);
+    lines
+        .next()
+        .and_then(|line| line.strip_prefix("version = \""))
+        .and_then(|line| line.strip_suffix('"'))
+        .unwrap_or("unknown")
+        .to_owned()
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {

@@ -1,1 +1,20 @@
-fn main() {}
+//! `patchbay`: a Jupyter kernel for Rust whose machine-learning components are plugins.
+
+mod cli;
+mod doctor;
+mod engine;
+mod html;
+mod kernelspec;
+mod notebook;
+mod output;
+mod runtime;
+mod server;
+mod session;
+mod snapshot;
+mod wire;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

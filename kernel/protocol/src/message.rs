@@ -123,6 +123,8 @@ pub struct Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredVariable {
     pub name: String,
+    /// How many definitions of the name the cell had had before; 0 for a variable put back.
+    pub ordinal: usize,
     /// Bytes of the value itself, without what it points to.
     pub bytes: usize,
 }
@@ -138,9 +140,9 @@ pub struct Failure {
     pub causes: Vec<String>,
     /// Where it happened, in the generated program.
     pub location: Option<Location>,
-    /// The frames of a panic in the generated programs, innermost first.
+    /// The cells' functions that a panic went through, innermost first.
     #[serde(default)]
-    pub frames: Vec<Location>,
+    pub functions: Vec<String>,
 }
 
 /// The sort of a [`Failure`].
@@ -163,7 +165,4 @@ pub struct Location {
     pub file: String,
     pub line: u32,
     pub column: u32,
-    /// The function, where it is known.
-    #[serde(default)]
-    pub function: Option<String>,
 }

@@ -78,22 +78,24 @@ fn run(library: &Path, symbol: &str, variables: &mut Variables) -> Outcome {
     };
     let loaded = Instant::now();
     let mut cell = Cell::new(variables);
-    let failure = entry(&mut cell).err();
+    entry(&mut cell);
+    let run_nanoseconds = nanoseconds(loaded.elapsed());
+    let (stored, failure) = cell.finish();
     Outcome {
         failure,
-        stored: cell.into_stored(),
+        stored,
         load_nanoseconds: nanoseconds(loaded - start),
-        run_nanoseconds: nanoseconds(loaded.elapsed()),
+        run_nanoseconds,
     }
 }
 
 /// Drops variables, whose destructors are user code and may panic.
 fn drop_variables(names: &[String], variables: &mut Variables) -> Outcome {
-    let failure = cell::run(|| {
+    cell::run(Box::new(|| {
         variables.remove(names);
         Ok(())
-    })
-    .err();
+    }));
+    let (_, failure) = Cell::new(variables).finish();
     Outcome {
         failure,
         ..Outcome::default()
@@ -131,7 +133,7 @@ fn refused<E>(result: Result<(), E>, message: impl FnOnce(&E) -> String) -> Outc
             message: message(&error),
             causes: Vec::new(),
             location: None,
-            frames: Vec::new(),
+            functions: Vec::new(),
         }),
         ..Outcome::default()
     }

@@ -21,3 +21,42 @@ pub const FEATURES: &str = env!("PATCHBAY_FEATURES");
 
 /// The hash of the sources of the SDK.
 pub const SOURCES: &str = env!("PATCHBAY_SOURCES");
+
+/// The version of candle.
+pub const CANDLE: &str = env!("PATCHBAY_CANDLE");
+
+/// Whether kernels for CUDA are built in.
+pub const CUDA: &str = env!("PATCHBAY_CUDA");
+
+/// The parts as JSON, in a section of the library that the host reads without loading it.
+const IDENTITY: &str = concat!(
+    "{\"build_id\":\"",
+    env!("PATCHBAY_BUILD_ID"),
+    "\",\"compiler\":\"",
+    env!("PATCHBAY_COMPILER"),
+    "\",\"target\":\"",
+    env!("PATCHBAY_TARGET"),
+    "\",\"flags\":\"",
+    env!("PATCHBAY_FLAGS"),
+    "\",\"features\":\"",
+    env!("PATCHBAY_FEATURES"),
+    "\",\"sources\":\"",
+    env!("PATCHBAY_SOURCES"),
+    "\",\"candle\":\"",
+    env!("PATCHBAY_CANDLE"),
+    "\",\"cuda\":",
+    env!("PATCHBAY_CUDA"),
+    "}"
+);
+
+/// The name of that section.
+pub const SECTION: &str = ".patchbay.sdk";
+
+// SAFETY: the section is the SDK's own, and nothing but these bytes goes into it.
+#[used]
+#[unsafe(link_section = ".patchbay.sdk")]
+pub static IDENTITY_BYTES: [u8; IDENTITY.len()] = {
+    let mut bytes = [0; IDENTITY.len()];
+    bytes.copy_from_slice(IDENTITY.as_bytes());
+    bytes
+};

@@ -9,6 +9,9 @@ use std::{
     collections::HashMap,
     error::Error,
     panic::{self, AssertUnwindSafe},
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
 };
 
 use patchbay_protocol::{Failure, FailureKind, Location, StoredVariable};
@@ -17,17 +20,12 @@ use crate::interrupt::Interrupted;
 
 /// The signature of a cell's entry. The compiler that built the SDK also built the cell, so the
 /// Rust calling convention is the same on both sides.
-pub type Entry = fn(&mut Cell<'_>) -> Result<(), Failure>;
+pub type Entry = fn(&mut Cell<'_>);
 
 /// The notebook's variables, by name.
 #[derive(Default)]
 pub struct Variables {
-    values: HashMap<String, Variable>,
-}
-
-struct Variable {
-    value: Box<dyn Any>,
-    bytes: usize,
+    values: HashMap<String, Box<dyn Any>>,
 }
 
 impl Variables {
@@ -40,6 +38,9 @@ impl Variables {
 }
 
 /// One run of one cell.
+///
+/// The engine's programs call its methods; those that are generic only wrap one that is not, because
+/// what a program instantiates makes its compile slower.
 pub struct Cell<'a> {
     variables: &'a mut Variables,
     stored: Vec<StoredVariable>,
@@ -53,32 +54,29 @@ impl<'a> Cell<'a> {
         }
     }
 
-    /// The variables that this run stored or put back.
-    pub fn into_stored(self) -> Vec<StoredVariable> {
-        self.stored
+    /// The variables that this run stored or put back, and what stopped it.
+    pub fn finish(self) -> (Vec<StoredVariable>, Option<Failure>) {
+        (self.stored, FAILURE.take())
     }
 
     /// Checks that every variable that the program takes is there with the type it expects, before
-    /// any is taken.
-    ///
-    /// # Errors
-    ///
-    /// Names the variables that are missing.
-    pub fn require(&self, expected: &[(&str, TypeId)]) -> Result<(), Failure> {
+    /// any is taken. Returns whether it is; the failure of the run names those that are not.
+    #[inline(never)]
+    pub fn has(&self, expected: &[(&str, TypeId)]) -> bool {
         let missing: Vec<&str> = expected
             .iter()
             .filter(|(name, type_id)| {
                 self.variables
                     .values
                     .get(*name)
-                    .is_none_or(|variable| (*variable.value).type_id() != *type_id)
+                    .is_none_or(|value| (**value).type_id() != *type_id)
             })
             .map(|(name, _)| *name)
             .collect();
         if missing.is_empty() {
-            return Ok(());
+            return true;
         }
-        Err(Failure {
+        FAILURE.set(Some(Failure {
             kind: FailureKind::Refused,
             message: format!(
                 "no value for {}: the cell that defines it did not run to its end, or the value was \
@@ -87,61 +85,80 @@ impl<'a> Cell<'a> {
             ),
             causes: Vec::new(),
             location: None,
-            frames: Vec::new(),
-        })
+            functions: Vec::new(),
+        }));
+        false
     }
 
-    /// Takes a variable out. [`Cell::require`] has seen it.
+    /// Takes a variable out. [`Cell::has`] has seen it.
     pub fn take<T: 'static>(&mut self, name: &str) -> T {
-        match self
-            .variables
-            .values
-            .remove(name)
-            .map(|variable| variable.value.downcast::<T>())
-        {
-            Some(Ok(value)) => *value,
-            _ => unreachable!(
-                "`require` has checked that {name} is a {}",
-                std::any::type_name::<T>()
-            ),
+        match self.take_any(name).downcast::<T>() {
+            Ok(value) => *value,
+            Err(_) => type_is_known(name),
         }
     }
 
-    /// Stores a variable that the cell defines.
-    pub fn put<T: 'static>(&mut self, name: &str, value: T) {
-        let bytes = size_of::<T>();
-        self.variables.values.insert(
-            name.to_owned(),
-            Variable {
-                value: Box::new(value),
-                bytes,
-            },
-        );
+    #[inline(never)]
+    fn take_any(&mut self, name: &str) -> Box<dyn Any> {
+        self.variables
+            .values
+            .remove(name)
+            .unwrap_or_else(|| type_is_known(name))
+    }
+
+    /// Stores a variable: the `ordinal`-th that the cell defines by that name, or with 0 one that it
+    /// took and puts back.
+    pub fn put<T: 'static>(&mut self, name: &str, ordinal: usize, value: T) {
+        self.put_any(name, ordinal, Box::new(value), size_of::<T>());
+    }
+
+    #[inline(never)]
+    fn put_any(&mut self, name: &str, ordinal: usize, value: Box<dyn Any>, bytes: usize) {
+        self.variables.values.insert(name.to_owned(), value);
         self.stored.push(StoredVariable {
             name: name.to_owned(),
+            ordinal,
             bytes,
         });
     }
 
     /// Puts back a variable that the cell took, unless the cell has stored a new one of that name.
     pub fn put_back<T: 'static>(&mut self, name: &str, value: T) {
-        if !self.variables.values.contains_key(name) {
-            self.put(name, value);
+        if !self.is_stored(name) {
+            self.put(name, 0, value);
         }
+    }
+
+    #[inline(never)]
+    fn is_stored(&self, name: &str) -> bool {
+        self.variables.values.contains_key(name)
     }
 }
 
-/// Runs the body of a cell, with panics, interrupts and errors as values.
+#[cold]
+#[inline(never)]
+fn type_is_known(name: &str) -> ! {
+    unreachable!(
+        "`Cell::has` has checked that {name} is there with the type that the program takes"
+    )
+}
+
+thread_local! {
+    /// What stopped the cell that ran last on this thread.
+    static FAILURE: RefCell<Option<Failure>> = const { RefCell::new(None) };
+}
+
+/// Runs a segment of a cell. Panics, interrupts and errors end it; [`Cell::finish`] tells which.
 ///
-/// # Errors
-///
-/// Returns what stopped the body.
-pub fn run(body: impl FnOnce() -> Result<(), CellError>) -> Result<(), Failure> {
-    match panic::catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(error.into_failure()),
-        Err(payload) => Err(panic_failure(payload.as_ref())),
-    }
+/// Not generic, so that what it needs is compiled once, into the SDK, and not into every cell.
+#[inline(never)]
+pub fn run(body: Box<dyn FnOnce() -> Result<(), CellError> + '_>) {
+    let failure = match panic::catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.into_failure(),
+        Err(payload) => panic_failure(payload.as_ref()),
+    };
+    FAILURE.set(Some(failure));
 }
 
 /// Any error that reaches the top level of a cell by `?`.
@@ -178,7 +195,7 @@ impl CellError {
             message,
             causes,
             location: Some(protocol_location(self.location)),
-            frames: Vec::new(),
+            functions: Vec::new(),
         }
     }
 }
@@ -202,7 +219,6 @@ pub fn record_panics_of_this_thread() {
                 file: String::new(),
                 line: 0,
                 column: 0,
-                function: None,
             },
             protocol_location,
         );
@@ -220,7 +236,7 @@ pub fn panic_failure(payload: &(dyn Any + Send)) -> Failure {
             message: "the cell was interrupted; all variables are still there".to_owned(),
             causes: Vec::new(),
             location: None,
-            frames: Vec::new(),
+            functions: Vec::new(),
         };
     }
     let message = payload
@@ -228,8 +244,8 @@ pub fn panic_failure(payload: &(dyn Any + Send)) -> Failure {
         .map(|text| (*text).to_owned())
         .or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a panic whose payload is not text".to_owned());
-    let (location, frames) = match recorded {
-        Some((location, backtrace)) => (Some(location), frames_of_cells(&backtrace)),
+    let (location, functions) = match recorded {
+        Some((location, backtrace)) => (Some(location), functions_of_cells(&backtrace)),
         None => (None, Vec::new()),
     };
     Failure {
@@ -237,39 +253,31 @@ pub fn panic_failure(payload: &(dyn Any + Send)) -> Failure {
         message,
         causes: Vec::new(),
         location,
-        frames,
+        functions,
     }
 }
 
-/// The prefix of the file names that the engine gives to programs of cells.
-pub const PROGRAM_PREFIX: &str = "cell_";
-
-/// The frames of a backtrace that lie in programs of cells, innermost first.
-fn frames_of_cells(backtrace: &str) -> Vec<Location> {
-    let mut frames = Vec::new();
-    let mut function = None;
-    for line in backtrace.lines().map(str::trim) {
-        if let Some(place) = line.strip_prefix("at ") {
-            let mut parts = place.rsplitn(3, ':');
-            let column = parts.next().and_then(|text| text.parse().ok());
-            let row = parts.next().and_then(|text| text.parse().ok());
-            let file = parts.next().unwrap_or_default();
-            let name = file.rsplit('/').next().unwrap_or_default();
-            if let (Some(column), Some(line)) = (column, row)
-                && name.starts_with(PROGRAM_PREFIX)
-            {
-                frames.push(Location {
-                    file: name.to_owned(),
-                    line,
-                    column,
-                    function: function.take(),
-                });
-            }
-        } else if let Some((_, name)) = line.split_once(": ") {
-            function = Some(name.to_owned());
+/// The functions of the cells' programs in a backtrace, innermost first. All programs are crates
+/// named `cell`; they carry no line numbers, which would make every compile slower.
+fn functions_of_cells(backtrace: &str) -> Vec<String> {
+    let mut functions: Vec<String> = Vec::new();
+    for line in backtrace.lines() {
+        let Some((_, name)) = line.split_once(": cell::") else {
+            continue;
+        };
+        let name = name
+            .split("::{closure")
+            .next()
+            .unwrap_or(name)
+            .split("::{{closure")
+            .next()
+            .unwrap_or(name)
+            .trim();
+        if !name.starts_with("patchbay_cell") && functions.last().is_none_or(|last| last != name) {
+            functions.push(name.to_owned());
         }
     }
-    frames
+    functions
 }
 
 fn protocol_location(location: &panic::Location<'_>) -> Location {
@@ -282,6 +290,26 @@ fn protocol_location(location: &panic::Location<'_>) -> Location {
             .to_owned(),
         line: location.line(),
         column: location.column(),
-        function: None,
+    }
+}
+
+/// Runs a future to its end on the thread of the cells, for cells that `.await` at their top level.
+/// An interrupt ends the wait.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(std::thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let mut future = std::pin::pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
+            return value;
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+        crate::interrupt::check();
     }
 }

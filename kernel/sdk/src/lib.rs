@@ -7,10 +7,19 @@ pub mod build;
 pub mod cell;
 pub mod channel;
 pub mod device;
+pub mod display;
+pub mod image;
+pub mod input;
 pub mod interrupt;
+pub mod live;
+pub mod plot;
 pub mod plugin;
 pub mod prelude;
+pub mod progress;
 pub mod show;
+pub mod table;
+pub mod tensor;
+pub mod timing;
 
 pub use candle_core as candle;
 pub use candle_nn as nn;
@@ -20,8 +29,17 @@ pub use serde;
 pub use serde_json;
 
 pub use device::device;
+pub use display::{
+    DisplayHandle, clear_output, display, html, json_tree, latex, markdown, png, svg,
+};
+pub use image::{Image, ImageGrid, image, image_grid, image_normalised};
+pub use input::{input, password};
+pub use live::LivePlot;
 pub use patchbay_protocol::Failure;
+pub use plot::Figure;
+pub use progress::{Progress, progress};
 pub use show::{MimeBundle, Show};
+pub use table::Table;
 
 /// `std::result::Result` with candle's error where none is given.
 pub type Result<T, E = candle::Error> = std::result::Result<T, E>;

@@ -1,11 +1,12 @@
 //! What every cell has without typing it.
 
 pub use crate::{
-    Result, Show, candle, device, interrupt, nn,
+    DisplayHandle, Figure, LivePlot, Result, Show, Table, candle, clear_output, device, display,
+    html, image, image_grid, input, interrupt, latex, markdown, nn, password, plot,
     plugin::{
         self, Balancer, Carry, Encoder, Forecaster, ImageTransform, Loss, Objective, Slot, create,
     },
-    serde_json,
+    png, progress, serde_json, svg,
 };
 pub use candle::{D, DType, Device, IndexOp, Tensor, Var};
 pub use nn::{Module, ModuleT, Optimizer, VarBuilder, VarMap};

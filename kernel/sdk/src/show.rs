@@ -71,6 +71,9 @@ pub fn debug_text(value: &(impl fmt::Debug + ?Sized)) -> String {
 }
 
 /// The choice of the best means, by autoref specialisation. The engine writes the calls.
+///
+/// All that is not the choice itself is in functions that are not generic: what a cell instantiates
+/// makes its compile slower.
 pub mod probe {
     use super::*;
 
@@ -79,45 +82,38 @@ pub mod probe {
 
     /// `()` is never shown.
     pub trait ViaUnit {
-        fn bundle(&self) -> Option<MimeBundle>;
+        fn emit(&self) {}
     }
 
-    impl ViaUnit for &&&Probe<'_, ()> {
-        fn bundle(&self) -> Option<MimeBundle> {
-            None
-        }
-    }
+    impl ViaUnit for &&&Probe<'_, ()> {}
 
     pub trait ViaShow {
-        fn bundle(&self) -> Option<MimeBundle>;
+        fn emit(&self);
     }
 
     impl<T: Show + ?Sized> ViaShow for &&Probe<'_, T> {
-        fn bundle(&self) -> Option<MimeBundle> {
-            Some(self.0.show())
+        fn emit(&self) {
+            emit_show(&self.0);
         }
     }
 
     pub trait ViaDebug {
-        fn bundle(&self) -> Option<MimeBundle>;
+        fn emit(&self);
     }
 
     impl<T: fmt::Debug + ?Sized> ViaDebug for &Probe<'_, T> {
-        fn bundle(&self) -> Option<MimeBundle> {
-            Some(plain_text(debug_text(self.0)))
+        fn emit(&self) {
+            emit_debug(&self.0);
         }
     }
 
     pub trait ViaTypeName {
-        fn bundle(&self) -> Option<MimeBundle>;
+        fn emit(&self);
     }
 
     impl<T: ?Sized> ViaTypeName for Probe<'_, T> {
-        fn bundle(&self) -> Option<MimeBundle> {
-            Some(plain_text(format!(
-                "a value of type {} (derive Debug to see it)",
-                std::any::type_name::<T>()
-            )))
+        fn emit(&self) {
+            emit_type_name(std::any::type_name::<T>());
         }
     }
 
@@ -133,13 +129,30 @@ pub mod probe {
 
     impl<T: ?Sized> EvcxrDisplayFallback for &T {}
 
-    /// Shows the bundle as the cell's result, unless `evcxr_display` has already shown the value.
-    pub fn finish<R: 'static>(_shown: R, bundle: impl FnOnce() -> Option<MimeBundle>) {
-        if TypeId::of::<R>() == TypeId::of::<NoEvcxrDisplay>()
-            && let Some(bundle) = bundle()
-        {
-            crate::channel::output(Output::Result { bundle });
-        }
+    /// Whether a value has not shown itself by a method `evcxr_display` of its own.
+    pub fn is_not_shown<R: 'static>(_returned: R) -> bool {
+        TypeId::of::<R>() == TypeId::of::<NoEvcxrDisplay>()
+    }
+
+    #[inline(never)]
+    fn emit_show(value: &dyn Show) {
+        emit(value.show());
+    }
+
+    #[inline(never)]
+    fn emit_debug(value: &dyn fmt::Debug) {
+        emit(plain_text(debug_text(value)));
+    }
+
+    #[inline(never)]
+    fn emit_type_name(name: &str) {
+        emit(plain_text(format!(
+            "a value of type {name} (derive Debug to see it)"
+        )));
+    }
+
+    fn emit(bundle: MimeBundle) {
+        crate::channel::output(Output::Result { bundle });
     }
 }
 
@@ -155,9 +168,9 @@ macro_rules! __show_result {
                     EvcxrDisplayFallback as _, ViaDebug as _, ViaShow as _, ViaTypeName as _,
                     ViaUnit as _,
                 };
-                $crate::show::probe::finish(value.evcxr_display(), || {
-                    (&&&&$crate::show::probe::Probe(value)).bundle()
-                })
+                if $crate::show::probe::is_not_shown(value.evcxr_display()) {
+                    (&&&&$crate::show::probe::Probe(value)).emit()
+                }
             }
         }
     };

@@ -1,0 +1,106 @@
+//! The command line.
+
+mod cache;
+mod doctor;
+mod install;
+mod kernel;
+mod lab;
+mod progress;
+mod quickstart;
+mod run;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{engine::cache::Cache, session::SessionConfig, snapshot::Snapshot};
+
+/// A Jupyter kernel for Rust with tensors, plots and machine-learning plugins.
+#[derive(Debug, Parser)]
+#[command(
+    name = "patchbay",
+    version,
+    after_help = "Begin with:  patchbay quickstart\nSomething does not work:  patchbay doctor",
+    arg_required_else_help = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Quickstart(quickstart::Arguments),
+    Run(run::Arguments),
+    Lab(lab::Arguments),
+    Install(install::InstallArguments),
+    Uninstall(install::UninstallArguments),
+    Doctor(doctor::Arguments),
+    /// Show or clear the compiled cells on disk
+    Cache(cache::Arguments),
+    Kernel(kernel::Arguments),
+}
+
+/// Runs the command that was typed.
+pub fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Quickstart(arguments) => quickstart::main(&arguments),
+        Command::Run(arguments) => run::main(&arguments),
+        Command::Lab(arguments) => lab::main(&arguments),
+        Command::Install(arguments) => install::install(arguments.place),
+        Command::Uninstall(arguments) => install::uninstall(arguments.place),
+        Command::Doctor(arguments) => doctor::main(&arguments),
+        Command::Cache(arguments) => cache::run(&arguments),
+        Command::Kernel(arguments) => kernel::main(&arguments),
+    };
+    result.unwrap_or_else(|error| {
+        anstream::eprintln!("\x1b[1;31merror\x1b[0m: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// How a session of this snapshot starts in a folder.
+fn session_config(snapshot: &Snapshot, working_directory: PathBuf) -> SessionConfig {
+    let mut library_path = snapshot.library_folder().into_os_string();
+    if let Some(inherited) = std::env::var_os("LD_LIBRARY_PATH") {
+        library_path.push(":");
+        library_path.push(inherited);
+    }
+    SessionConfig {
+        compiler: snapshot.compiler(),
+        runtime: snapshot.runtime(),
+        library_path,
+        cache: Cache::of_user(),
+        working_directory,
+    }
+}
+
+/// Runs a future on an executor with two workers: sockets and processes are all it has to serve.
+fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?
+        .block_on(future)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn places_exclude_each_other() {
+        let parse = |line: &str| Arguments::try_parse_from(line.split(' '));
+        assert!(parse("patchbay install --user --prefix /opt").is_err());
+        assert!(parse("patchbay install --prefix /opt").is_ok());
+        assert!(parse("patchbay run nb.ipynb --timeout 0").is_err());
+        assert!(parse("patchbay run nb.ipynb --timeout 0.5 -o out.ipynb --html out.html").is_ok());
+    }
+}

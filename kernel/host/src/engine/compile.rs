@@ -1,0 +1,131 @@
+//! One call of rustc.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use tokio::process::Command;
+
+use super::{diagnostics::Diagnostic, plan::Plan};
+
+/// The compiler and what it needs to link against the SDK.
+#[derive(Clone, Debug)]
+pub struct Compiler {
+    pub rustc: PathBuf,
+    /// `libpatchbay.so`.
+    pub library: PathBuf,
+    /// The metadata of the SDK's dependency graph.
+    pub dependencies: PathBuf,
+    /// Crates that a cell can name, with the file that describes each.
+    pub externs: Vec<(String, PathBuf)>,
+    /// The build id of the SDK, a part of every cache key.
+    pub build_id: String,
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub struct Compilation {
+    pub succeeded: bool,
+    pub diagnostics: Vec<Diagnostic>,
+    /// What rustc printed besides diagnostics; not empty if it crashed.
+    pub other_output: String,
+}
+
+impl Compiler {
+    /// The arguments that decide what comes out, in the order in which they are given.
+    pub fn arguments(&self, plan: &Plan) -> Vec<String> {
+        let mut arguments: Vec<String> = [
+            "--edition=2024",
+            "--crate-name=cell",
+            "--crate-type=cdylib",
+            // Equal crate names and metadata make a type that a cell defines one type in all cells.
+            "-Cmetadata=patchbay",
+            "-Cprefer-dynamic",
+            "-Cdebuginfo=0",
+            "-Coverflow-checks=on",
+            "-Cdebug-assertions=off",
+            "--error-format=json",
+            // The complete, nameable paths of variables' types; see `plan::Purpose::AskType`.
+            "-Ztrim-diagnostic-paths=no",
+            "-Zwrite-long-types-to-disk=no",
+        ]
+        .map(str::to_owned)
+        .into();
+        arguments.push(format!("-Copt-level={}", plan.optimisation));
+        arguments
+    }
+
+    /// Compiles a plan's program in `folder` to `output`, or only checks it if there is nothing to
+    /// run. Dropping the future kills the compiler.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the compiler cannot be started or its input cannot be written.
+    pub async fn compile(
+        &self,
+        plan: &Plan,
+        folder: &Path,
+        output: &Path,
+    ) -> io::Result<Compilation> {
+        let file = plan.program.file_name();
+        tokio::fs::write(folder.join(&file), &plan.program.text).await?;
+        let mut command = Command::new(&self.rustc);
+        command
+            .current_dir(folder)
+            .args(self.arguments(plan))
+            .arg("--extern")
+            .arg(name_and_path("patchbay", &self.library))
+            .arg("-L")
+            .arg(name_and_path("dependency", &self.dependencies));
+        for (name, path) in &self.externs {
+            command.arg("--extern").arg(name_and_path(name, path));
+        }
+        if plan.items_only {
+            command.arg("--emit=metadata");
+        }
+        command
+            .arg("-o")
+            .arg(output)
+            .arg(&file)
+            // Two unstable switches that only change how diagnostics name types.
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env_remove("RUSTFLAGS")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let result = command.spawn()?.wait_with_output().await?;
+        let _ = tokio::fs::remove_file(folder.join(&file)).await;
+        let (diagnostics, other_output) = read(&result.stderr);
+        Ok(Compilation {
+            succeeded: result.status.success(),
+            diagnostics,
+            other_output,
+        })
+    }
+}
+
+fn name_and_path(name: &str, path: &Path) -> std::ffi::OsString {
+    let mut argument = std::ffi::OsString::from(name);
+    argument.push("=");
+    argument.push(path);
+    argument
+}
+
+/// Splits rustc's stderr into diagnostics and the rest.
+pub fn read(stderr: &[u8]) -> (Vec<Diagnostic>, String) {
+    let mut diagnostics = Vec::new();
+    let mut other = String::new();
+    for line in String::from_utf8_lossy(stderr).lines() {
+        match serde_json::from_str::<Diagnostic>(line) {
+            Ok(diagnostic) => diagnostics.push(diagnostic),
+            Err(_) => {
+                other.push_str(line);
+                other.push('\n');
+            }
+        }
+    }
+    (diagnostics, other)
+}

@@ -1,0 +1,258 @@
+//! What rustc says about a program, told in terms of the cells.
+
+use std::{ops::Range, sync::Arc};
+
+use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    plan::{Binding, Lessons, Mark, Plan},
+    program::{Place, Program},
+};
+
+/// A diagnostic as rustc prints it with `--error-format=json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Diagnostic {
+    pub message: String,
+    #[serde(default)]
+    pub code: Option<Code>,
+    pub level: String,
+    #[serde(default)]
+    pub spans: Vec<Span>,
+    #[serde(default)]
+    pub children: Vec<Diagnostic>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Code {
+    pub code: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Span {
+    pub file_name: String,
+    pub byte_start: usize,
+    pub byte_end: usize,
+    pub is_primary: bool,
+    #[serde(default)]
+    pub label: Option<String>,
+    #[serde(default)]
+    pub suggested_replacement: Option<String>,
+    /// Where the macro call stands whose expansion the span is in.
+    #[serde(default)]
+    pub expansion: Option<Box<Expansion>>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Expansion {
+    pub span: Span,
+}
+
+impl Span {
+    /// The bytes of the program that the span stands for: its own, or those of the outermost
+    /// macro call if it lies in another file.
+    fn in_program(&self, file: &str) -> Option<Range<usize>> {
+        let mut span = self;
+        loop {
+            if span.file_name.ends_with(file) {
+                return Some(span.byte_start..span.byte_end);
+            }
+            span = &span.expansion.as_ref()?.span;
+        }
+    }
+}
+
+impl Diagnostic {
+    pub fn is_error(&self) -> bool {
+        self.level.starts_with("error")
+    }
+
+    /// Whether it warns about a value that nothing is done with.
+    pub fn is_unused_value(&self) -> bool {
+        matches!(
+            self.code(),
+            "unused_must_use" | "path_statements" | "unused_operation"
+        )
+    }
+
+    fn code(&self) -> &str {
+        self.code.as_ref().map_or("", |code| &code.code)
+    }
+
+    /// The marks of the plan that the spans touch, primary ones first.
+    pub fn marks<'a>(&self, plan: &'a Plan, file: &str) -> Vec<&'a Mark> {
+        let mut spans: Vec<&Span> = self.spans.iter().collect();
+        spans.sort_by_key(|span| !span.is_primary);
+        spans
+            .into_iter()
+            .filter_map(|span| {
+                plan.marks
+                    .get(&plan.program.line_of(span.in_program(file)?.start))
+            })
+            .collect()
+    }
+
+    /// For an answer to [`Mark::AskType`], the variable and its type.
+    pub fn type_answer(&self, plan: &Plan, file: &str) -> Option<(Binding, String)> {
+        if self.code() != "dropping_references" {
+            return None;
+        }
+        let binding = self
+            .marks(plan, file)
+            .into_iter()
+            .find_map(|mark| match mark {
+                Mark::AskType(binding) => Some(binding.clone()),
+                _ => None,
+            })?;
+        let label = self.spans.iter().find_map(|span| {
+            span.label
+                .as_deref()?
+                .strip_prefix("argument has type `&")?
+                .strip_suffix('`')
+        })?;
+        Some((binding, label.to_owned()))
+    }
+}
+
+/// Adds to `lessons` what an error says about a variable that was given away, or that borrows.
+/// Returns whether there was something to learn.
+pub fn learn(diagnostic: &Diagnostic, plan: &Plan, file: &str, lessons: &mut Lessons) -> bool {
+    let marks = diagnostic.marks(plan, file);
+    if marks.is_empty() {
+        return false;
+    }
+    let learned = match diagnostic.code() {
+        "E0382" => marks
+            .first()
+            .and_then(|mark| mark.binding())
+            .map(|binding| lessons.moved.insert(binding)),
+        "E0381" | "E0515" => None,
+        // Of several marks the last is the one whose use keeps the borrow alive.
+        _ => marks.iter().rev().find_map(|mark| match mark {
+            Mark::Release(binding) => Some(lessons.unreleased.insert(binding.clone())),
+            _ => mark
+                .binding()
+                .map(|binding| lessons.borrowed.insert(binding)),
+        }),
+    };
+    match learned {
+        Some(true) => true,
+        _ => !std::mem::replace(&mut lessons.whole, true),
+    }
+}
+
+/// Words that are added to an error about a name that is gone.
+pub type Hint<'a> = &'a dyn Fn(&Diagnostic) -> Option<String>;
+
+/// Renders diagnostics with the cells' own lines, underlined and coloured.
+pub fn render(
+    diagnostics: &[&Diagnostic],
+    program: &Program,
+    file: &str,
+    hint: Hint<'_>,
+) -> String {
+    let renderer = Renderer::styled();
+    let mut rendered = Vec::new();
+    for diagnostic in diagnostics {
+        let title = title(diagnostic);
+        let mut group = Group::with_title(title);
+        for element in snippets(diagnostic, program, file) {
+            group = group.element(element);
+        }
+        for child in &diagnostic.children {
+            group = group.elements(child_elements(child, program, file));
+        }
+        if let Some(hint) = hint(diagnostic) {
+            group = group.element(Level::HELP.message(hint));
+        }
+        rendered.push(renderer.render(&[group]));
+    }
+    rendered.join("\n\n")
+}
+
+fn level(diagnostic: &Diagnostic) -> Level<'static> {
+    match diagnostic.level.as_str() {
+        "warning" => Level::WARNING,
+        "note" => Level::NOTE,
+        "help" => Level::HELP,
+        _ => Level::ERROR,
+    }
+}
+
+fn title(diagnostic: &Diagnostic) -> annotate_snippets::Title<'_> {
+    let title = level(diagnostic).primary_title(&*diagnostic.message);
+    match diagnostic.code() {
+        code if code.starts_with('E') => title.id(code),
+        _ => title,
+    }
+}
+
+/// One snippet a cell that the spans lie in, the primary one first.
+fn snippets<'a>(diagnostic: &'a Diagnostic, program: &Program, file: &str) -> Vec<Element<'a>> {
+    let mut places: Vec<(Place, &Span)> = diagnostic
+        .spans
+        .iter()
+        .filter_map(|span| Some((program.place(span.in_program(file)?)?, span)))
+        .collect();
+    places.sort_by_key(|(_, span)| !span.is_primary);
+    let mut elements: Vec<Element<'a>> = Vec::new();
+    while let Some((first, _)) = places.first() {
+        let source = first.source.clone();
+        let (here, elsewhere): (Vec<_>, Vec<_>) = places
+            .into_iter()
+            .partition(|(place, _)| Arc::ptr_eq(&place.source.text, &source.text));
+        places = elsewhere;
+        let mut snippet = Snippet::source(source.text.to_string())
+            .line_start(source.first_line as usize + 1)
+            .path(format!("cell [{}]", source.cell));
+        for (place, span) in here {
+            let kind = if span.is_primary {
+                AnnotationKind::Primary
+            } else {
+                AnnotationKind::Context
+            };
+            snippet = snippet.annotation(kind.span(place.range).label(span.label.as_deref()));
+        }
+        elements.push(snippet.into());
+    }
+    if elements.is_empty()
+        && let Some(span) = diagnostic.spans.iter().find(|span| span.is_primary)
+        && span.in_program(file).is_none()
+    {
+        elements.push(Origin::path(span.file_name.clone()).into());
+    }
+    elements
+}
+
+/// Notes and helps, with their suggestions in words.
+fn child_elements<'a>(child: &'a Diagnostic, program: &Program, file: &str) -> Vec<Element<'a>> {
+    let suggestions: Vec<String> = child
+        .spans
+        .iter()
+        .filter_map(|span| {
+            let replacement = span.suggested_replacement.as_deref()?.trim();
+            let place = program.place(span.in_program(file)?);
+            // A suggestion to change the engine's own text would only confuse.
+            place
+                .filter(|_| !replacement.is_empty())
+                .map(|_| replacement.replace('\n', " ").trim().to_owned())
+        })
+        .collect();
+    let suggests = child
+        .spans
+        .iter()
+        .any(|span| span.suggested_replacement.is_some());
+    if suggests && suggestions.is_empty() {
+        return Vec::new();
+    }
+    let text = match suggestions.as_slice() {
+        [] => child.message.clone(),
+        [one] => format!("{}: `{one}`", child.message),
+        several => format!("{}: `{}`", child.message, several.join("` … `")),
+    };
+    let mut elements: Vec<Element<'a>> = vec![level(child).message(text).into()];
+    if !suggests {
+        elements.extend(snippets(child, program, file));
+    }
+    elements
+}

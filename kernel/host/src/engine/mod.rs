@@ -1,0 +1,19 @@
+//! The cell engine: from the text of a cell to a compiled program that the runtime can load.
+//!
+//! Nothing in here runs a cell. [`Engine::plan`] reads the text and decides what the program must
+//! hold, [`Program`] is its text with a map back to the cells, [`compile`] calls rustc once, and
+//! [`Engine::commit`] remembers what a cell has defined.
+
+pub mod cache;
+pub mod compile;
+pub mod completeness;
+pub mod diagnostics;
+pub mod directive;
+pub mod history;
+pub mod names;
+pub mod parse;
+pub mod plan;
+pub mod program;
+
+pub use history::Engine;
+pub use program::Program;

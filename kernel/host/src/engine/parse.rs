@@ -1,0 +1,702 @@
+//! Reading a chunk of Rust: items, statements, the final expression.
+
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+use syn::{
+    Block, Expr, ExprForLoop, ExprLoop, ExprWhile, ImplItem, Item, Pat, Stmt, UseTree,
+    parse::Parser,
+    visit::{self, Visit},
+};
+
+use super::names;
+
+/// A chunk of a cell as the engine understands it. All positions are byte offsets into its text.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    pub items: Vec<Arc<ParsedItem>>,
+    /// The statements that run, in order.
+    pub statements: Vec<Statement>,
+    /// The final expression, which is shown.
+    pub last: Option<Statement>,
+    /// Whether `.await` occurs outside every function and block of its own.
+    pub awaits: bool,
+}
+
+/// A statement or the final expression.
+#[derive(Debug)]
+pub struct Statement {
+    pub range: Range<usize>,
+    /// The identifiers it mentions.
+    pub mentions: BTreeSet<String>,
+    /// The variables that it defines at the chunk's top level.
+    pub defines: Vec<Definition>,
+    /// Where an interruption check goes: the positions behind the opening braces of its loops.
+    pub loop_bodies: Vec<usize>,
+    /// Whether it is worth optimising: it has loops, or functions and closures that may run often.
+    pub repeats: bool,
+    /// Whether it is a `let`.
+    pub is_let: bool,
+    /// Whether it is a `let` that only names a literal.
+    pub is_constant: bool,
+    /// Variables that it gives away as a whole, as far as its syntax tells.
+    pub gives_away: BTreeSet<String>,
+}
+
+/// A variable that a `let` defines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    pub name: String,
+    pub mutable: bool,
+}
+
+/// An item: a function, a type, a trait, an impl, an import, a macro, a module.
+#[derive(Debug)]
+pub struct ParsedItem {
+    pub range: Range<usize>,
+    /// What a later definition with an equal key replaces.
+    pub keys: Vec<ItemKey>,
+    /// The identifiers under which other code reaches the item.
+    pub provides: BTreeSet<String>,
+    /// The local names of an impl's header: it belongs to a program that has all of them.
+    pub belongs_to: Option<BTreeSet<String>>,
+    pub mentions: BTreeSet<String>,
+    pub loop_bodies: Vec<usize>,
+    pub repeats: bool,
+    /// Whether it defines a type, whose variables a redefinition makes stale.
+    pub is_type: bool,
+    /// Whether it has state of its own, so that two runs must not share one loaded program.
+    pub has_state: bool,
+    /// The text to use in place of the source, for a part of a grouped import.
+    pub replacement: Option<String>,
+    /// Whether every program repeats it: an import of an outside crate, whose traits are reached
+    /// without being named.
+    pub always: bool,
+}
+
+/// What makes two items the same item.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ItemKey {
+    Type(String),
+    Value(String),
+    Macro(String),
+    Import(String),
+    /// An impl of a trait, by its header.
+    Impl(String),
+    /// A method or constant of an inherent impl, by header and name.
+    Inherent(String, String),
+}
+
+/// Parses a chunk.
+///
+/// # Errors
+///
+/// Returns syn's error. The caller lets rustc explain it: its words are better.
+pub fn parse(source: &str) -> syn::Result<Chunk> {
+    let statements = Block::parse_within.parse_str(source)?;
+    let mut chunk = Chunk::default();
+    let count = statements.len();
+    for (index, statement) in statements.into_iter().enumerate() {
+        let is_last = index + 1 == count;
+        match &statement {
+            Stmt::Item(item) => {
+                let mut items = Vec::new();
+                parse_item(item, &mut items);
+                chunk.items.extend(items.into_iter().map(Arc::new));
+            }
+            Stmt::Expr(_, None) if is_last => {
+                chunk.last = Some(parse_statement(&statement, &mut chunk.awaits));
+            }
+            Stmt::Macro(call) if is_last && call.semi_token.is_none() => {
+                chunk.last = Some(parse_statement(&statement, &mut chunk.awaits));
+            }
+            _ => chunk
+                .statements
+                .push(parse_statement(&statement, &mut chunk.awaits)),
+        }
+    }
+    // All positions are plain numbers by now; the source text that the spans refer to can go.
+    proc_macro2::extra::invalidate_current_thread_spans();
+    Ok(chunk)
+}
+
+/// The range of a syntax tree in its source.
+fn range(tree: &impl ToTokens) -> Range<usize> {
+    let tokens = tree.to_token_stream();
+    let mut spans = tokens.into_iter().map(|token| token.span().byte_range());
+    let first = spans.next().unwrap_or(0..0);
+    let end = spans.last().map_or(first.end, |last| last.end);
+    first.start..end
+}
+
+fn mentions(tokens: TokenStream) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    names::collect(tokens, &mut names);
+    names
+}
+
+fn parse_statement(tree: &Stmt, awaits: &mut bool) -> Statement {
+    let mut survey = Survey::default();
+    survey.visit_stmt(tree);
+    *awaits |= survey.awaits;
+    let mut defines = Vec::new();
+    let mut mentioned = BTreeSet::new();
+    if let Stmt::Local(local) = tree {
+        collect_pattern(&local.pat, &mut defines);
+        if let Some(init) = &local.init {
+            given_away(&init.expr, &mut survey.gives_away);
+            names::collect(init.expr.to_token_stream(), &mut mentioned);
+            if let Some((_, diverging)) = &init.diverge {
+                names::collect(diverging.to_token_stream(), &mut mentioned);
+            }
+        }
+        // What the pattern binds is not a use of an earlier variable of that name.
+        let mut pattern = mentions(local.pat.to_token_stream());
+        pattern.retain(|name| !defines.iter().any(|definition| definition.name == *name));
+        mentioned.append(&mut pattern);
+    } else {
+        names::collect(tree.to_token_stream(), &mut mentioned);
+    }
+    Statement {
+        range: range(tree),
+        mentions: mentioned,
+        defines,
+        loop_bodies: survey.loop_bodies,
+        repeats: survey.repeats,
+        is_let: matches!(tree, Stmt::Local(_)),
+        is_constant: is_constant(tree),
+        gives_away: survey.gives_away,
+    }
+}
+
+/// Whether a statement only gives a name to a literal, or to nothing yet.
+fn is_constant(tree: &Stmt) -> bool {
+    let Stmt::Local(local) = tree else {
+        return false;
+    };
+    match &local.init {
+        Some(init) => match &*init.expr {
+            Expr::Lit(_) => true,
+            Expr::Unary(unary) => matches!(*unary.expr, Expr::Lit(_)),
+            _ => false,
+        },
+        None => true,
+    }
+}
+
+/// What a look at a syntax tree finds.
+#[derive(Default)]
+struct Survey {
+    loop_bodies: Vec<usize>,
+    repeats: bool,
+    awaits: bool,
+    gives_away: BTreeSet<String>,
+    /// The depth of functions, closures and async blocks around the current place.
+    nested: usize,
+    /// Whether the current function is one in which no call can be inserted.
+    constant: bool,
+}
+
+/// Methods that run a closure once per element.
+const ITERATOR_METHODS: [&str; 12] = [
+    "iter",
+    "into_iter",
+    "iter_mut",
+    "map",
+    "filter",
+    "fold",
+    "for_each",
+    "sum",
+    "product",
+    "collect",
+    "sort_by",
+    "chunks",
+];
+
+impl Survey {
+    fn enter_loop(&mut self, body: &Block, always: bool) {
+        self.repeats = true;
+        // A check in an innermost loop of plain arithmetic would keep it from being vectorised;
+        // such a loop is left alone, whatever is around it has the check.
+        if !self.constant && (always || calls_something(body)) {
+            self.loop_bodies
+                .push(body.brace_token.span.open().byte_range().end);
+        }
+    }
+
+    fn nest(&mut self, visit: impl FnOnce(&mut Self)) {
+        self.nested += 1;
+        visit(self);
+        self.nested -= 1;
+    }
+}
+
+impl<'ast> Visit<'ast> for Survey {
+    fn visit_expr_for_loop(&mut self, node: &'ast ExprForLoop) {
+        self.enter_loop(&node.body, false);
+        given_away(&node.expr, &mut self.gives_away);
+        visit::visit_expr_for_loop(self, node);
+    }
+
+    fn visit_expr_while(&mut self, node: &'ast ExprWhile) {
+        self.enter_loop(&node.body, true);
+        visit::visit_expr_while(self, node);
+    }
+
+    fn visit_expr_loop(&mut self, node: &'ast ExprLoop) {
+        self.enter_loop(&node.body, true);
+        visit::visit_expr_loop(self, node);
+    }
+
+    fn visit_expr_call(&mut self, node: &'ast syn::ExprCall) {
+        for argument in &node.args {
+            given_away(argument, &mut self.gives_away);
+        }
+        visit::visit_expr_call(self, node);
+    }
+
+    fn visit_expr_method_call(&mut self, node: &'ast syn::ExprMethodCall) {
+        self.repeats |= ITERATOR_METHODS.iter().any(|name| node.method == name);
+        for argument in &node.args {
+            given_away(argument, &mut self.gives_away);
+        }
+        visit::visit_expr_method_call(self, node);
+    }
+
+    fn visit_expr_await(&mut self, node: &'ast syn::ExprAwait) {
+        self.awaits |= self.nested == 0;
+        visit::visit_expr_await(self, node);
+    }
+
+    fn visit_expr_async(&mut self, node: &'ast syn::ExprAsync) {
+        self.nest(|this| visit::visit_expr_async(this, node));
+    }
+
+    fn visit_expr_closure(&mut self, node: &'ast syn::ExprClosure) {
+        self.nest(|this| visit::visit_expr_closure(this, node));
+    }
+
+    fn visit_item_const(&mut self, node: &'ast syn::ItemConst) {
+        self.in_constant(true, |this| visit::visit_item_const(this, node));
+    }
+
+    fn visit_item_static(&mut self, node: &'ast syn::ItemStatic) {
+        self.in_constant(true, |this| visit::visit_item_static(this, node));
+    }
+
+    fn visit_expr_const(&mut self, node: &'ast syn::ExprConst) {
+        self.in_constant(true, |this| visit::visit_expr_const(this, node));
+    }
+
+    fn visit_item_fn(&mut self, node: &'ast syn::ItemFn) {
+        self.repeats |=
+            mentions(node.block.to_token_stream()).contains(&node.sig.ident.to_string());
+        self.in_constant(is_const(&node.sig), |this| {
+            this.nest(|this| visit::visit_item_fn(this, node));
+        });
+    }
+
+    fn visit_impl_item_fn(&mut self, node: &'ast syn::ImplItemFn) {
+        self.in_constant(is_const(&node.sig), |this| {
+            this.nest(|this| visit::visit_impl_item_fn(this, node));
+        });
+    }
+
+    fn visit_trait_item_fn(&mut self, node: &'ast syn::TraitItemFn) {
+        self.in_constant(is_const(&node.sig), |this| {
+            this.nest(|this| visit::visit_trait_item_fn(this, node));
+        });
+    }
+}
+
+impl Survey {
+    fn in_constant(&mut self, constant: bool, visit: impl FnOnce(&mut Self)) {
+        let before = std::mem::replace(&mut self.constant, constant);
+        visit(self);
+        self.constant = before;
+    }
+}
+
+/// Whether no interruption check fits into a function: it is `const`, or has a foreign ABI through
+/// which nothing may unwind.
+fn is_const(signature: &syn::Signature) -> bool {
+    signature.constness.is_some() || signature.abi.is_some()
+}
+
+/// Whether a block has a call, a macro or another loop in it.
+fn calls_something(block: &Block) -> bool {
+    #[derive(Default)]
+    struct Calls(bool);
+    impl<'ast> Visit<'ast> for Calls {
+        fn visit_expr(&mut self, node: &'ast Expr) {
+            self.0 |= matches!(
+                node,
+                Expr::Call(_)
+                    | Expr::MethodCall(_)
+                    | Expr::Macro(_)
+                    | Expr::ForLoop(_)
+                    | Expr::While(_)
+                    | Expr::Loop(_)
+            );
+            visit::visit_expr(self, node);
+        }
+        fn visit_stmt_macro(&mut self, _: &'ast syn::StmtMacro) {
+            self.0 = true;
+        }
+    }
+    let mut calls = Calls::default();
+    calls.visit_block(block);
+    calls.0
+}
+
+/// Adds the variable that an operand position takes by value, if the operand is just a name.
+fn given_away(operand: &Expr, names: &mut BTreeSet<String>) {
+    match operand {
+        Expr::Path(path) => {
+            if let Some(ident) = path.path.get_ident() {
+                names.insert(ident.to_string());
+            }
+        }
+        Expr::Paren(inner) => given_away(&inner.expr, names),
+        Expr::Tuple(tuple) => tuple
+            .elems
+            .iter()
+            .for_each(|element| given_away(element, names)),
+        Expr::Array(array) => array
+            .elems
+            .iter()
+            .for_each(|element| given_away(element, names)),
+        Expr::Struct(literal) => {
+            literal
+                .fields
+                .iter()
+                .for_each(|field| given_away(&field.expr, names));
+        }
+        _ => {}
+    }
+}
+
+/// The variables that a pattern binds.
+fn collect_pattern(pattern: &Pat, definitions: &mut Vec<Definition>) {
+    struct Bindings<'a>(&'a mut Vec<Definition>);
+    impl<'ast> Visit<'ast> for Bindings<'_> {
+        fn visit_pat_ident(&mut self, node: &'ast syn::PatIdent) {
+            let name = node.ident.to_string();
+            // A capitalised name without a sub-pattern is a constant or a unit variant.
+            let constant = node.subpat.is_none() && name.starts_with(char::is_uppercase);
+            if !constant && !self.0.iter().any(|known| known.name == name) {
+                self.0.push(Definition {
+                    name,
+                    mutable: node.mutability.is_some(),
+                });
+            }
+            visit::visit_pat_ident(self, node);
+        }
+        // Expressions in patterns (constants, ranges) bind nothing.
+        fn visit_expr(&mut self, _: &'ast Expr) {}
+    }
+    Bindings(definitions).visit_pat(pattern);
+}
+
+fn parse_item(item: &Item, items: &mut Vec<ParsedItem>) {
+    let tokens = item.to_token_stream();
+    let mut survey = Survey::default();
+    survey.visit_item(item);
+    let mut parsed = ParsedItem {
+        range: range(item),
+        keys: Vec::new(),
+        provides: BTreeSet::new(),
+        belongs_to: None,
+        mentions: mentions(tokens),
+        loop_bodies: survey.loop_bodies,
+        repeats: survey.repeats,
+        is_type: false,
+        has_state: false,
+        replacement: None,
+        always: false,
+    };
+    match item {
+        Item::Use(import) => {
+            parse_import(import, &parsed, items);
+            return;
+        }
+        Item::Struct(node) => {
+            parsed.define_type(&node.ident);
+            if !matches!(node.fields, syn::Fields::Named(_)) {
+                parsed.keys.push(ItemKey::Value(node.ident.to_string()));
+            }
+        }
+        Item::Enum(node) => parsed.define_type(&node.ident),
+        Item::Union(node) => parsed.define_type(&node.ident),
+        Item::Type(node) => parsed.define_type(&node.ident),
+        Item::Trait(node) => {
+            parsed.define_type(&node.ident);
+            parsed
+                .provides
+                .extend(node.items.iter().filter_map(trait_member));
+        }
+        Item::TraitAlias(node) => parsed.define_type(&node.ident),
+        Item::Mod(node) => {
+            parsed.define_type(&node.ident);
+            if let Some((_, content)) = &node.content {
+                let mut inner = Vec::new();
+                content.iter().for_each(|item| parse_item(item, &mut inner));
+                parsed.has_state = inner.iter().any(|item| item.has_state);
+                // Methods of the module's traits are reached without naming the module.
+                let reached = inner.iter().filter(|item| !item.always);
+                parsed
+                    .provides
+                    .extend(reached.flat_map(|item| item.provides.iter().cloned()));
+            }
+        }
+        Item::Fn(node) => parsed.define_value(&node.sig.ident),
+        Item::Const(node) => parsed.define_value(&node.ident),
+        Item::Static(node) => {
+            parsed.define_value(&node.ident);
+            parsed.has_state = true;
+        }
+        Item::Macro(node) => match &node.ident {
+            Some(ident) => {
+                parsed.keys.push(ItemKey::Macro(ident.to_string()));
+                parsed.provides.insert(ident.to_string());
+            }
+            None => {
+                parsed.provides = parsed.mentions.clone();
+                parsed.has_state = true;
+                parsed
+                    .keys
+                    .push(ItemKey::Impl(item.to_token_stream().to_string()));
+            }
+        },
+        Item::Impl(node) => parsed.define_impl(node),
+        Item::ExternCrate(node) => {
+            parsed.keys.push(ItemKey::Import(node.ident.to_string()));
+            parsed.always = true;
+        }
+        other => {
+            parsed.provides = parsed.mentions.clone();
+            parsed
+                .keys
+                .push(ItemKey::Impl(other.to_token_stream().to_string()));
+        }
+    }
+    items.push(parsed);
+}
+
+impl ParsedItem {
+    fn define_type(&mut self, ident: &syn::Ident) {
+        self.is_type = true;
+        self.keys.push(ItemKey::Type(ident.to_string()));
+        self.provides.insert(ident.to_string());
+    }
+
+    fn define_value(&mut self, ident: &syn::Ident) {
+        self.keys.push(ItemKey::Value(ident.to_string()));
+        self.provides.insert(ident.to_string());
+    }
+
+    fn define_impl(&mut self, node: &syn::ItemImpl) {
+        let self_type = &node.self_ty;
+        let mut header = mentions(self_type.to_token_stream());
+        let header_text = match &node.trait_ {
+            Some((path, _)) => {
+                header.extend(mentions(path.to_token_stream()));
+                format!(
+                    "{} for {}",
+                    path.to_token_stream(),
+                    self_type.to_token_stream()
+                )
+            }
+            None => self_type.to_token_stream().to_string(),
+        };
+        if node.trait_.is_some() {
+            self.keys.push(ItemKey::Impl(header_text));
+        } else {
+            self.keys.extend(
+                node.items
+                    .iter()
+                    .filter_map(impl_member)
+                    .map(|name| ItemKey::Inherent(header_text.clone(), name)),
+            );
+        }
+        self.belongs_to = Some(header);
+    }
+}
+
+fn trait_member(item: &syn::TraitItem) -> Option<String> {
+    match item {
+        syn::TraitItem::Fn(node) => Some(node.sig.ident.to_string()),
+        _ => None,
+    }
+}
+
+fn impl_member(item: &ImplItem) -> Option<String> {
+    match item {
+        ImplItem::Fn(node) => Some(node.sig.ident.to_string()),
+        ImplItem::Const(node) => Some(node.ident.to_string()),
+        ImplItem::Type(node) => Some(node.ident.to_string()),
+        _ => None,
+    }
+}
+
+/// Splits an import into its leaves, so that a later definition can replace one of them.
+fn parse_import(import: &syn::ItemUse, whole: &ParsedItem, items: &mut Vec<ParsedItem>) {
+    let visibility = import.vis.to_token_stream();
+    let leading = import.leading_colon.to_token_stream();
+    let mut leaves = Vec::new();
+    flatten(&import.tree, String::new(), &mut leaves);
+    let single = leaves.len() == 1;
+    for leaf in leaves {
+        let mut names = BTreeSet::new();
+        names.extend(leaf.path.split("::").map(|part| part.trim().to_owned()));
+        items.push(ParsedItem {
+            range: whole.range.clone(),
+            keys: vec![ItemKey::Import(
+                leaf.bound.clone().unwrap_or_else(|| leaf.text.clone()),
+            )],
+            provides: leaf.bound.into_iter().collect(),
+            belongs_to: None,
+            mentions: names,
+            loop_bodies: Vec::new(),
+            repeats: false,
+            is_type: false,
+            has_state: false,
+            replacement: (!single).then(|| {
+                format!("{visibility} use {leading}{};", leaf.text)
+                    .trim_start()
+                    .to_owned()
+            }),
+            always: true,
+        });
+    }
+}
+
+struct Leaf {
+    path: String,
+    text: String,
+    /// The name that the import binds; `None` for a glob or `as _`.
+    bound: Option<String>,
+}
+
+fn flatten(tree: &UseTree, prefix: String, leaves: &mut Vec<Leaf>) {
+    let join = |name: &str| {
+        if prefix.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{prefix}::{name}")
+        }
+    };
+    match tree {
+        UseTree::Path(node) => flatten(&node.tree, join(&node.ident.to_string()), leaves),
+        UseTree::Group(node) => {
+            node.items
+                .iter()
+                .for_each(|tree| flatten(tree, prefix.clone(), leaves));
+        }
+        UseTree::Glob(_) => {
+            leaves.push(Leaf {
+                path: prefix.clone(),
+                text: join("*"),
+                bound: None,
+            });
+        }
+        UseTree::Name(node) => {
+            let name = node.ident.to_string();
+            if name == "self" {
+                let bound = prefix.rsplit("::").next().map(str::to_owned);
+                leaves.push(Leaf {
+                    path: prefix.clone(),
+                    text: prefix,
+                    bound,
+                });
+            } else {
+                leaves.push(Leaf {
+                    path: join(&name),
+                    text: join(&name),
+                    bound: Some(name),
+                });
+            }
+        }
+        UseTree::Rename(node) => {
+            let path = join(&node.ident.to_string());
+            let rename = node.rename.to_string();
+            leaves.push(Leaf {
+                text: format!("{path} as {rename}"),
+                path,
+                bound: (rename != "_").then_some(rename),
+            });
+        }
+    }
+}
+
+/// Where an error of syn lies: at the end of the text, or before it.
+pub fn error_is_at_the_end(error: &syn::Error, source: &str) -> bool {
+    let range = error.span().byte_range();
+    range == (0..0) || range.start >= source.trim_end().len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_is_items_statements_and_a_last_expression() {
+        let source = "fn f() {}\nlet (mut a, b) = (1, 2);\na += b;\na";
+        let chunk = parse(source).unwrap();
+        assert_eq!(chunk.items.len(), 1);
+        assert_eq!(chunk.items[0].keys, [ItemKey::Value("f".into())]);
+        assert_eq!(&source[chunk.items[0].range.clone()], "fn f() {}");
+        assert_eq!(chunk.statements.len(), 2);
+        let names: Vec<_> = chunk.statements[0]
+            .defines
+            .iter()
+            .map(|d| (&*d.name, d.mutable))
+            .collect();
+        assert_eq!(names, [("a", true), ("b", false)]);
+        assert_eq!(&source[chunk.last.unwrap().range], "a");
+    }
+
+    #[test]
+    fn loops_that_call_something_get_a_check_and_plain_arithmetic_does_not() {
+        let source = "let mut s = 0; for i in 0..10 { s += i; } while s > 0 { s -= 1; } for x in v { f(x); }";
+        let chunk = parse(source).unwrap();
+        assert!(chunk.statements[1].loop_bodies.is_empty());
+        assert!(chunk.statements[1].repeats);
+        let position = chunk.statements[2].loop_bodies[0];
+        assert_eq!(&source[position - 1..position], "{");
+        assert_eq!(chunk.last.unwrap().loop_bodies.len(), 1);
+    }
+
+    #[test]
+    fn grouped_imports_are_split() {
+        let chunk = parse("use std::{fmt, io::{self, Write as _}, collections::*};").unwrap();
+        let texts: Vec<_> = chunk
+            .items
+            .iter()
+            .map(|item| item.replacement.clone().unwrap())
+            .collect();
+        assert_eq!(
+            texts,
+            [
+                "use std::fmt;",
+                "use std::io;",
+                "use std::io::Write as _;",
+                "use std::collections::*;"
+            ]
+        );
+    }
+
+    #[test]
+    fn await_counts_only_at_the_top() {
+        assert!(parse("let x = f().await;").unwrap().awaits);
+        assert!(!parse("let x = async { f().await };").unwrap().awaits);
+        assert!(!parse("async fn g() { f().await }").unwrap().awaits);
+    }
+
+    #[test]
+    fn a_trailing_macro_is_the_last_expression() {
+        assert!(parse("vec![1, 2]").unwrap().last.is_some());
+        assert!(parse("println!(\"x\");").unwrap().last.is_none());
+    }
+}

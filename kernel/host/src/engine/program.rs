@@ -1,0 +1,212 @@
+//! The text of a program, with a map from its bytes back to the cells.
+
+use std::{ops::Range, sync::Arc};
+
+use sha2::{Digest, Sha256};
+
+/// A piece of a cell's source that programs repeat.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The text of the chunk that it comes from.
+    pub text: Arc<str>,
+    /// The cell's number, as the user sees it.
+    pub cell: u32,
+    /// How far into the cell the chunk begins, in lines.
+    pub first_line: u32,
+}
+
+/// A program for rustc.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    pub text: String,
+    segments: Vec<Segment>,
+}
+
+#[derive(Clone, Debug)]
+struct Segment {
+    /// Where it lies in the program.
+    program: Range<usize>,
+    /// Where it begins in the source.
+    start: usize,
+    source: Source,
+    /// Whether the text is the source's own, byte for byte; a stand-in maps to its whole range.
+    stand_in: Option<Range<usize>>,
+}
+
+/// A place in a cell.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub source: Source,
+    pub range: Range<usize>,
+}
+
+impl Program {
+    /// Appends text of the engine's own.
+    pub fn generated(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// Appends a range of a source, with `insertion` behind each of the positions `at`.
+    pub fn source(&mut self, source: &Source, range: Range<usize>, at: &[usize], insertion: &str) {
+        let mut start = range.start;
+        for &position in at.iter().filter(|position| range.contains(*position)) {
+            self.segment(source, start..position);
+            self.text.push_str(insertion);
+            start = position;
+        }
+        self.segment(source, start..range.end);
+    }
+
+    /// Appends text that stands for a range of a source.
+    pub fn stand_in(&mut self, source: &Source, range: Range<usize>, text: &str) {
+        let start = self.text.len();
+        self.text.push_str(text);
+        self.segments.push(Segment {
+            program: start..self.text.len(),
+            start: range.start,
+            source: source.clone(),
+            stand_in: Some(range),
+        });
+    }
+
+    fn segment(&mut self, source: &Source, range: Range<usize>) {
+        if range.is_empty() {
+            return;
+        }
+        let start = self.text.len();
+        self.text.push_str(&source.text[range.clone()]);
+        self.segments.push(Segment {
+            program: start..self.text.len(),
+            start: range.start,
+            source: source.clone(),
+            stand_in: None,
+        });
+    }
+
+    /// The place in a cell of a range of the program; `None` where the text is the engine's own.
+    /// A range that begins in the engine's own text stands for the cell's part of it.
+    pub fn place(&self, range: Range<usize>) -> Option<Place> {
+        let index = self
+            .segments
+            .partition_point(|segment| segment.program.end <= range.start);
+        let segment = self.segments.get(index)?;
+        if segment.program.start >= range.end.max(range.start + 1) {
+            return None;
+        }
+        let range = range.start.max(segment.program.start)..range.end;
+        if let Some(whole) = &segment.stand_in {
+            return Some(Place {
+                source: segment.source.clone(),
+                range: whole.clone(),
+            });
+        }
+        let start = segment.start + (range.start - segment.program.start);
+        // The end may lie behind an insertion, in a later segment of the same source.
+        let last = self.segments[index..]
+            .iter()
+            .take_while(|other| Arc::ptr_eq(&other.source.text, &segment.source.text))
+            .take_while(|other| other.program.start < range.end.max(range.start + 1))
+            .last()
+            .unwrap_or(segment);
+        let end = last.start
+            + range
+                .end
+                .min(last.program.end)
+                .saturating_sub(last.program.start);
+        Some(Place {
+            source: segment.source.clone(),
+            range: start..end.max(start),
+        })
+    }
+
+    /// The place of a line and column (in characters, both from 1), as panics give them.
+    pub fn place_of_line(&self, line: u32, column: u32) -> Option<Place> {
+        let start = self.line_start(line)?;
+        let column = usize::try_from(column).ok()?.checked_sub(1)?;
+        let offset = self.text[start..]
+            .char_indices()
+            .nth(column)
+            .map(|(offset, _)| offset)?;
+        self.place(start + offset..start + offset + 1)
+    }
+
+    fn line_start(&self, line: u32) -> Option<usize> {
+        let index = usize::try_from(line).ok()?.checked_sub(1)?;
+        if index == 0 {
+            return Some(0);
+        }
+        self.text
+            .match_indices('\n')
+            .nth(index - 1)
+            .map(|(offset, _)| offset + 1)
+    }
+
+    /// The line (from 0) that begins at or before this byte.
+    pub fn line_of(&self, byte: usize) -> usize {
+        self.text[..byte.min(self.text.len())].matches('\n').count()
+    }
+
+    /// A name for the program's file that depends on its text alone.
+    pub fn file_name(&self) -> String {
+        let digest = Sha256::digest(self.text.as_bytes());
+        let hex: String = digest[..8]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        format!("cell_{hex}.rs")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(text: &str) -> Source {
+        Source {
+            text: text.into(),
+            cell: 3,
+            first_line: 1,
+        }
+    }
+
+    #[test]
+    fn ranges_map_back_across_insertions() {
+        let cell = source("loop { a }\nbcd");
+        let mut program = Program::default();
+        program.generated("fn main() {");
+        program.source(&cell, 0..14, &[6], "check();");
+        assert_eq!(program.text, "fn main() {loop {check(); a }\nbcd");
+        let found = program
+            .text
+            .find('a')
+            .map(|_| program.text.rfind(" a }").unwrap() + 1)
+            .unwrap();
+        let place = program.place(found..found + 1).unwrap();
+        assert_eq!(&cell.text[place.range.clone()], "a");
+        let bcd = program.text.find("bcd").unwrap();
+        let place = program.place(bcd..bcd + 3).unwrap();
+        assert_eq!(&cell.text[place.range.clone()], "bcd");
+        assert!(program.place(0..2).is_none());
+        let whole = program.place(11..program.text.len()).unwrap();
+        assert_eq!(whole.range, 0..14);
+    }
+
+    #[test]
+    fn lines_and_columns_count_characters() {
+        let cell = source("let é = 1; boom()");
+        let mut program = Program::default();
+        program.generated("x\n");
+        program.source(&cell, 0..cell.text.len(), &[], "");
+        let place = program.place_of_line(2, 12).unwrap();
+        assert_eq!(&cell.text[place.range.start..], "boom()");
+    }
+
+    #[test]
+    fn the_file_name_depends_on_the_text_alone() {
+        let mut one = Program::default();
+        one.generated("a");
+        let mut other = Program::default();
+        other.source(&source("a"), 0..1, &[], "");
+        assert_eq!(one.file_name(), other.file_name());
+    }
+}

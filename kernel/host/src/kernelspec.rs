@@ -1,0 +1,325 @@
+//! The kernelspec: the folder by which Jupyter knows the kernel.
+//!
+//! Reference: "Kernel specs" in the documentation of jupyter_client, and the rules of
+//! `jupyter_core.paths` for where the folders are.
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+/// The name by which `jupyter console --kernel` knows the kernel.
+pub const NAME: &str = "patchbay";
+
+/// The name that a launcher shows.
+pub const DISPLAY_NAME: &str = "Rust (Patchbay)";
+
+const LOGOS: [(&str, &[u8]); 3] = [
+    ("logo-svg.svg", include_bytes!("../assets/logo.svg")),
+    ("logo-32x32.png", include_bytes!("../assets/logo-32x32.png")),
+    ("logo-64x64.png", include_bytes!("../assets/logo-64x64.png")),
+];
+
+/// Where a kernelspec goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// For this user, wherever Jupyter runs.
+    #[default]
+    User,
+    /// For the Jupyter that is installed under this folder.
+    Prefix(PathBuf),
+    /// For the active Python environment.
+    SysPrefix,
+}
+
+/// The environment that decides where Jupyter's folders are.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    pub jupyter_data_dir: Option<PathBuf>,
+    pub xdg_data_home: Option<PathBuf>,
+    pub home: Option<PathBuf>,
+}
+
+impl Environment {
+    /// The environment of this process.
+    pub fn of_process() -> Environment {
+        let path = |name: &str| {
+            env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        Environment {
+            jupyter_data_dir: path("JUPYTER_DATA_DIR"),
+            xdg_data_home: path("XDG_DATA_HOME"),
+            home: env::home_dir(),
+        }
+    }
+
+    /// The user's data folder.
+    ///
+    /// # Errors
+    ///
+    /// Fails where no variable says where it is.
+    pub fn data_dir(&self) -> Result<PathBuf> {
+        if let Some(folder) = &self.jupyter_data_dir {
+            return Ok(folder.clone());
+        }
+        if cfg!(target_os = "macos")
+            && let Some(home) = &self.home
+        {
+            return Ok(home.join("Library/Jupyter"));
+        }
+        let shared = self
+            .xdg_data_home
+            .clone()
+            .or_else(|| Some(self.home.as_ref()?.join(".local/share")));
+        shared
+            .map(|folder| folder.join("jupyter"))
+            .context("no place for the kernelspec: neither HOME nor JUPYTER_DATA_DIR is set\ntype: export HOME=…")
+    }
+}
+
+impl Place {
+    /// The folder of the kernelspec.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the environment does not say where the folder is.
+    pub fn folder(&self, environment: &Environment) -> Result<PathBuf> {
+        let kernels = match self {
+            Place::User => environment.data_dir()?.join("kernels"),
+            Place::Prefix(prefix) => prefix.join("share/jupyter/kernels"),
+            Place::SysPrefix => python_prefix()?.join("share/jupyter/kernels"),
+        };
+        Ok(kernels.join(NAME))
+    }
+}
+
+/// `sys.prefix` of the Python that `python3` starts.
+fn python_prefix() -> Result<PathBuf> {
+    let output = Command::new("python3")
+        .args(["-c", "import sys; print(sys.prefix)"])
+        .output()
+        .context("--sys-prefix asks python3 for its prefix, but python3 does not start\ntype: patchbay install --user")?;
+    let prefix = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if !output.status.success() || prefix.is_empty() {
+        bail!(
+            "python3 did not tell its prefix ({})\ntype: patchbay install --user",
+            output.status
+        );
+    }
+    Ok(PathBuf::from(prefix))
+}
+
+/// The contents of `kernel.json` for a kernel that is this program.
+pub fn kernel_json(program: &Path) -> Value {
+    json!({
+        "argv": [program, "kernel", "--connection-file", "{connection_file}"],
+        "display_name": DISPLAY_NAME,
+        "language": "rust",
+        "interrupt_mode": "message",
+        "kernel_protocol_version": "5.5",
+        "metadata": {"debugger": false},
+    })
+}
+
+/// What the metadata of a notebook says about the kernel.
+pub fn notebook_metadata() -> Value {
+    json!({"display_name": DISPLAY_NAME, "language": "rust", "name": NAME})
+}
+
+/// Writes the kernelspec, in place of an older one.
+///
+/// # Errors
+///
+/// Fails where the folder is not writable.
+pub fn install(folder: &Path, program: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let problem = || format!("the kernelspec cannot be written to {}", folder.display());
+    let kernels = folder.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(kernels).with_context(problem)?;
+    // Jupyter passes over folders whose name begins with a point, so it never sees half a spec.
+    let staging = tempfile::Builder::new()
+        .prefix(".patchbay-")
+        .tempdir_in(kernels)
+        .with_context(problem)?;
+    fs::set_permissions(staging.path(), fs::Permissions::from_mode(0o755)).with_context(problem)?;
+    let text = serde_json::to_string_pretty(&kernel_json(program))? + "\n";
+    fs::write(staging.path().join("kernel.json"), text).with_context(problem)?;
+    for (name, bytes) in LOGOS {
+        fs::write(staging.path().join(name), bytes).with_context(problem)?;
+    }
+    let mut attempts = 0;
+    while let Err(error) = fs::rename(staging.path(), folder) {
+        // An older spec is in the way, or one that another process has just put there.
+        attempts += 1;
+        if attempts == 10 {
+            return Err(error).with_context(problem);
+        }
+        uninstall(folder)?;
+    }
+    // The folder has another name by this time, so there is nothing to remove.
+    let _ = staging.keep();
+    Ok(())
+}
+
+/// Removes the kernelspec; says whether there was one.
+///
+/// # Errors
+///
+/// Fails where the folder is not writable.
+pub fn uninstall(folder: &Path) -> Result<bool> {
+    match fs::remove_dir_all(folder) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).with_context(|| format!("{} cannot be removed", folder.display())),
+    }
+}
+
+/// The program that an installed kernelspec starts.
+///
+/// # Errors
+///
+/// Fails where there is no kernelspec or it is not readable.
+pub fn program(folder: &Path) -> Result<PathBuf> {
+    let path = folder.join("kernel.json");
+    let text = fs::read(&path).with_context(|| format!("{}", path.display()))?;
+    let spec: Value =
+        serde_json::from_slice(&text).with_context(|| format!("{}", path.display()))?;
+    let program = spec.pointer("/argv/0").and_then(Value::as_str);
+    program
+        .map(PathBuf::from)
+        .with_context(|| format!("{} names no program", path.display()))
+}
+
+/// The folders in which Jupyter looks, in its order.
+fn search_path() -> Vec<PathBuf> {
+    let environment = Environment::of_process();
+    let mut folders: Vec<PathBuf> = Vec::new();
+    for path in env::var_os("JUPYTER_PATH")
+        .iter()
+        .flat_map(env::split_paths)
+    {
+        folders.push(path.join("kernels").join(NAME));
+    }
+    folders.extend(Place::User.folder(&environment));
+    let prefixes = ["VIRTUAL_ENV", "CONDA_PREFIX"]
+        .into_iter()
+        .filter_map(env::var_os)
+        .map(PathBuf::from);
+    for prefix in prefixes.chain(["/usr/local".into(), "/usr".into()]) {
+        folders.extend(Place::Prefix(prefix).folder(&environment));
+    }
+    folders
+}
+
+/// The registered kernelspecs of this name with the programs that they start, in the order in
+/// which Jupyter finds them.
+pub fn registered() -> Vec<(PathBuf, PathBuf)> {
+    search_path()
+        .into_iter()
+        .filter_map(|folder| program(&folder).ok().map(|program| (folder, program)))
+        .collect()
+}
+
+/// The snapshot prefixes that registered kernelspecs start.
+pub fn registered_prefixes() -> Vec<PathBuf> {
+    registered()
+        .iter()
+        .filter_map(|(_, program)| program.ancestors().nth(2).map(Path::to_owned))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(data: Option<&str>, xdg: Option<&str>) -> Environment {
+        Environment {
+            jupyter_data_dir: data.map(PathBuf::from),
+            xdg_data_home: xdg.map(PathBuf::from),
+            home: Some(PathBuf::from("/home/ada")),
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_user_folder_follows_jupyter() {
+        let folder = |data, xdg| Place::User.folder(&environment(data, xdg)).unwrap();
+        assert_eq!(
+            folder(None, None),
+            Path::new("/home/ada/.local/share/jupyter/kernels/patchbay")
+        );
+        assert_eq!(
+            folder(None, Some("/xdg")),
+            Path::new("/xdg/jupyter/kernels/patchbay")
+        );
+        assert_eq!(
+            folder(Some("/data"), Some("/xdg")),
+            Path::new("/data/kernels/patchbay")
+        );
+    }
+
+    #[test]
+    fn a_prefix_holds_the_shared_folder() {
+        let place = Place::Prefix(PathBuf::from("/opt/env"));
+        let folder = place.folder(&Environment::default()).unwrap();
+        assert_eq!(folder, Path::new("/opt/env/share/jupyter/kernels/patchbay"));
+    }
+
+    #[test]
+    fn without_a_home_the_error_names_the_variables() {
+        let error = Place::User
+            .folder(&Environment::default())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("JUPYTER_DATA_DIR"), "{error}");
+    }
+
+    #[test]
+    fn an_installed_spec_is_complete_and_replaces_the_old_one() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("kernels").join(NAME);
+        install(&folder, Path::new("/old/patchbay")).unwrap();
+        fs::write(folder.join("left-over"), "").unwrap();
+        install(&folder, Path::new("/new/patchbay")).unwrap();
+        assert_eq!(program(&folder).unwrap(), Path::new("/new/patchbay"));
+        let mut names: Vec<String> = fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(
+            names,
+            [
+                "kernel.json",
+                "logo-32x32.png",
+                "logo-64x64.png",
+                "logo-svg.svg"
+            ]
+        );
+        assert_eq!(fs::read_dir(folder.parent().unwrap()).unwrap().count(), 1);
+        assert!(uninstall(&folder).unwrap());
+        assert!(!uninstall(&folder).unwrap());
+    }
+
+    #[test]
+    fn the_spec_says_what_jupyter_needs() {
+        let spec = kernel_json(Path::new("/p/bin/patchbay"));
+        assert_eq!(
+            spec["argv"],
+            json!([
+                "/p/bin/patchbay",
+                "kernel",
+                "--connection-file",
+                "{connection_file}"
+            ])
+        );
+        assert_eq!(spec["language"], "rust");
+        assert_eq!(spec["interrupt_mode"], "message");
+    }
+}

@@ -1,0 +1,319 @@
+//! Executes a notebook from top to bottom.
+
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    time::{self, sleep_until},
+};
+
+use super::{CellKind, Notebook, Recorder, has_tag, kind, source};
+use crate::session::{CellError, CellReply, CellRequest, Session, SessionControl, SessionEvent};
+
+/// How long a cell has after an interrupt before it is killed, and after that to be dead.
+const GRACE: Duration = if cfg!(test) {
+    Duration::from_millis(50)
+} else {
+    Duration::from_secs(5)
+};
+
+/// What runs cells; a [`Session`] outside tests.
+pub trait Engine {
+    /// A handle that reaches the engine while a cell runs.
+    type Control: Control;
+
+    fn control(&self) -> Self::Control;
+
+    fn execute(
+        &mut self,
+        request: CellRequest,
+        events: &mpsc::UnboundedSender<SessionEvent>,
+    ) -> impl Future<Output = CellReply>;
+}
+
+/// Reaches an engine while a cell runs.
+pub trait Control {
+    /// Stops the running cell: the first call asks, a second one kills.
+    fn interrupt(&self);
+
+    /// Tells a cell that waits for the user that there is none.
+    fn no_input(&self);
+
+    /// Announces a cell that will be executed after those announced before, so that it can be
+    /// compiled in the meantime.
+    fn announce(&self, _code: &str) {}
+}
+
+impl Engine for Session {
+    type Control = SessionControl;
+
+    fn control(&self) -> SessionControl {
+        Session::control(self)
+    }
+
+    async fn execute(
+        &mut self,
+        request: CellRequest,
+        events: &mpsc::UnboundedSender<SessionEvent>,
+    ) -> CellReply {
+        Session::execute(self, request, events).await
+    }
+}
+
+impl Control for SessionControl {
+    fn interrupt(&self) {
+        SessionControl::interrupt(self);
+    }
+
+    fn no_input(&self) {
+        self.answer_input(None);
+    }
+
+    fn announce(&self, code: &str) {
+        SessionControl::announce(self, code);
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// The longest that one cell may run.
+    pub timeout: Option<Duration>,
+    /// Go on after a cell that fails.
+    pub allow_errors: bool,
+}
+
+/// Hears how the execution goes. Cells are counted from 1 among the cells of the notebook, as a
+/// reader counts them.
+pub trait Progress {
+    fn begin(&mut self, number: usize, source: &str);
+    fn output(&mut self, text: &str);
+    fn end(&mut self, number: usize, duration: Duration, failed: bool);
+}
+
+/// A cell that failed.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The cell, counted from 1 among all cells.
+    pub number: usize,
+    /// The number in front of the cell.
+    pub execution_count: u32,
+    pub source: String,
+    pub error: CellError,
+    /// The cell's tag `raises-exception` or the options allow it.
+    pub allowed: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// How many cells ran.
+    pub executed: usize,
+    /// How many code cells with text there are.
+    pub total: usize,
+    pub failures: Vec<Failure>,
+    pub duration: Duration,
+}
+
+impl Report {
+    /// The failure that ended the execution.
+    pub fn fatal(&self) -> Option<&Failure> {
+        self.failures.iter().find(|failure| !failure.allowed)
+    }
+}
+
+/// Whether the cell is one to execute; the tag `skip-execution` leaves a cell as it is.
+fn is_executed(cell: &serde_json::Value) -> bool {
+    kind(cell) == CellKind::Code
+        && !source(cell).trim().is_empty()
+        && !has_tag(cell, "skip-execution")
+}
+
+/// How many cells an execution runs.
+pub fn executed_cells(notebook: &Notebook) -> usize {
+    notebook
+        .cells()
+        .iter()
+        .filter(|cell| is_executed(cell))
+        .count()
+}
+
+/// Executes the code cells in order and writes their outputs into the notebook.
+///
+/// # Errors
+///
+/// Fails where signals cannot be heard; a cell that fails is in the report.
+pub async fn execute<E: Engine>(
+    notebook: &mut Notebook,
+    engine: &mut E,
+    options: Options,
+    progress: &mut impl Progress,
+) -> Result<Report> {
+    let start = Instant::now();
+    let mut report = Report {
+        total: executed_cells(notebook),
+        ..Report::default()
+    };
+    let mut keyboard = signal(SignalKind::interrupt()).context("Ctrl-C cannot be heard")?;
+    announce(engine, notebook, 0);
+    let mut recorder = Recorder::new(notebook);
+    let mut execution_count = 0;
+    for index in 0..recorder.notebook().cell_count() {
+        let cell = &recorder.notebook().cells()[index];
+        if !is_executed(cell) {
+            continue;
+        }
+        let code = source(cell);
+        let may_fail = options.allow_errors || has_tag(cell, "raises-exception");
+        execution_count += 1;
+        progress.begin(index + 1, &code);
+        recorder.begin(index, execution_count);
+        let request = CellRequest {
+            code: code.clone(),
+            execution_count,
+        };
+        let began = Instant::now();
+        let end = run_cell(
+            engine,
+            request,
+            options.timeout,
+            &mut keyboard,
+            &mut recorder,
+            progress,
+        )
+        .await;
+        if let Some(error) = &end.error {
+            recorder.error(error);
+        }
+        recorder.finish();
+        report.executed += 1;
+        progress.end(index + 1, began.elapsed(), end.error.is_some());
+        if let Some(error) = end.error {
+            let allowed = may_fail && !end.stop;
+            report.failures.push(Failure {
+                number: index + 1,
+                execution_count,
+                source: code,
+                error,
+                allowed,
+            });
+            if !allowed {
+                break;
+            }
+            // A failure ends what was announced before it.
+            announce(engine, recorder.notebook(), index + 1);
+        }
+    }
+    report.duration = start.elapsed();
+    Ok(report)
+}
+
+/// Announces the cells from this one on.
+fn announce(engine: &impl Engine, notebook: &Notebook, first: usize) {
+    let control = engine.control();
+    for cell in notebook.cells()[first..]
+        .iter()
+        .filter(|cell| is_executed(cell))
+    {
+        control.announce(&source(cell));
+    }
+}
+
+struct CellEnd {
+    error: Option<CellError>,
+    /// The user wants no more cells, or the engine is of no more use.
+    stop: bool,
+}
+
+async fn run_cell<E: Engine>(
+    engine: &mut E,
+    request: CellRequest,
+    timeout: Option<Duration>,
+    keyboard: &mut tokio::signal::unix::Signal,
+    recorder: &mut Recorder<'_>,
+    progress: &mut impl Progress,
+) -> CellEnd {
+    let control = engine.control();
+    let (sender, mut events) = mpsc::unbounded_channel();
+    let mut show = |event: SessionEvent| {
+        match &event {
+            SessionEvent::Stream { text, .. } => progress.output(text),
+            SessionEvent::InputRequest { .. } => control.no_input(),
+            _ => {}
+        }
+        recorder.record(event);
+    };
+    let mut deadline = timeout.map(|timeout| time::Instant::now() + timeout);
+    let mut timeout_interrupts = 0;
+    let mut stopped = false;
+    let reply = {
+        let mut run = std::pin::pin!(engine.execute(request, &sender));
+        loop {
+            tokio::select! {
+                biased;
+                Some(event) = events.recv() => show(event),
+                reply = &mut run => break Some(reply),
+                Some(()) = keyboard.recv() => {
+                    stopped = true;
+                    control.interrupt();
+                }
+                () = sleep_until(deadline.unwrap_or_else(time::Instant::now)), if deadline.is_some() => {
+                    if timeout_interrupts == 2 {
+                        break None;
+                    }
+                    timeout_interrupts += 1;
+                    control.interrupt();
+                    deadline = Some(time::Instant::now() + GRACE);
+                }
+            }
+        }
+    };
+    while let Ok(event) = events.try_recv() {
+        show(event);
+    }
+    let dead = reply.is_none();
+    let error = reply.and_then(|reply| reply.error);
+    let error = match timeout {
+        Some(timeout) if timeout_interrupts > 0 => {
+            Some(timeout_error(timeout, timeout_interrupts, error))
+        }
+        _ => error,
+    };
+    // Whoever presses Ctrl-C wants the notebook to stop, also where the cell came to its end.
+    let error = error.or_else(|| {
+        stopped.then(|| CellError {
+            name: "KeyboardInterrupt".to_owned(),
+            value: "stopped by Ctrl-C".to_owned(),
+            traceback: vec!["KeyboardInterrupt: stopped by Ctrl-C".to_owned()],
+        })
+    });
+    CellEnd {
+        error,
+        stop: stopped || dead,
+    }
+}
+
+/// What a cell that ran too long failed with; what it said at its end follows.
+fn timeout_error(timeout: Duration, interrupts: u32, error: Option<CellError>) -> CellError {
+    let what = match interrupts {
+        1 => "was interrupted",
+        _ => "did not react to an interrupt and was killed, so its variables are lost",
+    };
+    let value = format!(
+        "the cell took longer than {} s and {what}",
+        timeout.as_secs_f64()
+    );
+    let mut traceback = vec![format!("\x1b[31mTimeout\x1b[0m: {value}")];
+    traceback.extend(error.into_iter().flat_map(|error| error.traceback));
+    CellError {
+        name: "Timeout".to_owned(),
+        value,
+        traceback,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,410 @@
+//! The runtime process as the host sees it.
+//!
+//! One task owns the socket's writing end and both pipes, so that what is printed and what is drawn
+//! reach the front ends in the order in which the cell produced them: before an output is passed
+//! on, the pipes are emptied, and only then is the output acknowledged.
+
+use std::{
+    io,
+    path::Path,
+    process::{ExitStatus, Stdio},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Context;
+use patchbay_protocol::{Command, Event, MAX_FRAME_BYTES, Outcome, Output, SOCKET_VARIABLE};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        UnixListener,
+        unix::{OwnedReadHalf, OwnedWriteHalf, pipe},
+    },
+    process::Child,
+    sync::mpsc,
+    time::Instant,
+};
+
+use crate::{
+    output::Assembler,
+    session::{SessionEvent, StreamName},
+};
+
+/// How long text is gathered before it is sent.
+const GATHER: Duration = Duration::from_millis(50);
+
+/// The most bytes that are read from a pipe before an output is passed on. What was printed before
+/// the output fits into a pipe; a thread that prints without end must not hold the output up.
+const PIPE_BYTES: usize = 1 << 20;
+
+/// How long a runtime may take to connect.
+const START_PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running runtime process. Dropping it kills the process.
+pub struct Runtime {
+    commands: mpsc::UnboundedSender<Order>,
+    replies: mpsc::UnboundedReceiver<Reply>,
+    sink: Arc<Mutex<mpsc::UnboundedSender<SessionEvent>>>,
+    next_id: AtomicU64,
+}
+
+enum Order {
+    Send(Box<Command>),
+    Kill,
+}
+
+/// What the session waits for.
+#[derive(Debug)]
+pub enum Reply {
+    Done {
+        id: u64,
+        outcome: Outcome,
+    },
+    /// The process has ended; all variables are gone.
+    Ended(String),
+}
+
+/// Sends commands to a runtime while a cell runs.
+#[derive(Clone)]
+pub struct Sender(mpsc::UnboundedSender<Order>);
+
+impl Sender {
+    /// Sends a command; a runtime that has ended ignores it.
+    pub fn send(&self, command: Command) {
+        let _ = self.0.send(Order::Send(Box::new(command)));
+    }
+
+    pub fn kill(&self) {
+        let _ = self.0.send(Order::Kill);
+    }
+}
+
+impl Runtime {
+    /// Starts the process; `scratch` is a folder for its socket. Returns before it has connected.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the program cannot be started.
+    pub fn start(
+        program: &Path,
+        library_path: &std::ffi::OsStr,
+        working_directory: &Path,
+        scratch: &Path,
+        events: mpsc::UnboundedSender<SessionEvent>,
+    ) -> anyhow::Result<Runtime> {
+        static STARTED: AtomicU64 = AtomicU64::new(0);
+        let socket = scratch.join(format!(
+            "runtime-{}",
+            STARTED.fetch_add(1, Ordering::Relaxed)
+        ));
+        let listener = UnixListener::bind(&socket)
+            .with_context(|| format!("no socket for the runtime at {}", socket.display()))?;
+        let (stdout, stdout_writer) = pipe_ends()?;
+        let (stderr, stderr_writer) = pipe_ends()?;
+        let child = tokio::process::Command::new(program)
+            .current_dir(working_directory)
+            .env(SOCKET_VARIABLE, &socket)
+            .env("LD_LIBRARY_PATH", library_path)
+            // Errors are told with the cell's own lines; frames of the runtime would only hide them.
+            .env("RUST_BACKTRACE", "0")
+            .stdin(Stdio::null())
+            .stdout(stdout_writer)
+            .stderr(stderr_writer)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("the runtime does not start: {}", program.display()))?;
+
+        let (commands, orders) = mpsc::unbounded_channel();
+        let (replier, replies) = mpsc::unbounded_channel();
+        let sink = Arc::new(Mutex::new(events));
+        let pump = Pump {
+            child,
+            stdout,
+            stderr,
+            orders,
+            replier,
+            sink: sink.clone(),
+            assembler: Assembler::default(),
+            flush_at: None,
+        };
+        tokio::spawn(pump.run(listener));
+        Ok(Runtime {
+            commands,
+            replies,
+            sink,
+            next_id: AtomicU64::new(0),
+        })
+    }
+
+    pub fn sender(&self) -> Sender {
+        Sender(self.commands.clone())
+    }
+
+    /// Where outputs go from here on.
+    pub fn set_sink(&self, events: mpsc::UnboundedSender<SessionEvent>) {
+        *self.sink.lock().unwrap_or_else(PoisonError::into_inner) = events;
+    }
+
+    /// Sends a command and waits for its end, or that of the process.
+    pub async fn call(&mut self, command: impl FnOnce(u64) -> Command) -> Reply {
+        let expected = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let _ = self.commands.send(Order::Send(Box::new(command(expected))));
+        loop {
+            match self.replies.recv().await {
+                Some(Reply::Done { id, .. }) if id != expected => {}
+                Some(reply) => return reply,
+                None => return Reply::Ended("it has ended before".to_owned()),
+            }
+        }
+    }
+
+    /// Whether the process has ended since the last call, and how.
+    pub fn has_ended(&mut self) -> Option<String> {
+        loop {
+            match self.replies.try_recv() {
+                Ok(Reply::Ended(how)) => return Some(how),
+                Ok(Reply::Done { .. }) => {}
+                Err(mpsc::error::TryRecvError::Empty) => return None,
+                Err(mpsc::error::TryRecvError::Disconnected) => {
+                    return Some("it has ended before".to_owned());
+                }
+            }
+        }
+    }
+}
+
+fn pipe_ends() -> anyhow::Result<(pipe::Receiver, Stdio)> {
+    let (reader, writer) = io::pipe().context("no pipe for what cells print")?;
+    let reader = pipe::Receiver::from_owned_fd(reader.into())?;
+    Ok((reader, writer.into()))
+}
+
+struct Pump {
+    child: Child,
+    stdout: pipe::Receiver,
+    stderr: pipe::Receiver,
+    orders: mpsc::UnboundedReceiver<Order>,
+    replier: mpsc::UnboundedSender<Reply>,
+    sink: Arc<Mutex<mpsc::UnboundedSender<SessionEvent>>>,
+    assembler: Assembler,
+    flush_at: Option<Instant>,
+}
+
+impl Pump {
+    async fn run(mut self, listener: UnixListener) {
+        let how = match self.connect(&listener).await {
+            Ok((reader, writer)) => self.serve(reader, writer).await,
+            // What it printed says why it did not come up.
+            Err(how) => {
+                self.empty_pipes();
+                let said: String = self
+                    .assembler
+                    .take_all()
+                    .into_iter()
+                    .filter_map(|event| match event {
+                        SessionEvent::Stream { text, .. } => Some(text),
+                        _ => None,
+                    })
+                    .collect();
+                format!("{how} {}", said.trim()).trim().to_owned()
+            }
+        };
+        self.empty_pipes();
+        self.send_all();
+        let _ = self.replier.send(Reply::Ended(how));
+    }
+
+    async fn connect(
+        &mut self,
+        listener: &UnixListener,
+    ) -> Result<(OwnedReadHalf, OwnedWriteHalf), String> {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => Ok(stream.into_split()),
+                Err(error) => Err(format!("it could not connect: {error}")),
+            },
+            status = self.child.wait() => Err(describe_status(&status)),
+            () = tokio::time::sleep(START_PATIENCE) => {
+                Err(format!("it did not connect within {} s", START_PATIENCE.as_secs()))
+            }
+        }
+    }
+
+    /// Passes everything on until the process ends; says how it did.
+    async fn serve(&mut self, reader: OwnedReadHalf, mut writer: OwnedWriteHalf) -> String {
+        let mut frames = read_frames(reader);
+        loop {
+            let flush_at = self
+                .flush_at
+                .unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            tokio::select! {
+                frame = frames.recv() => match frame {
+                    Some(event) => self.handle(event, &mut writer).await,
+                    None => return self.wait_for_end().await,
+                },
+                Ok(()) = self.stdout.readable() => {
+                    if read_available(&mut self.stdout, StreamName::Stdout, &mut self.assembler) {
+                        // The other end is closed; the socket is about to say so, too.
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
+                    self.note_waiting();
+                }
+                Ok(()) = self.stderr.readable() => {
+                    if read_available(&mut self.stderr, StreamName::Stderr, &mut self.assembler) {
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
+                    self.note_waiting();
+                }
+                order = self.orders.recv() => match order {
+                    Some(Order::Send(command)) => write_frame(&mut writer, &command).await,
+                    Some(Order::Kill) => { let _ = self.child.start_kill(); }
+                    None => {
+                        let _ = self.child.start_kill();
+                        return self.wait_for_end().await;
+                    }
+                },
+                () = tokio::time::sleep_until(flush_at), if self.flush_at.is_some() => {
+                    self.flush_at = None;
+                    let events = self.assembler.take();
+                    self.send(events);
+                }
+            }
+        }
+    }
+
+    async fn handle(&mut self, event: Event, writer: &mut OwnedWriteHalf) {
+        match event {
+            Event::Ready { .. } | Event::Answer { .. } => {}
+            Event::Output { sequence, output } => {
+                self.empty_pipes();
+                self.send_all();
+                self.send(vec![match output {
+                    Output::Result { bundle } => SessionEvent::Result { bundle },
+                    Output::Display {
+                        bundle,
+                        display_id,
+                        update,
+                    } => SessionEvent::Display {
+                        bundle,
+                        display_id,
+                        update,
+                    },
+                    Output::Clear { wait } => SessionEvent::Clear { wait },
+                }]);
+                write_frame(writer, &Command::Ack { sequence }).await;
+            }
+            Event::InputRequest { prompt, password } => {
+                self.empty_pipes();
+                self.send_all();
+                self.send(vec![SessionEvent::InputRequest { prompt, password }]);
+            }
+            Event::Comm(message) => self.send(vec![SessionEvent::Comm(message)]),
+            Event::Done { id, outcome } => {
+                self.empty_pipes();
+                self.send_all();
+                let _ = self.replier.send(Reply::Done { id, outcome });
+            }
+        }
+    }
+
+    fn empty_pipes(&mut self) {
+        read_available(&mut self.stdout, StreamName::Stdout, &mut self.assembler);
+        read_available(&mut self.stderr, StreamName::Stderr, &mut self.assembler);
+    }
+
+    fn note_waiting(&mut self) {
+        if self.assembler.is_waiting() && self.flush_at.is_none() {
+            self.flush_at = Some(Instant::now() + GATHER);
+        }
+    }
+
+    fn send_all(&mut self) {
+        self.flush_at = None;
+        let events = self.assembler.take_all();
+        self.send(events);
+    }
+
+    fn send(&self, events: Vec<SessionEvent>) {
+        let sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        for event in events {
+            // A front end that has gone away takes no more; the cell runs on.
+            let _ = sink.send(event);
+        }
+    }
+
+    async fn wait_for_end(&mut self) -> String {
+        describe_status(&self.child.wait().await)
+    }
+}
+
+fn describe_status(status: &io::Result<ExitStatus>) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    let status = match status {
+        Ok(status) => status,
+        Err(error) => return format!("its end could not be observed: {error}"),
+    };
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("it exited with status {code}"),
+        (None, Some(6)) => "it was aborted (signal 6, SIGABRT)".to_owned(),
+        (None, Some(9)) => "it was killed (signal 9, SIGKILL)".to_owned(),
+        (None, Some(11)) => "it made an invalid memory access (signal 11, SIGSEGV)".to_owned(),
+        (None, Some(signal)) => format!("signal {signal} ended it"),
+        (None, None) => "it ended".to_owned(),
+    }
+}
+
+/// Reads what a pipe holds. Returns whether its other end is closed.
+fn read_available(pipe: &mut pipe::Receiver, name: StreamName, assembler: &mut Assembler) -> bool {
+    let mut buffer = [0; 64 << 10];
+    let mut total = 0;
+    while total < PIPE_BYTES {
+        match pipe.try_read(&mut buffer) {
+            Ok(0) => return true,
+            Ok(count) => {
+                assembler.push(name, &buffer[..count]);
+                total += count;
+            }
+            Err(_) => return false,
+        }
+    }
+    false
+}
+
+/// Reads frames on a task of its own, because reading one cannot be given up half-way.
+fn read_frames(mut reader: OwnedReadHalf) -> mpsc::UnboundedReceiver<Event> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        loop {
+            let Ok(length) = reader.read_u32_le().await else {
+                return;
+            };
+            if length as usize > MAX_FRAME_BYTES {
+                return;
+            }
+            let mut body = vec![0; length as usize];
+            if reader.read_exact(&mut body).await.is_err() {
+                return;
+            }
+            match patchbay_protocol::decode(&body) {
+                Ok(event) => {
+                    if sender.send(event).is_err() {
+                        return;
+                    }
+                }
+                Err(error) => eprintln!("patchbay: unreadable message from the runtime: {error}"),
+            }
+        }
+    });
+    receiver
+}
+
+async fn write_frame(writer: &mut OwnedWriteHalf, command: &Command) {
+    match patchbay_protocol::encode(command) {
+        // A broken socket shows as the end of the frames, which is where it is handled.
+        Ok(frame) => drop(writer.write_all(&frame).await),
+        Err(error) => eprintln!("patchbay: a command could not be sent: {error}"),
+    }
+}

@@ -1,0 +1,47 @@
+//! Requests that must be served while a cell runs.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use zeromq::RouterRecvHalf;
+
+use super::{Channel, DRAIN, Kernel, info, log, receive};
+
+/// Serves interrupts, shutdown and questions about the kernel.
+pub async fn serve(mut socket: RouterRecvHalf, channel: Channel, kernel: Arc<Kernel>) {
+    loop {
+        let request = receive(&mut socket, &kernel, "control").await;
+        kernel.status(&request, "busy");
+        let mut stops = false;
+        let content = match request.header.msg_type.as_str() {
+            "kernel_info_request" => info::content(&kernel),
+            "interrupt_request" => {
+                kernel.control.interrupt();
+                json!({ "status": "ok" })
+            }
+            "shutdown_request" => {
+                stops = true;
+                let restart = request.content["restart"].as_bool().unwrap_or(false);
+                json!({ "status": "ok", "restart": restart })
+            }
+            other => {
+                log(&format!("there is no answer to a {other} on control"));
+                kernel.status(&request, "idle");
+                kernel.repeat_busy();
+                continue;
+            }
+        };
+        let reply = kernel.reply(&request, content);
+        if stops {
+            kernel.publish("shutdown_reply", Some(&request), reply.content.clone());
+        }
+        channel.send(&reply, &kernel).await;
+        kernel.status(&request, "idle");
+        if stops {
+            tokio::time::sleep(DRAIN).await;
+            let _ = kernel.stop.send(true);
+        } else {
+            kernel.repeat_busy();
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Compiling queued cells while an earlier one runs.
+//!
+//! The types of a cell's variables are known once it has compiled, so the next cell can be compiled
+//! before it has run. What is compiled ahead goes where every compiled cell goes; a cell that turns
+//! out differently, because the one before it failed, say, is a miss and is compiled as usual.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::{sync::Notify, task::AbortHandle};
+
+use super::{
+    build::{Builder, Job},
+    chunk::parse_chunk,
+    variables::after_success,
+};
+use crate::engine::{
+    Engine,
+    directive::{self, Part, Timing},
+    plan::Level,
+    program::Source,
+};
+
+/// The cells that wait, in order.
+#[derive(Default)]
+pub struct Upcoming {
+    waiting: Mutex<Waiting>,
+    arrived: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    cells: VecDeque<String>,
+    /// How many cells have gone from the front since the beginning.
+    gone: usize,
+}
+
+/// What there is at a position, counted from the first cell that ever waited.
+enum Position {
+    Cell(String),
+    NotYet,
+    Gone,
+}
+
+impl Upcoming {
+    /// Adds a cell that will be executed after those that were added before.
+    pub fn push(&self, code: &str) {
+        self.lock().cells.push_back(code.to_owned());
+        self.arrived.notify_waiters();
+    }
+
+    /// Takes note that this cell is executed now.
+    pub fn begin(&self, code: &str) {
+        let mut waiting = self.lock();
+        if waiting.cells.front().is_some_and(|next| next == code) {
+            waiting.cells.pop_front();
+            waiting.gone += 1;
+        } else {
+            // Something else is executed than what was announced.
+            waiting.clear();
+        }
+    }
+
+    pub fn clear(&self) {
+        self.lock().clear();
+    }
+
+    fn at(&self, position: usize) -> Position {
+        let waiting = self.lock();
+        match position.checked_sub(waiting.gone) {
+            None => Position::Gone,
+            Some(index) => waiting
+                .cells
+                .get(index)
+                .cloned()
+                .map_or(Position::NotYet, Position::Cell),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn clear(&mut self) {
+        self.gone += self.cells.len();
+        self.cells.clear();
+    }
+}
+
+/// A compile ahead that ends when this is dropped. Compiles that are under way go on.
+pub struct Ahead(AbortHandle);
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Ahead {
+    /// Compiles the upcoming cells, one after the other, from the state that the running cell will
+    /// leave if it succeeds.
+    pub fn start(
+        builder: Arc<Builder>,
+        upcoming: Arc<Upcoming>,
+        engine: Engine,
+        level: Level,
+        cell: u32,
+    ) -> Ahead {
+        let task = tokio::spawn(async move {
+            let mut engine = engine;
+            let first = upcoming.lock().gone;
+            for position in first.. {
+                let code = loop {
+                    let arrived = upcoming.arrived.notified();
+                    match upcoming.at(position) {
+                        Position::Cell(code) => break code,
+                        Position::NotYet => arrived.await,
+                        Position::Gone => return,
+                    }
+                };
+                let number =
+                    cell.saturating_add(u32::try_from(position - first + 1).unwrap_or(u32::MAX));
+                if compile(&builder, &code, &mut engine, level, number)
+                    .await
+                    .is_none()
+                {
+                    return;
+                }
+            }
+        });
+        Ahead(task.abort_handle())
+    }
+}
+
+/// Compiles one cell; `None` where what comes after it cannot be known.
+async fn compile(
+    builder: &Arc<Builder>,
+    code: &str,
+    engine: &mut Engine,
+    level: Level,
+    cell: u32,
+) -> Option<()> {
+    let (magic, parts) = directive::split(code);
+    if magic.is_some_and(|magic| magic.name != "time") {
+        return None;
+    }
+    let last = parts
+        .iter()
+        .rposition(|part| matches!(part, Part::Rust { .. }));
+    for (index, part) in parts.into_iter().enumerate() {
+        match part {
+            Part::Rust {
+                text,
+                first_line,
+                timing,
+            } => {
+                let shows = Some(index) == last;
+                let chunk = parse_chunk(&text, shows).ok()?;
+                let source = Source {
+                    text,
+                    cell,
+                    first_line,
+                };
+                let job = Arc::new(Job {
+                    engine: Arc::new(engine.clone()),
+                    chunk: Arc::new(chunk),
+                    source,
+                    level,
+                    timing,
+                });
+                let compiled = builder.build(&job).await.ok()?;
+                if timing != Timing::Repeated {
+                    after_success(engine, &job, &compiled);
+                }
+            }
+            // These change what later programs are made of.
+            Part::Directive(directive)
+                if matches!(directive.name.as_str(), "opt" | "reset" | "clear" | "dep") =>
+            {
+                return None;
+            }
+            Part::Directive(_) => {}
+        }
+    }
+    Some(())
+}

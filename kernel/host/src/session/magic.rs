@@ -1,0 +1,484 @@
+//! The magics: `%who`, `%time`, `!ls` and their like.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use patchbay_protocol::{Command, Failure, MimeBundle};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::{CellError, Session, SessionEvent, StreamName, error};
+use crate::engine::{
+    Engine,
+    directive::{CellMagic, Directive, Part, Timing},
+    plan::Level,
+};
+
+/// A magic as `%help` lists it.
+struct Help {
+    usage: &'static str,
+    summary: &'static str,
+}
+
+const HELP: [Help; 13] = [
+    Help {
+        usage: "%who, :vars",
+        summary: "the variables: name, type, size, the cell that defined each",
+    },
+    Help {
+        usage: "%time STATEMENT",
+        summary: "run a statement and print how long it took",
+    },
+    Help {
+        usage: "%%time",
+        summary: "the same for the whole cell, with the time to compile it",
+    },
+    Help {
+        usage: "%timeit EXPRESSION",
+        summary: "run an expression many times; mean and spread of its time",
+    },
+    Help {
+        usage: "%opt [0|1|2|3|auto], :opt",
+        summary: "how hard cells are optimised; auto decides by what a cell does",
+    },
+    Help {
+        usage: "%env [NAME[=VALUE]]",
+        summary: "show or set environment variables of the process that runs cells",
+    },
+    Help {
+        usage: "%cd FOLDER",
+        summary: "change the working folder",
+    },
+    Help {
+        usage: "!COMMAND",
+        summary: "run a shell command",
+    },
+    Help {
+        usage: "%reset, :clear",
+        summary: "forget all variables and items",
+    },
+    Help {
+        usage: "%cache [clear]",
+        summary: "the compiled cells on disk: how many, how large; remove them",
+    },
+    Help {
+        usage: "%items",
+        summary: "the functions, types and imports that later cells can use",
+    },
+    Help {
+        usage: "%version",
+        summary: "the versions of Patchbay and of the compiler",
+    },
+    Help {
+        usage: "%help, :help",
+        summary: "this list",
+    },
+];
+
+type Events = mpsc::UnboundedSender<SessionEvent>;
+
+impl Session {
+    /// Runs a cell that begins with `%%name`.
+    pub(super) async fn run_cell_magic(
+        &mut self,
+        magic: &CellMagic,
+        parts: Vec<Part>,
+        _code: &str,
+        events: &Events,
+        payload: &mut Vec<Value>,
+    ) -> Result<(), CellError> {
+        match magic.name.as_str() {
+            "time" => {
+                let result = self.run_parts(parts, events, payload).await;
+                let seconds = |nanoseconds: u64| describe_seconds(nanoseconds as f64 / 1e9);
+                print(
+                    events,
+                    &format!(
+                        "Wall time: {} (compiled in {}{})\n",
+                        seconds(self.timings.load_nanoseconds + self.timings.run_nanoseconds),
+                        seconds(self.timings.compile_nanoseconds),
+                        if self.timings.cached {
+                            ", from the cache"
+                        } else {
+                            ""
+                        },
+                    ),
+                );
+                result
+            }
+            "timeit" => {
+                let parts = parts
+                    .into_iter()
+                    .map(|part| match part {
+                        Part::Rust {
+                            text, first_line, ..
+                        } => Part::Rust {
+                            text,
+                            first_line,
+                            timing: Timing::Repeated,
+                        },
+                        directive => directive,
+                    })
+                    .collect();
+                self.run_parts(parts, events, payload).await
+            }
+            unknown => Err(unknown_magic("%%", unknown)),
+        }
+    }
+
+    /// Runs one line that is not Rust.
+    pub(super) async fn run_directive(
+        &mut self,
+        directive: &Directive,
+        events: &Events,
+        payload: &mut Vec<Value>,
+    ) -> Result<(), CellError> {
+        let argument = directive.argument.as_str();
+        match directive.name.as_str() {
+            "!" => {
+                let command = argument.to_owned();
+                self.succeed(|id| Command::Shell { id, command }, events)
+                    .await
+            }
+            "who" | "whos" | "vars" => {
+                display(events, variable_table(&self.engine));
+                Ok(())
+            }
+            "items" => {
+                print(events, &item_list(&self.engine));
+                Ok(())
+            }
+            "opt" => self.set_level(argument, events),
+            "reset" | "clear" => self.reset(events).await,
+            "env" => self.environment(argument, events).await,
+            "cd" => {
+                let path = expand_home(argument);
+                self.succeed(|id| Command::ChangeDirectory { id, path }, events)
+                    .await
+            }
+            "cache" => self.cache(argument, events),
+            "version" => {
+                print(events, &self.version());
+                Ok(())
+            }
+            "help" => {
+                payload.push(json!({
+                    "source": "page",
+                    "data": { "text/plain": help_text() },
+                    "start": 0,
+                }));
+                print(events, &help_text());
+                Ok(())
+            }
+            "time" | "timeit" => Err(error::plain(
+                "MagicError",
+                format!(
+                    "%{} wants a statement on its line; for a whole cell begin it with %%{0}",
+                    directive.name
+                ),
+            )),
+            unknown => Err(unknown_magic("%", unknown)),
+        }
+    }
+
+    async fn succeed(
+        &mut self,
+        command: impl FnOnce(u64) -> Command,
+        events: &Events,
+    ) -> Result<(), CellError> {
+        match self.command(command, events).await?.failure {
+            None => Ok(()),
+            Some(Failure { message, .. }) => Err(error::plain("CommandError", message)),
+        }
+    }
+
+    fn set_level(&mut self, argument: &str, events: &Events) -> Result<(), CellError> {
+        self.level = match argument {
+            "" => self.level,
+            "auto" => Level::Auto,
+            "0" | "1" | "2" | "3" => Level::Fixed(argument.as_bytes()[0] - b'0'),
+            other => {
+                return Err(error::plain(
+                    "MagicError",
+                    format!("%opt takes 0, 1, 2, 3 or auto, not `{other}`"),
+                ));
+            }
+        };
+        let text = match self.level {
+            Level::Auto => {
+                "auto (2 for cells with loops or functions that loop, else 0)".to_owned()
+            }
+            Level::Fixed(level) => level.to_string(),
+        };
+        print(events, &format!("optimisation level: {text}\n"));
+        Ok(())
+    }
+
+    async fn reset(&mut self, events: &Events) -> Result<(), CellError> {
+        let names: Vec<String> = self.engine.variables.keys().cloned().collect();
+        let count = names.len();
+        self.engine = Engine::default();
+        self.succeed(|id| Command::DropVariables { id, names }, events)
+            .await?;
+        print(
+            events,
+            &format!(
+                "forgot {count} variable{} and all items\n",
+                if count == 1 { "" } else { "s" }
+            ),
+        );
+        Ok(())
+    }
+
+    async fn environment(&mut self, argument: &str, events: &Events) -> Result<(), CellError> {
+        let assignment = argument
+            .split_once('=')
+            .or_else(|| argument.split_once(char::is_whitespace));
+        match assignment {
+            Some((name, value)) => {
+                let name = name.trim().to_owned();
+                if name.is_empty() {
+                    return Err(error::plain(
+                        "MagicError",
+                        "%env NAME=VALUE: the name is missing",
+                    ));
+                }
+                let value = value.trim().to_owned();
+                let variables = BTreeMap::from([(name, Some(value))]);
+                self.succeed(|id| Command::SetEnvironment { id, variables }, events)
+                    .await
+            }
+            None if argument.is_empty() => {
+                self.succeed(
+                    |id| Command::Shell {
+                        id,
+                        command: "env | sort".to_owned(),
+                    },
+                    events,
+                )
+                .await
+            }
+            None => {
+                let name: String = argument
+                    .chars()
+                    .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
+                    .collect();
+                let command = format!("printf '%s\\n' \"${{{name}-(not set)}}\"");
+                self.succeed(|id| Command::Shell { id, command }, events)
+                    .await
+            }
+        }
+    }
+
+    fn cache(&self, argument: &str, events: &Events) -> Result<(), CellError> {
+        let Some(cache) = self.builder.cache() else {
+            print(events, "there is no cache: every cell is compiled\n");
+            return Ok(());
+        };
+        match argument {
+            "" | "stats" => {
+                let (entries, bytes) = cache.size();
+                let megabytes = bytes as f64 / 1e6;
+                let folder = cache.folder().display();
+                print(
+                    events,
+                    &format!("{entries} compiled cells, {megabytes:.1} MB in {folder}\n"),
+                );
+                Ok(())
+            }
+            "clear" => cache.clear().map_err(|error| {
+                error::plain(
+                    "CacheError",
+                    format!("{}: {error}", cache.folder().display()),
+                )
+            }),
+            other => Err(error::plain(
+                "MagicError",
+                format!("%cache takes nothing, stats or clear, not `{other}`"),
+            )),
+        }
+    }
+
+    fn version(&self) -> String {
+        format!(
+            "patchbay {}\nSDK build {}\ncompiler {}\n",
+            env!("CARGO_PKG_VERSION"),
+            self.builder.compiler.build_id,
+            self.builder.compiler.rustc.display()
+        )
+    }
+}
+
+fn unknown_magic(sign: &str, name: &str) -> CellError {
+    error::plain(
+        "MagicError",
+        format!("there is no magic `{sign}{name}`; %help lists those there are"),
+    )
+}
+
+fn print(events: &Events, text: &str) {
+    let _ = events.send(SessionEvent::Stream {
+        name: StreamName::Stdout,
+        text: text.to_owned(),
+    });
+}
+
+fn display(events: &Events, bundle: MimeBundle) {
+    let _ = events.send(SessionEvent::Display {
+        bundle,
+        display_id: None,
+        update: false,
+    });
+}
+
+fn expand_home(text: &str) -> PathBuf {
+    let home = std::env::home_dir().unwrap_or_default();
+    match text.strip_prefix('~') {
+        Some("") => home,
+        None if text.is_empty() => home,
+        Some(rest) if rest.starts_with('/') => home.join(&rest[1..]),
+        _ => PathBuf::from(text),
+    }
+}
+
+fn help_text() -> String {
+    let width = HELP
+        .iter()
+        .map(|help| help.usage.chars().count())
+        .max()
+        .unwrap_or(0);
+    HELP.iter()
+        .map(|help| format!("{:width$}  {}\n", help.usage, help.summary))
+        .collect()
+}
+
+fn variable_table(engine: &Engine) -> MimeBundle {
+    let mut bundle = MimeBundle::default();
+    if engine.variables.is_empty() {
+        bundle
+            .data
+            .insert("text/plain".to_owned(), json!("no variables"));
+        return bundle;
+    }
+    let head = ["name", "type", "bytes", "cell"].map(str::to_owned);
+    let rows: Vec<[String; 4]> = engine
+        .variables
+        .iter()
+        .map(|(name, variable)| {
+            [
+                if variable.mutable {
+                    format!("mut {name}")
+                } else {
+                    name.clone()
+                },
+                shorten(&variable.type_text),
+                variable.bytes.to_string(),
+                format!("[{}]", variable.cell),
+            ]
+        })
+        .collect();
+    let widths: [usize; 4] = std::array::from_fn(|column| {
+        rows.iter()
+            .chain([&head])
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    });
+    let line = |row: &[String; 4]| {
+        let cells = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let text: Vec<String> = [&head].into_iter().chain(&rows).map(line).collect();
+    let html_row = |row: &[String; 4], tag: &str| {
+        let cells = row
+            .iter()
+            .map(|cell| format!("<{tag} style=\"text-align:left\">{}</{tag}>", escape(cell)));
+        format!("<tr>{}</tr>", cells.collect::<String>())
+    };
+    let body: String = rows.iter().map(|row| html_row(row, "td")).collect();
+    let html = format!(
+        "<table><thead>{}</thead><tbody>{body}</tbody></table>",
+        html_row(&head, "th")
+    );
+    bundle
+        .data
+        .insert("text/plain".to_owned(), json!(text.join("\n")));
+    bundle.data.insert("text/html".to_owned(), json!(html));
+    bundle
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+/// A type without the paths of its names.
+fn shorten(type_text: &str) -> String {
+    let mut short = String::new();
+    let mut word = String::new();
+    let mut characters = type_text.chars().peekable();
+    while let Some(character) = characters.next() {
+        if character == '_' || character.is_alphanumeric() {
+            word.push(character);
+        } else if character == ':' && characters.peek() == Some(&':') && !word.is_empty() {
+            characters.next();
+            word.clear();
+        } else {
+            short.push_str(&word);
+            word.clear();
+            short.push(character);
+        }
+    }
+    short + &word
+}
+
+fn item_list(engine: &Engine) -> String {
+    let mut text = String::new();
+    for item in &engine.items {
+        let first = item
+            .text()
+            .lines()
+            .find(|line| !line.trim_start().starts_with("//"))
+            .unwrap_or_default();
+        text.push_str(&format!("[{}] {first}\n", item.source.cell));
+    }
+    if text.is_empty() {
+        "no items\n".to_owned()
+    } else {
+        text
+    }
+}
+
+/// A time with three digits and a fitting unit.
+pub fn describe_seconds(seconds: f64) -> String {
+    let (value, unit) = match seconds {
+        s if s >= 1.0 => (s, "s"),
+        s if s >= 1e-3 => (s * 1e3, "ms"),
+        s => (s * 1e6, "µs"),
+    };
+    let decimals = if value >= 100.0 {
+        0
+    } else if value >= 10.0 {
+        1
+    } else {
+        2
+    };
+    format!("{value:.decimals$} {unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_shortened_to_their_names() {
+        assert_eq!(
+            shorten("std::collections::HashMap<std::string::String, Vec<candle_core::Tensor>>"),
+            "HashMap<String, Vec<Tensor>>"
+        );
+        assert_eq!(shorten("&'static str"), "&'static str");
+    }
+}

@@ -1,0 +1,403 @@
+//! One notebook session: the engine that compiles cells and the runtime process that runs them.
+//!
+//! The Jupyter server and `patchbay run` both drive a [`Session`]; neither knows how a cell is
+//! compiled.
+
+mod ahead;
+mod build;
+mod chunk;
+mod error;
+mod magic;
+mod variables;
+
+use std::{
+    collections::HashMap,
+    ffi::OsString,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+};
+
+use anyhow::Context;
+use patchbay_protocol::{CommMessage, Command, MimeBundle};
+use serde_json::Value;
+use tokio::sync::{Notify, mpsc};
+
+use ahead::{Ahead, Upcoming};
+use build::Builder;
+
+use crate::{
+    engine::{
+        Engine, Program, cache::Cache, compile::Compiler, completeness, directive, directive::Part,
+        plan::Level,
+    },
+    runtime::{Reply, Runtime, Sender},
+};
+
+/// What a session needs to start.
+#[derive(Clone, Debug)]
+pub struct SessionConfig {
+    pub compiler: Compiler,
+    /// The program that owns the variables.
+    pub runtime: PathBuf,
+    /// Where the runtime finds the SDK and the standard library.
+    pub library_path: OsString,
+    /// Compiled cells; `None` compiles every cell.
+    pub cache: Option<Cache>,
+    /// Where the runtime starts; a notebook's folder for instance.
+    pub working_directory: PathBuf,
+}
+
+/// A cell to execute.
+#[derive(Clone, Debug, Default)]
+pub struct CellRequest {
+    pub code: String,
+    /// The number that the user sees in front of the cell.
+    pub execution_count: u32,
+}
+
+/// What happens while a cell runs, in the order in which a front end should show it.
+#[derive(Clone, Debug)]
+pub enum SessionEvent {
+    /// Text on `stdout` or `stderr`; already gathered into chunks.
+    Stream {
+        name: StreamName,
+        text: String,
+    },
+    Display {
+        bundle: MimeBundle,
+        display_id: Option<String>,
+        update: bool,
+    },
+    Result {
+        bundle: MimeBundle,
+    },
+    Clear {
+        wait: bool,
+    },
+    InputRequest {
+        prompt: String,
+        password: bool,
+    },
+    Comm(CommMessage),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamName {
+    Stdout,
+    Stderr,
+}
+
+/// How a cell ended.
+#[derive(Clone, Debug, Default)]
+pub struct CellReply {
+    /// `None` means that the cell succeeded.
+    pub error: Option<CellError>,
+    /// Nanoseconds by phase, for the reply's metadata.
+    pub timings: Timings,
+    /// Jupyter payloads, a page of help for instance.
+    pub payload: Vec<Value>,
+}
+
+/// An error as Jupyter wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CellError {
+    /// The sort of error, `Panic` or `CompileError` for instance.
+    pub name: String,
+    /// The first line of the message.
+    pub value: String,
+    /// Lines with ANSI colours.
+    pub traceback: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timings {
+    pub compile_nanoseconds: u64,
+    pub load_nanoseconds: u64,
+    pub run_nanoseconds: u64,
+    /// Whether the compiled cell came from the cache.
+    pub cached: bool,
+}
+
+/// Whether a cell's text can be executed as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Completeness {
+    Complete,
+    Incomplete { indent: String },
+    Invalid,
+}
+
+/// A running session. Dropping it ends the runtime process.
+pub struct Session {
+    config: SessionConfig,
+    engine: Engine,
+    level: Level,
+    runtime: Runtime,
+    shared: Arc<Shared>,
+    /// The programs that were run, by file name, to find the places of panics.
+    programs: HashMap<String, Program>,
+    /// Programs, sockets and compiled cells of this session.
+    scratch: tempfile::TempDir,
+    builder: Arc<Builder>,
+    ahead: Option<Ahead>,
+    cell: u32,
+    timings: Timings,
+}
+
+/// What a session shares with the handles that reach it while a cell runs.
+struct Shared {
+    upcoming: Arc<Upcoming>,
+    /// Whether a cell is being compiled or run.
+    running: AtomicBool,
+    /// The interrupts since the cell began.
+    interrupts: AtomicU32,
+    interrupted: Notify,
+    runtime: Mutex<Sender>,
+}
+
+/// A cheap handle that reaches a session while a cell runs.
+#[derive(Clone)]
+pub struct SessionControl {
+    shared: Arc<Shared>,
+}
+
+impl Session {
+    /// Starts the runtime process. Returns before the runtime is up; the first cell waits for it.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the runtime cannot be started or there is no folder for the session's files.
+    pub async fn start(config: SessionConfig) -> anyhow::Result<Session> {
+        let scratch = tempfile::Builder::new()
+            .prefix("patchbay-")
+            .tempdir()
+            .context("no folder for the session's files; set TMPDIR to one that can be written")?;
+        let (events, _) = mpsc::unbounded_channel();
+        let runtime = start_runtime(&config, &scratch, events)?;
+        if let Some(cache) = config.cache.clone() {
+            tokio::task::spawn_blocking(move || cache.evict());
+        }
+        let builder = Arc::new(Builder::new(
+            config.compiler.clone(),
+            config.cache.clone(),
+            scratch.path().to_path_buf(),
+        ));
+        let shared = Arc::new(Shared {
+            upcoming: Arc::default(),
+            running: AtomicBool::new(false),
+            interrupts: AtomicU32::new(0),
+            interrupted: Notify::new(),
+            runtime: Mutex::new(runtime.sender()),
+        });
+        Ok(Session {
+            config,
+            engine: Engine::default(),
+            level: Level::Auto,
+            runtime,
+            shared,
+            programs: HashMap::new(),
+            scratch,
+            builder,
+            ahead: None,
+            cell: 0,
+            timings: Timings::default(),
+        })
+    }
+
+    pub fn control(&self) -> SessionControl {
+        SessionControl {
+            shared: self.shared.clone(),
+        }
+    }
+
+    /// Compiles and runs a cell, sending what it shows to `events` before it returns.
+    pub async fn execute(
+        &mut self,
+        request: CellRequest,
+        events: &mpsc::UnboundedSender<SessionEvent>,
+    ) -> CellReply {
+        self.cell = request.execution_count;
+        self.timings = Timings {
+            cached: true,
+            ..Timings::default()
+        };
+        self.shared.interrupts.store(0, Ordering::SeqCst);
+        self.shared.running.store(true, Ordering::SeqCst);
+        self.shared.upcoming.begin(&request.code);
+        let reply = self.execute_parts(request, events).await;
+        if reply.error.is_some() {
+            // What waits is dropped, or stands on another state than was thought.
+            self.ahead = None;
+            self.builder.abandon_all();
+            self.shared.upcoming.clear();
+        }
+        self.shared.running.store(false, Ordering::SeqCst);
+        reply
+    }
+
+    async fn execute_parts(
+        &mut self,
+        request: CellRequest,
+        events: &mpsc::UnboundedSender<SessionEvent>,
+    ) -> CellReply {
+        if let Err(error) = self.ensure_runtime(events) {
+            return CellReply {
+                error: Some(error),
+                ..CellReply::default()
+            };
+        }
+        self.runtime.set_sink(events.clone());
+
+        let mut payload = Vec::new();
+        let (cell_magic, parts) = directive::split(&request.code);
+        let result = match cell_magic {
+            Some(magic) => {
+                self.run_cell_magic(&magic, parts, &request.code, events, &mut payload)
+                    .await
+            }
+            None => self.run_parts(parts, events, &mut payload).await,
+        };
+        CellReply {
+            error: result.err(),
+            timings: self.timings,
+            payload,
+        }
+    }
+
+    async fn run_parts(
+        &mut self,
+        parts: Vec<Part>,
+        events: &mpsc::UnboundedSender<SessionEvent>,
+        payload: &mut Vec<Value>,
+    ) -> Result<(), CellError> {
+        let last_rust = parts
+            .iter()
+            .rposition(|part| matches!(part, Part::Rust { .. }));
+        for (index, part) in parts.into_iter().enumerate() {
+            match part {
+                Part::Rust {
+                    text,
+                    first_line,
+                    timing,
+                } => {
+                    // Only the last expression of a cell is its result.
+                    let shows = Some(index) == last_rust;
+                    self.run_chunk(text, first_line, timing, shows, events)
+                        .await?;
+                }
+                Part::Directive(directive) => {
+                    self.run_directive(&directive, events, payload).await?
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this text can be executed as it stands.
+    pub fn completeness(code: &str) -> Completeness {
+        completeness::judge(code)
+    }
+
+    /// Starts a new runtime if the last one has ended.
+    fn ensure_runtime(
+        &mut self,
+        events: &mpsc::UnboundedSender<SessionEvent>,
+    ) -> Result<(), CellError> {
+        let Some(how) = self.runtime.has_ended() else {
+            return Ok(());
+        };
+        self.replace_runtime(&how, events)
+    }
+
+    /// Puts a new runtime in the place of one that has ended, and forgets the variables.
+    fn replace_runtime(
+        &mut self,
+        how: &str,
+        events: &mpsc::UnboundedSender<SessionEvent>,
+    ) -> Result<(), CellError> {
+        self.engine
+            .lose_all_variables(&format!("the process that held it has ended: {how}"));
+        self.runtime = start_runtime(&self.config, &self.scratch, events.clone())
+            .map_err(|error| error::plain("StartError", format!("{error:#}")))?;
+        *self
+            .shared
+            .runtime
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = self.runtime.sender();
+        Ok(())
+    }
+
+    /// Sends a command to the runtime and turns its end into a result.
+    async fn command(
+        &mut self,
+        command: impl FnOnce(u64) -> Command,
+        events: &mpsc::UnboundedSender<SessionEvent>,
+    ) -> Result<patchbay_protocol::Outcome, CellError> {
+        match self.runtime.call(command).await {
+            Reply::Done { outcome, .. } => Ok(outcome),
+            Reply::Ended(how) => {
+                let killed = self.shared.interrupts.load(Ordering::SeqCst) > 1;
+                self.replace_runtime(&how, events)?;
+                Err(error::process_ended(&how, killed))
+            }
+        }
+    }
+}
+
+fn start_runtime(
+    config: &SessionConfig,
+    scratch: &tempfile::TempDir,
+    events: mpsc::UnboundedSender<SessionEvent>,
+) -> anyhow::Result<Runtime> {
+    Runtime::start(
+        &config.runtime,
+        &config.library_path,
+        &config.working_directory,
+        scratch.path(),
+        events,
+    )
+}
+
+impl SessionControl {
+    /// Stops the running cell: the first call asks, a second one kills the runtime. Without a
+    /// running cell there is nothing to stop.
+    pub fn interrupt(&self) {
+        if !self.shared.running.load(Ordering::SeqCst) {
+            return;
+        }
+        let before = self.shared.interrupts.fetch_add(1, Ordering::SeqCst);
+        self.shared.interrupted.notify_waiters();
+        let runtime = self.runtime();
+        if before == 0 {
+            runtime.send(Command::Interrupt);
+        } else {
+            runtime.kill();
+        }
+    }
+
+    /// Announces a cell that will be executed after those that wait already, so that it can be
+    /// compiled in the meantime.
+    pub fn announce(&self, code: &str) {
+        self.shared.upcoming.push(code);
+    }
+
+    /// Hands the user's answer to the cell that asked.
+    pub fn answer_input(&self, value: Option<String>) {
+        self.runtime().send(Command::InputReply { value });
+    }
+
+    /// Hands a front end's comm message to the runtime.
+    pub fn comm(&self, message: CommMessage) {
+        self.runtime().send(Command::Comm(message));
+    }
+
+    fn runtime(&self) -> Sender {
+        self.shared
+            .runtime
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}

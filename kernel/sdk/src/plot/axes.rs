@@ -1,0 +1,169 @@
+//! Axes that the kinds of plots share.
+
+use std::ops::Range;
+
+use plotters::{
+    chart::{ChartBuilder, ChartContext, SeriesLabelPosition},
+    coord::{cartesian::Cartesian2d, types::RangedCoordf64},
+    prelude::SVGBackend,
+    style::{BLACK, Color, RGBColor, WHITE},
+};
+
+use super::figure::{Area, drawing_error};
+use crate::{Result, tensor::number};
+
+/// A chart on two number axes.
+pub type Chart<'a, 'b> =
+    ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+/// Titles and scales.
+#[derive(Clone, Debug, Default)]
+pub struct Axes {
+    pub title: String,
+    pub x_label: String,
+    pub y_label: String,
+    /// The y axis has powers of ten.
+    pub y_log: bool,
+    pub size: Option<(u32, u32)>,
+}
+
+/// The setters that all builders on number axes have.
+macro_rules! axes_setters {
+    ($builder:ty) => {
+        impl $builder {
+            /// The line above the plot.
+            pub fn title(mut self, title: impl Into<String>) -> Self {
+                self.axes.title = title.into();
+                self
+            }
+
+            /// What the x axis shows.
+            pub fn x_label(mut self, label: impl Into<String>) -> Self {
+                self.axes.x_label = label.into();
+                self
+            }
+
+            /// What the y axis shows.
+            pub fn y_label(mut self, label: impl Into<String>) -> Self {
+                self.axes.y_label = label.into();
+                self
+            }
+
+            /// Width and height in pixels.
+            pub fn size(mut self, width: u32, height: u32) -> Self {
+                self.axes.size = Some((width, height));
+                self
+            }
+        }
+    };
+}
+pub(crate) use axes_setters;
+
+const GRID: RGBColor = RGBColor(232, 232, 232);
+
+impl Axes {
+    pub fn size_or_default(&self) -> (u32, u32) {
+        self.size.unwrap_or(super::Figure::SIZE)
+    }
+
+    /// A value on the y axis: its logarithm if the axis is logarithmic. What has none is a gap.
+    pub fn y_value(&self, value: f64) -> f64 {
+        if self.y_log { value.log10() } else { value }
+    }
+
+    /// Draws the axes and returns the chart to draw on.
+    pub fn draw<'a, 'b>(
+        &self,
+        area: &'a Area<'b>,
+        x: Range<f64>,
+        y: Range<f64>,
+    ) -> Result<Chart<'a, 'b>> {
+        let mut builder = ChartBuilder::on(area);
+        builder
+            .margin(10)
+            .margin_right(18)
+            .x_label_area_size(if self.x_label.is_empty() { 26 } else { 42 })
+            .y_label_area_size(if self.y_label.is_empty() { 52 } else { 66 });
+        if !self.title.is_empty() {
+            builder.caption(&self.title, ("sans-serif", 17));
+        }
+        let mut chart = builder.build_cartesian_2d(x, y).map_err(drawing_error)?;
+        let y_text = |value: &f64| {
+            if self.y_log {
+                power_of_ten(*value)
+            } else {
+                number(*value)
+            }
+        };
+        let x_text = |value: &f64| number(*value);
+        chart
+            .configure_mesh()
+            .bold_line_style(GRID)
+            .light_line_style(WHITE.mix(0.0))
+            .axis_style(BLACK.mix(0.6))
+            .x_labels(8)
+            .y_labels(7)
+            .x_desc(&self.x_label)
+            .y_desc(&self.y_label)
+            .x_label_formatter(&x_text)
+            .y_label_formatter(&y_text)
+            .label_style(("sans-serif", 13))
+            .axis_desc_style(("sans-serif", 14))
+            .draw()
+            .map_err(drawing_error)?;
+        Ok(chart)
+    }
+}
+
+/// A power of ten with two significant digits.
+fn power_of_ten(exponent: f64) -> String {
+    let value = 10f64.powf(exponent);
+    let step = 10f64.powf(value.log10().floor() - 1.0);
+    number((value / step).round() * step)
+}
+
+/// Draws the legend where it covers least: on the side of the plot away from the last points.
+pub fn legend<'a, 'b: 'a>(chart: &mut Chart<'a, 'b>, position: SeriesLabelPosition) -> Result<()> {
+    chart
+        .configure_series_labels()
+        .position(position)
+        .background_style(WHITE.mix(0.85))
+        .border_style(BLACK.mix(0.15))
+        .label_font(("sans-serif", 13))
+        .draw()
+        .map_err(drawing_error)
+}
+
+/// The range of the finite values, a little wider, and never empty.
+pub fn range_of(values: impl Iterator<Item = f64>, margin: f64) -> Range<f64> {
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    for value in values.filter(|value| value.is_finite()) {
+        low = low.min(value);
+        high = high.max(value);
+    }
+    if low > high {
+        return 0.0..1.0;
+    }
+    let width = if high > low {
+        (high - low) * margin
+    } else {
+        low.abs().max(1.0) * 0.5
+    };
+    low - width..high + width
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_cover_what_is_finite_and_are_never_empty() {
+        assert_eq!(
+            range_of([1.0, 3.0, f64::NAN, f64::INFINITY].into_iter(), 0.0),
+            1.0..3.0
+        );
+        assert_eq!(range_of([f64::NAN].into_iter(), 0.1), 0.0..1.0);
+        let single = range_of([5.0].into_iter(), 0.1);
+        assert!(single.start < 5.0 && single.end > 5.0);
+    }
+}

@@ -1,0 +1,396 @@
+//! The client: a kernel process and the five sockets of its front end.
+
+use std::{
+    collections::VecDeque,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use tokio::{
+    process::{Child, Command},
+    time::timeout,
+};
+use zeromq::{
+    DealerSocket, ReqSocket, Socket, SocketOptions, SocketRecv, SocketSend, SubSocket, ZmqMessage,
+    util::PeerIdentity,
+};
+
+use crate::execution::{Execution, Output};
+
+/// The longest that any answer may take. Compiling under load is slow, hanging is an error.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const KEY: &str = "a key for tests";
+
+/// The program under test: `$PATCHBAY_BIN`, else the one in the release folder.
+pub fn program() -> PathBuf {
+    std::env::var_os("PATCHBAY_BIN").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/patchbay"),
+        PathBuf::from,
+    )
+}
+
+/// A message as the client sees it.
+#[derive(Clone, Debug)]
+pub struct Received {
+    pub msg_type: String,
+    pub parent: String,
+    pub content: Value,
+    pub metadata: Value,
+}
+
+/// A kernel and its front end.
+pub struct Client {
+    process: Child,
+    pub shell: DealerSocket,
+    pub control: DealerSocket,
+    pub stdin: DealerSocket,
+    pub iopub: SubSocket,
+    pub heartbeat: ReqSocket,
+    /// The first message that came in over the broadcast socket.
+    pub welcome: Received,
+    session: String,
+    folder: tempfile::TempDir,
+}
+
+impl Client {
+    /// Starts a kernel with the cache that all tests share.
+    pub async fn start() -> Client {
+        let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tests/cache");
+        Client::start_with(&[("PATCHBAY_CACHE_DIR", cache.to_str().unwrap())]).await
+    }
+
+    /// Starts a kernel with these environment variables.
+    pub async fn start_with(environment: &[(&str, &str)]) -> Client {
+        let folder = tempfile::tempdir().unwrap();
+        let session = uuid::Uuid::new_v4().simple().to_string();
+        let ports: Vec<u16> = free_ports(5);
+        let connection = json!({
+            "transport": "tcp", "ip": "127.0.0.1", "key": KEY, "signature_scheme": "hmac-sha256",
+            "shell_port": ports[0], "iopub_port": ports[1], "stdin_port": ports[2],
+            "control_port": ports[3], "hb_port": ports[4],
+        });
+        let file = folder.path().join("connection.json");
+        std::fs::write(&file, connection.to_string()).unwrap();
+        let process = Command::new(program())
+            .args(["kernel", "--connection-file"])
+            .arg(&file)
+            .current_dir(folder.path())
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the program is built: cargo build --release");
+
+        let endpoint = |index: usize| format!("tcp://127.0.0.1:{}", ports[index]);
+        let mut shell = dealer(&session);
+        let mut control = dealer(&session);
+        let mut stdin = dealer(&session);
+        let mut iopub = SubSocket::new();
+        let mut heartbeat = ReqSocket::new();
+        connect(&mut shell, &endpoint(0)).await;
+        connect(&mut iopub, &endpoint(1)).await;
+        connect(&mut stdin, &endpoint(2)).await;
+        connect(&mut control, &endpoint(3)).await;
+        connect(&mut heartbeat, &endpoint(4)).await;
+        iopub.subscribe("").await.unwrap();
+        let frames = timeout(PATIENCE, iopub.recv())
+            .await
+            .expect("a welcome")
+            .unwrap();
+        let welcome = parse(frames);
+        Client {
+            process,
+            shell,
+            control,
+            stdin,
+            iopub,
+            heartbeat,
+            welcome,
+            session,
+            folder,
+        }
+    }
+
+    /// The kernel's working folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What the kernel has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    /// The kernel's process id.
+    pub fn pid(&self) -> u32 {
+        self.process.id().unwrap()
+    }
+
+    /// Waits for the end of the kernel; returns whether it succeeded.
+    pub async fn wait_for_end(&mut self) -> bool {
+        timeout(PATIENCE, self.process.wait())
+            .await
+            .expect("the kernel ends")
+            .unwrap()
+            .success()
+    }
+
+    fn frames(&self, msg_type: &str, content: &Value, key: &str) -> (String, ZmqMessage) {
+        let msg_id = uuid::Uuid::new_v4().to_string();
+        let header = json!({
+            "msg_id": msg_id, "msg_type": msg_type, "session": self.session, "username": "test",
+            "date": "2026-01-01T00:00:00Z", "version": "5.5",
+        });
+        let parts = [
+            header.to_string(),
+            "{}".to_owned(),
+            "{}".to_owned(),
+            content.to_string(),
+        ];
+        let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
+        parts.iter().for_each(|part| mac.update(part.as_bytes()));
+        let signature: String = mac
+            .finalize()
+            .into_bytes()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let mut frames = vec![Bytes::from_static(b"<IDS|MSG>"), Bytes::from(signature)];
+        frames.extend(parts.into_iter().map(Bytes::from));
+        (msg_id, ZmqMessage::try_from(frames).unwrap())
+    }
+
+    /// Sends a request on shell and returns its id.
+    pub async fn send_shell(&mut self, msg_type: &str, content: Value) -> String {
+        let (msg_id, frames) = self.frames(msg_type, &content, KEY);
+        self.shell.send(frames).await.unwrap();
+        msg_id
+    }
+
+    /// Sends a request with another key.
+    pub async fn send_forged(&mut self, msg_type: &str, content: Value) {
+        let (_, frames) = self.frames(msg_type, &content, "another key");
+        self.shell.send(frames).await.unwrap();
+    }
+
+    /// Sends a request on control and waits for its reply.
+    pub async fn control(&mut self, msg_type: &str, content: Value) -> Value {
+        let (msg_id, frames) = self.frames(msg_type, &content, KEY);
+        self.control.send(frames).await.unwrap();
+        loop {
+            let reply = parse(
+                timeout(PATIENCE, self.control.recv())
+                    .await
+                    .expect("a reply")
+                    .unwrap(),
+            );
+            if reply.parent == msg_id {
+                return reply.content;
+            }
+        }
+    }
+
+    /// Sends an answer to an input request.
+    pub async fn send_input(&mut self, value: &str) {
+        let (_, frames) = self.frames("input_reply", &json!({ "value": value }), KEY);
+        self.stdin.send(frames).await.unwrap();
+    }
+
+    /// Waits for an input request and returns its content.
+    pub async fn input_request(&mut self) -> Value {
+        let frames = timeout(PATIENCE, self.stdin.recv())
+            .await
+            .expect("an input request")
+            .unwrap();
+        parse(frames).content
+    }
+
+    /// The next reply on shell.
+    pub async fn shell_reply(&mut self) -> Received {
+        parse(
+            timeout(PATIENCE, self.shell.recv())
+                .await
+                .expect("a reply")
+                .unwrap(),
+        )
+    }
+
+    /// Sends a request on shell that is no execution, and waits for its reply.
+    pub async fn request(&mut self, msg_type: &str, content: Value) -> Value {
+        let msg_id = self.send_shell(msg_type, content).await;
+        loop {
+            let reply = self.shell_reply().await;
+            if reply.parent == msg_id {
+                self.skip_status_of(&msg_id).await;
+                return reply.content;
+            }
+        }
+    }
+
+    async fn skip_status_of(&mut self, msg_id: &str) {
+        loop {
+            let message = self.broadcast().await;
+            if message.parent == msg_id && message.content["execution_state"] == "idle" {
+                return;
+            }
+        }
+    }
+
+    /// The next broadcast.
+    pub async fn broadcast(&mut self) -> Received {
+        loop {
+            let message = parse(
+                timeout(PATIENCE, self.iopub.recv())
+                    .await
+                    .expect("a broadcast")
+                    .unwrap(),
+            );
+            // Whether a client is there in time for the kernel's first status is a matter of luck.
+            if message.content["execution_state"] != "starting" {
+                return message;
+            }
+        }
+    }
+
+    /// Sends a cell and returns the id of the request.
+    pub async fn send_cell(&mut self, code: &str) -> String {
+        self.send_shell("execute_request", cell(code)).await
+    }
+
+    /// Runs a cell to its end.
+    pub async fn execute(&mut self, code: &str) -> Execution {
+        let msg_id = self.send_cell(code).await;
+        self.collect(&msg_id).await
+    }
+
+    /// Runs a cell with more fields in its request.
+    pub async fn execute_with(&mut self, code: &str, more: Value) -> Execution {
+        let mut content = cell(code);
+        for (name, value) in more.as_object().unwrap() {
+            content[name] = value.clone();
+        }
+        let msg_id = self.send_shell("execute_request", content).await;
+        self.collect(&msg_id).await
+    }
+
+    /// Collects outputs and reply of a request, and checks what the protocol promises: busy first, idle
+    /// last, one error message if the reply is an error and none if it is not.
+    pub async fn collect(&mut self, msg_id: &str) -> Execution {
+        let mut outputs = VecDeque::new();
+        let first = self.broadcast().await;
+        assert_eq!(
+            (first.parent.as_str(), &first.content["execution_state"]),
+            (msg_id, &json!("busy")),
+            "{first:?}"
+        );
+        loop {
+            let message = self.broadcast().await;
+            assert_eq!(
+                message.parent, msg_id,
+                "a message of another request: {message:?}"
+            );
+            match message.msg_type.as_str() {
+                "status" if message.content["execution_state"] == "idle" => break,
+                "status" => assert_eq!(message.content["execution_state"], "busy"),
+                "execute_input" => {}
+                msg_type => outputs.push_back(Output {
+                    msg_type: msg_type.to_owned(),
+                    content: message.content,
+                }),
+            }
+        }
+        let reply = self.shell_reply().await;
+        assert_eq!(
+            (reply.msg_type.as_str(), reply.parent.as_str()),
+            ("execute_reply", msg_id)
+        );
+        let errors = outputs
+            .iter()
+            .filter(|output: &&Output| output.msg_type == "error")
+            .count();
+        let expected = usize::from(reply.content["status"] == "error");
+        assert_eq!(
+            errors, expected,
+            "error messages for {}: {outputs:?}",
+            reply.content
+        );
+        Execution::new(reply.content, reply.metadata, outputs)
+    }
+}
+
+/// The content of an execute request as front ends send it.
+fn cell(code: &str) -> Value {
+    json!({
+        "code": code, "silent": false, "store_history": true, "user_expressions": {},
+        "allow_stdin": true, "stop_on_error": true,
+    })
+}
+
+fn parse(message: ZmqMessage) -> Received {
+    let frames = message.into_vec();
+    let delimiter = frames
+        .iter()
+        .position(|frame| &frame[..] == b"<IDS|MSG>")
+        .expect("a delimiter");
+    let mut mac = Hmac::<Sha256>::new_from_slice(KEY.as_bytes()).unwrap();
+    frames[delimiter + 2..delimiter + 6]
+        .iter()
+        .for_each(|part| mac.update(part));
+    let signature: String = mac
+        .finalize()
+        .into_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(
+        &frames[delimiter + 1][..],
+        signature.as_bytes(),
+        "the kernel signs what it sends"
+    );
+    let value = |index: usize| serde_json::from_slice::<Value>(&frames[delimiter + index]).unwrap();
+    Received {
+        msg_type: value(2)["msg_type"].as_str().unwrap().to_owned(),
+        parent: value(3)["msg_id"].as_str().unwrap_or_default().to_owned(),
+        metadata: value(4),
+        content: value(5),
+    }
+}
+
+fn free_ports(count: usize) -> Vec<u16> {
+    let listeners: Vec<TcpListener> = (0..count)
+        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+        .collect();
+    listeners
+        .iter()
+        .map(|listener| listener.local_addr().unwrap().port())
+        .collect()
+}
+
+/// A socket that is known by the session's id. Front ends give all their sockets one identity: it is how
+/// a kernel finds the client that it may ask for input.
+fn dealer(session: &str) -> DealerSocket {
+    let mut options = SocketOptions::default();
+    options.peer_identity(session.parse::<PeerIdentity>().unwrap());
+    DealerSocket::with_options(options)
+}
+
+/// Connects as soon as the kernel has bound the socket.
+async fn connect(socket: &mut impl Socket, endpoint: &str) {
+    let connected = async {
+        while socket.connect(endpoint).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, connected)
+        .await
+        .expect("the kernel binds its sockets");
+}

@@ -1,0 +1,8 @@
+//! A front end for tests. It starts a real kernel, speaks Jupyter's protocol to it over ZeroMQ, and
+//! fails a test that leaves an output unasserted.
+
+mod client;
+mod execution;
+
+pub use client::{Client, program};
+pub use execution::{Execution, Output, without_colours};

@@ -1,0 +1,101 @@
+//! Compiled cells are kept, and never confused.
+
+use patchbay_tests::Client;
+
+fn is_cached(execution: &patchbay_tests::Execution) -> bool {
+    execution.metadata["patchbay"]["cached"] == true
+}
+
+#[tokio::test]
+async fn an_unchanged_notebook_is_not_compiled_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = [("PATCHBAY_CACHE_DIR", folder.path().to_str().unwrap())];
+    let cells = [
+        "let x = vec![1, 2];",
+        "fn f(x: &[i32]) -> i32 { x.iter().sum() }",
+        "f(&x)",
+    ];
+    for round in 0..2 {
+        let mut client = Client::start_with(&environment).await;
+        for code in cells {
+            let mut execution = client.execute(code).await;
+            assert_eq!(is_cached(&execution), round == 1, "{code}");
+            execution.rest();
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_cell_stands_on_is_part_of_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = [("PATCHBAY_CACHE_DIR", folder.path().to_str().unwrap())];
+    let mut client = Client::start_with(&environment).await;
+    client.execute("fn f() -> i32 { 1 }").await.ok();
+    client.execute("f()").await.result("1").ok();
+    client.execute("fn f() -> i32 { 2 }").await.ok();
+    client.execute("f()").await.result("2").ok();
+    client.execute("let v = 1u8;").await.ok();
+    client.execute("v / 2").await.result("0").ok();
+    client.execute("let v = 1f32;").await.ok();
+    client.execute("v / 2.0").await.result("0.5").ok();
+    client
+        .execute("%opt 3")
+        .await
+        .stream("stdout", "optimisation level: 3\n")
+        .ok();
+    let execution = client.execute("f()").await.result("2");
+    assert!(!is_cached(&execution));
+    execution.ok();
+}
+
+#[tokio::test]
+async fn a_damaged_or_missing_cache_is_no_trouble() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = [("PATCHBAY_CACHE_DIR", folder.path().to_str().unwrap())];
+    let mut client = Client::start_with(&environment).await;
+    client.execute("40 + 2").await.result("42").ok();
+    for entry in walk(folder.path()) {
+        // A new file in its place: writing into a library that is loaded would break any process.
+        std::fs::remove_file(&entry).unwrap();
+        std::fs::write(entry, b"damaged").unwrap();
+    }
+    client.execute("40 + 2").await.result("42").ok();
+    std::fs::remove_dir_all(folder.path()).unwrap();
+    client.execute("40 + 2").await.result("42").ok();
+    client.execute("40 + 3").await.result("43").ok();
+    let mut client = Client::start_with(&[("PATCHBAY_CACHE_DIR", "/proc/no/such/folder")]).await;
+    client.execute("40 + 4").await.result("44").ok();
+}
+
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        if entry.path().is_dir() {
+            files.extend(walk(&entry.path()));
+        } else {
+            files.push(entry.path());
+        }
+    }
+    files
+}
+
+#[tokio::test]
+async fn two_kernels_share_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = [("PATCHBAY_CACHE_DIR", folder.path().to_str().unwrap())];
+    let (mut one, mut other) = tokio::join!(
+        Client::start_with(&environment),
+        Client::start_with(&environment)
+    );
+    let (first, second) = tokio::join!(one.execute("6 * 7"), other.execute("6 * 7"));
+    first.result("42").ok();
+    second.result("42").ok();
+}
+
+#[tokio::test]
+async fn statics_begin_anew_with_every_run() {
+    let mut client = Client::start().await;
+    let code = "use std::sync::atomic::*; static N: AtomicUsize = AtomicUsize::new(0); N.fetch_add(1, Ordering::SeqCst)";
+    client.execute(code).await.result("0").ok();
+    client.execute(code).await.result("0").ok();
+}

@@ -1,0 +1,136 @@
+//! Errors are clear, point to the cell, and cost nothing.
+
+use patchbay_tests::Client;
+
+#[tokio::test]
+async fn compile_errors_point_into_the_cell() {
+    let mut client = Client::start().await;
+    client.execute("let kept = 1;").await.ok();
+    client
+        .execute("let a = 1;\nlet text: i32 = \"five\";")
+        .await
+        .error(
+            "CompileError",
+            &[
+                "error[E0308]: mismatched types",
+                "cell [2]:2:17",
+                "2 | let text: i32 = \"five\";",
+                "^^^^^^",
+            ],
+        );
+    client
+        .execute("let x = ;")
+        .await
+        .error("CompileError", &["expected expression", "cell [3]:1:9"]);
+    client
+        .execute("fn f( {")
+        .await
+        .error("CompileError", &["cell [4]:1:"]);
+    client.execute("kept + missing").await.error(
+        "CompileError",
+        &["cannot find value `missing`", "cell [5]:1:8"],
+    );
+    client.execute("kept").await.result("1").ok();
+}
+
+#[tokio::test]
+async fn one_error_tells_all_diagnostics() {
+    let mut client = Client::start().await;
+    client
+        .execute("let a: i32 = \"x\";\nlet b: String = 5;")
+        .await
+        .error("CompileError", &["cell [1]:1:14", "cell [1]:2:17"]);
+}
+
+#[tokio::test]
+async fn errors_in_earlier_items_name_their_cell() {
+    let mut client = Client::start().await;
+    client
+        .execute("\n\nfn third(list: &[i32]) -> i32 {\n    list[3]\n}")
+        .await
+        .ok();
+    client.execute("third(&[1, 2])").await.error(
+        "Panic",
+        &[
+            "index out of bounds: the len is 2 but the index is 3",
+            "cell [1]:4:5",
+            "called through: third",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn question_marks_tell_the_place_and_the_causes() {
+    let mut client = Client::start().await;
+    client
+        .execute(
+            "#[derive(Debug)] struct Outer(std::num::ParseIntError);\n\
+             impl std::fmt::Display for Outer { fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result { write!(f, \"bad config\") } }\n\
+             impl std::error::Error for Outer { fn source(&self) -> Option<&(dyn std::error::Error + 'static)> { Some(&self.0) } }",
+        )
+        .await
+        .ok();
+    client
+        .execute("let n = 1;\n\"x\".parse::<i32>().map_err(Outer)?;")
+        .await
+        .error(
+            "Error",
+            &[
+                "bad config",
+                "cell [2]:2:1",
+                "caused by: invalid digit found in string",
+            ],
+        );
+    client
+        .execute("Err(\"plain text\")?;")
+        .await
+        .error("Error", &["plain text"]);
+}
+
+#[tokio::test]
+async fn shape_errors_have_the_shapes() {
+    let mut client = Client::start().await;
+    client
+        .execute("let a = Tensor::ones((2, 3), DType::F32, &device())?; a.matmul(&a)?")
+        .await
+        .error(
+            "Error",
+            &[
+                "shape mismatch in matmul, lhs: [2, 3], rhs: [2, 3]",
+                "cell [1]:1:",
+            ],
+        );
+}
+
+#[tokio::test]
+async fn panics_are_errors() {
+    let mut client = Client::start().await;
+    client.execute("let list = vec![1];").await.ok();
+    client
+        .execute("list[7]")
+        .await
+        .error("Panic", &["index out of bounds", "cell [2]:1:"]);
+    client
+        .execute("let none: Option<i32> = None; none.unwrap()")
+        .await
+        .error("Panic", &["called `Option::unwrap()`"]);
+    client
+        .execute("std::panic::panic_any(5)")
+        .await
+        .error("Panic", &["payload is not text"]);
+    client
+        .execute("let x: u8 = 255; let y = x + list.len() as u8;")
+        .await
+        .error("Panic", &["attempt to add with overflow"]);
+    client.execute("list").await.result("[1]").ok();
+}
+
+#[tokio::test]
+async fn a_forgotten_question_mark_is_warned_about() {
+    let mut client = Client::start().await;
+    client
+        .execute("let a = Tensor::ones(2, DType::F32, &device())?; a.sqr();")
+        .await
+        .stream_with("stderr", &["warning", "that must be used", "cell [1]:1:50"])
+        .ok();
+}

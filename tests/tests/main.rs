@@ -1,0 +1,13 @@
+//! One program for all tests from outside; each starts a kernel of its own.
+
+mod cache;
+mod command_line;
+mod crashes;
+mod errors;
+mod interrupts;
+mod items;
+mod magics;
+mod outputs;
+mod protocol;
+mod quickstart;
+mod variables;
