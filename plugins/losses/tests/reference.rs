@@ -242,7 +242,7 @@ fn the_description_comes_from_the_settings_struct() {
     for words in [
         "loss/focal: Focal loss",
         "arXiv 1708.02002",
-        "gamma         number",
+        "gamma",
         ">= 0",
         "\"softmax\" | \"sigmoid\"",
         "0.810 ln K",

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::{
     Balancer, Encoder, Error, Forecaster, ImageTransform, Kind, Loss, Objective, Options, Slot,
-    Spec, registry, table,
+    Spec, registry,
 };
-use crate::show::{self, Show};
+use crate::{Show, Table, show, table::escape};
 
 /// All that is known of a component.
 #[derive(Clone, Debug)]
@@ -55,8 +55,6 @@ fn facts<K: ?Sized + Kind>(id: &str) -> Vec<(String, String)> {
         .unwrap_or_default()
 }
 
-const CONFIG_HEADERS: [&str; 5] = ["key", "type", "default", "range", "meaning"];
-
 impl Description {
     fn fields(&self) -> Vec<(String, String)> {
         let Spec {
@@ -87,34 +85,38 @@ impl Description {
         fields
     }
 
-    fn config_rows(&self) -> Vec<Vec<String>> {
-        let text = |property: &Value, key: &str| {
-            property
-                .get(key)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
+    /// One row for each setting.
+    pub fn settings(&self) -> Table {
         let properties = self
             .spec
             .config
             .get("properties")
             .and_then(Value::as_object);
-        properties
-            .into_iter()
-            .flatten()
-            .map(|(key, property)| {
-                vec![
-                    key.clone(),
-                    type_name(property, &self.spec.config),
-                    property
-                        .get("default")
-                        .map_or_else(|| "required".to_owned(), Value::to_string),
-                    range(property),
-                    text(property, "description"),
-                ]
-            })
-            .collect()
+        let mut table = Table::new(["key", "type", "default", "range", "meaning"]);
+        for (key, property) in properties.into_iter().flatten() {
+            let meaning = property
+                .get("description")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            table.push([
+                key.clone(),
+                type_name(property, &self.spec.config),
+                property
+                    .get("default")
+                    .map_or_else(|| "required".to_owned(), Value::to_string),
+                range(property),
+                meaning.to_owned(),
+            ]);
+        }
+        table
+    }
+
+    fn has_settings(&self) -> bool {
+        self.spec
+            .config
+            .get("properties")
+            .and_then(Value::as_object)
+            .is_some_and(|keys| !keys.is_empty())
     }
 }
 
@@ -191,11 +193,10 @@ impl fmt::Display for Description {
         for (name, value) in self.fields() {
             writeln!(formatter, "{name}: {}", value.replace('\n', "\n    "))?;
         }
-        let rows = self.config_rows();
-        if rows.is_empty() {
-            write!(formatter, "\nno settings\n")?;
+        if self.has_settings() {
+            write!(formatter, "\n{}\n", self.settings())?;
         } else {
-            write!(formatter, "\n{}\n", table::text(&CONFIG_HEADERS, &rows))?;
+            write!(formatter, "\nno settings\n")?;
         }
         if !self.spec.details.example.is_empty() {
             write!(formatter, "\n{}", self.spec.details.example)?;
@@ -210,21 +211,20 @@ impl Show for Description {
             .fields()
             .iter()
             .map(|(name, value)| {
-                let value = table::escape(value).replace('\n', "<br>");
-                format!("<dt><b>{}</b></dt><dd>{value}</dd>", table::escape(name))
+                let value = escape(value).replace('\n', "<br>");
+                format!("<dt><b>{}</b></dt><dd>{value}</dd>", escape(name))
             })
             .collect();
-        let rows = self.config_rows();
-        let config = if rows.is_empty() {
-            "<p>no settings</p>".to_owned()
+        let settings = if self.has_settings() {
+            self.settings().to_html()
         } else {
-            table::html(&CONFIG_HEADERS, &rows)
+            "<p>no settings</p>".to_owned()
         };
         let html = format!(
-            "<h4>{}</h4><p>{}</p><dl>{fields}</dl>{config}<pre><code>{}</code></pre>",
-            table::escape(&self.spec.id),
-            table::escape(self.spec.summary),
-            table::escape(self.spec.details.example)
+            "<h4>{}</h4><p>{}</p><dl>{fields}</dl>{settings}<pre><code>{}</code></pre>",
+            escape(&self.spec.id),
+            escape(self.spec.summary),
+            escape(self.spec.details.example)
         );
         show::bundle(self.to_string(), "text/html", html)
     }

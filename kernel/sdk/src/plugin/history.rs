@@ -5,8 +5,7 @@ use std::{fmt, time::SystemTime};
 use patchbay_protocol::MimeBundle;
 use serde_json::Value;
 
-use super::table;
-use crate::show::Show;
+use crate::{Show, Table};
 
 /// One component that a slot holds or has held.
 #[derive(Clone, Debug)]
@@ -36,40 +35,39 @@ pub struct HistoryEntry {
 pub struct History(pub Vec<HistoryEntry>);
 
 impl History {
-    fn rows(&self) -> Vec<Vec<String>> {
+    /// One row for each component.
+    pub fn table(&self) -> Table {
         let now = SystemTime::now();
-        self.0
-            .iter()
-            .map(|entry| {
-                let seconds = now
-                    .duration_since(entry.when)
-                    .map_or(0, |age| age.as_secs());
-                vec![
-                    entry.number.to_string(),
-                    format!("{} g{}", entry.id, entry.generation),
-                    entry.config.to_string(),
-                    entry.why.clone(),
-                    format!("{seconds} s ago"),
-                    entry
-                        .failure
-                        .as_ref()
-                        .map_or_else(String::new, |panic| format!("panicked: {panic}")),
-                ]
-            })
-            .collect()
+        let mut table = Table::new(["n", "component", "config", "by", "when", "state"]);
+        for entry in &self.0 {
+            let seconds = now
+                .duration_since(entry.when)
+                .map_or(0, |age| age.as_secs());
+            let state = entry
+                .failure
+                .as_ref()
+                .map(|panic| format!("panicked: {panic}"));
+            table.push([
+                entry.number.to_string(),
+                format!("{} g{}", entry.id, entry.generation),
+                entry.config.to_string(),
+                entry.why.clone(),
+                format!("{seconds} s ago"),
+                state.unwrap_or_default(),
+            ]);
+        }
+        table
     }
 }
 
-const HEADERS: [&str; 6] = ["n", "component", "config", "by", "when", "state"];
-
 impl fmt::Display for History {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&table::text(&HEADERS, &self.rows()))
+        self.table().fmt(formatter)
     }
 }
 
 impl Show for History {
     fn show(&self) -> MimeBundle {
-        table::bundle(&HEADERS, &self.rows())
+        self.table().show()
     }
 }

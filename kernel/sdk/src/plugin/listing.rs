@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fmt};
 
 use patchbay_protocol::MimeBundle;
 
-use super::{guard, registry, search, table};
-use crate::show::Show;
+use super::{guard, registry, search};
+use crate::{Show, Table};
 
 /// The components that a pattern matches, one row each.
 #[derive(Clone, Debug)]
@@ -82,22 +82,22 @@ fn matches(pattern: &str, text: &str) -> bool {
     }
 }
 
-const HEADERS: [&str; 4] = ["id", "version", "summary", "state"];
-
 impl Listing {
-    fn cells(&self) -> Vec<Vec<String>> {
-        self.rows.iter().map(|row| row.to_vec()).collect()
+    /// One row for each component.
+    pub fn table(&self) -> Table {
+        let table = Table::new(["id", "version", "summary", "state"]);
+        self.rows.iter().fold(table, Table::row)
     }
 }
 
 impl fmt::Display for Listing {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&table::text(&HEADERS, &self.cells()))
+        self.table().fmt(formatter)
     }
 }
 
 impl Show for Listing {
     fn show(&self) -> MimeBundle {
-        table::bundle(&HEADERS, &self.cells())
+        self.table().show()
     }
 }

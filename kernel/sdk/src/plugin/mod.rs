@@ -43,7 +43,6 @@ mod search;
 mod serve;
 mod slot;
 mod store;
-mod table;
 
 pub use carry::{Carry, SwapReport};
 pub use config::Config;

@@ -1,10 +1,10 @@
 //! Edits of the SDK that the dynamic loader would not notice.
 
-use std::{fs, path::Path, process::Command};
+use std::{env, fs, path::Path, process::Command};
 
 use patchbay::plugin;
 
-use crate::support::{release, scratch};
+use crate::support::release;
 
 /// One edit: what is replaced in which file, and the words of the refusal.
 const EDITS: [(&str, &str, &str, &str, &str); 4] = [
@@ -46,7 +46,8 @@ const EDITS: [(&str, &str, &str, &str, &str); 4] = [
 #[ignore = "builds the SDK four times, about a minute"]
 fn a_plugin_of_an_edited_sdk_is_refused_and_never_called() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let copy = scratch("edited-sdk");
+    // Outside the repository, whose cargo configuration would be read a second time inside it.
+    let copy = env::temp_dir().join(format!("patchbay-edited-sdk-{}", std::process::id()));
     let _ = fs::remove_dir_all(&copy);
     fs::create_dir_all(copy.join("target/release")).unwrap();
     let run = |command: &mut Command| {
@@ -64,6 +65,7 @@ fn a_plugin_of_an_edited_sdk_is_refused_and_never_called() {
         ".cargo",
         "kernel",
         "plugins",
+        "tests",
     ] {
         run(Command::new("cp").arg("-a").arg(root.join(name)).arg(&copy));
     }
@@ -82,7 +84,7 @@ fn a_plugin_of_an_edited_sdk_is_refused_and_never_called() {
         );
         fs::write(&path, text.replacen(from, to, 1)).unwrap();
         run(Command::new(env!("CARGO"))
-            .args(["build", "--release", "--offline", "--workspace"])
+            .args(["build", "--release", "--offline", "--workspace", "--lib"])
             .env_remove("CARGO_TARGET_DIR")
             .current_dir(&copy));
         fs::write(&path, text).unwrap();
