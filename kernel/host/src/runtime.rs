@@ -288,10 +288,26 @@ impl Pump {
                 .flush_at
                 .unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
             tokio::select! {
+                // In this order: what the user asks for, what the cell draws, and of two texts that
+                // are there at once the one on stdout first.
+                biased;
+                order = self.orders.recv() => match order {
+                    Some(Order::Send(command)) => write_frame(&mut writer, &command).await,
+                    Some(Order::Kill) => { let _ = self.child.start_kill(); }
+                    None => {
+                        let _ = self.child.start_kill();
+                        return self.wait_for_end().await;
+                    }
+                },
                 frame = frames.recv() => match frame {
                     Some(event) => self.handle(event, &mut writer).await,
                     None => return self.wait_for_end().await,
                 },
+                () = tokio::time::sleep_until(flush_at), if self.flush_at.is_some() => {
+                    self.flush_at = None;
+                    let events = self.assembler.take();
+                    self.send(events);
+                }
                 Ok(()) = self.stdout.readable() => {
                     if read_available(&mut self.stdout, StreamName::Stdout, &mut self.assembler) {
                         // The other end is closed; the socket is about to say so, too.
@@ -304,19 +320,6 @@ impl Pump {
                         tokio::time::sleep(Duration::from_millis(1)).await;
                     }
                     self.note_waiting();
-                }
-                order = self.orders.recv() => match order {
-                    Some(Order::Send(command)) => write_frame(&mut writer, &command).await,
-                    Some(Order::Kill) => { let _ = self.child.start_kill(); }
-                    None => {
-                        let _ = self.child.start_kill();
-                        return self.wait_for_end().await;
-                    }
-                },
-                () = tokio::time::sleep_until(flush_at), if self.flush_at.is_some() => {
-                    self.flush_at = None;
-                    let events = self.assembler.take();
-                    self.send(events);
                 }
             }
         }
