@@ -8,6 +8,7 @@ mod interrupts;
 mod items;
 mod magics;
 mod outputs;
+mod plugins;
 mod protocol;
 mod quickstart;
 mod variables;

@@ -5,6 +5,7 @@
 //! on, the pipes are emptied, and only then is the output acknowledged.
 
 use std::{
+    collections::HashMap,
     io,
     path::Path,
     process::{ExitStatus, Stdio},
@@ -17,6 +18,7 @@ use std::{
 
 use anyhow::Context;
 use patchbay_protocol::{Command, Event, MAX_FRAME_BYTES, Outcome, Output, SOCKET_VARIABLE};
+use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
@@ -24,7 +26,7 @@ use tokio::{
         unix::{OwnedReadHalf, OwnedWriteHalf, pipe},
     },
     process::Child,
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     time::Instant,
 };
 
@@ -43,9 +45,13 @@ const PIPE_BYTES: usize = 1 << 20;
 /// How long a runtime may take to connect.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 
+/// Who waits for the answer to a question, by its id.
+type Questions = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Value, String>>>>>;
+
 /// A running runtime process. Dropping it kills the process.
 pub struct Runtime {
     commands: mpsc::UnboundedSender<Order>,
+    questions: Questions,
     replies: mpsc::UnboundedReceiver<Reply>,
     sink: Arc<Mutex<mpsc::UnboundedSender<SessionEvent>>>,
     next_id: AtomicU64,
@@ -69,16 +75,45 @@ pub enum Reply {
 
 /// Sends commands to a runtime while a cell runs.
 #[derive(Clone)]
-pub struct Sender(mpsc::UnboundedSender<Order>);
+pub struct Sender {
+    orders: mpsc::UnboundedSender<Order>,
+    questions: Questions,
+}
 
 impl Sender {
     /// Sends a command; a runtime that has ended ignores it.
     pub fn send(&self, command: Command) {
-        let _ = self.0.send(Order::Send(Box::new(command)));
+        let _ = self.orders.send(Order::Send(Box::new(command)));
     }
 
     pub fn kill(&self) {
-        let _ = self.0.send(Order::Kill);
+        let _ = self.orders.send(Order::Kill);
+    }
+
+    /// Asks a part of the SDK a question, also while a cell runs.
+    ///
+    /// # Errors
+    ///
+    /// Returns the SDK's error, or that the runtime has ended.
+    pub async fn ask(&self, topic: &str, content: Value) -> Result<Value, String> {
+        static ASKED: AtomicU64 = AtomicU64::new(0);
+        let id = ASKED.fetch_add(1, Ordering::Relaxed);
+        let (asker, answer) = oneshot::channel();
+        self.questions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, asker);
+        let topic = topic.to_owned();
+        let order = Order::Send(Box::new(Command::Ask { id, topic, content }));
+        if self.orders.send(order).is_err() {
+            self.questions
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&id);
+        }
+        answer
+            .await
+            .unwrap_or_else(|_| Err("the process that runs the cells has ended".to_owned()))
     }
 }
 
@@ -120,7 +155,9 @@ impl Runtime {
         let (commands, orders) = mpsc::unbounded_channel();
         let (replier, replies) = mpsc::unbounded_channel();
         let sink = Arc::new(Mutex::new(events));
+        let questions = Questions::default();
         let pump = Pump {
+            questions: questions.clone(),
             child,
             stdout,
             stderr,
@@ -133,6 +170,7 @@ impl Runtime {
         tokio::spawn(pump.run(listener));
         Ok(Runtime {
             commands,
+            questions,
             replies,
             sink,
             next_id: AtomicU64::new(0),
@@ -140,7 +178,10 @@ impl Runtime {
     }
 
     pub fn sender(&self) -> Sender {
-        Sender(self.commands.clone())
+        Sender {
+            orders: self.commands.clone(),
+            questions: self.questions.clone(),
+        }
     }
 
     /// Where outputs go from here on.
@@ -183,6 +224,7 @@ fn pipe_ends() -> anyhow::Result<(pipe::Receiver, Stdio)> {
 }
 
 struct Pump {
+    questions: Questions,
     child: Child,
     stdout: pipe::Receiver,
     stderr: pipe::Receiver,
@@ -214,6 +256,11 @@ impl Pump {
         };
         self.empty_pipes();
         self.send_all();
+        // Whoever waits for an answer learns by the end of the channel that there is none.
+        self.questions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
         let _ = self.replier.send(Reply::Ended(how));
     }
 
@@ -277,7 +324,17 @@ impl Pump {
 
     async fn handle(&mut self, event: Event, writer: &mut OwnedWriteHalf) {
         match event {
-            Event::Ready { .. } | Event::Answer { .. } => {}
+            Event::Ready { .. } => {}
+            Event::Answer { id, content } => {
+                let asker = self
+                    .questions
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .remove(&id);
+                if let Some(asker) = asker {
+                    let _ = asker.send(content);
+                }
+            }
             Event::Output { sequence, output } => {
                 self.empty_pipes();
                 self.send_all();

@@ -6,6 +6,7 @@
 
 mod commands;
 mod loader;
+mod questions;
 
 use std::{
     env, io::BufReader, os::unix::net::UnixStream, process::ExitCode, sync::mpsc, thread,
@@ -78,12 +79,16 @@ fn main() -> ExitCode {
 /// Serves what must be served at once and queues the rest, until the host is gone.
 fn read_commands(stream: UnixStream, queue: &mpsc::Sender<Command>) {
     let mut stream = BufReader::new(stream);
+    let questions = questions::Desk::open();
     loop {
         match patchbay_protocol::read(&mut stream) {
             Ok(Some(Command::Interrupt)) => interrupt::request(),
             Ok(Some(Command::Ack { sequence })) => channel::acknowledge(sequence),
             Ok(Some(Command::InputReply { value })) => channel::answer_input(value),
             Ok(Some(Command::Shutdown) | None) => return,
+            Ok(Some(Command::Ask { id, topic, content })) => {
+                questions.ask(questions::Question { id, topic, content });
+            }
             Ok(Some(command)) => {
                 if queue.send(command).is_err() {
                     return;

@@ -89,6 +89,10 @@ impl Cache {
         for argument in compiler.arguments(plan) {
             add(&argument);
         }
+        for (name, value) in &plan.environment {
+            add(name);
+            add(value);
+        }
         for (name, path) in &compiler.externs {
             add(name);
             add(&path.to_string_lossy());

@@ -38,9 +38,7 @@ impl Compiler {
     pub fn arguments(&self, plan: &Plan) -> Vec<String> {
         let mut arguments: Vec<String> = [
             "--edition=2024",
-            "--crate-name=cell",
             "--crate-type=cdylib",
-            // Equal crate names and metadata make a type that a cell defines one type in all cells.
             "-Cmetadata=patchbay",
             "-Cprefer-dynamic",
             "-Cdebuginfo=0",
@@ -53,6 +51,7 @@ impl Compiler {
         ]
         .map(str::to_owned)
         .into();
+        arguments.push(format!("--crate-name={}", plan.crate_name));
         arguments.push(format!("-Copt-level={}", plan.optimisation));
         arguments
     }
@@ -91,6 +90,7 @@ impl Compiler {
             .arg(&file)
             // Two unstable switches that only change how diagnostics name types.
             .env("RUSTC_BOOTSTRAP", "1")
+            .envs(plan.environment.iter().map(|(name, value)| (name, value)))
             .env_remove("RUSTFLAGS")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -13,6 +13,7 @@ pub mod history;
 pub mod names;
 pub mod parse;
 pub mod plan;
+pub mod plugin_cell;
 pub mod program;
 
 pub use history::Engine;

@@ -18,6 +18,9 @@ use super::{
 /// The symbol of a cell's entry.
 pub const ENTRY: &str = "patchbay_cell";
 
+/// The name of the crate of every cell.
+const CELL_CRATE: &str = "cell";
+
 const CHECK: &str = "::patchbay::interrupt::check();";
 
 /// Lints that say nothing in a notebook: a cell's program has names that only later cells use.
@@ -69,6 +72,11 @@ pub struct Plan {
     pub marks: BTreeMap<usize, Mark>,
     /// `-C opt-level`.
     pub optimisation: u8,
+    /// The crate's name. Equal names (and metadata) make a type that a cell defines one type in
+    /// all cells.
+    pub crate_name: String,
+    /// Environment variables that the program reads when it is compiled.
+    pub environment: Vec<(String, String)>,
     /// Whether there is nothing to run.
     pub items_only: bool,
     /// Whether the program has state of its own and must not be shared by two runs.
@@ -146,6 +154,8 @@ pub fn plan(
             Level::Auto if repeats => 2,
             Level::Auto => 0,
         },
+        crate_name: CELL_CRATE.to_owned(),
+        environment: Vec::new(),
         items_only: chunk.statements.is_empty() && chunk.last.is_none(),
         has_state: chunk.items.iter().any(|item| item.has_state)
             || earlier.iter().any(|item| item.parsed.has_state),
@@ -169,7 +179,24 @@ pub fn plan_unparsed(source: &Source) -> Plan {
         defines: Vec::new(),
         marks: BTreeMap::new(),
         optimisation: 0,
+        crate_name: CELL_CRATE.to_owned(),
+        environment: Vec::new(),
         items_only: true,
+        has_state: false,
+    }
+}
+
+/// The plan of a plugin's program.
+pub fn plan_plugin(program: Program, crate_name: String, source: String) -> Plan {
+    Plan {
+        program,
+        takes: Vec::new(),
+        defines: Vec::new(),
+        marks: BTreeMap::new(),
+        optimisation: 3,
+        crate_name,
+        environment: vec![("PATCHBAY_PLUGIN_SOURCE".to_owned(), source)],
+        items_only: false,
         has_state: false,
     }
 }

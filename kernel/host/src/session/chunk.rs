@@ -186,7 +186,7 @@ impl Session {
         ));
     }
 
-    fn no_compiler(&self, error: &std::io::Error) -> CellError {
+    pub(super) fn no_compiler(&self, error: &std::io::Error) -> CellError {
         error::plain(
             "CompilerError",
             format!(
@@ -216,7 +216,7 @@ impl Session {
         }
     }
 
-    fn compile_error(&self, all: &[Diagnostic], plan: &Plan, other: &str) -> CellError {
+    pub(super) fn compile_error(&self, all: &[Diagnostic], plan: &Plan, other: &str) -> CellError {
         let file = plan.program.file_name();
         let in_cells = |diagnostic: &&Diagnostic| diagnostic.marks(plan, &file).is_empty();
         let errors: Vec<&Diagnostic> = all

@@ -19,7 +19,7 @@ struct Help {
     summary: &'static str,
 }
 
-const HELP: [Help; 13] = [
+const HELP: [Help; 15] = [
     Help {
         usage: "%who, :vars",
         summary: "the variables: name, type, size, the cell that defined each",
@@ -69,6 +69,14 @@ const HELP: [Help; 13] = [
         summary: "the versions of Patchbay and of the compiler",
     },
     Help {
+        usage: "%%plugin KIND/NAME",
+        summary: "make the cell a plugin: compiled optimised, registered, live in all slots that hold it",
+    },
+    Help {
+        usage: "%plugins [PATTERN]",
+        summary: "the components that there are; describe one with plugin::describe(\"loss/focal\")?",
+    },
+    Help {
         usage: "%help, :help",
         summary: "this list",
     },
@@ -82,7 +90,7 @@ impl Session {
         &mut self,
         magic: &CellMagic,
         parts: Vec<Part>,
-        _code: &str,
+        code: &str,
         events: &Events,
         payload: &mut Vec<Value>,
     ) -> Result<(), CellError> {
@@ -121,6 +129,10 @@ impl Session {
                     .collect();
                 self.run_parts(parts, events, payload).await
             }
+            "plugin" => {
+                let body = code.split_once('\n').map_or("", |(_, body)| body);
+                self.run_plugin_cell(&magic.argument, body, events).await
+            }
             unknown => Err(unknown_magic("%%", unknown)),
         }
     }
@@ -156,6 +168,16 @@ impl Session {
                     .await
             }
             "cache" => self.cache(argument, events),
+            "plugins" => {
+                let pattern = if argument.is_empty() { "*" } else { argument };
+                let answer = self
+                    .ask_plugins(json!({ "request": "list", "pattern": pattern }))
+                    .await?;
+                if let Ok(bundle) = serde_json::from_value(answer["bundle"].clone()) {
+                    display(events, bundle);
+                }
+                Ok(())
+            }
             "version" => {
                 print(events, &self.version());
                 Ok(())

@@ -8,6 +8,7 @@ mod build;
 mod chunk;
 mod error;
 mod magic;
+mod plugin;
 mod variables;
 
 use std::{
@@ -142,6 +143,8 @@ pub struct Session {
     scratch: tempfile::TempDir,
     builder: Arc<Builder>,
     ahead: Option<Ahead>,
+    /// The plugins that the notebook has loaded, in order.
+    plugins: Vec<PathBuf>,
     cell: u32,
     timings: Timings,
 }
@@ -201,6 +204,7 @@ impl Session {
             scratch,
             builder,
             ahead: None,
+            plugins: Vec::new(),
             cell: 0,
             timings: Timings::default(),
         })
@@ -326,6 +330,7 @@ impl Session {
             .runtime
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = self.runtime.sender();
+        self.load_plugins_again();
         Ok(())
     }
 

@@ -1,0 +1,232 @@
+//! `%%plugin kind/name`: from the text of a cell to the program of a plugin.
+
+use quote::ToTokens;
+use syn::{FnArg, Item, ItemFn, Meta};
+
+use super::program::{Program, Source};
+
+/// The kinds whose component can be written as one function, with the trait and the names of its
+/// method's arguments.
+const FUNCTION_KINDS: [(&str, &str, &[&str]); 2] = [
+    ("loss", "Loss", &["prediction", "target"]),
+    ("image_transform", "ImageTransform", &["images"]),
+];
+
+/// Writes the program of a plugin.
+///
+/// A cell is either a whole plugin (with `export_plugin!`), or components (`impl Define for X`, which
+/// are exported), or for the kinds that have one method just that method as a function: `fn
+/// forward(prediction: &Tensor, target: &Tensor) -> Result<Tensor>`, with `config: &Config` in front
+/// if it has settings, which `config! { struct Config { ... } }` declares.
+///
+/// # Errors
+///
+/// Says what the cell is missing. Text that does not parse is left for rustc to explain.
+pub fn program(id: &str, source: &Source) -> Result<Program, String> {
+    let mut program = Program::default();
+    program
+        .generated("#![allow(unused_imports, dead_code)]\nuse ::patchbay::plugin::prelude::*;\n");
+    program.source(source, 0..source.text.len(), &[], "");
+    program.generated("\n");
+    if let Ok(file) = syn::parse_file(&source.text) {
+        program.generated(&export(id, &file.items)?);
+    }
+    proc_macro2::extra::invalidate_current_thread_spans();
+    Ok(program)
+}
+
+/// What must be added to the items of a cell to make them a plugin.
+fn export(id: &str, items: &[Item]) -> Result<String, String> {
+    let is_exported = items.iter().any(|item| {
+        matches!(item, Item::Macro(call)
+            if call.mac.path.segments.last().is_some_and(|name| name.ident == "export_plugin"))
+    });
+    if is_exported {
+        return Ok(String::new());
+    }
+    let components: Vec<String> = items.iter().filter_map(defined_component).collect();
+    if !components.is_empty() {
+        return Ok(format!(
+            "::patchbay::export_plugin!({});\n",
+            components.join(", ")
+        ));
+    }
+    let (kind, _) = id.split_once('/').unwrap_or((id, ""));
+    let function = items.iter().find_map(|item| match item {
+        Item::Fn(function) if function.sig.ident == "forward" => Some(function),
+        _ => None,
+    });
+    match (
+        FUNCTION_KINDS.iter().find(|(name, ..)| *name == kind),
+        function,
+    ) {
+        (Some((_, kind, arguments)), Some(function)) => component(id, kind, arguments, function),
+        (Some((_, _, arguments)), None) => Err(format!(
+            "a plugin cell of the kind {kind} needs `fn forward({}) -> Result<Tensor>`, or a component \
+             with `impl Define for ...`",
+            arguments
+                .iter()
+                .map(|name| format!("{name}: &Tensor"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        )),
+        (None, _) => Err(format!(
+            "a plugin cell for {id} needs a component with `impl Define for ...`; only {} can be written \
+             as a function",
+            FUNCTION_KINDS.map(|(name, ..)| name).join(" and ")
+        )),
+    }
+}
+
+/// The type of an `impl Define for Type`.
+fn defined_component(item: &Item) -> Option<String> {
+    let Item::Impl(item) = item else { return None };
+    let (path, _) = item.trait_.as_ref()?;
+    let is_define = path
+        .segments
+        .last()
+        .is_some_and(|segment| segment.ident == "Define");
+    is_define.then(|| item.self_ty.to_token_stream().to_string())
+}
+
+/// A component around a function.
+fn component(
+    id: &str,
+    kind: &str,
+    arguments: &[&str],
+    function: &ItemFn,
+) -> Result<String, String> {
+    let given = function.sig.inputs.len();
+    let has_config = given == arguments.len() + 1;
+    if !has_config && given != arguments.len() {
+        return Err(format!(
+            "`forward` takes {}, and `config: &Config` in front if it has settings; this one takes {given} \
+             arguments",
+            arguments.join(" and ")
+        ));
+    }
+    let config = if has_config {
+        config_type(&function.sig.inputs[0])?
+    } else {
+        "()".to_owned()
+    };
+    let pass_config = if has_config { "&self.0, " } else { "" };
+    let summary = summary(function).unwrap_or_else(|| "defined in a notebook".to_owned());
+    let typed: Vec<String> = arguments
+        .iter()
+        .map(|name| format!("{name}: &Tensor"))
+        .collect();
+    Ok(format!(
+        "struct PluginCell({config});\n\
+         impl Component for PluginCell {{}}\n\
+         impl Define for PluginCell {{\n\
+         type Kind = dyn {kind};\ntype Config = {config};\n\
+         const ID: &'static str = {id:?};\nconst SUMMARY: &'static str = {summary:?};\n\
+         const DETAILS: Details = Details::NONE;\n\
+         fn build(config: {config}, _context: &Context) -> Result<Self> {{ Ok(PluginCell(config)) }}\n}}\n\
+         impl {kind} for PluginCell {{\n\
+         fn forward(&self, {}) -> Result<Tensor> {{ forward({pass_config}{}) }}\n}}\n\
+         ::patchbay::export_plugin!(PluginCell);\n",
+        typed.join(", "),
+        arguments.join(", "),
+    ))
+}
+
+/// The type behind the reference of `config: &Config`.
+fn config_type(argument: &FnArg) -> Result<String, String> {
+    if let FnArg::Typed(typed) = argument
+        && let syn::Type::Reference(reference) = &*typed.ty
+    {
+        return Ok(reference.elem.to_token_stream().to_string());
+    }
+    Err("the first argument of `forward` is its settings, `config: &Config`".to_owned())
+}
+
+/// The first line of a function's doc comment.
+fn summary(function: &ItemFn) -> Option<String> {
+    function
+        .attrs
+        .iter()
+        .find_map(|attribute| match &attribute.meta {
+            Meta::NameValue(doc) if doc.path.is_ident("doc") => match &doc.value {
+                syn::Expr::Lit(literal) => match &literal.lit {
+                    syn::Lit::Str(text) => Some(text.value().trim().to_owned()),
+                    _ => None,
+                },
+                _ => None,
+            },
+            _ => None,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(id: &str, text: &str) -> Result<String, String> {
+        let source = Source {
+            text: text.into(),
+            cell: 1,
+            first_line: 1,
+        };
+        program(id, &source).map(|program| program.text)
+    }
+
+    #[test]
+    fn a_function_becomes_a_component() {
+        let text = written(
+            "loss/mine",
+            "/// Absolute error.\nfn forward(prediction: &Tensor, target: &Tensor) -> Result<Tensor> { todo!() }",
+        )
+        .unwrap();
+        for part in [
+            "const ID: &'static str = \"loss/mine\";",
+            "const SUMMARY: &'static str = \"Absolute error.\";",
+            "impl Loss for PluginCell",
+            "forward(prediction, target)",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+        let text = written(
+            "loss/mine",
+            "config! { struct Scale { by: f64 = 1.0 } }\n\
+             fn forward(config: &Scale, prediction: &Tensor, target: &Tensor) -> Result<Tensor> { todo!() }",
+        )
+        .unwrap();
+        assert!(
+            text.contains("type Config = Scale;")
+                && text.contains("forward(&self.0, prediction, target)")
+        );
+    }
+
+    #[test]
+    fn components_are_exported_and_whole_plugins_left_alone() {
+        let text = written(
+            "encoder/x",
+            "struct A; impl Define for A {} struct B; impl Define for B {}",
+        )
+        .unwrap();
+        assert!(text.contains("export_plugin!(A, B);"));
+        let text = written("loss/x", "export_plugin!(A);").unwrap();
+        assert_eq!(text.matches("export_plugin").count(), 1);
+    }
+
+    #[test]
+    fn what_is_missing_is_told() {
+        assert!(
+            written("loss/x", "fn f() {}")
+                .unwrap_err()
+                .contains("fn forward(prediction: &Tensor")
+        );
+        assert!(
+            written("encoder/x", "fn f() {}")
+                .unwrap_err()
+                .contains("impl Define")
+        );
+        assert!(
+            written("loss/x", "fn forward() {}")
+                .unwrap_err()
+                .contains("takes 0 arguments")
+        );
+    }
+}

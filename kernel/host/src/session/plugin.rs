@@ -1,0 +1,136 @@
+//! Plugins that a notebook makes: `%%plugin kind/name`.
+
+use std::{path::PathBuf, sync::Arc};
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::{CellError, Session, SessionEvent, StreamName, error};
+use crate::engine::{
+    cache::{Cache, Record},
+    diagnostics,
+    plan::{self, Lessons, Plan},
+    plugin_cell,
+    program::Source,
+};
+
+impl Session {
+    /// Compiles the body of a `%%plugin` cell, optimised, and registers its components.
+    pub(super) async fn run_plugin_cell(
+        &mut self,
+        id: &str,
+        body: &str,
+        events: &mpsc::UnboundedSender<SessionEvent>,
+    ) -> Result<(), CellError> {
+        let is_id = |part: &str| {
+            !part.is_empty()
+                && part
+                    .chars()
+                    .all(|character| character == '_' || character.is_alphanumeric())
+        };
+        if !id
+            .split_once('/')
+            .is_some_and(|(kind, name)| is_id(kind) && is_id(name))
+        {
+            return Err(error::plain(
+                "MagicError",
+                format!(
+                    "%%plugin wants the id of a component, kind/name, not `{id}`: %%plugin loss/mine"
+                ),
+            ));
+        }
+        let source = Source {
+            text: Arc::from(body),
+            cell: self.cell,
+            first_line: 1,
+        };
+        let program = plugin_cell::program(id, &source)
+            .map_err(|message| error::plain("PluginError", message))?;
+        let crate_name = format!("plugin_{}", id.replace('/', "_"));
+        let plan = plan::plan_plugin(program, crate_name, format!("cell %%plugin {id}"));
+        let library = self.build_plugin(&plan).await?;
+        let text = self.load_plugin(library).await?;
+        let _ = events.send(SessionEvent::Stream {
+            name: StreamName::Stdout,
+            text: format!("{text}\n"),
+        });
+        Ok(())
+    }
+
+    /// Compiles a plugin's program, or finds it compiled.
+    async fn build_plugin(&mut self, plan: &Plan) -> Result<PathBuf, CellError> {
+        let key = Cache::key(&self.builder.compiler, plan);
+        if let Some((library, _)) = self.builder.cache().and_then(|cache| cache.get(&key)) {
+            return Ok(library);
+        }
+        self.timings.cached = false;
+        let output = self.builder.next_library();
+        let start = std::time::Instant::now();
+        let compilation = self
+            .builder
+            .compiler
+            .compile(plan, self.builder.scratch(), &output)
+            .await
+            .map_err(|error| self.no_compiler(&error))?;
+        self.timings.compile_nanoseconds +=
+            u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        if !compilation.succeeded {
+            return Err(self.compile_error(
+                &compilation.diagnostics,
+                plan,
+                &compilation.other_output,
+            ));
+        }
+        let record = Record {
+            digest: String::new(),
+            types: Vec::new(),
+            lessons: Lessons::default(),
+            warnings: compilation
+                .diagnostics
+                .into_iter()
+                .filter(diagnostics::Diagnostic::is_error)
+                .collect(),
+        };
+        let kept = self
+            .builder
+            .cache()
+            .and_then(|cache| cache.put(&key, Some(&output), record).ok());
+        Ok(kept.unwrap_or(output))
+    }
+
+    /// Loads a plugin into the runtime; a new runtime will load it again.
+    pub(super) async fn load_plugin(&mut self, library: PathBuf) -> Result<String, CellError> {
+        let answer = self
+            .ask_plugins(json!({ "request": "load", "path": library }))
+            .await?;
+        self.plugins.retain(|known| *known != library);
+        self.plugins.push(library);
+        Ok(answer["text"]
+            .as_str()
+            .unwrap_or_default()
+            .trim_end()
+            .to_owned())
+    }
+
+    /// Asks the registry of plugins.
+    pub(super) async fn ask_plugins(&self, question: Value) -> Result<Value, CellError> {
+        self.runtime
+            .sender()
+            .ask("plugin", question)
+            .await
+            .map_err(|message| error::plain("PluginError", message))
+    }
+
+    /// Loads into a new runtime what the notebook had loaded into the last one.
+    pub(super) fn load_plugins_again(&self) {
+        let (sender, libraries) = (self.runtime.sender(), self.plugins.clone());
+        tokio::spawn(async move {
+            for library in libraries {
+                // A plugin that does not load again is missed, with a clear error, where it is used.
+                let _ = sender
+                    .ask("plugin", json!({ "request": "load", "path": library }))
+                    .await;
+            }
+        });
+    }
+}

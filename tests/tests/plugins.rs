@@ -1,0 +1,183 @@
+//! Components as plugins, cell by cell.
+
+use patchbay_tests::Client;
+
+#[tokio::test]
+async fn components_are_listed_described_created_and_swapped() {
+    let mut client = Client::start().await;
+    let mut execution = client.execute("%plugins loss/*").await;
+    let table = execution.output("display_data");
+    let text = table["data"]["text/plain"].as_str().unwrap();
+    assert!(
+        text.contains("loss/cross_entropy") && text.contains("loss/focal"),
+        "{text}"
+    );
+    assert!(
+        table["data"]["text/html"]
+            .as_str()
+            .unwrap()
+            .contains("<table")
+    );
+    execution.ok();
+    client
+        .execute(
+            "let logits = Tensor::new(&[[2f32, 0.0]], &device())?; let target = Tensor::new(&[0u32], &device())?;\n\
+             let loss = create::<dyn Loss>(\"loss/focal\", json!({ \"gamma\": 0.0 }))?;",
+        )
+        .await
+        .ok();
+    let focal = client
+        .execute("format!(\"{:.4}\", loss.forward(&logits, &target)?.to_scalar::<f32>()?)")
+        .await;
+    focal.result("\"0.1269\"").ok();
+    let mut execution = client
+        .execute("loss.swap(\"loss/cross_entropy\", json!({ \"label_smoothing\": 0.5 }))?")
+        .await;
+    let report = execution.output("execute_result");
+    assert!(
+        report["data"]["text/plain"]
+            .as_str()
+            .unwrap()
+            .contains("loss/focal g1 -> loss/cross_entropy g1")
+    );
+    execution.ok();
+    client
+        .execute("format!(\"{:.4}\", loss.forward(&logits, &target)?.to_scalar::<f32>()?)")
+        .await
+        .result("\"0.6269\"")
+        .ok();
+}
+
+#[tokio::test]
+async fn bad_requests_are_clear_and_cost_nothing() {
+    let mut client = Client::start().await;
+    client.execute("let kept = 1;").await.ok();
+    client
+        .execute("create::<dyn Loss>(\"loss/focl\", json!({}))?;")
+        .await
+        .error("Error", &["did you mean loss/focal"]);
+    client
+        .execute("create::<dyn Loss>(\"loss/focal\", json!({ \"gama\": 1 }))?;")
+        .await
+        .error("Error", &["unknown key `gama`; did you mean `gamma`?"]);
+    client
+        .execute("create::<dyn Loss>(\"loss/focal\", json!({ \"gamma\": \"two\" }))?;")
+        .await
+        .error("Error", &["gamma"]);
+    client.execute("kept").await.result("1").ok();
+}
+
+#[tokio::test]
+async fn a_cell_becomes_a_plugin_and_is_redefined_under_a_live_slot() {
+    let mut client = Client::start().await;
+    client
+        .execute("%%plugin loss/distance\n/// Mean distance.\nfn forward(prediction: &Tensor, target: &Tensor) -> Result<Tensor> {\n    (prediction - target)?.abs()?.mean_all()\n}")
+        .await
+        .stream_with("stdout", &["loss/distance"])
+        .ok();
+    client
+        .execute(
+            "let loss = create::<dyn Loss>(\"loss/distance\", json!({}))?;\n\
+             let a = Tensor::new(&[1f32, 3.0], &device())?; let zero = a.zeros_like()?;\n\
+             loss.forward(&a, &zero)?.to_scalar::<f32>()?",
+        )
+        .await
+        .result("2.0")
+        .ok();
+    client
+        .execute("%%plugin loss/distance\nfn forward(prediction: &Tensor, target: &Tensor) -> Result<Tensor> {\n    (prediction - target)?.sqr()?.mean_all()\n}")
+        .await
+        .stream_with("stdout", &["loss/distance"])
+        .ok();
+    client
+        .execute("loss.forward(&a, &zero)?.to_scalar::<f32>()?")
+        .await
+        .result("5.0")
+        .ok();
+    client
+        .execute("%%plugin loss/distance\nfn forward(prediction: &Tensor, target: &Tensor) -> Result<Tensor> {\n    prediction.missing()\n}")
+        .await
+        .error("CompileError", &["no method named `missing`", "cell [5]:3:16"]);
+    client
+        .execute("loss.forward(&a, &zero)?.to_scalar::<f32>()?")
+        .await
+        .result("5.0")
+        .ok();
+}
+
+#[tokio::test]
+async fn a_plugin_cell_may_have_settings() {
+    let mut client = Client::start().await;
+    client
+        .execute(
+            "%%plugin loss/scaled\nconfig! { struct Settings {\n    /// Factor.\n    by: f64 = 2.0,\n} }\n\
+             fn forward(config: &Settings, prediction: &Tensor, target: &Tensor) -> Result<Tensor> {\n\
+                 (prediction - target)?.mean_all()? * config.by\n}",
+        )
+        .await
+        .stream_with("stdout", &["loss/scaled"])
+        .ok();
+    client
+        .execute(
+            "let a = Tensor::new(&[1f32, 3.0], &device())?;\n\
+             create::<dyn Loss>(\"scaled\", json!({ \"by\": 5.0 }))?.forward(&a, &a.zeros_like()?)?.to_scalar::<f32>()?",
+        )
+        .await
+        .result("10.0")
+        .ok();
+}
+
+#[tokio::test]
+async fn a_panicking_plugin_is_an_error_of_its_call() {
+    let mut client = Client::start().await;
+    client
+        .execute("%%plugin loss/broken\nfn forward(prediction: &Tensor, _target: &Tensor) -> Result<Tensor> {\n    panic!(\"on purpose {:?}\", prediction.dims())\n}")
+        .await
+        .stream_with("stdout", &["loss/broken"])
+        .ok();
+    client
+        .execute("let a = Tensor::new(&[1f32], &device())?; let loss = create::<dyn Loss>(\"broken\", json!({}))?;")
+        .await
+        .ok();
+    client
+        .execute("loss.forward(&a, &a)?")
+        .await
+        .error("Error", &["loss/broken", "on purpose [1]"]);
+    client.execute("a.dims().to_vec()").await.result("[1]").ok();
+}
+
+#[tokio::test]
+async fn plugins_of_the_notebook_are_there_after_a_crash() {
+    let mut client = Client::start().await;
+    client
+        .execute("%%plugin loss/kept\nfn forward(prediction: &Tensor, _target: &Tensor) -> Result<Tensor> {\n    prediction.mean_all()\n}")
+        .await
+        .stream_with("stdout", &["loss/kept"])
+        .ok();
+    client
+        .execute("std::process::exit(1)")
+        .await
+        .error("ProcessEnded", &[]);
+    client
+        .execute("let a = Tensor::new(&[4f32], &device())?; create::<dyn Loss>(\"kept\", json!({}))?.forward(&a, &a)?.to_scalar::<f32>()?")
+        .await
+        .result("4.0")
+        .ok();
+}
+
+#[tokio::test]
+async fn what_is_no_plugin_cell_is_told() {
+    let mut client = Client::start().await;
+    client
+        .execute("%%plugin\nfn f() {}")
+        .await
+        .error("MagicError", &["kind/name"]);
+    client
+        .execute("%%plugin loss/x\nfn f() {}")
+        .await
+        .error("PluginError", &["fn forward(prediction: &Tensor"]);
+    client
+        .execute("%%plugin nothing/x\nfn f() {}")
+        .await
+        .error("PluginError", &["impl Define"]);
+}
