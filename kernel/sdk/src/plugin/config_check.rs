@@ -35,15 +35,14 @@ pub(crate) fn check(
                     None => return Err(unknown_key(id, &full, key, properties)),
                 }
             }
-            let required = schema
+            let missing = schema
                 .get("required")
                 .and_then(Value::as_array)
                 .into_iter()
-                .flatten();
-            for key in required
+                .flatten()
                 .filter_map(Value::as_str)
-                .filter(|key| !map.contains_key(*key))
-            {
+                .find(|key| !map.contains_key(*key));
+            if let Some(key) = missing {
                 let full = if path.is_empty() {
                     key.to_owned()
                 } else {
