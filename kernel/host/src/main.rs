@@ -7,6 +7,7 @@ mod html;
 mod kernelspec;
 mod notebook;
 mod output;
+mod plugin;
 mod runtime;
 mod server;
 mod session;

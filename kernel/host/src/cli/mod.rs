@@ -5,6 +5,7 @@ mod doctor;
 mod install;
 mod kernel;
 mod lab;
+mod plugin;
 mod progress;
 mod quickstart;
 mod run;
@@ -38,6 +39,8 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Show or clear the compiled cells on disk
     Cache(cache::Arguments),
+    #[command(subcommand)]
+    Plugin(plugin::Command),
     Kernel(kernel::Arguments),
 }
 
@@ -51,6 +54,7 @@ pub fn main() -> ExitCode {
         Command::Uninstall(arguments) => install::uninstall(arguments.place),
         Command::Doctor(arguments) => doctor::main(&arguments),
         Command::Cache(arguments) => cache::run(&arguments),
+        Command::Plugin(command) => plugin::main(&command),
         Command::Kernel(arguments) => kernel::main(&arguments),
     };
     result.unwrap_or_else(|error| {

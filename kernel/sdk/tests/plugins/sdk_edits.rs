@@ -17,9 +17,9 @@ const EDITS: [(&str, &str, &str, &str, &str); 4] = [
     ),
     (
         "a field's type",
-        "kernel/sdk/src/plugin/kinds/encoder.rs",
-        "pub train: bool",
-        "pub train: u64",
+        "kernel/sdk/src/plugin/kinds/balancer.rs",
+        "pub weights: Vec<f64>",
+        "pub weights: Vec<f32>",
         "SDK sources",
     ),
     (
@@ -43,7 +43,7 @@ const EDITS: [(&str, &str, &str, &str, &str); 4] = [
 ///
 /// Run it with: cargo test --release --test plugins -- --ignored
 #[test]
-#[ignore = "builds the SDK four times, about a minute"]
+#[ignore = "builds the SDK four times, half a minute"]
 fn a_plugin_of_an_edited_sdk_is_refused_and_never_called() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     // Outside the repository, whose cargo configuration would be read a second time inside it.

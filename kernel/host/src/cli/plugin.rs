@@ -1,0 +1,99 @@
+//! `patchbay plugin`: make and build plugins.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result};
+use clap::Subcommand;
+
+use super::block_on;
+use crate::{
+    plugin::{self, Sdk},
+    snapshot::Snapshot,
+};
+
+/// Make and build plugins
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a plugin crate that builds and tests with one command
+    #[command(
+        after_help = "Example:  patchbay plugin new my_losses --kind loss && cd my_losses && cargo test"
+    )]
+    New {
+        /// The crate's folder; its last part is the crate's name
+        path: PathBuf,
+        /// The kind of its component: loss, encoder or image
+        #[arg(long, default_value = "loss")]
+        kind: String,
+    },
+    /// Build a plugin against this kernel's SDK
+    #[command(
+        after_help = "The library's path is printed; plugin::load(\"PATH\")? in a cell loads it."
+    )]
+    Build {
+        /// The folder of a plugin's crate, or a source file
+        #[arg(default_value = ".")]
+        path: PathBuf,
+        /// Where the library goes; the crate's target/patchbay if not given
+        #[arg(long, short)]
+        output: Option<PathBuf>,
+    },
+}
+
+pub fn main(command: &Command) -> Result<ExitCode> {
+    let sdk = Sdk::from(&Snapshot::locate()?.compiler());
+    match command {
+        Command::New { path, kind } => {
+            let path = env::current_dir()?.join(path);
+            let path = plugin::create(&sdk, &path, kind)?;
+            println!("made {}\n\ntest it:   cd {0} && cargo test", path.display());
+            println!("build it:  patchbay plugin build {}", path.display());
+        }
+        Command::Build { path, output } => {
+            let library = block_on(build(&sdk, path, output.as_deref()))?;
+            println!("{}", library.display());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds a plugin and gives the library a name that stays the same from build to build.
+async fn build(sdk: &Sdk, path: &Path, output: Option<&Path>) -> Result<PathBuf> {
+    let path = path
+        .canonicalize()
+        .with_context(|| format!("there is no {}", path.display()))?;
+    let folder = if path.is_dir() {
+        path.join("target/patchbay")
+    } else {
+        path.with_extension("patchbay")
+    };
+    let built = plugin::build(sdk, &path, &folder).await?;
+    if !built.warnings.trim().is_empty() {
+        anstream::eprintln!("{}", built.warnings.trim_end());
+    }
+    let name = built
+        .library
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
+    let stable = name
+        .rsplit_once('-')
+        .map_or(name.to_string(), |(name, _)| format!("{name}.so"));
+    let destination = match output {
+        Some(folder) => {
+            fs::create_dir_all(folder)
+                .with_context(|| format!("cannot make {}", folder.display()))?;
+            folder.join(stable)
+        }
+        None => folder.join(stable),
+    };
+    // A rename replaces the file in one step; a process that has mapped the old one keeps it.
+    if fs::rename(&built.library, &destination).is_err() {
+        fs::copy(&built.library, &destination)
+            .with_context(|| format!("cannot write {}", destination.display()))?;
+    }
+    Ok(destination)
+}

@@ -1,0 +1,14 @@
+//! Building plugins: a source file or a crate becomes a library that the runtime loads.
+//!
+//! A plugin is built against the SDK snapshot that the session runs on, by one call of rustc where
+//! it depends on the SDK alone, else by cargo. The running process is told to load the library by
+//! `{"request": "load", "path": ...}` on the topic `plugin`. (`%%plugin` cells are compiled by the cell engine.)
+
+mod build;
+mod manifest;
+mod template;
+mod watch;
+
+pub use build::{Sdk, build};
+pub use template::create;
+pub use watch::Watcher;
