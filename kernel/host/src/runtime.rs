@@ -48,12 +48,27 @@ const START_PATIENCE: Duration = Duration::from_secs(60);
 /// Who waits for the answer to a question, by its id.
 type Questions = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Value, String>>>>>;
 
+/// Where outputs go: to the cell that was executed last.
+#[derive(Clone)]
+pub struct Sink(Arc<Mutex<mpsc::UnboundedSender<SessionEvent>>>);
+
+impl Sink {
+    /// Sends an output. A front end that has gone away takes no more; the cell runs on.
+    pub fn send(&self, event: SessionEvent) {
+        let _ = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .send(event);
+    }
+}
+
 /// A running runtime process. Dropping it kills the process.
 pub struct Runtime {
     commands: mpsc::UnboundedSender<Order>,
     questions: Questions,
     replies: mpsc::UnboundedReceiver<Reply>,
-    sink: Arc<Mutex<mpsc::UnboundedSender<SessionEvent>>>,
+    sink: Sink,
     next_id: AtomicU64,
 }
 
@@ -154,7 +169,7 @@ impl Runtime {
 
         let (commands, orders) = mpsc::unbounded_channel();
         let (replier, replies) = mpsc::unbounded_channel();
-        let sink = Arc::new(Mutex::new(events));
+        let sink = Sink(Arc::new(Mutex::new(events)));
         let questions = Questions::default();
         let pump = Pump {
             questions: questions.clone(),
@@ -186,7 +201,11 @@ impl Runtime {
 
     /// Where outputs go from here on.
     pub fn set_sink(&self, events: mpsc::UnboundedSender<SessionEvent>) {
-        *self.sink.lock().unwrap_or_else(PoisonError::into_inner) = events;
+        *self.sink.0.lock().unwrap_or_else(PoisonError::into_inner) = events;
+    }
+
+    pub fn sink(&self) -> Sink {
+        self.sink.clone()
     }
 
     /// Sends a command and waits for its end, or that of the process.
@@ -230,7 +249,7 @@ struct Pump {
     stderr: pipe::Receiver,
     orders: mpsc::UnboundedReceiver<Order>,
     replier: mpsc::UnboundedSender<Reply>,
-    sink: Arc<Mutex<mpsc::UnboundedSender<SessionEvent>>>,
+    sink: Sink,
     assembler: Assembler,
     flush_at: Option<Instant>,
 }
@@ -388,10 +407,8 @@ impl Pump {
     }
 
     fn send(&self, events: Vec<SessionEvent>) {
-        let sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
         for event in events {
-            // A front end that has gone away takes no more; the cell runs on.
-            let _ = sink.send(event);
+            self.sink.send(event);
         }
     }
 

@@ -23,6 +23,11 @@ const CELL_STACK_BYTES: usize = 256 << 20;
 const FLUSH_INTERVAL: Duration = Duration::from_millis(40);
 
 fn main() -> ExitCode {
+    if let [_, ask, topic, content] = &env::args().collect::<Vec<_>>()[..]
+        && ask == "ask"
+    {
+        return questions::answer_once(topic, content);
+    }
     let Some(path) = env::var_os(SOCKET_VARIABLE) else {
         eprintln!(
             "patchbay-runtime is started by the kernel, which sets {SOCKET_VARIABLE}; \

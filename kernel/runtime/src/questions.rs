@@ -1,6 +1,6 @@
 //! Questions that are answered while a cell runs: on a thread of their own, in order.
 
-use std::{panic, sync::mpsc, thread};
+use std::{panic, process::ExitCode, sync::mpsc, thread};
 
 use patchbay::{channel, plugin};
 use patchbay_protocol::Event;
@@ -58,5 +58,30 @@ fn answer(question: &Question) -> Result<Value, String> {
         "plugin" => panic::catch_unwind(|| plugin::serve(&question.content))
             .unwrap_or_else(|_| Err("a plugin panicked while it was asked".to_owned())),
         other => Err(format!("nobody answers questions about `{other}`")),
+    }
+}
+
+/// Answers one question of the command line on stdout.
+pub fn answer_once(topic: &str, content: &str) -> ExitCode {
+    let content = match serde_json::from_str(content) {
+        Ok(content) => content,
+        Err(error) => {
+            eprintln!("the question is no JSON: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    match answer(&Question {
+        id: 0,
+        topic: topic.to_owned(),
+        content,
+    }) {
+        Ok(answer) => {
+            println!("{}", answer["text"].as_str().unwrap_or_default().trim_end());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -3,11 +3,12 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::ExitCode,
+    process::{self, ExitCode},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Subcommand;
+use serde_json::{Value, json};
 
 use super::block_on;
 use crate::{
@@ -29,6 +30,17 @@ pub enum Command {
         #[arg(long, default_value = "loss")]
         kind: String,
     },
+    /// List the components that there are
+    List {
+        /// Ids to list, with `*`: loss/*
+        #[arg(default_value = "*")]
+        pattern: String,
+    },
+    /// Say all that is known of a component: formula, shapes, settings, an example
+    Describe {
+        /// The component's id: loss/focal
+        id: String,
+    },
     /// Build a plugin against this kernel's SDK
     #[command(
         after_help = "The library's path is printed; plugin::load(\"PATH\")? in a cell loads it."
@@ -44,8 +56,13 @@ pub enum Command {
 }
 
 pub fn main(command: &Command) -> Result<ExitCode> {
-    let sdk = Sdk::from(&Snapshot::locate()?.compiler());
+    let snapshot = Snapshot::locate()?;
+    let sdk = Sdk::from(&snapshot.compiler());
     match command {
+        Command::List { pattern } => {
+            ask(&snapshot, &json!({ "request": "list", "pattern": pattern }))?
+        }
+        Command::Describe { id } => ask(&snapshot, &json!({ "request": "describe", "id": id }))?,
         Command::New { path, kind } => {
             let path = env::current_dir()?.join(path);
             let path = plugin::create(&sdk, &path, kind)?;
@@ -58,6 +75,22 @@ pub fn main(command: &Command) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what the registry of plugins answers. The SDK is in the runtime, which is started for it.
+fn ask(snapshot: &Snapshot, question: &Value) -> Result<()> {
+    let output = process::Command::new(snapshot.runtime())
+        .args(["ask", "plugin", &question.to_string()])
+        .env("LD_LIBRARY_PATH", snapshot.library_folder())
+        .stderr(process::Stdio::inherit())
+        .output()
+        .with_context(|| format!("{} does not start", snapshot.runtime().display()))?;
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    ensure!(
+        output.status.success(),
+        "the registry of plugins has no answer; see above"
+    );
+    Ok(())
 }
 
 /// Builds a plugin and gives the library a name that stays the same from build to build.

@@ -24,16 +24,6 @@ impl Watcher {
         self.watched.insert(path.to_owned(), state(path));
     }
 
-    /// Stops watching; returns whether it was watched.
-    pub fn remove(&mut self, path: &Path) -> bool {
-        self.watched.remove(path).is_some()
-    }
-
-    /// What is watched.
-    pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.watched.keys().map(PathBuf::as_path)
-    }
-
     /// The watched paths that have changed since the last call (or since they were added).
     pub fn changed(&mut self) -> Vec<PathBuf> {
         let mut changed = Vec::new();
@@ -104,7 +94,5 @@ mod tests {
         assert!(watcher.changed().is_empty());
         fs::write(source.join("other.rs"), "1").unwrap();
         assert_eq!(watcher.changed(), [folder.path()]);
-        assert_eq!(watcher.paths().count(), 1);
-        assert!(watcher.remove(folder.path()) && !watcher.remove(folder.path()));
     }
 }

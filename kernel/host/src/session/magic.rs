@@ -19,7 +19,7 @@ struct Help {
     summary: &'static str,
 }
 
-const HELP: [Help; 15] = [
+const HELP: [Help; 17] = [
     Help {
         usage: "%who, :vars",
         summary: "the variables: name, type, size, the cell that defined each",
@@ -71,6 +71,14 @@ const HELP: [Help; 15] = [
     Help {
         usage: "%%plugin KIND/NAME",
         summary: "make the cell a plugin: compiled optimised, registered, live in all slots that hold it",
+    },
+    Help {
+        usage: "%plugin PATH",
+        summary: "build and load the plugin in a folder or a source file",
+    },
+    Help {
+        usage: "%autoreload [on|off]",
+        summary: "build and load such plugins again whenever their source is saved",
     },
     Help {
         usage: "%plugins [PATTERN]",
@@ -168,6 +176,12 @@ impl Session {
                     .await
             }
             "cache" => self.cache(argument, events),
+            "plugin" => self.load_plugin_source(argument, events).await,
+            "autoreload" => {
+                let state = self.set_autoreload(argument)?;
+                print(events, &format!("{state}\n"));
+                Ok(())
+            }
             "plugins" => {
                 let pattern = if argument.is_empty() { "*" } else { argument };
                 let answer = self

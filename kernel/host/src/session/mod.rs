@@ -4,6 +4,7 @@
 //! compiled.
 
 mod ahead;
+mod autoreload;
 mod build;
 mod chunk;
 mod error;
@@ -27,6 +28,7 @@ use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
 
 use ahead::{Ahead, Upcoming};
+use autoreload::Autoreload;
 use build::Builder;
 
 use crate::{
@@ -145,6 +147,7 @@ pub struct Session {
     ahead: Option<Ahead>,
     /// The plugins that the notebook has loaded, in order.
     plugins: Vec<PathBuf>,
+    autoreload: Autoreload,
     cell: u32,
     timings: Timings,
 }
@@ -205,6 +208,7 @@ impl Session {
             builder,
             ahead: None,
             plugins: Vec::new(),
+            autoreload: Autoreload::default(),
             cell: 0,
             timings: Timings::default(),
         })
@@ -331,6 +335,10 @@ impl Session {
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = self.runtime.sender();
         self.load_plugins_again();
+        if self.autoreload.is_on() {
+            let workshop = self.workshop();
+            self.autoreload.switch_on(workshop);
+        }
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::{CellError, Session, SessionEvent, StreamName, error};
+use super::{CellError, Session, SessionEvent, StreamName, autoreload::Workshop, error};
 use crate::engine::{
     cache::{Cache, Record},
     diagnostics,
@@ -13,6 +13,7 @@ use crate::engine::{
     plugin_cell,
     program::Source,
 };
+use crate::plugin::Sdk;
 
 impl Session {
     /// Compiles the body of a `%%plugin` cell, optimised, and registers its components.
@@ -55,6 +56,70 @@ impl Session {
             text: format!("{text}\n"),
         });
         Ok(())
+    }
+
+    /// Builds and loads the plugin in a folder or a source file: `%plugin PATH`.
+    pub(super) async fn load_plugin_source(
+        &mut self,
+        path: &str,
+        events: &mpsc::UnboundedSender<SessionEvent>,
+    ) -> Result<(), CellError> {
+        let path = self.config.working_directory.join(path);
+        if !path.exists() {
+            return Err(error::plain(
+                "PluginError",
+                format!(
+                    "there is no {}; a new plugin is made with: patchbay plugin new NAME",
+                    path.display()
+                ),
+            ));
+        }
+        let loaded = self.workshop().load(&path).await;
+        let (library, text) = loaded.map_err(|message| error::plain("PluginError", message))?;
+        self.autoreload.add(&path);
+        self.remember_plugin(library);
+        let _ = events.send(SessionEvent::Stream {
+            name: StreamName::Stdout,
+            text: format!("{text}\n"),
+        });
+        Ok(())
+    }
+
+    /// `%autoreload on|off`.
+    pub(super) fn set_autoreload(&mut self, argument: &str) -> Result<&'static str, CellError> {
+        match argument {
+            "on" => {
+                let workshop = self.workshop();
+                self.autoreload.switch_on(workshop);
+            }
+            "off" => self.autoreload.switch_off(),
+            "" => {}
+            other => {
+                return Err(error::plain(
+                    "MagicError",
+                    format!("%autoreload takes on or off, not `{other}`"),
+                ));
+            }
+        }
+        Ok(if self.autoreload.is_on() {
+            "plugins loaded with %plugin are built again when their source is saved"
+        } else {
+            "plugins are built again when you say so: %plugin PATH"
+        })
+    }
+
+    pub(super) fn workshop(&self) -> Workshop {
+        Workshop {
+            sdk: Sdk::from(&self.builder.compiler),
+            folder: self.builder.scratch().join("plugins"),
+            runtime: self.runtime.sender(),
+            sink: self.runtime.sink(),
+        }
+    }
+
+    fn remember_plugin(&mut self, library: PathBuf) {
+        self.plugins.retain(|known| *known != library);
+        self.plugins.push(library);
     }
 
     /// Compiles a plugin's program, or finds it compiled.
@@ -103,8 +168,7 @@ impl Session {
         let answer = self
             .ask_plugins(json!({ "request": "load", "path": library }))
             .await?;
-        self.plugins.retain(|known| *known != library);
-        self.plugins.push(library);
+        self.remember_plugin(library);
         Ok(answer["text"]
             .as_str()
             .unwrap_or_default()
