@@ -75,7 +75,8 @@ pub fn create(sdk: &Sdk, path: &Path, kind: &str) -> Result<PathBuf> {
         "Cargo.toml",
         &format!(
             "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[lib]\n\
-             crate-type = [\"cdylib\", \"rlib\"]\n\n\
+             crate-type = [\"cdylib\", \"rlib\"]\n\
+             doctest = false\n\n\
              # The SDK is not listed: .cargo/config.toml says where it is. What the SDK contains (candle, serde,\n\
              # plotters) is used through it, as patchbay::candle; a second copy would not fit.\n[dependencies]\n\n\
              # Not part of a workspace around this folder.\n[workspace]\n\n\
