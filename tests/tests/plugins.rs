@@ -181,3 +181,147 @@ async fn what_is_no_plugin_cell_is_told() {
         .await
         .error("PluginError", &["impl Define"]);
 }
+
+/// A loss that multiplies the mean.
+fn scaled(factor: u32) -> String {
+    format!(
+        "use patchbay::plugin::prelude::*;\n\
+         pub struct Scaled;\n\
+         impl Component for Scaled {{}}\n\
+         impl Define for Scaled {{\n\
+             type Kind = dyn Loss;\n\
+             type Config = ();\n\
+             const ID: &'static str = \"loss/saved\";\n\
+             const SUMMARY: &'static str = \"a loss in a file\";\n\
+             const DETAILS: Details = Details::NONE;\n\
+             fn build(_: (), _: &Context) -> Result<Self> {{ Ok(Scaled) }}\n\
+         }}\n\
+         impl Loss for Scaled {{\n\
+             fn forward(&self, prediction: &Tensor, _target: &Tensor) -> Result<Tensor> {{\n\
+                 prediction.mean_all()? * {factor}.0\n\
+             }}\n\
+         }}\n\
+         patchbay::export_plugin!(Scaled);\n"
+    )
+}
+
+#[tokio::test]
+async fn a_plugin_that_is_saved_is_live_in_the_next_cell_and_in_a_running_loop() {
+    let mut client = Client::start().await;
+    let file = client.folder().join("saved.rs");
+    std::fs::write(&file, scaled(1)).unwrap();
+    client
+        .execute("%autoreload on\n%plugin saved.rs")
+        .await
+        .stream_with("stdout", &["loss/saved is loaded (built in "])
+        .ok();
+    client
+        .execute(
+            "let loss = create::<dyn Loss>(\"loss/saved\", json!({}))?;\n\
+             let a = Tensor::new(&[1f32, 3.0], &device())?;\n\
+             loss.forward(&a, &a)?.to_scalar::<f32>()?",
+        )
+        .await
+        .result("2.0")
+        .ok();
+
+    std::fs::write(&file, scaled(10)).unwrap();
+    client
+        .execute("loss.forward(&a, &a)?.to_scalar::<f32>()?")
+        .await
+        .stream_with("stdout", &["loss/saved g2 replaces g1"])
+        .result("20.0")
+        .ok();
+
+    std::fs::write(&file, "this is not Rust").unwrap();
+    client
+        .execute("loss.forward(&a, &a)?.to_scalar::<f32>()?")
+        .await
+        .stream_with(
+            "stderr",
+            &[
+                "saved.rs",
+                "expected one of",
+                "what was loaded before stays in use",
+            ],
+        )
+        .result("20.0")
+        .ok();
+
+    // The loop itself saves the file, and goes on until the new component answers.
+    let save = format!(
+        "std::fs::write({:?}, {:?})?;\n\
+         let started = std::time::Instant::now();\n\
+         while loss.forward(&a, &a)?.to_scalar::<f32>()? != 200.0 && started.elapsed().as_secs() < 30 {{\n\
+             std::thread::sleep(std::time::Duration::from_millis(1));\n\
+         }}\n\
+         // The kernel tells of it a moment later, in this cell if it still runs.\n\
+         std::thread::sleep(std::time::Duration::from_millis(500));\n\
+         loss.forward(&a, &a)?.to_scalar::<f32>()?",
+        file.display().to_string(),
+        scaled(100)
+    );
+    client
+        .execute(&save)
+        .await
+        .stream_with("stdout", &["loss/saved g3 replaces g2"])
+        .result("200.0")
+        .ok();
+    client
+        .execute("%autoreload off")
+        .await
+        .stream(
+            "stdout",
+            "plugins are built again when you say so: %plugin PATH\n",
+        )
+        .ok();
+    // A new process has what was loaded last.
+    client
+        .execute("std::process::abort()")
+        .await
+        .error("ProcessEnded", &[]);
+    client
+        .execute(
+            "let a = Tensor::new(&[1f32, 3.0], &device())?;\n\
+             create::<dyn Loss>(\"loss/saved\", json!({}))?.forward(&a, &a)?.to_scalar::<f32>()?",
+        )
+        .await
+        .result("200.0")
+        .ok();
+}
+
+#[tokio::test]
+async fn a_crate_from_the_template_is_built_and_loaded() {
+    let mut client = Client::start().await;
+    let made = std::process::Command::new(patchbay_tests::program())
+        .args(["plugin", "new", "my_losses", "--kind", "loss"])
+        .current_dir(client.folder())
+        .output()
+        .unwrap();
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    client
+        .execute("%plugin my_losses")
+        .await
+        .stream_with("stdout", &["loss/my_losses_power is loaded (built in "])
+        .ok();
+    client
+        .execute(
+            "let a = Tensor::new(&[1f32, -2.0, 3.0], &device())?;\n\
+             create::<dyn Loss>(\"my_losses_power\", json!({}))?.forward(&a, &a.zeros_like()?)?.to_scalar::<f32>()?",
+        )
+        .await
+        .result("4.666667")
+        .ok();
+    client.execute("%plugin nowhere").await.error(
+        "PluginError",
+        &["there is no", "nowhere", "patchbay plugin new NAME"],
+    );
+    client
+        .execute("%autoreload perhaps")
+        .await
+        .error("MagicError", &["takes on or off, not `perhaps`"]);
+}

@@ -53,13 +53,11 @@ type Questions = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Value, String>>>>
 pub struct Sink(Arc<Mutex<mpsc::UnboundedSender<SessionEvent>>>);
 
 impl Sink {
-    /// Sends an output. A front end that has gone away takes no more; the cell runs on.
-    pub fn send(&self, event: SessionEvent) {
-        let _ = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .send(event);
+    /// Sends an output. A front end that has gone away takes no more; the cell runs on. Returns
+    /// whether anyone takes it.
+    pub fn send(&self, event: SessionEvent) -> bool {
+        let sink = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sink.send(event).is_ok()
     }
 }
 

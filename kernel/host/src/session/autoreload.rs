@@ -2,78 +2,113 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use serde_json::json;
-use tokio::task::AbortHandle;
+use tokio::{
+    sync::{Mutex, mpsc},
+    task::AbortHandle,
+};
 
-use super::{SessionEvent, StreamName};
+use super::{SessionEvent, Shared, StreamName};
 use crate::{
     plugin::{self, Sdk, Watcher},
-    runtime::{Sender, Sink},
+    runtime::Sink,
 };
 
 /// How often the sources are looked at.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// The sources that a notebook has loaded plugins from.
-#[derive(Default)]
+/// Builds the plugins whose source a notebook has named, and loads them.
 pub struct Autoreload {
-    sources: Arc<Mutex<Watcher>>,
+    workshop: Arc<Mutex<Workshop>>,
     task: Option<AbortHandle>,
 }
 
-/// Where built plugins go.
-#[derive(Clone)]
-pub struct Workshop {
-    pub sdk: Sdk,
+struct Workshop {
+    sdk: Sdk,
     /// The folder of the libraries.
-    pub folder: PathBuf,
-    pub runtime: Sender,
-    pub sink: Sink,
+    folder: PathBuf,
+    shared: Arc<Shared>,
+    sources: Watcher,
+    /// What happened while no cell ran that could have shown it.
+    untold: Vec<SessionEvent>,
 }
 
 impl Autoreload {
-    /// Remembers a source.
-    pub fn add(&self, path: &Path) {
-        lock(&self.sources).add(path);
+    pub(super) fn new(sdk: Sdk, folder: PathBuf, shared: Arc<Shared>) -> Self {
+        let workshop = Workshop {
+            sdk,
+            folder,
+            shared,
+            sources: Watcher::default(),
+            untold: Vec::new(),
+        };
+        Autoreload {
+            workshop: Arc::new(Mutex::new(workshop)),
+            task: None,
+        }
     }
 
-    pub fn is_on(&self) -> bool {
+    /// Builds and loads a plugin and remembers its source. Returns the words of the registry.
+    ///
+    /// # Errors
+    ///
+    /// Returns the compiler's words, or the registry's.
+    pub(super) async fn load(&self, path: &Path) -> Result<String, String> {
+        let mut workshop = self.workshop.lock().await;
+        // Noted before it is built: what is saved meanwhile is a change.
+        workshop.sources.add(path);
+        workshop.load(path).await
+    }
+
+    pub(super) fn is_on(&self) -> bool {
         self.task.is_some()
     }
 
-    pub fn switch_off(&mut self) {
+    pub(super) fn switch_off(&mut self) {
         if let Some(task) = self.task.take() {
             task.abort();
         }
     }
 
-    /// Builds and loads every source that is saved from here on.
-    pub fn switch_on(&mut self, workshop: Workshop) {
+    /// Builds and loads every source that is saved from here on. Outputs go to `sink`, the cell that
+    /// runs at that time, or wait for the next.
+    pub(super) async fn switch_on(&mut self, sink: Sink) {
         self.switch_off();
-        let sources = self.sources.clone();
         // What was saved before is not a change.
-        lock(&sources).changed();
+        self.workshop.lock().await.sources.changed();
+        let workshop = self.workshop.clone();
         let task = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(INTERVAL).await;
-                let changed = lock(&sources).changed();
-                for path in changed {
-                    let (name, text) = match workshop.load(&path).await {
-                        Ok((_, text)) => (StreamName::Stdout, text),
-                        Err(text) => (StreamName::Stderr, text),
-                    };
-                    workshop.sink.send(SessionEvent::Stream {
-                        name,
-                        text: format!("{text}\n"),
-                    });
+                let mut workshop = workshop.lock().await;
+                let events = workshop.look().await;
+                let is_running = workshop.shared.running.load(Ordering::SeqCst);
+                for event in events {
+                    if !(is_running && sink.send(event.clone())) {
+                        workshop.untold.push(event);
+                    }
                 }
             }
         });
         self.task = Some(task.abort_handle());
+    }
+
+    /// Waits until everything that was saved before now is loaded, so that the cell which is about to
+    /// run sees it.
+    pub(super) async fn settle(&self, events: &mpsc::UnboundedSender<SessionEvent>) {
+        if !self.is_on() {
+            return;
+        }
+        let mut workshop = self.workshop.lock().await;
+        let mut said = std::mem::take(&mut workshop.untold);
+        said.append(&mut workshop.look().await);
+        for event in said {
+            let _ = events.send(event);
+        }
     }
 }
 
@@ -84,29 +119,38 @@ impl Drop for Autoreload {
 }
 
 impl Workshop {
-    /// Builds the plugin at `path` and loads it into the runtime. Returns its library and the words of
-    /// the registry.
-    ///
-    /// # Errors
-    ///
-    /// Returns the compiler's words, or the registry's.
-    pub async fn load(&self, path: &Path) -> Result<(PathBuf, String), String> {
+    /// Builds and loads what has changed.
+    async fn look(&mut self) -> Vec<SessionEvent> {
+        let mut events = Vec::new();
+        for path in self.sources.changed() {
+            let (name, text) = match self.load(&path).await {
+                Ok(text) => (StreamName::Stdout, text),
+                Err(text) => (
+                    StreamName::Stderr,
+                    format!("{text}\nwhat was loaded before stays in use"),
+                ),
+            };
+            let text = format!("{text}\n");
+            events.push(SessionEvent::Stream { name, text });
+        }
+        events
+    }
+
+    async fn load(&self, path: &Path) -> Result<String, String> {
         let built = plugin::build(&self.sdk, path, &self.folder)
             .await
             .map_err(|error| format!("{}: {error:#}", path.display()))?;
         let question = json!({ "request": "load", "path": built.library });
-        let answer = self.runtime.ask("plugin", question).await?;
+        let runtime = self.shared.runtime();
+        let answer = runtime.ask("plugin", question).await?;
+        self.shared
+            .remember_plugin(&path.display().to_string(), built.library);
         let text = answer["text"].as_str().unwrap_or_default().trim_end();
         let warnings = built.warnings.trim_end();
         let separator = if warnings.is_empty() { "" } else { "\n" };
         let seconds = built.duration.as_secs_f64();
-        Ok((
-            built.library,
-            format!("{warnings}{separator}{text} (built in {seconds:.2} s)"),
+        Ok(format!(
+            "{warnings}{separator}{text} (built in {seconds:.2} s)"
         ))
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

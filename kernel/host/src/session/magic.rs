@@ -178,7 +178,7 @@ impl Session {
             "cache" => self.cache(argument, events),
             "plugin" => self.load_plugin_source(argument, events).await,
             "autoreload" => {
-                let state = self.set_autoreload(argument)?;
+                let state = self.set_autoreload(argument).await?;
                 print(events, &format!("{state}\n"));
                 Ok(())
             }

@@ -36,6 +36,7 @@ use crate::{
         Engine, Program, cache::Cache, compile::Compiler, completeness, directive, directive::Part,
         plan::Level,
     },
+    plugin::Sdk,
     runtime::{Reply, Runtime, Sender},
 };
 
@@ -145,8 +146,6 @@ pub struct Session {
     scratch: tempfile::TempDir,
     builder: Arc<Builder>,
     ahead: Option<Ahead>,
-    /// The plugins that the notebook has loaded, in order.
-    plugins: Vec<PathBuf>,
     autoreload: Autoreload,
     cell: u32,
     timings: Timings,
@@ -161,6 +160,8 @@ struct Shared {
     interrupts: AtomicU32,
     interrupted: Notify,
     runtime: Mutex<Sender>,
+    /// The plugins that the notebook has loaded, in order: what each was made of, and its library.
+    plugins: Mutex<Vec<(String, PathBuf)>>,
 }
 
 /// A cheap handle that reaches a session while a cell runs.
@@ -196,7 +197,13 @@ impl Session {
             interrupts: AtomicU32::new(0),
             interrupted: Notify::new(),
             runtime: Mutex::new(runtime.sender()),
+            plugins: Mutex::default(),
         });
+        let autoreload = Autoreload::new(
+            Sdk::from(&builder.compiler),
+            builder.scratch().join("plugins"),
+            shared.clone(),
+        );
         Ok(Session {
             config,
             engine: Engine::default(),
@@ -207,8 +214,7 @@ impl Session {
             scratch,
             builder,
             ahead: None,
-            plugins: Vec::new(),
-            autoreload: Autoreload::default(),
+            autoreload,
             cell: 0,
             timings: Timings::default(),
         })
@@ -257,6 +263,7 @@ impl Session {
             };
         }
         self.runtime.set_sink(events.clone());
+        self.autoreload.settle(events).await;
 
         let mut payload = Vec::new();
         let (cell_magic, parts) = directive::split(&request.code);
@@ -335,10 +342,6 @@ impl Session {
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = self.runtime.sender();
         self.load_plugins_again();
-        if self.autoreload.is_on() {
-            let workshop = self.workshop();
-            self.autoreload.switch_on(workshop);
-        }
         Ok(())
     }
 
@@ -407,10 +410,24 @@ impl SessionControl {
     }
 
     fn runtime(&self) -> Sender {
-        self.shared
-            .runtime
+        self.shared.runtime()
+    }
+}
+
+impl Shared {
+    fn runtime(&self) -> Sender {
+        self.runtime
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Notes a plugin's newest library. `source` tells plugins apart.
+    fn remember_plugin(&self, source: &str, library: PathBuf) {
+        let mut plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        match plugins.iter_mut().find(|(known, _)| known == source) {
+            Some((_, known)) => *known = library,
+            None => plugins.push((source.to_owned(), library)),
+        }
     }
 }

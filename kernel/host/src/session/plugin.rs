@@ -1,11 +1,14 @@
 //! Plugins that a notebook makes: `%%plugin kind/name`.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, PoisonError},
+};
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::{CellError, Session, SessionEvent, StreamName, autoreload::Workshop, error};
+use super::{CellError, Session, SessionEvent, StreamName, error};
 use crate::engine::{
     cache::{Cache, Record},
     diagnostics,
@@ -13,7 +16,6 @@ use crate::engine::{
     plugin_cell,
     program::Source,
 };
-use crate::plugin::Sdk;
 
 impl Session {
     /// Compiles the body of a `%%plugin` cell, optimised, and registers its components.
@@ -50,7 +52,7 @@ impl Session {
         let crate_name = format!("plugin_{}", id.replace('/', "_"));
         let plan = plan::plan_plugin(program, crate_name, format!("cell %%plugin {id}"));
         let library = self.build_plugin(&plan).await?;
-        let text = self.load_plugin(library).await?;
+        let text = self.load_plugin(&format!("%%plugin {id}"), library).await?;
         let _ = events.send(SessionEvent::Stream {
             name: StreamName::Stdout,
             text: format!("{text}\n"),
@@ -74,10 +76,11 @@ impl Session {
                 ),
             ));
         }
-        let loaded = self.workshop().load(&path).await;
-        let (library, text) = loaded.map_err(|message| error::plain("PluginError", message))?;
-        self.autoreload.add(&path);
-        self.remember_plugin(library);
+        let text = self
+            .autoreload
+            .load(&path)
+            .await
+            .map_err(|message| error::plain("PluginError", message))?;
         let _ = events.send(SessionEvent::Stream {
             name: StreamName::Stdout,
             text: format!("{text}\n"),
@@ -86,12 +89,12 @@ impl Session {
     }
 
     /// `%autoreload on|off`.
-    pub(super) fn set_autoreload(&mut self, argument: &str) -> Result<&'static str, CellError> {
+    pub(super) async fn set_autoreload(
+        &mut self,
+        argument: &str,
+    ) -> Result<&'static str, CellError> {
         match argument {
-            "on" => {
-                let workshop = self.workshop();
-                self.autoreload.switch_on(workshop);
-            }
+            "on" => self.autoreload.switch_on(self.runtime.sink()).await,
             "off" => self.autoreload.switch_off(),
             "" => {}
             other => {
@@ -106,20 +109,6 @@ impl Session {
         } else {
             "plugins are built again when you say so: %plugin PATH"
         })
-    }
-
-    pub(super) fn workshop(&self) -> Workshop {
-        Workshop {
-            sdk: Sdk::from(&self.builder.compiler),
-            folder: self.builder.scratch().join("plugins"),
-            runtime: self.runtime.sender(),
-            sink: self.runtime.sink(),
-        }
-    }
-
-    fn remember_plugin(&mut self, library: PathBuf) {
-        self.plugins.retain(|known| *known != library);
-        self.plugins.push(library);
     }
 
     /// Compiles a plugin's program, or finds it compiled.
@@ -164,11 +153,11 @@ impl Session {
     }
 
     /// Loads a plugin into the runtime; a new runtime will load it again.
-    pub(super) async fn load_plugin(&mut self, library: PathBuf) -> Result<String, CellError> {
+    async fn load_plugin(&mut self, source: &str, library: PathBuf) -> Result<String, CellError> {
         let answer = self
             .ask_plugins(json!({ "request": "load", "path": library }))
             .await?;
-        self.remember_plugin(library);
+        self.shared.remember_plugin(source, library);
         Ok(answer["text"]
             .as_str()
             .unwrap_or_default()
@@ -187,9 +176,11 @@ impl Session {
 
     /// Loads into a new runtime what the notebook had loaded into the last one.
     pub(super) fn load_plugins_again(&self) {
-        let (sender, libraries) = (self.runtime.sender(), self.plugins.clone());
+        let plugins = &self.shared.plugins;
+        let plugins = plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        let (sender, plugins) = (self.runtime.sender(), plugins.clone());
         tokio::spawn(async move {
-            for library in libraries {
+            for (_, library) in plugins {
                 // A plugin that does not load again is missed, with a clear error, where it is used.
                 let _ = sender
                     .ask("plugin", json!({ "request": "load", "path": library }))

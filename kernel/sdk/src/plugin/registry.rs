@@ -170,6 +170,8 @@ pub(crate) fn resolve(name: &str) -> Result<Arc<Entry>, Error> {
                     .map(|component| component.id.clone())
             }),
     );
+    ids.sort();
+    ids.dedup();
     let hint = match nearest(name, ids.iter().map(String::as_str)) {
         Some(id) => format!("did you mean {id}? "),
         None => String::new(),
