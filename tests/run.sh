@@ -18,6 +18,9 @@ cargo clippy --release --workspace --all-targets -- -D warnings
 step "Rust tests"
 cargo test --release --workspace
 
+step "plugins of an edited SDK are refused"
+cargo test --release --workspace --test plugins -- --ignored
+
 step "Python packages"
 python3 -m venv target/venv
 target/venv/bin/pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt

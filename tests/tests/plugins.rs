@@ -1,5 +1,7 @@
 //! Components as plugins, cell by cell.
 
+use std::path::Path;
+
 use patchbay_tests::Client;
 
 #[tokio::test]
@@ -288,6 +290,86 @@ async fn a_plugin_that_is_saved_is_live_in_the_next_cell_and_in_a_running_loop()
         .await
         .result("200.0")
         .ok();
+}
+
+#[test]
+fn a_new_crate_of_every_kind_builds_and_passes_its_tests() {
+    let folder = tempfile::tempdir().unwrap();
+    let patchbay = |arguments: &[&str]| {
+        let output = std::process::Command::new(patchbay_tests::program())
+            .args(arguments)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    for kind in [
+        "loss",
+        "balancer",
+        "encoder",
+        "image",
+        "forecaster",
+        "objective",
+    ] {
+        let name = format!("my_{kind}");
+        patchbay(&["plugin", "new", &name, "--kind", kind]);
+        let tested = std::process::Command::new("cargo")
+            .args(["test", "--quiet"])
+            .current_dir(folder.path().join(&name))
+            .env_remove("CARGO_TARGET_DIR")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&tested.stderr).into_owned();
+        let report = String::from_utf8_lossy(&tested.stdout).into_owned();
+        assert!(tested.status.success(), "{kind}: {said}{report}");
+        assert!(report.contains("2 passed"), "{kind}: {report}");
+        assert!(!said.contains("warning"), "{kind}: {said}");
+        let library = patchbay(&["plugin", "build", &name]);
+        assert!(Path::new(library.trim()).is_file(), "{library}");
+    }
+    let again = std::process::Command::new(patchbay_tests::program())
+        .args(["plugin", "new", "my_loss"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(!again.status.success());
+    let said = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(said.contains("exists; choose another name"), "{said}");
+}
+
+#[test]
+fn components_are_listed_and_described_in_a_terminal() {
+    let ask = |arguments: &[&str]| {
+        let output = std::process::Command::new(patchbay_tests::program())
+            .arg("plugin")
+            .args(arguments)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.success(), text, said)
+    };
+    let (succeeded, text, said) = ask(&["list", "loss/*"]);
+    assert!(succeeded, "{said}");
+    assert!(
+        text.contains("loss/cross_entropy") && text.contains("loss/focal"),
+        "{text}"
+    );
+    let (succeeded, text, said) = ask(&["describe", "loss/focal"]);
+    assert!(succeeded, "{said}");
+    for part in [
+        "gamma",
+        "arXiv 1708.02002",
+        "[batch, classes]",
+        "create::<dyn Loss>",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in {text}");
+    }
+    let (succeeded, _, said) = ask(&["describe", "loss/focl"]);
+    assert!(!succeeded);
+    assert!(said.contains("did you mean loss/focal?"), "{said}");
 }
 
 #[tokio::test]

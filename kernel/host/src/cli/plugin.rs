@@ -26,7 +26,7 @@ pub enum Command {
     New {
         /// The crate's folder; its last part is the crate's name
         path: PathBuf,
-        /// The kind of its component: loss, encoder or image
+        /// The kind of its component: loss, balancer, encoder, image, forecaster or objective
         #[arg(long, default_value = "loss")]
         kind: String,
     },

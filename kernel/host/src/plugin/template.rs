@@ -19,10 +19,14 @@ struct Template {
     source: &'static str,
 }
 
-const TEMPLATES: [Template; 3] = [
+const TEMPLATES: [Template; 6] = [
     Template {
         kind: "loss",
         source: include_str!("template/loss.rs"),
+    },
+    Template {
+        kind: "balancer",
+        source: include_str!("template/balancer.rs"),
     },
     Template {
         kind: "encoder",
@@ -31,6 +35,14 @@ const TEMPLATES: [Template; 3] = [
     Template {
         kind: "image",
         source: include_str!("template/image.rs"),
+    },
+    Template {
+        kind: "forecaster",
+        source: include_str!("template/forecaster.rs"),
+    },
+    Template {
+        kind: "objective",
+        source: include_str!("template/objective.rs"),
     },
 ];
 
