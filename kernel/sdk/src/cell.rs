@@ -16,7 +16,7 @@ use std::{
 
 use patchbay_protocol::{Failure, FailureKind, Location, StoredVariable};
 
-use crate::interrupt::Interrupted;
+use crate::{interrupt::Interrupted, live};
 
 /// The signature of a cell's entry. The compiler that built the SDK also built the cell, so the
 /// Rust calling convention is the same on both sides.
@@ -153,7 +153,10 @@ thread_local! {
 /// Not generic, so that what it needs is compiled once, into the SDK, and not into every cell.
 #[inline(never)]
 pub fn run(body: Box<dyn FnOnce() -> Result<(), CellError> + '_>) {
-    let failure = match panic::catch_unwind(AssertUnwindSafe(body)) {
+    let outcome = panic::catch_unwind(AssertUnwindSafe(body));
+    // A plot that cannot be drawn says so itself; it must not take the process with it.
+    let _ = panic::catch_unwind(live::finish_all);
+    let failure = match outcome {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error.into_failure(),
         Err(payload) => panic_failure(payload.as_ref()),

@@ -1,6 +1,9 @@
 //! A plot that grows while a cell runs.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::{Duration, Instant},
+};
 
 use crate::{
     Result, channel,
@@ -16,6 +19,9 @@ const INTERVAL: Duration = Duration::from_millis(150);
 /// The most points of a line that are drawn while the plot grows.
 const MOST_POINTS: usize = 400;
 
+/// The most points of a line in the drawing that stays.
+const FINAL_POINTS: usize = 1200;
+
 /// A line plot that redraws itself as values are pushed:
 ///
 /// ```no_run
@@ -25,8 +31,11 @@ const MOST_POINTS: usize = 400;
 /// }
 /// ```
 ///
-/// It is redrawn a few times a second, and once more at its end, so that what stays is exact.
-pub struct LivePlot {
+/// It is redrawn a few times a second, and once more at the end of the cell, so that what stays is
+/// exact. A plot that lives on in a variable goes on in the cell where it was first drawn.
+pub struct LivePlot(Arc<Mutex<State>>);
+
+struct State {
     title: String,
     x_label: String,
     y_log: bool,
@@ -36,9 +45,12 @@ pub struct LivePlot {
     changed: bool,
 }
 
+/// The plots that are alive, to be drawn at the end of a cell.
+static ALIVE: Mutex<Vec<Weak<Mutex<State>>>> = Mutex::new(Vec::new());
+
 impl LivePlot {
     pub fn new(title: impl Into<String>) -> LivePlot {
-        LivePlot {
+        let state = Arc::new(Mutex::new(State {
             title: title.into(),
             x_label: String::new(),
             y_log: false,
@@ -46,37 +58,40 @@ impl LivePlot {
             display: None,
             drawn: None,
             changed: false,
-        }
+        }));
+        lock(&ALIVE).push(Arc::downgrade(&state));
+        LivePlot(state)
     }
 
     /// What the x axis shows.
-    pub fn x_label(mut self, label: impl Into<String>) -> LivePlot {
-        self.x_label = label.into();
+    pub fn x_label(self, label: impl Into<String>) -> LivePlot {
+        lock(&self.0).x_label = label.into();
         self
     }
 
     /// A logarithmic y axis.
-    pub fn y_log(mut self) -> LivePlot {
-        self.y_log = true;
+    pub fn y_log(self) -> LivePlot {
+        lock(&self.0).y_log = true;
         self
     }
 
     /// Adds a point to the line of this name. An interrupt stops the cell here.
     pub fn push(&mut self, name: &str, x: f64, y: f64) {
         interrupt::check();
-        match self.series.iter_mut().find(|(known, _)| known == name) {
+        let mut state = lock(&self.0);
+        match state.series.iter_mut().find(|(known, _)| known == name) {
             Some((_, points)) => points.push((x, y)),
-            None => self.series.push((name.to_owned(), vec![(x, y)])),
+            None => state.series.push((name.to_owned(), vec![(x, y)])),
         }
-        self.changed = true;
-        if self.drawn.is_none_or(|drawn| drawn.elapsed() >= INTERVAL) {
-            self.redraw(MOST_POINTS);
+        state.changed = true;
+        if state.drawn.is_none_or(|drawn| drawn.elapsed() >= INTERVAL) {
+            state.redraw(MOST_POINTS);
         }
     }
 
     /// The points so far, by line.
-    pub fn series(&self) -> &[(String, Vec<(f64, f64)>)] {
-        &self.series
+    pub fn series(&self) -> Vec<(String, Vec<(f64, f64)>)> {
+        lock(&self.0).series.clone()
     }
 
     /// The plot as it is now.
@@ -85,10 +100,12 @@ impl LivePlot {
     ///
     /// Fails where nothing was pushed yet.
     pub fn figure(&self) -> Result<Figure> {
-        self.builder().draw()
+        lock(&self.0).lines().draw()
     }
+}
 
-    fn builder(&self) -> plot::Lines {
+impl State {
+    fn lines(&self) -> plot::Lines {
         let mut lines = plot::lines().title(&self.title).x_label(&self.x_label);
         if self.y_log {
             lines = lines.y_log();
@@ -104,24 +121,46 @@ impl LivePlot {
         if !channel::is_connected() {
             return;
         }
-        match (
-            self.builder().most_points(most_points).draw(),
-            &self.display,
-        ) {
+        let figure = self.lines().most_points(most_points).draw();
+        match (figure, &self.display) {
             (Ok(figure), Some(display)) => display.update(&figure),
             (Ok(figure), None) => self.display = Some(display(&figure)),
             (Err(error), _) => drop(display(&crate::html(escape(&error.to_string())))),
         }
         self.changed = false;
     }
+
+    fn finish(&mut self) {
+        if self.changed {
+            self.redraw(FINAL_POINTS);
+        }
+    }
 }
 
 impl Drop for LivePlot {
     fn drop(&mut self) {
-        if self.changed {
-            self.redraw(1200);
+        lock(&self.0).finish();
+    }
+}
+
+/// Draws what was pushed since a plot was drawn last; called at the end of each cell.
+pub(crate) fn finish_all() {
+    // A plot that is being pushed to by a thread of the user's is drawn by that thread.
+    let alive: Vec<_> = {
+        let mut plots = lock(&ALIVE);
+        plots.retain(|plot| plot.strong_count() > 0);
+        plots.iter().filter_map(Weak::upgrade).collect()
+    };
+    for plot in alive {
+        if let Ok(mut state) = plot.try_lock() {
+            state.finish();
         }
     }
+}
+
+/// A panic between two pushes leaves nothing half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
