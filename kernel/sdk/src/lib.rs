@@ -3,6 +3,9 @@
 //! The crate is built as a dylib that holds the only candle of the process; the runtime, the
 //! plugins and every cell link it dynamically. ARCHITECTURE.md says why.
 
+// The macros for plugins name this crate as they do outside of it.
+extern crate self as patchbay;
+
 pub mod build;
 pub mod cell;
 pub mod channel;
@@ -10,6 +13,8 @@ pub mod device;
 pub mod display;
 pub mod image;
 pub mod input;
+#[doc(hidden)]
+pub mod instances;
 pub mod interrupt;
 pub mod live;
 pub mod plot;

@@ -48,6 +48,9 @@ impl Compiler {
             // The complete, nameable paths of variables' types; see `plan::Purpose::AskType`.
             "-Ztrim-diagnostic-paths=no",
             "-Zwrite-long-types-to-disk=no",
+            // Generic functions that the SDK has compiled are called there, and not compiled again.
+            "-Zshare-generics=yes",
+            "-Ccodegen-units=2",
         ]
         .map(str::to_owned)
         .into();
@@ -88,7 +91,7 @@ impl Compiler {
             .arg("-o")
             .arg(output)
             .arg(&file)
-            // Two unstable switches that only change how diagnostics name types.
+            // For the unstable switches among the arguments.
             .env("RUSTC_BOOTSTRAP", "1")
             .envs(plan.environment.iter().map(|(name, value)| (name, value)))
             .env_remove("RUSTFLAGS")

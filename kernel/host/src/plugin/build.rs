@@ -119,7 +119,11 @@ impl Unit<'_> {
             .args([
                 "--crate-type=cdylib",
                 "-Copt-level=2",
+                "-Ccodegen-units=2",
                 "-Cdebuginfo=0",
+                // Generic functions that the SDK has compiled are called there; see the SDK's
+                // `instances`.
+                "-Zshare-generics=yes",
                 "--color=always",
             ])
             .args(sdk.flags())
@@ -127,6 +131,7 @@ impl Unit<'_> {
             .arg(&library)
             .arg(self.file.file_name().unwrap_or_default())
             .env_remove("RUSTFLAGS")
+            .env("RUSTC_BOOTSTRAP", "1")
             .env("CARGO_PKG_NAME", self.name)
             .env("CARGO_PKG_VERSION", self.version);
         if let Some(source) = &self.source {

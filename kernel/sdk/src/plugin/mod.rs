@@ -22,7 +22,7 @@
 
 pub mod abi;
 mod carry;
-mod config;
+pub(crate) mod config;
 mod config_check;
 mod context;
 mod define;
