@@ -99,3 +99,35 @@ async fn statics_begin_anew_with_every_run() {
     client.execute(code).await.result("0").ok();
     client.execute(code).await.result("0").ok();
 }
+
+/// candle's loops over all number types, which `maximum` and `clamp` bring along, are hundreds of
+/// kilobytes and seconds of compile time. They are in the SDK; see its `instances`.
+#[tokio::test]
+async fn cells_do_not_compile_what_the_sdk_has_compiled() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = [("PATCHBAY_CACHE_DIR", folder.path().to_str().unwrap())];
+    let mut client = Client::start_with(&environment).await;
+    for level in ["0", "2"] {
+        client
+            .execute(&format!("%opt {level}"))
+            .await
+            .stream("stdout", &format!("optimisation level: {level}\n"))
+            .ok();
+        client
+            .execute(
+                "let x = Tensor::new(&[-1f32, 2.0], &device())?.maximum(0.0)?.clamp(0.0, 1.0)?; x.sum(0)?.to_scalar::<f32>()?",
+            )
+            .await
+            .result("1.0")
+            .ok();
+    }
+    let mut libraries = 0;
+    for entry in walk(folder.path()) {
+        if entry.extension().is_some_and(|extension| extension == "so") {
+            let bytes = std::fs::metadata(&entry).unwrap().len();
+            assert!(bytes < 60_000, "{}: {bytes} bytes", entry.display());
+            libraries += 1;
+        }
+    }
+    assert_eq!(libraries, 2);
+}

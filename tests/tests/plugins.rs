@@ -407,3 +407,53 @@ async fn a_crate_from_the_template_is_built_and_loaded() {
         .await
         .error("MagicError", &["takes on or off, not `perhaps`"]);
 }
+
+/// What docs/writing-a-plugin.md shows is what works.
+#[tokio::test]
+async fn the_plugins_of_the_documentation_work() {
+    let page = std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/writing-a-plugin.md"),
+    )
+    .unwrap();
+    let blocks: Vec<&str> = page.split("```").skip(1).step_by(2).collect();
+    let mut client = Client::start().await;
+    let mut cells = 0;
+    for block in &blocks {
+        if let Some(cell) = block
+            .strip_prefix('\n')
+            .filter(|cell| cell.starts_with("%%plugin"))
+        {
+            client
+                .execute(cell)
+                .await
+                .stream_with("stdout", &[" is loaded"])
+                .ok();
+            cells += 1;
+        }
+    }
+    assert_eq!(cells, 2);
+    let component = blocks
+        .iter()
+        .find_map(|block| block.strip_prefix("rust\nuse patchbay::plugin::prelude::*;"))
+        .unwrap();
+    let rest = "impl Loss for PowerLoss {\n\
+                fn forward(&self, prediction: &Tensor, target: &Tensor) -> Result<Tensor> {\n\
+                (prediction - target)?.abs()?.powf(self.config.exponent)?.mean_all()\n}\n}";
+    client
+        .execute(&format!("%%plugin loss/power\n{component}\n{rest}"))
+        .await
+        .stream_with("stdout", &["loss/power is loaded"])
+        .ok();
+    client
+        .execute(
+            "let a = Tensor::new(&[1f32, 3.0], &device())?; let zero = a.zeros_like()?;\n\
+             let mut values = Vec::new();\n\
+             for name in [\"mine\", \"scaled\", \"power\"] {\n\
+                 values.push(create::<dyn Loss>(name, json!({}))?.forward(&a, &zero)?.to_scalar::<f32>()?);\n\
+             }\n\
+             values",
+        )
+        .await
+        .result("[2.0, 5.0, 5.0]")
+        .ok();
+}

@@ -8,6 +8,13 @@
 //!
 //! To see what a cell still compiles by itself: `%timing on`, then `nm -CS --size-sort` on its library.
 
+// The roundabout forms are those that people type.
+#![allow(
+    clippy::useless_vec,
+    clippy::cloned_ref_to_slice_refs,
+    clippy::print_literal
+)]
+
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fmt::Debug,
@@ -23,7 +30,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Result,
-    cell::Cell,
+    cell::{Cell, CellError},
     live::LivePlot,
     plugin::{self, Kind, Slot},
     progress::progress,
@@ -289,6 +296,31 @@ fn variable<T: 'static + Debug + Clone>(cell: &mut Cell<'_>, name: &str) -> (T, 
     cell.put_back(name, value.clone());
     let text = show::debug_text(&value);
     (value, text)
+}
+
+/// `?` on the errors that cells meet.
+pub fn errors(errors: Vec<Box<dyn std::error::Error>>) -> Vec<CellError> {
+    fn raised<E: Into<Box<dyn std::error::Error>>>(error: E) -> std::result::Result<(), CellError> {
+        Err(error)?
+    }
+    let mut all: Vec<CellError> = errors.into_iter().map(CellError::from).collect();
+    let results = [
+        raised(Error::Msg(String::new())),
+        raised(plugin::Error::new(String::new())),
+        raised(std::io::Error::from_raw_os_error(1)),
+        raised(std::fmt::Error),
+        raised(String::new()),
+        raised(""),
+        "".parse::<f32>().map(drop).map_err(CellError::from),
+        "".parse::<f64>().map(drop).map_err(CellError::from),
+        "".parse::<u32>().map(drop).map_err(CellError::from),
+        "".parse::<usize>().map(drop).map_err(CellError::from),
+        serde_json::from_str::<Value>("")
+            .map(drop)
+            .map_err(CellError::from),
+    ];
+    all.extend(results.into_iter().filter_map(std::result::Result::err));
+    all
 }
 
 /// A vector as cells fill and read it.

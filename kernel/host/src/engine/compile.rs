@@ -20,6 +20,8 @@ pub struct Compiler {
     pub dependencies: PathBuf,
     /// Crates that a cell can name, with the file that describes each.
     pub externs: Vec<(String, PathBuf)>,
+    /// What rustc must be told to call its linker directly; empty for its default way.
+    pub linker: Vec<String>,
     /// The build id of the SDK, a part of every cache key.
     pub build_id: String,
 }
@@ -56,6 +58,7 @@ impl Compiler {
         .into();
         arguments.push(format!("--crate-name={}", plan.crate_name));
         arguments.push(format!("-Copt-level={}", plan.optimisation));
+        arguments.extend_from_slice(&self.linker);
         arguments
     }
 

@@ -10,19 +10,21 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use super::{Description, REBUILD, Rustc};
+use super::{Description, REBUILD, Rustc, linker};
 
 /// The manifest's file name.
 pub const MANIFEST_NAME: &str = "sdk.json";
 
 /// The version of the layout; a prefix of another layout is made anew.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     pub layout: u32,
     pub sdk: Description,
     pub rustc: Rustc,
+    /// What the compiler must be told to call its linker directly; empty if it cannot.
+    pub linker: Vec<String>,
     /// SHA-256 of `libpatchbay.so`.
     pub digest: String,
     /// The build tree that the files came from.
@@ -41,6 +43,7 @@ impl Manifest {
             .as_secs();
         Manifest {
             layout: LAYOUT,
+            linker: linker::direct(&rustc, &sdk.target),
             sdk,
             rustc,
             digest,

@@ -13,6 +13,7 @@
 //! ```
 
 mod build_tree;
+mod linker;
 mod manifest;
 mod placement;
 mod rustc;
@@ -147,6 +148,7 @@ impl Snapshot {
             library: self.library(),
             dependencies: self.dependencies(),
             externs: self.externs(),
+            linker: linker::present(&self.manifest.linker),
             build_id: self.manifest.sdk.build_id.clone(),
         }
     }
