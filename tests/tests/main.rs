@@ -2,7 +2,9 @@
 
 mod cache;
 mod command_line;
+mod compiled;
 mod crashes;
+mod dependencies;
 mod errors;
 mod interrupts;
 mod items;

@@ -1,6 +1,8 @@
 //! `patchbay`: a Jupyter kernel for Rust whose machine-learning components are plugins.
 
 mod cli;
+mod compiled;
+mod dependency;
 mod doctor;
 mod engine;
 mod html;
@@ -17,5 +19,8 @@ mod wire;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if let Some(instructions) = std::env::var_os(dependency::wrapper::VARIABLE) {
+        return dependency::wrapper::main(instructions.as_ref());
+    }
     cli::main()
 }

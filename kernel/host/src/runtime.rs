@@ -17,7 +17,9 @@ use std::{
 };
 
 use anyhow::Context;
-use patchbay_protocol::{Command, Event, MAX_FRAME_BYTES, Outcome, Output, SOCKET_VARIABLE};
+use patchbay_protocol::{
+    Command, Event, MAX_FRAME_BYTES, Outcome, Output, PARAMETERS_VARIABLE, SOCKET_VARIABLE,
+};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -141,6 +143,7 @@ impl Runtime {
         library_path: &std::ffi::OsStr,
         working_directory: &Path,
         scratch: &Path,
+        parameters: Option<&str>,
         events: mpsc::UnboundedSender<SessionEvent>,
     ) -> anyhow::Result<Runtime> {
         static STARTED: AtomicU64 = AtomicU64::new(0);
@@ -152,7 +155,11 @@ impl Runtime {
             .with_context(|| format!("no socket for the runtime at {}", socket.display()))?;
         let (stdout, stdout_writer) = pipe_ends()?;
         let (stderr, stderr_writer) = pipe_ends()?;
-        let child = tokio::process::Command::new(program)
+        let mut command = tokio::process::Command::new(program);
+        if let Some(parameters) = parameters {
+            command.env(PARAMETERS_VARIABLE, parameters);
+        }
+        let child = command
             .current_dir(working_directory)
             .env(SOCKET_VARIABLE, &socket)
             .env("LD_LIBRARY_PATH", library_path)

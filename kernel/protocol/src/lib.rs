@@ -20,3 +20,6 @@ pub use message::{
 
 /// The environment variable that names the socket on which the host listens for its runtime.
 pub const SOCKET_VARIABLE: &str = "PATCHBAY_SOCKET";
+
+/// The environment variable with the values of a notebook's parameters: a JSON object by name.
+pub const PARAMETERS_VARIABLE: &str = "PATCHBAY_PARAMETERS";

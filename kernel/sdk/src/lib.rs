@@ -17,6 +17,7 @@ pub mod input;
 pub mod instances;
 pub mod interrupt;
 pub mod live;
+pub mod parameter;
 pub mod plot;
 pub mod plugin;
 pub mod prelude;
@@ -40,6 +41,7 @@ pub use display::{
 pub use image::{Image, ImageGrid, image, image_grid, image_normalised};
 pub use input::{input, password};
 pub use live::LivePlot;
+pub use parameter::parameter;
 pub use patchbay_protocol::Failure;
 pub use plot::Figure;
 pub use progress::{Progress, progress};

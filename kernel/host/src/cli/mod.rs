@@ -1,7 +1,9 @@
 //! The command line.
 
+mod build;
 mod cache;
 mod doctor;
+mod exec;
 mod install;
 mod kernel;
 mod lab;
@@ -10,11 +12,13 @@ mod progress;
 mod quickstart;
 mod run;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{engine::cache::Cache, session::SessionConfig, snapshot::Snapshot};
+use crate::{
+    dependency::Workshop, engine::cache::Cache, session::SessionConfig, snapshot::Snapshot,
+};
 
 /// A Jupyter kernel for Rust with tensors, plots and machine-learning plugins.
 #[derive(Debug, Parser)]
@@ -33,6 +37,9 @@ struct Arguments {
 enum Command {
     Quickstart(quickstart::Arguments),
     Run(run::Arguments),
+    Build(build::Arguments),
+    #[command(hide = true)]
+    Exec(exec::Arguments),
     Lab(lab::Arguments),
     Install(install::InstallArguments),
     Uninstall(install::UninstallArguments),
@@ -49,6 +56,8 @@ pub fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Quickstart(arguments) => quickstart::main(&arguments),
         Command::Run(arguments) => run::main(&arguments),
+        Command::Build(arguments) => build::main(&arguments),
+        Command::Exec(arguments) => exec::main(&arguments),
         Command::Lab(arguments) => lab::main(&arguments),
         Command::Install(arguments) => install::install(arguments.place),
         Command::Uninstall(arguments) => install::uninstall(arguments.place),
@@ -75,6 +84,9 @@ fn session_config(snapshot: &Snapshot, working_directory: PathBuf) -> SessionCon
         runtime: snapshot.runtime(),
         library_path,
         cache: Cache::of_user(),
+        dependencies: Workshop::new(snapshot),
+        plugins: BTreeMap::new(),
+        parameters: None,
         working_directory,
     }
 }

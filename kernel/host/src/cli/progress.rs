@@ -1,13 +1,18 @@
 //! The progress of a notebook: a bar on a terminal, a line a cell elsewhere.
 
 use std::{
-    io::{IsTerminal, stderr},
+    io::{IsTerminal, Write, stderr, stdout},
     time::Duration,
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::notebook::Progress;
+use patchbay_protocol::MimeBundle;
+
+use crate::{
+    notebook::Progress,
+    session::{SessionEvent, StreamName},
+};
 
 /// How much of a line of code or output is shown.
 const SHOWN: usize = 60;
@@ -18,11 +23,13 @@ pub struct Terminal {
     total: usize,
     done: usize,
     title: String,
+    /// What the cells print goes to stdout and stderr, instead of a bar or a line for each cell.
+    prints: bool,
 }
 
 impl Terminal {
-    pub fn new(total: usize) -> Terminal {
-        let bar = stderr().is_terminal().then(|| {
+    pub fn new(total: usize, prints: bool) -> Terminal {
+        let bar = (stderr().is_terminal() && !prints).then(|| {
             let bar = ProgressBar::new(total as u64);
             let template = "{spinner} [{pos}/{len}] {wide_bar:.cyan/blue} {elapsed}\n  {msg}";
             if let Ok(style) = ProgressStyle::with_template(template) {
@@ -36,6 +43,7 @@ impl Terminal {
             total,
             done: 0,
             title: String::new(),
+            prints,
         }
     }
 
@@ -59,8 +67,13 @@ impl Progress for Terminal {
         }
     }
 
-    fn output(&mut self, text: &str) {
-        let Some(bar) = &self.bar else { return };
+    fn output(&mut self, event: &SessionEvent) {
+        if self.prints {
+            print(event);
+        }
+        let (Some(bar), SessionEvent::Stream { text, .. }) = (&self.bar, event) else {
+            return;
+        };
         let visible = anstream::adapter::strip_str(text).to_string();
         if let Some(line) = visible
             .split(['\n', '\r'])
@@ -75,6 +88,7 @@ impl Progress for Terminal {
         self.done += 1;
         match &self.bar {
             Some(bar) => bar.inc(1),
+            None if self.prints => {}
             None => {
                 let width = self.total.to_string().len();
                 let result = if failed { "FAIL" } else { "ok" };
@@ -88,6 +102,30 @@ impl Progress for Terminal {
             }
         }
     }
+}
+
+/// Prints what a cell shows, as far as it is text. A pipe that nobody reads ends no training.
+fn print(event: &SessionEvent) {
+    let plain = |bundle: &MimeBundle| {
+        let text = bundle.data.get("text/plain")?.as_str()?;
+        Some(format!("{text}\n"))
+    };
+    let (text, is_error) = match event {
+        SessionEvent::Stream { name, text } => (Some(text.clone()), *name == StreamName::Stderr),
+        SessionEvent::Result { bundle } => (plain(bundle), false),
+        SessionEvent::Display {
+            bundle,
+            update: false,
+            ..
+        } => (plain(bundle), false),
+        _ => return,
+    };
+    let text = text.unwrap_or_default();
+    let _ = if is_error {
+        write!(stderr(), "{text}").and_then(|()| stderr().flush())
+    } else {
+        write!(stdout(), "{text}").and_then(|()| stdout().flush())
+    };
 }
 
 fn shorten(line: &str) -> String {

@@ -47,6 +47,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     let outputs = Outputs {
         notebook: Some(executed.clone()),
         html: Some(page.clone()),
+        ..Outputs::default()
     };
     let report = run::run(&snapshot, &path, &outputs, Options::default())?;
     println!("executed    {}", executed.display());

@@ -9,11 +9,11 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::{block_on, progress::Terminal};
+use super::{block_on, progress::Terminal, session_config};
 use crate::{
     html,
-    notebook::{self, Failure, Notebook, Options, Report},
-    session::Session,
+    notebook::{self, Failure, Notebook, Options, Report, parameters},
+    session::{Session, SessionConfig},
     snapshot::Snapshot,
 };
 
@@ -26,22 +26,55 @@ use crate::{
     patchbay run notebooks/quickstart.ipynb                      only look whether it runs\n  \
     patchbay run train.ipynb -o train.ipynb                      execute in place\n  \
     patchbay run train.ipynb -o out.ipynb --html out.html        keep both\n  \
+    patchbay run train.ipynb -p rate=0.01 -o out.ipynb           another value for a parameter\n  \
     patchbay run train.ipynb --timeout 600 --allow-errors        10 minutes a cell, go on after errors"
 )]
 pub struct Arguments {
     notebook: PathBuf,
+    #[command(flatten)]
+    options: RunOptions,
+}
+
+/// What can be said about an execution.
+#[derive(Debug, clap::Args)]
+pub struct RunOptions {
     /// Where to write the executed notebook, also when a cell fails
     #[arg(long, short, value_name = "OUT.ipynb")]
     output: Option<PathBuf>,
     /// Where to write one self-contained HTML page
     #[arg(long, value_name = "OUT.html")]
     html: Option<PathBuf>,
+    /// A folder for the pictures that the cells show
+    #[arg(long, value_name = "DIR")]
+    pictures: Option<PathBuf>,
+    /// The value of a parameter: of a `let` in the cell with the tag `parameters`
+    #[arg(short, long = "parameter", value_name = "NAME=VALUE")]
+    pub parameters: Vec<String>,
     /// The longest that one cell may run, in seconds: then it is interrupted, 5 s later killed
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     timeout: Option<Duration>,
     /// Go on after a cell that fails
     #[arg(long)]
     allow_errors: bool,
+}
+
+impl RunOptions {
+    pub fn options(&self) -> Options {
+        Options {
+            timeout: self.timeout,
+            allow_errors: self.allow_errors,
+            open_parameters: !self.parameters.is_empty(),
+        }
+    }
+
+    pub fn outputs(&self) -> Outputs {
+        Outputs {
+            notebook: self.output.clone(),
+            html: self.html.clone(),
+            pictures: self.pictures.clone(),
+            prints: false,
+        }
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -54,23 +87,34 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 pub fn main(arguments: &Arguments) -> Result<ExitCode> {
-    let options = Options {
-        timeout: arguments.timeout,
-        allow_errors: arguments.allow_errors,
-    };
-    let outputs = Outputs {
-        notebook: arguments.output.clone(),
-        html: arguments.html.clone(),
-    };
     let snapshot = Snapshot::locate()?;
-    let report = run(&snapshot, &arguments.notebook, &outputs, options)?;
+    let mut config = session_config(&snapshot, folder_of(&arguments.notebook)?);
+    let options = &arguments.options;
+    if !options.parameters.is_empty() {
+        let all = notebook::parameters_of(&Notebook::read(&arguments.notebook)?);
+        let values = parameters::read(&options.parameters, &all)?;
+        config.parameters = Some(serde_json::to_string(&values)?);
+    }
+    let name = name_of(&arguments.notebook);
+    let report = execute(
+        &snapshot,
+        config,
+        &arguments.notebook,
+        &name,
+        &options.outputs(),
+        options.options(),
+    )?;
     Ok(conclude(&report))
 }
 
 /// Where results go.
+#[derive(Debug, Default)]
 pub struct Outputs {
     pub notebook: Option<PathBuf>,
     pub html: Option<PathBuf>,
+    pub pictures: Option<PathBuf>,
+    /// What the cells print is printed.
+    pub prints: bool,
 }
 
 /// Executes a notebook and writes the results, also where a cell fails.
@@ -85,15 +129,44 @@ pub fn run(
     outputs: &Outputs,
     options: Options,
 ) -> Result<Report> {
+    let config = session_config(snapshot, folder_of(path)?);
+    execute(snapshot, config, path, &name_of(path), outputs, options)
+}
+
+/// The folder in which a notebook's cells run.
+fn folder_of(notebook: &Path) -> Result<PathBuf> {
+    let absolute = env::current_dir()?.join(notebook);
+    Ok(absolute.parent().unwrap_or(Path::new("/")).to_owned())
+}
+
+fn name_of(notebook: &Path) -> String {
+    let name = notebook.file_stem().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// Executes a notebook in a session of this configuration. `name` is the title of its page.
+///
+/// # Errors
+///
+/// See [`run`].
+pub fn execute(
+    snapshot: &Snapshot,
+    config: SessionConfig,
+    path: &Path,
+    name: &str,
+    outputs: &Outputs,
+    options: Options,
+) -> Result<Report> {
     let mut notebook = Notebook::read(path)?;
     // A cell may run for hours; a result with no place to go must show before that.
     for output in [&outputs.notebook, &outputs.html].into_iter().flatten() {
         make_folder(output)?;
     }
-    let absolute = env::current_dir()?.join(path);
-    let folder = absolute.parent().unwrap_or(Path::new("/")).to_owned();
-    let config = super::session_config(snapshot, folder.clone());
-    let mut progress = Terminal::new(notebook::executed_cells(&notebook));
+    if let Some(pictures) = &outputs.pictures {
+        make_folder(&pictures.join("picture"))?;
+    }
+    let folder = config.working_directory.clone();
+    let mut progress = Terminal::new(notebook::executed_cells(&notebook), outputs.prints);
     let report = block_on(async {
         let mut session = Session::start(config).await?;
         notebook::execute(&mut notebook, &mut session, options, &mut progress).await
@@ -106,8 +179,12 @@ pub fn run(
         notebook.write(output)?;
     }
     if let Some(output) = &outputs.html {
-        let title = path.file_stem().unwrap_or_default().to_string_lossy();
-        notebook::write_whole(output, html::page(&notebook, &folder, &title).as_bytes())?;
+        notebook::write_whole(output, html::page(&notebook, &folder, name).as_bytes())?;
+    }
+    if let Some(folder) = &outputs.pictures {
+        for (name, bytes) in notebook.pictures() {
+            notebook::write_whole(&folder.join(name), &bytes)?;
+        }
     }
     Ok(report)
 }

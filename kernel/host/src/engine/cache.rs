@@ -68,8 +68,7 @@ impl Cache {
     }
 
     /// A cache in a folder of its own.
-    #[cfg(test)]
-    fn new(folder: PathBuf, most_bytes: u64) -> Cache {
+    pub fn new(folder: PathBuf, most_bytes: u64) -> Cache {
         Cache { folder, most_bytes }
     }
 
@@ -93,9 +92,12 @@ impl Cache {
             add(name);
             add(value);
         }
-        for (name, path) in &compiler.externs {
+        for (name, path) in compiler.externs() {
             add(name);
             add(&path.to_string_lossy());
+        }
+        if let Some(library) = &compiler.bundle.library {
+            add(&library.to_string_lossy());
         }
         add(if plan.items_only { "check" } else { "build" });
         add(&plan.program.text);

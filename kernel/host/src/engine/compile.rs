@@ -6,12 +6,14 @@ use std::{
     process::Stdio,
 };
 
+use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
 use super::{diagnostics::Diagnostic, plan::Plan};
+use crate::dependency::{BUNDLE, Bundle};
 
 /// The compiler and what it needs to link against the SDK.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Compiler {
     pub rustc: PathBuf,
     /// `libpatchbay.so`.
@@ -20,10 +22,15 @@ pub struct Compiler {
     pub dependencies: PathBuf,
     /// Crates that a cell can name, with the file that describes each.
     pub externs: Vec<(String, PathBuf)>,
+    /// The crates that the notebook has asked for.
+    pub bundle: Bundle,
     /// What rustc must be told to call its linker directly; empty for its default way.
     pub linker: Vec<String>,
     /// The build id of the SDK, a part of every cache key.
     pub build_id: String,
+    /// There is no compiler here: only what has been compiled can be run.
+    #[serde(skip)]
+    pub sealed: bool,
 }
 
 /// What came of a call.
@@ -62,6 +69,17 @@ impl Compiler {
         arguments
     }
 
+    /// The crates that a cell can name: the SDK's, and those that the notebook has asked for.
+    pub fn externs(&self) -> impl Iterator<Item = (&str, &Path)> {
+        let asked_for = &self.bundle.externs;
+        let own = self
+            .externs
+            .iter()
+            .filter(|(name, _)| asked_for.iter().all(|(other, _)| other != name));
+        own.chain(asked_for)
+            .map(|(name, path)| (name.as_str(), path.as_path()))
+    }
+
     /// Compiles a plan's program in `folder` to `output`, or only checks it if there is nothing to
     /// run. Dropping the future kills the compiler.
     ///
@@ -74,6 +92,9 @@ impl Compiler {
         folder: &Path,
         output: &Path,
     ) -> io::Result<Compilation> {
+        if self.sealed {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         let file = plan.program.file_name();
         tokio::fs::write(folder.join(&file), &plan.program.text).await?;
         let mut command = Command::new(&self.rustc);
@@ -84,8 +105,25 @@ impl Compiler {
             .arg(name_and_path("patchbay", &self.library))
             .arg("-L")
             .arg(name_and_path("dependency", &self.dependencies));
-        for (name, path) in &self.externs {
+        for (name, path) in self.externs() {
             command.arg("--extern").arg(name_and_path(name, path));
+        }
+        if let Some(library) = &self.bundle.library {
+            // The cell may name none of the crates, but its variables may be of their types.
+            command
+                .arg("-Zunstable-options")
+                .arg("--extern")
+                .arg(name_and_path(&format!("force:{BUNDLE}"), library))
+                .arg("-L")
+                .arg(name_and_path("dependency", &self.bundle.dependencies));
+            if let Some(folder) = library.parent() {
+                let start = if self.linker.is_empty() {
+                    "-Clink-arg=-Wl,-rpath"
+                } else {
+                    "-Clink-arg=-rpath"
+                };
+                command.arg(name_and_path(start, folder));
+            }
         }
         if plan.items_only {
             command.arg("--emit=metadata");

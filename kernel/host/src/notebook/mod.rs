@@ -6,9 +6,13 @@
 mod execute;
 mod file;
 mod outputs;
+pub mod parameters;
+mod pictures;
 mod streams;
 
-pub use execute::{Failure, Options, Progress, Report, execute, executed_cells};
+pub use execute::{
+    Engine, Failure, Options, Progress, Report, execute, executed_cells, parameters_of,
+};
 pub use file::write_whole;
 pub use outputs::Recorder;
 

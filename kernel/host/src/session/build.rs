@@ -70,7 +70,7 @@ pub struct Builder {
     cache: Option<Cache>,
     scratch: PathBuf,
     /// How many libraries were made, for names that do not repeat.
-    libraries: AtomicU64,
+    libraries: Arc<AtomicU64>,
     /// What the cache did not take, by key.
     local: Mutex<HashMap<String, (PathBuf, Record)>>,
     in_flight: Mutex<HashMap<String, InFlight>>,
@@ -87,7 +87,19 @@ impl Builder {
             compiler,
             cache,
             scratch,
-            libraries: AtomicU64::new(0),
+            libraries: Arc::default(),
+            local: Mutex::default(),
+            in_flight: Mutex::default(),
+        }
+    }
+
+    /// A builder in the same folder with another compiler.
+    pub fn with_compiler(&self, compiler: Compiler) -> Builder {
+        Builder {
+            compiler,
+            cache: self.cache.clone(),
+            scratch: self.scratch.clone(),
+            libraries: self.libraries.clone(),
             local: Mutex::default(),
             in_flight: Mutex::default(),
         }

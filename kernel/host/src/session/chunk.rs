@@ -139,7 +139,7 @@ impl Session {
         }
     }
 
-    async fn compile(
+    pub(super) async fn compile(
         &mut self,
         source: &Source,
         timing: Timing,
@@ -187,6 +187,13 @@ impl Session {
     }
 
     pub(super) fn no_compiler(&self, error: &std::io::Error) -> CellError {
+        if self.builder.compiler.sealed {
+            return error::plain(
+                "NotCompiled",
+                "this cell was not compiled when the notebook was built: it has changed since, or a cell \
+                 before it failed then or now. Build it again: patchbay build NOTEBOOK -o DIR",
+            );
+        }
         error::plain(
             "CompilerError",
             format!(

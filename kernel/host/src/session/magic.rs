@@ -19,7 +19,7 @@ struct Help {
     summary: &'static str,
 }
 
-const HELP: [Help; 17] = [
+const HELP: [Help; 18] = [
     Help {
         usage: "%who, :vars",
         summary: "the variables: name, type, size, the cell that defined each",
@@ -83,6 +83,10 @@ const HELP: [Help; 17] = [
     Help {
         usage: "%plugins [PATTERN]",
         summary: "the components that there are; describe one with plugin::describe(\"loss/focal\")?",
+    },
+    Help {
+        usage: ":dep NAME = \"VERSION\"",
+        summary: "a crate for the cells that follow; also { version, features, path, git } as in Cargo.toml",
     },
     Help {
         usage: "%help, :help",
@@ -176,6 +180,7 @@ impl Session {
                     .await
             }
             "cache" => self.cache(argument, events),
+            "dep" => self.add_dependency(argument, events).await,
             "plugin" => self.load_plugin_source(argument, events).await,
             "autoreload" => {
                 let state = self.set_autoreload(argument).await?;
@@ -227,7 +232,7 @@ impl Session {
         }
     }
 
-    fn set_level(&mut self, argument: &str, events: &Events) -> Result<(), CellError> {
+    pub(super) fn set_level(&mut self, argument: &str, events: &Events) -> Result<(), CellError> {
         self.level = match argument {
             "" => self.level,
             "auto" => Level::Auto,

@@ -7,13 +7,15 @@ mod ahead;
 mod autoreload;
 mod build;
 mod chunk;
+mod compile_only;
+mod dependency;
 mod error;
 mod magic;
 mod plugin;
 mod variables;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     ffi::OsString,
     path::PathBuf,
     sync::{
@@ -32,6 +34,8 @@ use autoreload::Autoreload;
 use build::Builder;
 
 use crate::{
+    compiled::Kept,
+    dependency::{Request, Workshop},
     engine::{
         Engine, Program, cache::Cache, compile::Compiler, completeness, directive, directive::Part,
         plan::Level,
@@ -50,6 +54,12 @@ pub struct SessionConfig {
     pub library_path: OsString,
     /// Compiled cells; `None` compiles every cell.
     pub cache: Option<Cache>,
+    /// Where crates for cells are built.
+    pub dependencies: Workshop,
+    /// The libraries of plugins whose source is not there, by the path in `%plugin PATH`.
+    pub plugins: BTreeMap<String, PathBuf>,
+    /// The values of the notebook's parameters, a JSON object.
+    pub parameters: Option<String>,
     /// Where the runtime starts; a notebook's folder for instance.
     pub working_directory: PathBuf,
 }
@@ -147,6 +157,10 @@ pub struct Session {
     builder: Arc<Builder>,
     ahead: Option<Ahead>,
     autoreload: Autoreload,
+    /// The crates that the notebook has asked for.
+    requests: Vec<Request>,
+    /// What was made for the notebook and is not in the cache.
+    kept: Kept,
     cell: u32,
     timings: Timings,
 }
@@ -215,6 +229,8 @@ impl Session {
             builder,
             ahead: None,
             autoreload,
+            requests: Vec::new(),
+            kept: Kept::default(),
             cell: 0,
             timings: Timings::default(),
         })
@@ -372,6 +388,7 @@ fn start_runtime(
         &config.library_path,
         &config.working_directory,
         scratch.path(),
+        config.parameters.as_deref(),
         events,
     )
 }

@@ -25,6 +25,21 @@ impl Session {
         body: &str,
         events: &mpsc::UnboundedSender<SessionEvent>,
     ) -> Result<(), CellError> {
+        let library = self.compile_plugin_cell(id, body).await?;
+        let text = self.load_plugin(&format!("%%plugin {id}"), library).await?;
+        let _ = events.send(SessionEvent::Stream {
+            name: StreamName::Stdout,
+            text: format!("{text}\n"),
+        });
+        Ok(())
+    }
+
+    /// Compiles the body of a `%%plugin` cell.
+    pub(super) async fn compile_plugin_cell(
+        &mut self,
+        id: &str,
+        body: &str,
+    ) -> Result<PathBuf, CellError> {
         let is_id = |part: &str| {
             !part.is_empty()
                 && part
@@ -51,13 +66,7 @@ impl Session {
             .map_err(|message| error::plain("PluginError", message))?;
         let crate_name = format!("plugin_{}", id.replace('/', "_"));
         let plan = plan::plan_plugin(program, crate_name, format!("cell %%plugin {id}"));
-        let library = self.build_plugin(&plan).await?;
-        let text = self.load_plugin(&format!("%%plugin {id}"), library).await?;
-        let _ = events.send(SessionEvent::Stream {
-            name: StreamName::Stdout,
-            text: format!("{text}\n"),
-        });
-        Ok(())
+        self.build_plugin(&plan).await
     }
 
     /// Builds and loads the plugin in a folder or a source file: `%plugin PATH`.
@@ -66,6 +75,14 @@ impl Session {
         path: &str,
         events: &mpsc::UnboundedSender<SessionEvent>,
     ) -> Result<(), CellError> {
+        if let Some(library) = self.config.plugins.get(path).cloned() {
+            let text = self.load_plugin(path, library).await?;
+            let _ = events.send(SessionEvent::Stream {
+                name: StreamName::Stdout,
+                text: format!("{text}\n"),
+            });
+            return Ok(());
+        }
         let path = self.config.working_directory.join(path);
         if !path.exists() {
             return Err(error::plain(

@@ -10,13 +10,13 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use super::{Description, REBUILD, Rustc, linker};
+use super::{Description, REBUILD, Rustc, SdkCrate, linker};
 
 /// The manifest's file name.
 pub const MANIFEST_NAME: &str = "sdk.json";
 
 /// The version of the layout; a prefix of another layout is made anew.
-const LAYOUT: u32 = 2;
+const LAYOUT: u32 = 3;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -25,6 +25,8 @@ pub struct Manifest {
     pub rustc: Rustc,
     /// What the compiler must be told to call its linker directly; empty if it cannot.
     pub linker: Vec<String>,
+    /// The crates inside the SDK.
+    pub crates: Vec<SdkCrate>,
     /// SHA-256 of `libpatchbay.so`.
     pub digest: String,
     /// The build tree that the files came from.
@@ -44,6 +46,7 @@ impl Manifest {
         Manifest {
             layout: LAYOUT,
             linker: linker::direct(&rustc, &sdk.target),
+            crates: Vec::new(),
             sdk,
             rustc,
             digest,

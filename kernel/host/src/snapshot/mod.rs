@@ -13,6 +13,7 @@
 //! ```
 
 mod build_tree;
+mod crates;
 mod linker;
 mod manifest;
 mod placement;
@@ -27,9 +28,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::engine::compile::Compiler;
+use crate::{dependency::Bundle, engine::compile::Compiler};
 
 pub use build_tree::BuildTree;
+pub use crates::SdkCrate;
 pub use manifest::{MANIFEST_NAME, Manifest};
 pub use rustc::Rustc;
 pub use section::Description;
@@ -148,8 +150,10 @@ impl Snapshot {
             library: self.library(),
             dependencies: self.dependencies(),
             externs: self.externs(),
+            bundle: Bundle::default(),
             linker: linker::present(&self.manifest.linker),
             build_id: self.manifest.sdk.build_id.clone(),
+            sealed: false,
         }
     }
 

@@ -12,7 +12,11 @@ use tokio::{
     time::{self, sleep_until},
 };
 
-use super::{CellKind, Notebook, Recorder, has_tag, kind, source};
+use super::{
+    CellKind, Notebook, Recorder, has_tag, kind,
+    parameters::{self, Parameter},
+    source,
+};
 use crate::session::{CellError, CellReply, CellRequest, Session, SessionControl, SessionEvent};
 
 /// How long a cell has after an interrupt before it is killed, and after that to be dead.
@@ -85,13 +89,15 @@ pub struct Options {
     pub timeout: Option<Duration>,
     /// Go on after a cell that fails.
     pub allow_errors: bool,
+    /// Ask for the values of parameters instead of taking the defaults as they stand.
+    pub open_parameters: bool,
 }
 
 /// Hears how the execution goes. Cells are counted from 1 among the cells of the notebook, as a
 /// reader counts them.
 pub trait Progress {
     fn begin(&mut self, number: usize, source: &str);
-    fn output(&mut self, text: &str);
+    fn output(&mut self, event: &SessionEvent);
     fn end(&mut self, number: usize, duration: Duration, failed: bool);
 }
 
@@ -132,6 +138,26 @@ fn is_executed(cell: &serde_json::Value) -> bool {
         && !has_tag(cell, "skip-execution")
 }
 
+/// What is executed of a cell: its source, with open parameters if that is asked.
+fn executed_source(cell: &serde_json::Value, options: Options) -> String {
+    let code = source(cell);
+    if options.open_parameters && has_tag(cell, parameters::TAG) {
+        parameters::open(&code)
+    } else {
+        code
+    }
+}
+
+/// The parameters of a notebook.
+pub fn parameters_of(notebook: &Notebook) -> Vec<Parameter> {
+    notebook
+        .cells()
+        .iter()
+        .filter(|cell| is_executed(cell) && has_tag(cell, parameters::TAG))
+        .flat_map(|cell| parameters::parameters(&source(cell)))
+        .collect()
+}
+
 /// How many cells an execution runs.
 pub fn executed_cells(notebook: &Notebook) -> usize {
     notebook
@@ -158,7 +184,7 @@ pub async fn execute<E: Engine>(
         ..Report::default()
     };
     let mut keyboard = signal(SignalKind::interrupt()).context("Ctrl-C cannot be heard")?;
-    announce(engine, notebook, 0);
+    announce(engine, notebook, 0, options);
     let mut recorder = Recorder::new(notebook);
     let mut execution_count = 0;
     for index in 0..recorder.notebook().cell_count() {
@@ -168,11 +194,12 @@ pub async fn execute<E: Engine>(
         }
         let code = source(cell);
         let may_fail = options.allow_errors || has_tag(cell, "raises-exception");
+        let executed = executed_source(cell, options);
         execution_count += 1;
         progress.begin(index + 1, &code);
         recorder.begin(index, execution_count);
         let request = CellRequest {
-            code: code.clone(),
+            code: executed,
             execution_count,
         };
         let began = Instant::now();
@@ -204,7 +231,7 @@ pub async fn execute<E: Engine>(
                 break;
             }
             // A failure ends what was announced before it.
-            announce(engine, recorder.notebook(), index + 1);
+            announce(engine, recorder.notebook(), index + 1, options);
         }
     }
     report.duration = start.elapsed();
@@ -212,13 +239,13 @@ pub async fn execute<E: Engine>(
 }
 
 /// Announces the cells from this one on.
-fn announce(engine: &impl Engine, notebook: &Notebook, first: usize) {
+fn announce(engine: &impl Engine, notebook: &Notebook, first: usize, options: Options) {
     let control = engine.control();
     for cell in notebook.cells()[first..]
         .iter()
         .filter(|cell| is_executed(cell))
     {
-        control.announce(&source(cell));
+        control.announce(&executed_source(cell, options));
     }
 }
 
@@ -240,9 +267,8 @@ async fn run_cell<E: Engine>(
     let (sender, mut events) = mpsc::unbounded_channel();
     let mut show = |event: SessionEvent| {
         match &event {
-            SessionEvent::Stream { text, .. } => progress.output(text),
             SessionEvent::InputRequest { .. } => control.no_input(),
-            _ => {}
+            event => progress.output(event),
         }
         recorder.record(event);
     };

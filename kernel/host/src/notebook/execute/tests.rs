@@ -103,7 +103,7 @@ struct Silent {
 
 impl Progress for Silent {
     fn begin(&mut self, _number: usize, _source: &str) {}
-    fn output(&mut self, _text: &str) {}
+    fn output(&mut self, _event: &SessionEvent) {}
     fn end(&mut self, number: usize, _duration: Duration, failed: bool) {
         self.ended.push((number, failed));
     }

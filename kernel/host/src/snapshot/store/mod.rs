@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use crate::kernelspec;
 
 use super::{
-    BuildTree, Manifest, REBUILD, Snapshot,
+    BuildTree, Manifest, REBUILD, SdkCrate, Snapshot,
     placement::{Placement, follow, place},
 };
 
@@ -70,17 +70,23 @@ impl Contents {
             .filter(|path| is_standard_library(path));
         let mut files = vec![(tree.library(), "lib", Placement::Copy)];
         files.extend(standard_library.map(|path| (path, "lib", Placement::Link)));
+        let dependencies = tree.dependencies(&compiler)?;
+        let crates = dependencies
+            .iter()
+            .filter_map(|path| SdkCrate::of(&tree.folder, path))
+            .collect();
         files.extend(
-            tree.dependencies(&compiler)?
+            dependencies
                 .into_iter()
                 .map(|path| (path, "deps", Placement::Link)),
         );
-        let manifest = Manifest::new(
+        let mut manifest = Manifest::new(
             tree.sdk.clone(),
             compiler,
             tree.digest.clone(),
             tree.folder.clone(),
         );
+        manifest.crates = crates;
         Ok(Contents {
             manifest,
             files,

@@ -1,0 +1,196 @@
+//! A notebook as a program: a folder with everything that it takes to run it where there is no
+//! compiler.
+//!
+//! ```text
+//! DIR/
+//!   run              the command
+//!   program.json     what this is
+//!   notebook.ipynb   the source
+//!   sdk.json         what lib/ holds; see the snapshot
+//!   bin/             patchbay, patchbay-runtime
+//!   lib/             libpatchbay.so, libstd-*.so, the crates that the notebook asked for
+//!   plugins/         the plugins that were built with the SDK, and those of the notebook
+//!   cells/           the compiled cells, by key, as in the cache
+//! ```
+//!
+//! It is run by the same session as any notebook, with the folder as its cache: the same text and
+//! the same compiler give the same keys. What is not there is an error and not a compile.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    dependency::Bundle,
+    engine::compile::Compiler,
+    notebook::parameters::Parameter,
+    snapshot::{Manifest, Snapshot},
+};
+
+/// The name of the manifest.
+const MANIFEST: &str = "program.json";
+
+/// The version of the layout.
+const LAYOUT: u32 = 1;
+
+pub const NOTEBOOK: &str = "notebook.ipynb";
+
+const RUN: &str = "#!/bin/sh
+# Runs the notebook in this folder; ./run --help lists the options.
+here=$(CDPATH= cd -- \"$(dirname -- \"$0\")\" && pwd)
+LD_LIBRARY_PATH=\"$here/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}\" exec \"$here/bin/patchbay\" exec \"$here\" \"$@\"
+";
+
+/// What `program.json` says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Program {
+    layout: u32,
+    /// The notebook's name without its extension.
+    pub name: String,
+    pub parameters: Vec<Parameter>,
+    /// The compiler that compiled the cells; a part of their keys.
+    pub compiler: Compiler,
+    pub kept: Kept,
+}
+
+/// What a notebook asked for while it was compiled.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Kept {
+    /// The crates of each `:dep`, by the requests that had been made until then.
+    pub bundles: BTreeMap<String, Bundle>,
+    /// The libraries of each `%plugin PATH`, by path, as files in `plugins`.
+    pub plugins: BTreeMap<String, PathBuf>,
+}
+
+impl Program {
+    pub fn new(name: &str, parameters: Vec<Parameter>, compiler: Compiler, kept: Kept) -> Program {
+        Program {
+            layout: LAYOUT,
+            name: name.to_owned(),
+            parameters,
+            compiler,
+            kept,
+        }
+    }
+
+    /// # Errors
+    ///
+    /// Fails where the folder holds no program of this layout.
+    pub fn open(folder: &Path) -> Result<(Program, Snapshot)> {
+        let path = folder.join(MANIFEST);
+        let text = fs::read(&path).with_context(|| {
+            format!(
+                "{} is no notebook that `patchbay build` has compiled",
+                folder.display()
+            )
+        })?;
+        let program: Program = serde_json::from_slice(&text)
+            .with_context(|| format!("{} is not readable", path.display()))?;
+        if program.layout != LAYOUT {
+            bail!(
+                "{} has layout {}, this program reads layout {LAYOUT}; build the notebook again",
+                path.display(),
+                program.layout
+            );
+        }
+        let manifest = Manifest::read(folder)?;
+        manifest.verify_files(folder)?;
+        let snapshot = Snapshot {
+            prefix: folder.to_owned(),
+            manifest,
+        };
+        Ok((program, snapshot))
+    }
+
+    /// Writes the program around the compiled cells, which are in the folder.
+    ///
+    /// # Errors
+    ///
+    /// Fails where a file cannot be copied.
+    pub fn write(mut self, folder: &Path, snapshot: &Snapshot, notebook: &Path) -> Result<()> {
+        let copy = |source: &Path, place: &str| -> Result<PathBuf> {
+            let place = folder.join(place);
+            fs::create_dir_all(&place).with_context(|| format!("{}", place.display()))?;
+            let target = place.join(source.file_name().unwrap_or_default());
+            // What is there may be another build's; writing into it would change what runs.
+            let _ = fs::remove_file(&target);
+            fs::copy(source, &target)
+                .with_context(|| format!("{} -> {}", source.display(), target.display()))?;
+            Ok(target)
+        };
+        let mut manifest = snapshot.manifest.clone();
+        manifest.files.retain(|file, _| file.starts_with("lib"));
+        for file in manifest.files.keys() {
+            copy(&snapshot.prefix.join(file), "lib")?;
+        }
+        for program in [snapshot.program(), snapshot.runtime()] {
+            copy(&program, "bin")?;
+        }
+        for entry in fs::read_dir(snapshot.plugins())
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            copy(&entry.path(), "plugins")?;
+        }
+        for bundle in self.kept.bundles.values() {
+            if let Some(library) = &bundle.library {
+                copy(library, "lib")?;
+            }
+        }
+        for library in self.kept.plugins.values_mut() {
+            let copied = copy(library, "notebook_plugins")?;
+            *library = copied.strip_prefix(folder).unwrap_or(&copied).to_owned();
+        }
+        manifest.write(folder)?;
+        fs::copy(notebook, folder.join(NOTEBOOK))
+            .with_context(|| format!("{}", notebook.display()))?;
+        let run = folder.join("run");
+        fs::write(&run, RUN).with_context(|| format!("{}", run.display()))?;
+        fs::set_permissions(&run, fs::Permissions::from_mode(0o755))?;
+        let path = folder.join(MANIFEST);
+        fs::write(&path, serde_json::to_vec_pretty(&self)?)
+            .with_context(|| format!("{}", path.display()))
+    }
+}
+
+/// Removes an earlier program.
+///
+/// # Errors
+///
+/// Fails where the folder holds something else, which is left alone.
+pub fn clear(folder: &Path) -> Result<()> {
+    let mut entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(_) => return Ok(()),
+    };
+    // A build that failed leaves its cells.
+    let is_ours = folder.join(MANIFEST).is_file() || folder.join("cells").is_dir();
+    if !is_ours && entries.next().is_some() {
+        bail!(
+            "{} holds something that `patchbay build` has not made; choose another folder",
+            folder.display()
+        );
+    }
+    fs::remove_dir_all(folder).with_context(|| format!("{} cannot be removed", folder.display()))
+}
+
+/// The bytes of all files in a folder.
+pub fn size(folder: &Path) -> u64 {
+    fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => size(&entry.path()),
+            Ok(metadata) => metadata.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
