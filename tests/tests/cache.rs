@@ -131,3 +131,107 @@ async fn cells_do_not_compile_what_the_sdk_has_compiled() {
     }
     assert_eq!(libraries, 2);
 }
+
+/// Writes a notebook whose cells stand on each other.
+fn chain(path: &std::path::Path) {
+    let cells: Vec<serde_json::Value> = (0..6)
+        .map(|number| {
+            let source = match number {
+                0 => "let v0 = 1u64;".to_owned(),
+                5 => "println!(\"total {}\", v4 * 2)".to_owned(),
+                n => format!("let v{n} = v{} * 10 + {n};", n - 1),
+            };
+            serde_json::json!({ "cell_type": "code", "id": format!("c{number}"), "execution_count": null,
+                "metadata": {}, "outputs": [], "source": source })
+        })
+        .collect();
+    let root =
+        serde_json::json!({ "cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5 });
+    std::fs::write(path, root.to_string()).unwrap();
+}
+
+#[test]
+fn a_kernel_that_is_killed_at_any_time_leaves_a_sound_cache() {
+    let folder = tempfile::tempdir().unwrap();
+    let (notebook, out) = (
+        folder.path().join("chain.ipynb"),
+        folder.path().join("out.ipynb"),
+    );
+    chain(&notebook);
+    let run = || {
+        let mut command = std::process::Command::new(patchbay_tests::program());
+        command
+            .arg("run")
+            .arg(&notebook)
+            .arg("-o")
+            .arg(&out)
+            .env("PATCHBAY_CACHE_DIR", folder.path())
+            .stderr(std::process::Stdio::null());
+        command
+    };
+    // In mid-compile, in mid-write, between cells: whatever the machine makes of these times.
+    for milliseconds in [5, 20, 60, 100, 130, 160, 200, 250, 300, 400, 500, 700] {
+        let mut child = run().spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    for _ in 0..2 {
+        assert!(run().status().unwrap().success());
+        let executed = std::fs::read_to_string(&out).unwrap();
+        assert!(executed.contains("total 22468"), "{executed}");
+    }
+}
+
+#[tokio::test]
+async fn a_cache_that_is_removed_under_a_running_kernel_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("cache");
+    let environment = [("PATCHBAY_CACHE_DIR", cache.to_str().unwrap())];
+    let mut client = Client::start_with(&environment).await;
+    client.execute("let v = 20;").await.ok();
+    std::fs::remove_dir_all(&cache).unwrap();
+    client.execute("v + 1").await.result("21").ok();
+    client.execute("v + 1").await.result("21").ok();
+    assert!(!walk(&cache).is_empty());
+}
+
+/// A file system of a few kilobytes, which is full at once. `None` where none can be mounted.
+struct Full(tempfile::TempDir);
+
+impl Full {
+    fn mount() -> Option<Full> {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=16k", "tmpfs"])
+            .arg(folder.path())
+            .output()
+            .is_ok_and(|output| output.status.success());
+        if !mounted {
+            println!("skipped: no file system can be mounted here, so no disk can be full");
+            return None;
+        }
+        let full = Full(folder);
+        let _ = std::fs::write(full.0.path().join("filler"), vec![0; 16 << 10]);
+        Some(full)
+    }
+}
+
+impl Drop for Full {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount")
+            .arg("-l")
+            .arg(self.0.path())
+            .output();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_costs_no_cell_and_no_variable() {
+    let Some(full) = Full::mount() else { return };
+    let environment = [("PATCHBAY_CACHE_DIR", full.0.path().to_str().unwrap())];
+    let mut client = Client::start_with(&environment).await;
+    client.execute("let v = 20;").await.ok();
+    client.execute("v + 1").await.result("21").ok();
+    client.execute("v + 1").await.result("21").ok();
+}

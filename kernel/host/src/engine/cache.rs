@@ -305,4 +305,59 @@ mod tests {
         assert!(cache.get("bb22").is_none());
         assert!(cache.get("aa11").is_some() && cache.get("cc33").is_some());
     }
+    /// A stale hit would run a program that nobody wrote.
+    #[test]
+    fn everything_that_decides_what_comes_out_is_in_the_key() {
+        use crate::{
+            dependency::Bundle,
+            engine::{plan, program::Source},
+        };
+        let compiler = Compiler {
+            rustc: "/bin/rustc".into(),
+            library: "/sdk/libpatchbay.so".into(),
+            dependencies: "/sdk/deps".into(),
+            externs: Vec::new(),
+            bundle: Bundle::default(),
+            linker: Vec::new(),
+            build_id: "1".to_owned(),
+            sealed: false,
+        };
+        let plan = |text: &str| {
+            plan::plan_unparsed(&Source {
+                text: text.into(),
+                cell: 1,
+                first_line: 0,
+            })
+        };
+        let key = Cache::key(&compiler, &plan("x"));
+        assert_eq!(key, Cache::key(&compiler, &plan("x")));
+        let mut keys = vec![key, Cache::key(&compiler, &plan("y"))];
+        let mut with = |change: &dyn Fn(&mut Compiler)| {
+            let mut other = compiler.clone();
+            change(&mut other);
+            keys.push(Cache::key(&other, &plan("x")));
+        };
+        with(&|compiler| compiler.build_id = "2".to_owned());
+        with(&|compiler| compiler.rustc = "/other/rustc".into());
+        with(&|compiler| compiler.linker = vec!["-Clinker=x".to_owned()]);
+        with(&|compiler| compiler.externs = vec![("a".to_owned(), "/a.rmeta".into())]);
+        with(&|compiler| compiler.bundle.externs = vec![("a".to_owned(), "/b.rmeta".into())]);
+        with(&|compiler| compiler.bundle.library = Some("/b.so".into()));
+        let mut changed = plan("x");
+        changed.optimisation += 1;
+        keys.push(Cache::key(&compiler, &changed));
+        changed = plan("x");
+        changed.environment = vec![("A".to_owned(), "1".to_owned())];
+        keys.push(Cache::key(&compiler, &changed));
+        changed = plan("x");
+        changed.crate_name = "other".to_owned();
+        keys.push(Cache::key(&compiler, &changed));
+        changed = plan("x");
+        changed.items_only = true;
+        keys.push(Cache::key(&compiler, &changed));
+        let count = keys.len();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), count);
+    }
 }
