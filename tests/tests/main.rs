@@ -3,6 +3,7 @@
 mod cache;
 mod command_line;
 mod crashes;
+mod differential;
 mod errors;
 mod interrupts;
 mod items;
