@@ -147,6 +147,23 @@ let t = s; s = t + "y";
 s
 //=> "xy"
 
+//# a variable is moved and assigned at once
+let mut s = String::from("a");
+//--
+s = s + "b";
+//--
+s = s + "c"; let n = s.len();
+(s, n)
+//=> ("abc", 3)
+
+//# a variable is moved in one branch only
+let mut list = vec![1, 2];
+//--
+if list.len() > 1 { drop(list); list = Vec::new(); }
+//--
+list.len()
+//=> 0
+
 //# a value is moved in a loop that returns it
 let mut acc = Vec::new();
 for i in 0..3 { let mut next = acc; next.push(i); acc = next; }
@@ -191,6 +208,13 @@ let first = &v[0]; v.push(2); println!("{first}");
 //# use after move inside a cell
 let s = String::new(); let t = s; s.len()
 //! CompileError: borrow of moved value
+
+//# pointers into the variables of a cell
+let mut x = 7; let y = 8;
+let p = &mut x as *mut i32; let q = &raw const y;
+unsafe { *p += *q; }
+x
+//=> 15
 
 //# a reference cannot outlive what it refers to
 let r; { let inner = 5; r = &inner; } println!("{r}");
@@ -250,7 +274,7 @@ let größe = 3; let λ = 0.5;
 größe as f64 * λ
 //=> 1.5
 
-//# an unused variable and an underscore
+//# a variable that begins with an underscore
 let _ = 1; let _hidden = 2;
 //--
 _hidden

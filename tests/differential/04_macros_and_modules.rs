@@ -56,9 +56,9 @@ format!("{:?} {:>4} {:#x} {:.2}", v, 7, 255, 1.0 / 3.0)
 //=> "[1, 1, 1]    7 0xff 0.33"
 
 //# format strings capture variables
-let name = "world"; let width = 8;
+let name = "world"; let width = 8usize; let n = 3usize;
 //--
-format!("{name:>width$}|{0:<1$}|", "a", 3)
+format!("{name:>width$}|{0:<1$}|", "a", n)
 //=> "   world|a  |"
 
 //# a module lives on

@@ -114,7 +114,7 @@ apply(|text| text.len())
 //=> 4
 
 //# a closure that borrows a variable of an earlier cell
-let mut log = Vec::new();
+let mut log: Vec<String> = Vec::new();
 //--
 let mut note = |text: &str| log.push(text.to_owned()); note("a"); note("b");
 //--
@@ -127,7 +127,7 @@ log
 
 //# zip, enumerate, rev, skip, step_by
 let a = [1, 2, 3];
-a.iter().zip("abc".chars()).enumerate().rev().skip(1).map(|(i, (n, c))| format!("{i}{n}{c}")).collect::<Vec<_>>()
+a.iter().zip(b"abc").enumerate().rev().skip(1).map(|(i, (n, c))| format!("{i}{n}{}", *c as char)).collect::<Vec<_>>()
 //=> ["12b", "01a"]
 
 //# windows, chunks, flat_map

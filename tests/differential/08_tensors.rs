@@ -88,9 +88,9 @@ fn rms(x: &Tensor) -> candle::Result<f64> { x.sqr()?.mean_all()?.to_dtype(DType:
 rms(&Tensor::new(&[3f32, 4.0, 5.0, 0.0], &Device::Cpu)?)?
 //=> 3.5355339059327378
 
-//# a tensor of a result is an error's place
+//# an error names the shapes
 let missing = Tensor::new(&[1f32], &Device::Cpu)?.reshape((2, 2))?;
-//! Error: shape mismatch in reshape
+//! Error: buffer of size 1
 
 //# a display in the middle of a cell
 println!("before");

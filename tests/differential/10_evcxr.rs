@@ -120,7 +120,7 @@ f()
 
 //# :help lists the commands
 :help
-//@ text/plain :vars
+//?
 
 //# :doc of a function of the standard library
 :doc Vec::push

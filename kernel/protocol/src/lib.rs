@@ -20,3 +20,10 @@ pub use message::{
 
 /// The environment variable that names the socket on which the host listens for its runtime.
 pub const SOCKET_VARIABLE: &str = "PATCHBAY_SOCKET";
+
+/// The environment variable that makes the SDK print its events as lines on stdout, where they are in
+/// order with what the cell prints. The evcxr engine sets it: its child has no socket of its own.
+pub const LINES_VARIABLE: &str = "PATCHBAY_LINES";
+
+/// How such a line begins; an event as JSON follows.
+pub const LINE_PREFIX: &str = "\u{1e}patchbay ";
