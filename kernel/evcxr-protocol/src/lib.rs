@@ -116,7 +116,7 @@ pub enum End {
     /// It panicked, or an error reached its top level.
     Failed { failure: Failure },
     /// The process that ran it has ended, and the variables with it.
-    ProcessEnded { how: String },
+    ProcessEnded { cause: String },
     /// evcxr itself could not go on.
     EngineError { message: String },
 }

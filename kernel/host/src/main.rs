@@ -3,6 +3,7 @@
 mod cli;
 mod doctor;
 mod engine;
+mod engines;
 mod html;
 mod kernelspec;
 mod notebook;
@@ -11,6 +12,7 @@ mod plugin;
 mod runtime;
 mod server;
 mod session;
+mod side;
 mod snapshot;
 mod wire;
 

@@ -14,7 +14,13 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{engine::cache::Cache, session::SessionConfig, snapshot::Snapshot};
+use crate::{
+    engine::cache::Cache,
+    engines::{EngineConfig, EngineName},
+    session::SessionConfig,
+    side::SideConfig,
+    snapshot::Snapshot,
+};
 
 /// A Jupyter kernel for Rust with tensors, plots and machine-learning plugins.
 #[derive(Debug, Parser)]
@@ -64,19 +70,33 @@ pub fn main() -> ExitCode {
 }
 
 /// How a session of this snapshot starts in a folder.
-fn session_config(snapshot: &Snapshot, working_directory: PathBuf) -> SessionConfig {
+///
+/// # Errors
+///
+/// Fails where the engine is evcxr and the side process is missing.
+fn engine_config(
+    snapshot: &Snapshot,
+    engine: EngineName,
+    working_directory: PathBuf,
+) -> anyhow::Result<EngineConfig> {
     let mut library_path = snapshot.library_folder().into_os_string();
     if let Some(inherited) = std::env::var_os("LD_LIBRARY_PATH") {
         library_path.push(":");
         library_path.push(inherited);
     }
-    SessionConfig {
+    if engine == EngineName::Evcxr {
+        return Ok(EngineConfig::Evcxr {
+            side: Box::new(SideConfig::of(snapshot, library_path)?),
+            working_directory,
+        });
+    }
+    Ok(EngineConfig::Own(Box::new(SessionConfig {
         compiler: snapshot.compiler(),
         runtime: snapshot.runtime(),
         library_path,
         cache: Cache::of_user(),
         working_directory,
-    }
+    })))
 }
 
 /// Runs a future on an executor with two workers: sockets and processes are all it has to serve.

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 
 use super::run::{self, Outputs};
 use crate::{
+    engines::EngineName,
     kernelspec::{self, DISPLAY_NAME, Environment, Place},
     notebook::Options,
     snapshot::Snapshot,
@@ -48,7 +49,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
         notebook: Some(executed.clone()),
         html: Some(page.clone()),
     };
-    let report = run::run(&snapshot, &path, &outputs, Options::default())?;
+    let report = run::run(&snapshot, EngineName::default(), &path, &outputs, Options::default())?;
     println!("executed    {}", executed.display());
     println!("page        {}", page.display());
     let code = run::conclude(&report);

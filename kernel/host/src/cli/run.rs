@@ -11,9 +11,9 @@ use anyhow::{Context, Result};
 
 use super::{block_on, progress::Terminal};
 use crate::{
+    engines::{AnySession, EngineName},
     html,
     notebook::{self, Failure, Notebook, Options, Report},
-    session::Session,
     snapshot::Snapshot,
 };
 
@@ -42,6 +42,9 @@ pub struct Arguments {
     /// Go on after a cell that fails
     #[arg(long)]
     allow_errors: bool,
+    /// What runs the cells
+    #[arg(long, value_enum, default_value_t)]
+    engine: EngineName,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -63,7 +66,13 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
         html: arguments.html.clone(),
     };
     let snapshot = Snapshot::locate()?;
-    let report = run(&snapshot, &arguments.notebook, &outputs, options)?;
+    let report = run(
+        &snapshot,
+        arguments.engine,
+        &arguments.notebook,
+        &outputs,
+        options,
+    )?;
     Ok(conclude(&report))
 }
 
@@ -81,6 +90,7 @@ pub struct Outputs {
 /// written.
 pub fn run(
     snapshot: &Snapshot,
+    engine: EngineName,
     path: &Path,
     outputs: &Outputs,
     options: Options,
@@ -92,10 +102,10 @@ pub fn run(
     }
     let absolute = env::current_dir()?.join(path);
     let folder = absolute.parent().unwrap_or(Path::new("/")).to_owned();
-    let config = super::session_config(snapshot, folder.clone());
+    let config = super::engine_config(snapshot, engine, folder.clone())?;
     let mut progress = Terminal::new(notebook::executed_cells(&notebook));
     let report = block_on(async {
-        let mut session = Session::start(config).await?;
+        let mut session = AnySession::start(config).await?;
         notebook::execute(&mut notebook, &mut session, options, &mut progress).await
     });
     progress.finish();

@@ -8,7 +8,7 @@ mod file;
 mod outputs;
 mod streams;
 
-pub use execute::{Failure, Options, Progress, Report, execute, executed_cells};
+pub use execute::{Control, Engine, Failure, Options, Progress, Report, execute, executed_cells};
 pub use file::write_whole;
 pub use outputs::Recorder;
 

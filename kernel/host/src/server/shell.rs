@@ -9,6 +9,7 @@ use zeromq::RouterRecvHalf;
 
 use super::{Channel, DRAIN, Kernel, info, log, receive};
 use crate::{
+    notebook::Control,
     session::{Completeness, Session},
     wire::Message,
 };

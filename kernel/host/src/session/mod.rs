@@ -7,7 +7,7 @@ mod ahead;
 mod autoreload;
 mod build;
 mod chunk;
-mod error;
+pub mod error;
 mod magic;
 mod plugin;
 mod variables;
