@@ -14,7 +14,7 @@ async fn our_engine_shows_what_is_committed() {
         let mut client = Client::start().await;
         for case in differential::read(&file) {
             count += 1;
-            if let Some(problem) = differential::run(&mut client, &case).await {
+            if let Some(problem) = differential::run(&mut client, &case, "patchbay").await {
                 let file = file.file_name().unwrap().to_string_lossy();
                 problems.push(format!("{file}: {}: {problem}", case.name));
             }

@@ -49,7 +49,13 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
         notebook: Some(executed.clone()),
         html: Some(page.clone()),
     };
-    let report = run::run(&snapshot, EngineName::default(), &path, &outputs, Options::default())?;
+    let report = run::run(
+        &snapshot,
+        EngineName::default(),
+        &path,
+        &outputs,
+        Options::default(),
+    )?;
     println!("executed    {}", executed.display());
     println!("page        {}", page.display());
     let code = run::conclude(&report);

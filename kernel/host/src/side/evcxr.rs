@@ -18,13 +18,8 @@ use patchbay_evcxr_protocol::{Completions, End, Event, Request};
 use patchbay_protocol::Output;
 use tokio::sync::mpsc;
 
-use super::{
-    SideConfig, package,
-    process::SideProcess,
-};
-use crate::session::{
-    CellError, CellReply, CellRequest, SessionEvent, StreamName, Timings, error,
-};
+use super::{SideConfig, package, process::SideProcess};
+use crate::session::{CellError, CellReply, CellRequest, SessionEvent, StreamName, Timings, error};
 
 /// How long a question waits for an answer; evcxr answers none while a cell runs.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -105,15 +100,30 @@ impl EvcxrSession {
         let (code, timed) = translate(code)?;
         let process = self.process().await?;
         let start = Instant::now();
-        let end = evaluate(&process, code, events).await;
+        let mut result = Ok(());
+        for (index, step) in steps(&code).into_iter().enumerate() {
+            if index > 0 {
+                outcome(evaluate(&process, ":clear".to_owned(), events).await)?;
+                self.give_sdk(&process).await?;
+            }
+            if !step.trim().is_empty() || index == 0 {
+                result = outcome(evaluate(&process, step, events).await);
+            }
+            if result.is_err() {
+                break;
+            }
+        }
         if timed {
-            let text = format!("Wall time: {:.2} s, with the compile\n", start.elapsed().as_secs_f64());
+            let text = format!(
+                "Wall time: {:.2} s, with the compile\n",
+                start.elapsed().as_secs_f64()
+            );
             let _ = events.send(SessionEvent::Stream {
                 name: StreamName::Stdout,
                 text,
             });
         }
-        outcome(end)
+        result
     }
 
     /// The process, started and given the SDK if there is none.
@@ -125,9 +135,8 @@ impl EvcxrSession {
         }
         let failed = |error: anyhow::Error| error::plain("StartError", format!("{error:#}"));
         let scratch = self.scratch.path();
-        let stub = scratch.join("stub");
         let build = scratch.join("build");
-        package::write_stub(&self.config, &stub)
+        package::write_stub(&self.config, &self.stub())
             .and_then(|()| std::fs::create_dir_all(&build))
             .with_context(|| format!("{} cannot be written", scratch.display()))
             .map_err(failed)?;
@@ -139,14 +148,7 @@ impl EvcxrSession {
         package::copy_lock(&self.config, &build)
             .context("the lock file cannot be copied")
             .map_err(failed)?;
-        let flags = package::flags(&self.config).join("\u{1f}");
-        let preamble = format!(
-            ":offline 1\n:build_env CARGO_ENCODED_RUSTFLAGS={flags}\n\
-             :dep patchbay-stub = {{ path = \"{}\" }}\n{PRELUDE}",
-            stub.display()
-        );
-        outcome(evaluate(&process, preamble, &unseen).await)?;
-        outcome(evaluate(&process, ":offline 0".to_owned(), &unseen).await)?;
+        self.give_sdk(&process).await?;
         *self
             .shared
             .process
@@ -154,6 +156,37 @@ impl EvcxrSession {
             .unwrap_or_else(PoisonError::into_inner) = Some(process.clone());
         Ok(process)
     }
+
+    /// Gives evcxr the SDK, at its start and after it has forgotten everything.
+    async fn give_sdk(&self, process: &SideProcess) -> Result<(), CellError> {
+        let (unseen, _) = mpsc::unbounded_channel();
+        let flags = package::flags(&self.config).join("\u{1f}");
+        let preamble = format!(
+            ":offline 1\n:build_env CARGO_ENCODED_RUSTFLAGS={flags}\n\
+             :dep patchbay-stub = {{ path = \"{}\" }}\n{PRELUDE}",
+            self.stub().display()
+        );
+        outcome(evaluate(process, preamble, &unseen).await)?;
+        outcome(evaluate(process, ":offline 0".to_owned(), &unseen).await)
+    }
+
+    fn stub(&self) -> PathBuf {
+        self.scratch.path().join("stub")
+    }
+}
+
+/// The parts of a cell before, between and behind its lines `:clear`, each in the lines that it had.
+fn steps(code: &str) -> Vec<String> {
+    let mut steps = vec![String::new()];
+    for (index, line) in code.lines().enumerate() {
+        if line.trim() == ":clear" {
+            steps.push("\n".repeat(index + 1));
+        } else if let Some(step) = steps.last_mut() {
+            step.push_str(line);
+            step.push('\n');
+        }
+    }
+    steps
 }
 
 /// Runs a cell in the process and passes its outputs on.
@@ -280,7 +313,9 @@ fn translate(code: &str) -> Result<(String, bool), CellError> {
                         "version" => "version",
                         other => return Err(unknown("%", other)),
                     };
-                    *line = format!(":{name} {}", directive.argument).trim_end().to_owned();
+                    *line = format!(":{name} {}", directive.argument)
+                        .trim_end()
+                        .to_owned();
                 }
             }
             Part::Rust { .. } => {}
@@ -371,5 +406,6 @@ mod tests {
         assert_eq!((code.trim(), timed), ("f()", true));
         assert_eq!(translate("%plugins").unwrap_err().name, "MagicError");
         assert_eq!(translate("7\n  % 3").unwrap().0, "7\n  % 3");
+        assert_eq!(steps("a\n:clear\nb"), ["a\n", "\n\nb\n"]);
     }
 }

@@ -30,7 +30,10 @@ pub fn write_for_analysis(config: &SideConfig, folder: &Path) -> io::Result<()> 
         "[package]\nname = \"patchbay-notebook\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
          [dependencies]\n",
     );
-    manifest.push_str(&format!("patchbay = {{ path = {} }}\n", quoted(&config.sdk_sources())));
+    manifest.push_str(&format!(
+        "patchbay = {{ path = {} }}\n",
+        quoted(&config.sdk_sources())
+    ));
     for package in PACKAGES {
         manifest.push_str(&format!("{package} = \"*\"\n"));
     }
@@ -64,7 +67,11 @@ pub fn write_stub(config: &SideConfig, folder: &Path) -> io::Result<()> {
 ///
 /// Fails where the disk refuses.
 pub fn copy_lock(config: &SideConfig, folder: &Path) -> io::Result<()> {
-    fs::copy(config.repository.join("Cargo.lock"), folder.join("Cargo.lock")).map(drop)
+    fs::copy(
+        config.repository.join("Cargo.lock"),
+        folder.join("Cargo.lock"),
+    )
+    .map(drop)
 }
 
 /// The compiler's flags with which evcxr's programs are linked against the SDK's library.
@@ -73,6 +80,14 @@ pub fn flags(config: &SideConfig) -> Vec<String> {
     let mut flags = vec![
         "-Cprefer-dynamic".to_owned(),
         format!("-Ldependency={}", compiler.dependencies.display()),
+        format!(
+            "-Ldependency={}",
+            compiler
+                .library
+                .parent()
+                .unwrap_or(Path::new("/"))
+                .display()
+        ),
         "--extern".to_owned(),
         format!("patchbay_sdk={}", compiler.library.display()),
     ];
