@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use patchbay_evcxr_protocol::Completions;
 use patchbay_protocol::CommMessage;
 use tokio::sync::mpsc;
 
@@ -106,6 +107,34 @@ impl Control for AnyControl {
 }
 
 impl AnyControl {
+    /// Serves completion in the background, until the session ends.
+    pub async fn attend_completion(self) {
+        if let AnyControl::Own(control) = self {
+            control.attend_completion().await;
+        }
+    }
+
+    /// What can stand at a byte of a cell.
+    pub async fn complete(&self, code: &str, cursor: usize) -> Completions {
+        let found = match self {
+            AnyControl::Own(control) => Some(control.complete(code, cursor).await),
+            AnyControl::Evcxr(control) => control.complete(code, cursor).await,
+        };
+        found.unwrap_or(Completions {
+            start: cursor,
+            end: cursor,
+            items: Vec::new(),
+        })
+    }
+
+    /// What is known about the name at a byte of a cell, as Markdown.
+    pub async fn inspect(&self, code: &str, cursor: usize) -> Option<String> {
+        match self {
+            AnyControl::Own(control) => control.inspect(code, cursor).await,
+            AnyControl::Evcxr(control) => control.inspect(code, cursor).await,
+        }
+    }
+
     /// Hands the user's answer to the cell that asked.
     pub fn answer_input(&self, value: Option<String>) {
         match self {

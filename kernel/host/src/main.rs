@@ -1,6 +1,7 @@
 //! `patchbay`: a Jupyter kernel for Rust whose machine-learning components are plugins.
 
 mod cli;
+mod completion;
 mod doctor;
 mod engine;
 mod engines;

@@ -91,6 +91,8 @@ fn engine_config(
         });
     }
     Ok(EngineConfig::Own(Box::new(SessionConfig {
+        // Without it, completion knows what the kernel itself knows.
+        side: SideConfig::of(snapshot, library_path.clone()).ok(),
         compiler: snapshot.compiler(),
         runtime: snapshot.runtime(),
         library_path,

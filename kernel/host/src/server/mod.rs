@@ -5,6 +5,7 @@
 //! wrong with a message is logged and the message dropped; nothing ends a loop but the end of the
 //! kernel.
 
+mod completion;
 mod control;
 mod executor;
 mod info;
@@ -92,6 +93,7 @@ pub async fn run(
     let stdin_send = Channel::new(stdin_send);
     let (queue, requests) = mpsc::unbounded_channel();
     tokio::spawn(iopub::serve(iopub_socket, outgoing, kernel.clone()));
+    tokio::spawn(kernel.control.clone().attend_completion());
     tokio::spawn(echo(heartbeat));
     tokio::spawn(stdin::serve(stdin_recv, kernel.clone()));
     tokio::spawn(control::serve(

@@ -8,7 +8,7 @@ mod autoreload;
 mod build;
 mod chunk;
 pub mod error;
-mod magic;
+pub mod magic;
 mod plugin;
 mod variables;
 
@@ -20,9 +20,11 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
+    time::Instant,
 };
 
 use anyhow::Context;
+use patchbay_evcxr_protocol::Completions;
 use patchbay_protocol::{CommMessage, Command, MimeBundle};
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
@@ -32,12 +34,14 @@ use autoreload::Autoreload;
 use build::Builder;
 
 use crate::{
+    completion::Completer,
     engine::{
         Engine, Program, cache::Cache, compile::Compiler, completeness, directive, directive::Part,
         plan::Level,
     },
     plugin::Sdk,
     runtime::{Reply, Runtime, Sender},
+    side::SideConfig,
 };
 
 /// What a session needs to start.
@@ -52,6 +56,8 @@ pub struct SessionConfig {
     pub cache: Option<Cache>,
     /// Where the runtime starts; a notebook's folder for instance.
     pub working_directory: PathBuf,
+    /// The side process with rust-analyzer, if it has been built.
+    pub side: Option<SideConfig>,
 }
 
 /// A cell to execute.
@@ -149,6 +155,8 @@ pub struct Session {
     autoreload: Autoreload,
     cell: u32,
     timings: Timings,
+    /// Whether every cell tells how long it took (`:timing`).
+    tells_time: bool,
 }
 
 /// What a session shares with the handles that reach it while a cell runs.
@@ -162,6 +170,7 @@ struct Shared {
     runtime: Mutex<Sender>,
     /// The plugins that the notebook has loaded, in order: what each was made of, and its library.
     plugins: Mutex<Vec<(String, PathBuf)>>,
+    completer: Arc<Completer>,
 }
 
 /// A cheap handle that reaches a session while a cell runs.
@@ -198,6 +207,11 @@ impl Session {
             interrupted: Notify::new(),
             runtime: Mutex::new(runtime.sender()),
             plugins: Mutex::default(),
+            completer: Arc::new(Completer::new(
+                config.side.clone(),
+                config.working_directory.clone(),
+                scratch.path().to_path_buf(),
+            )),
         });
         let autoreload = Autoreload::new(
             Sdk::from(&builder.compiler),
@@ -217,6 +231,7 @@ impl Session {
             autoreload,
             cell: 0,
             timings: Timings::default(),
+            tells_time: false,
         })
     }
 
@@ -240,7 +255,13 @@ impl Session {
         self.shared.interrupts.store(0, Ordering::SeqCst);
         self.shared.running.store(true, Ordering::SeqCst);
         self.shared.upcoming.begin(&request.code);
+        self.shared.completer.cell_begins();
+        let start = Instant::now();
         let reply = self.execute_parts(request, events).await;
+        self.shared.completer.cell_ends(&self.engine);
+        if self.tells_time {
+            magic::tell_time(events, start.elapsed());
+        }
         if reply.error.is_some() {
             // What waits is dropped, or stands on another state than was thought.
             self.ahead = None;
@@ -397,6 +418,25 @@ impl SessionControl {
     /// compiled in the meantime.
     pub fn announce(&self, code: &str) {
         self.shared.upcoming.push(code);
+    }
+
+    /// Keeps rust-analyzer as it should be, until the session ends.
+    pub async fn attend_completion(self) {
+        let completer = self.shared.completer.clone();
+        drop(self);
+        completer.attend().await;
+    }
+
+    /// What can stand at a byte of a cell.
+    pub async fn complete(&self, code: &str, cursor: usize) -> Completions {
+        let completer = &self.shared.completer;
+        completer.complete(&self.runtime(), code, cursor).await
+    }
+
+    /// What is known about the name at a byte of a cell, as Markdown.
+    pub async fn inspect(&self, code: &str, cursor: usize) -> Option<String> {
+        let completer = &self.shared.completer;
+        completer.inspect(&self.runtime(), code, cursor).await
     }
 
     /// Hands the user's answer to the cell that asked.
