@@ -3,7 +3,7 @@
 //! The package depends on the SDK's sources; the program in its only file changes with every question.
 //! Reference for the configuration: the language server's own defaults.
 
-use std::path::Path;
+use std::{env, path::Path};
 
 use anyhow::{Context, Result, anyhow};
 use patchbay_evcxr_protocol::{Completion, Completions};
@@ -17,10 +17,11 @@ use ra_ap_ide_db::{
     FxHashMap, SymbolKind,
     imports::insert_use::{ImportGranularity, InsertUseConfig},
 };
-use ra_ap_load_cargo::{LoadCargoConfig, ProcMacroServerChoice, load_workspace_at};
+use ra_ap_load_cargo::{LoadCargoConfig, ProcMacroServerChoice, load_workspace};
 use ra_ap_paths::AbsPathBuf;
-use ra_ap_project_model::{CargoConfig, RustLibSource};
 use ra_ap_vfs::{FileId, VfsPath};
+
+use crate::project;
 
 /// How much lower than the cells' own priority this process runs.
 const NICE: i32 = 15;
@@ -45,12 +46,6 @@ impl Analyzer {
     pub fn open(package: &Path) -> Result<Analyzer> {
         // On Linux this is the priority of the calling thread and of those that it starts.
         let _ = rustix::process::setpriority_process(None, NICE);
-        let offline = [("CARGO_NET_OFFLINE".to_owned(), Some("true".to_owned()))];
-        let cargo = CargoConfig {
-            sysroot: Some(RustLibSource::Discover),
-            extra_env: FxHashMap::from_iter(offline),
-            ..CargoConfig::default()
-        };
         let load = LoadCargoConfig {
             load_out_dirs_from_check: false,
             with_proc_macro_server: ProcMacroServerChoice::None,
@@ -58,7 +53,9 @@ impl Analyzer {
             num_worker_threads: 1,
             proc_macro_processes: 0,
         };
-        let (database, files, _) = load_workspace_at(package, &cargo, &load, &|_| {})
+        let sysroot = env::var_os("RUSTUP_TOOLCHAIN").context("RUSTUP_TOOLCHAIN is not set")?;
+        let workspace = project::load(package, Path::new(&sysroot))?;
+        let (database, files, _) = load_workspace(workspace, &FxHashMap::default(), &load)
             .with_context(|| format!("{} cannot be loaded", package.display()))?;
         let source = AbsPathBuf::try_from(
             package

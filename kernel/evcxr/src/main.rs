@@ -8,6 +8,7 @@ mod analyzer;
 mod child;
 mod engine;
 mod lines;
+mod project;
 mod relay;
 mod report;
 mod serve;
