@@ -68,6 +68,11 @@ impl Client {
 
     /// Starts a kernel with these environment variables.
     pub async fn start_with(environment: &[(&str, &str)]) -> Client {
+        Client::start_engine("patchbay", environment).await
+    }
+
+    /// Starts a kernel on one of the engines, with these environment variables.
+    pub async fn start_engine(engine: &str, environment: &[(&str, &str)]) -> Client {
         let folder = tempfile::tempdir().unwrap();
         let session = uuid::Uuid::new_v4().simple().to_string();
         let ports: Vec<u16> = free_ports(5);
@@ -79,7 +84,7 @@ impl Client {
         let file = folder.path().join("connection.json");
         std::fs::write(&file, connection.to_string()).unwrap();
         let process = Command::new(program())
-            .args(["kernel", "--connection-file"])
+            .args(["kernel", "--engine", engine, "--connection-file"])
             .arg(&file)
             .current_dir(folder.path())
             .envs(environment.iter().copied())

@@ -2,6 +2,7 @@
 //! fails a test that leaves an output unasserted.
 
 mod client;
+pub mod differential;
 mod execution;
 
 pub use client::{Client, program};

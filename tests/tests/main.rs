@@ -5,6 +5,7 @@ mod command_line;
 mod compiled;
 mod crashes;
 mod dependencies;
+mod differential;
 mod errors;
 mod interrupts;
 mod items;

@@ -2,9 +2,11 @@
 
 mod cli;
 mod compiled;
+mod completion;
 mod dependency;
 mod doctor;
 mod engine;
+mod engines;
 mod html;
 mod kernelspec;
 mod notebook;
@@ -13,6 +15,7 @@ mod plugin;
 mod runtime;
 mod server;
 mod session;
+mod side;
 mod snapshot;
 mod wire;
 

@@ -23,3 +23,10 @@ pub const SOCKET_VARIABLE: &str = "PATCHBAY_SOCKET";
 
 /// The environment variable with the values of a notebook's parameters: a JSON object by name.
 pub const PARAMETERS_VARIABLE: &str = "PATCHBAY_PARAMETERS";
+
+/// The environment variable that makes the SDK print its events as lines on stdout, where they are in
+/// order with what the cell prints. The evcxr engine sets it: its child has no socket of its own.
+pub const LINES_VARIABLE: &str = "PATCHBAY_LINES";
+
+/// How such a line begins; an event as JSON follows.
+pub const LINE_PREFIX: &str = "\u{1e}patchbay ";

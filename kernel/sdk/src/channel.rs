@@ -2,20 +2,25 @@
 //!
 //! The runtime connects the channel once, at its start. Code that runs without a host (a test of a
 //! plugin, a notebook built as a program) finds no channel; outputs then go to stdout as text.
+//! Under the evcxr engine, events are lines on stdout ([`patchbay_protocol::LINE_PREFIX`]).
 
 use std::{
     io::{self, Write},
     os::unix::net::UnixStream,
     sync::{
-        Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
+        Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use patchbay_protocol::{CommMessage, Event, Output};
+use patchbay_protocol::{CommMessage, Event, LINE_PREFIX, LINES_VARIABLE, Output};
 
 static CHANNEL: OnceLock<Channel> = OnceLock::new();
+
+/// Whether events are lines on stdout.
+static PRINTS_LINES: LazyLock<bool> =
+    LazyLock::new(|| std::env::var_os(LINES_VARIABLE).is_some_and(|value| !value.is_empty()));
 
 /// How long an output waits for the host before the cell goes on without the acknowledgement.
 const ACK_PATIENCE: Duration = Duration::from_secs(10);
@@ -43,7 +48,7 @@ pub fn connect(writer: UnixStream) {
 
 /// Whether there is a host that draws outputs.
 pub fn is_connected() -> bool {
-    CHANNEL.get().is_some()
+    CHANNEL.get().is_some() || *PRINTS_LINES
 }
 
 /// Sends an event to the host.
@@ -52,6 +57,9 @@ pub fn is_connected() -> bool {
 ///
 /// Fails where no host is connected or the connection broke.
 pub fn send(event: &Event) -> io::Result<()> {
+    if *PRINTS_LINES {
+        return print_line(event);
+    }
     let channel = CHANNEL.get().ok_or_else(|| {
         io::Error::new(
             io::ErrorKind::NotConnected,
@@ -66,7 +74,15 @@ pub fn send(event: &Event) -> io::Result<()> {
 pub(crate) fn output(output: Output) {
     flush_standard_streams();
     let Some(channel) = CHANNEL.get() else {
-        print_as_text(&output);
+        if *PRINTS_LINES {
+            // Lines are in order by themselves. Where stdout is closed, nobody is there to see it.
+            let _ = print_line(&Event::Output {
+                sequence: 0,
+                output,
+            });
+        } else {
+            print_as_text(&output);
+        }
         return;
     };
     let sequence = channel.sequence.fetch_add(1, Ordering::Relaxed) + 1;
@@ -97,6 +113,9 @@ pub fn acknowledge(sequence: u64) {
 /// Fails where the front end cannot ask, for instance when a notebook is executed by a program.
 pub fn request_input(prompt: &str, password: bool) -> io::Result<String> {
     flush_standard_streams();
+    if *PRINTS_LINES {
+        return request_line(prompt, password);
+    }
     let channel = CHANNEL.get().ok_or_else(|| {
         io::Error::new(
             io::ErrorKind::NotConnected,
@@ -112,12 +131,7 @@ pub fn request_input(prompt: &str, password: bool) -> io::Result<String> {
     loop {
         crate::interrupt::check();
         if let Some(value) = input.take() {
-            return value.ok_or_else(|| {
-                io::Error::new(
-                    io::ErrorKind::UnexpectedEof,
-                    "this front end does not allow input requests",
-                )
-            });
+            return value.ok_or_else(no_input_allowed);
         }
         input = channel
             .input_arrived
@@ -148,6 +162,35 @@ pub fn send_comm(message: CommMessage) -> io::Result<()> {
 pub fn flush_standard_streams() {
     let _ = io::stdout().flush();
     let _ = io::stderr().flush();
+}
+
+fn no_input_allowed() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        "this front end does not allow input requests",
+    )
+}
+
+fn print_line(event: &Event) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{LINE_PREFIX}{}", serde_json::to_string(event)?)?;
+    stdout.flush()
+}
+
+/// Asks by evcxr's own line, which its engine answers on stdin: `+` and the text, or `-` where nobody
+/// can be asked.
+fn request_line(prompt: &str, password: bool) -> io::Result<String> {
+    print_line(&Event::InputRequest {
+        prompt: prompt.to_owned(),
+        password,
+    })?;
+    println!("EVCXR_INPUT_REQUEST:");
+    let mut line = String::new();
+    io::stdin().read_line(&mut line)?;
+    let line = line.trim_end_matches(['\n', '\r']);
+    line.strip_prefix('+')
+        .map(str::to_owned)
+        .ok_or_else(no_input_allowed)
 }
 
 fn print_as_text(output: &Output) {

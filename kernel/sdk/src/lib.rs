@@ -11,6 +11,7 @@ pub mod cell;
 pub mod channel;
 pub mod device;
 pub mod display;
+pub mod evcxr;
 pub mod image;
 pub mod input;
 #[doc(hidden)]
@@ -29,10 +30,13 @@ pub mod timing;
 
 pub use candle_core as candle;
 pub use candle_nn as nn;
+// The compiler names types by the crates' own names: `patchbay::candle_nn::SGD`.
 pub use plotters;
 pub use schemars;
 pub use serde;
 pub use serde_json;
+#[doc(hidden)]
+pub use {candle_core, candle_nn};
 
 pub use device::device;
 pub use display::{

@@ -117,17 +117,9 @@ pub mod probe {
         }
     }
 
-    /// What `evcxr_display` returns for a type that has no such method.
+    /// What `evcxr_display` returns for a type that has no such method. The trait that returns it is
+    /// the cell's own: found in the SDK, evcxr's compiler would advise to import it.
     pub struct NoEvcxrDisplay;
-
-    /// Found by method lookup only where the type has no `evcxr_display` of its own.
-    pub trait EvcxrDisplayFallback {
-        fn evcxr_display(&self) -> NoEvcxrDisplay {
-            NoEvcxrDisplay
-        }
-    }
-
-    impl<T: ?Sized> EvcxrDisplayFallback for &T {}
 
     /// Whether a value has not shown itself by a method `evcxr_display` of its own.
     pub fn is_not_shown<R: 'static>(_returned: R) -> bool {
@@ -165,9 +157,15 @@ macro_rules! __show_result {
             value => {
                 #[allow(unused_imports)]
                 use $crate::show::probe::{
-                    EvcxrDisplayFallback as _, ViaDebug as _, ViaShow as _, ViaTypeName as _,
-                    ViaUnit as _,
+                    NoEvcxrDisplay, ViaDebug as _, ViaShow as _, ViaTypeName as _, ViaUnit as _,
                 };
+                /// Found by method lookup only where the type has no `evcxr_display` of its own.
+                trait EvcxrDisplayFallback {
+                    fn evcxr_display(&self) -> NoEvcxrDisplay {
+                        NoEvcxrDisplay
+                    }
+                }
+                impl<T: ?Sized> EvcxrDisplayFallback for &T {}
                 if $crate::show::probe::is_not_shown(value.evcxr_display()) {
                     (&&&&$crate::show::probe::Probe(value)).emit()
                 }

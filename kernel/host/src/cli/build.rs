@@ -9,8 +9,9 @@ use super::{block_on, progress::Terminal, run};
 use crate::{
     compiled::{self, Program},
     engine::cache::Cache,
+    engines::AnyControl,
     notebook::{self, Engine, Notebook, Options},
-    session::{CellReply, CellRequest, Session, SessionControl, SessionEvent},
+    session::{CellReply, CellRequest, Session, SessionEvent},
     snapshot::Snapshot,
 };
 
@@ -37,10 +38,10 @@ pub struct Arguments {
 struct CompileOnly(Session);
 
 impl Engine for CompileOnly {
-    type Control = SessionControl;
+    type Control = AnyControl;
 
-    fn control(&self) -> SessionControl {
-        self.0.control()
+    fn control(&self) -> AnyControl {
+        AnyControl::Own(self.0.control())
     }
 
     async fn execute(

@@ -12,6 +12,7 @@ use crate::{
     compiled::{self, Program},
     dependency::Workshop,
     engine::cache::Cache,
+    engines::EngineConfig,
     notebook::{Options, parameters},
 };
 
@@ -31,7 +32,10 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     let folder = &arguments.program;
     let (program, snapshot) = Program::open(folder)?;
     let values = parameters::read(&arguments.options.parameters, &program.parameters)?;
-    let mut config = session_config(&snapshot, env::current_dir()?);
+    let here = env::current_dir()?;
+    let mut config = session_config(&snapshot, here.clone());
+    // Nobody completes names in a job.
+    config.side = None;
     config.compiler = program.compiler.clone();
     config.compiler.sealed = true;
     config.cache = Some(Cache::new(folder.join("cells"), u64::MAX));
@@ -52,6 +56,14 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
         ..arguments.options.outputs()
     };
     let source = folder.join(compiled::NOTEBOOK);
-    let report = run::execute(&snapshot, config, &source, &program.name, &outputs, options)?;
+    let report = run::execute(
+        &snapshot,
+        EngineConfig::Own(Box::new(config)),
+        &here,
+        &source,
+        &program.name,
+        &outputs,
+        options,
+    )?;
     Ok(run::conclude(&report))
 }

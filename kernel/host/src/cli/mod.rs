@@ -12,12 +12,17 @@ mod progress;
 mod quickstart;
 mod run;
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
 use crate::{
-    dependency::Workshop, engine::cache::Cache, session::SessionConfig, snapshot::Snapshot,
+    dependency::Workshop,
+    engine::cache::Cache,
+    engines::{EngineConfig, EngineName},
+    session::SessionConfig,
+    side::SideConfig,
+    snapshot::Snapshot,
 };
 
 /// A Jupyter kernel for Rust with tensors, plots and machine-learning plugins.
@@ -74,12 +79,10 @@ pub fn main() -> ExitCode {
 
 /// How a session of this snapshot starts in a folder.
 fn session_config(snapshot: &Snapshot, working_directory: PathBuf) -> SessionConfig {
-    let mut library_path = snapshot.library_folder().into_os_string();
-    if let Some(inherited) = std::env::var_os("LD_LIBRARY_PATH") {
-        library_path.push(":");
-        library_path.push(inherited);
-    }
+    let library_path = library_path(snapshot);
     SessionConfig {
+        // Without it, completion knows what the kernel itself knows.
+        side: SideConfig::of(snapshot, library_path.clone()).ok(),
         compiler: snapshot.compiler(),
         runtime: snapshot.runtime(),
         library_path,
@@ -89,6 +92,37 @@ fn session_config(snapshot: &Snapshot, working_directory: PathBuf) -> SessionCon
         parameters: None,
         working_directory,
     }
+}
+
+/// How a session on an engine starts in a folder.
+///
+/// # Errors
+///
+/// Fails where the engine is evcxr and the side process is missing.
+fn engine_config(
+    snapshot: &Snapshot,
+    engine: EngineName,
+    working_directory: PathBuf,
+) -> anyhow::Result<EngineConfig> {
+    Ok(match engine {
+        EngineName::Patchbay => {
+            EngineConfig::Own(Box::new(session_config(snapshot, working_directory)))
+        }
+        EngineName::Evcxr => EngineConfig::Evcxr {
+            side: Box::new(SideConfig::of(snapshot, library_path(snapshot))?),
+            working_directory,
+        },
+    })
+}
+
+/// Where programs find the SDK's libraries.
+fn library_path(snapshot: &Snapshot) -> OsString {
+    let mut path = snapshot.library_folder().into_os_string();
+    if let Some(inherited) = std::env::var_os("LD_LIBRARY_PATH") {
+        path.push(":");
+        path.push(inherited);
+    }
+    path
 }
 
 /// Runs a future on an executor with two workers: sockets and processes are all it has to serve.

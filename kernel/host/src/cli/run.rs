@@ -7,13 +7,13 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
-use super::{block_on, progress::Terminal, session_config};
+use super::{block_on, engine_config, progress::Terminal};
 use crate::{
+    engines::{AnySession, EngineConfig, EngineName},
     html,
     notebook::{self, Failure, Notebook, Options, Report, parameters},
-    session::{Session, SessionConfig},
     snapshot::Snapshot,
 };
 
@@ -33,6 +33,9 @@ pub struct Arguments {
     notebook: PathBuf,
     #[command(flatten)]
     options: RunOptions,
+    /// What runs the cells
+    #[arg(long, value_enum, default_value_t)]
+    engine: EngineName,
 }
 
 /// What can be said about an execution.
@@ -88,17 +91,22 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     let snapshot = Snapshot::locate()?;
-    let mut config = session_config(&snapshot, folder_of(&arguments.notebook)?);
+    let folder = folder_of(&arguments.notebook)?;
+    let mut config = engine_config(&snapshot, arguments.engine, folder.clone())?;
     let options = &arguments.options;
     if !options.parameters.is_empty() {
         let all = notebook::parameters_of(&Notebook::read(&arguments.notebook)?);
         let values = parameters::read(&options.parameters, &all)?;
+        let EngineConfig::Own(config) = &mut config else {
+            bail!("-p needs Patchbay's own engine; leave out --engine");
+        };
         config.parameters = Some(serde_json::to_string(&values)?);
     }
     let name = name_of(&arguments.notebook);
     let report = execute(
         &snapshot,
         config,
+        &folder,
         &arguments.notebook,
         &name,
         &options.outputs(),
@@ -129,8 +137,17 @@ pub fn run(
     outputs: &Outputs,
     options: Options,
 ) -> Result<Report> {
-    let config = session_config(snapshot, folder_of(path)?);
-    execute(snapshot, config, path, &name_of(path), outputs, options)
+    let folder = folder_of(path)?;
+    let config = engine_config(snapshot, EngineName::Patchbay, folder.clone())?;
+    execute(
+        snapshot,
+        config,
+        &folder,
+        path,
+        &name_of(path),
+        outputs,
+        options,
+    )
 }
 
 /// The folder in which a notebook's cells run.
@@ -144,14 +161,16 @@ fn name_of(notebook: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// Executes a notebook in a session of this configuration. `name` is the title of its page.
+/// Executes a notebook in a session of this configuration, which runs in `folder`. `name` is the title
+/// of its page.
 ///
 /// # Errors
 ///
 /// See [`run`].
 pub fn execute(
     snapshot: &Snapshot,
-    config: SessionConfig,
+    config: EngineConfig,
+    folder: &Path,
     path: &Path,
     name: &str,
     outputs: &Outputs,
@@ -165,10 +184,9 @@ pub fn execute(
     if let Some(pictures) = &outputs.pictures {
         make_folder(&pictures.join("picture"))?;
     }
-    let folder = config.working_directory.clone();
     let mut progress = Terminal::new(notebook::executed_cells(&notebook), outputs.prints);
     let report = block_on(async {
-        let mut session = Session::start(config).await?;
+        let mut session = AnySession::start(config).await?;
         notebook::execute(&mut notebook, &mut session, options, &mut progress).await
     });
     progress.finish();
@@ -179,7 +197,7 @@ pub fn execute(
         notebook.write(output)?;
     }
     if let Some(output) = &outputs.html {
-        notebook::write_whole(output, html::page(&notebook, &folder, name).as_bytes())?;
+        notebook::write_whole(output, html::page(&notebook, folder, name).as_bytes())?;
     }
     if let Some(folder) = &outputs.pictures {
         for (name, bytes) in notebook.pictures() {

@@ -119,13 +119,13 @@ impl Diagnostic {
 pub fn learn(diagnostic: &Diagnostic, plan: &Plan, file: &str, lessons: &mut Lessons) -> bool {
     let marks = diagnostic.marks(plan, file);
     if marks.is_empty() {
-        return false;
+        // A variable that one segment gives away and a later one assigns: in one segment it can be.
+        return diagnostic.code() == "E0382"
+            && !plan.assigns.is_empty()
+            && !std::mem::replace(&mut lessons.whole, true);
     }
     let learned = match diagnostic.code() {
-        "E0382" => marks
-            .first()
-            .and_then(|mark| mark.binding())
-            .map(|binding| lessons.moved.insert(binding)),
+        "E0382" => learn_move(diagnostic, &marks, plan, lessons),
         "E0381" | "E0515" => None,
         // Of several marks the last is the one whose use keeps the borrow alive.
         _ => marks.iter().rev().find_map(|mark| match mark {
@@ -139,6 +139,31 @@ pub fn learn(diagnostic: &Diagnostic, plan: &Plan, file: &str, lessons: &mut Les
         Some(true) => true,
         _ => !std::mem::replace(&mut lessons.whole, true),
     }
+}
+
+/// A variable was given away. One that the cell assigns again may be there at the end all the same:
+/// the segment is asked to hand it back, and only if it cannot, the variable is gone.
+fn learn_move(
+    diagnostic: &Diagnostic,
+    marks: &[&Mark],
+    plan: &Plan,
+    lessons: &mut Lessons,
+) -> Option<bool> {
+    let handing_on = matches!(marks.first(), Some(Mark::Segment));
+    let name = diagnostic.message.split('`').nth(1);
+    let not_there = lessons
+        .returned
+        .iter()
+        .find(|binding| handing_on && Some(binding.name.as_str()) == name)
+        .cloned()
+        .or_else(|| marks.first().and_then(|mark| mark.binding()))?;
+    if lessons.returned.remove(&not_there) || !plan.assigns.contains(&not_there.name) {
+        return Some(lessons.moved.insert(not_there));
+    }
+    if lessons.moved.contains(&not_there) {
+        return Some(false);
+    }
+    Some(lessons.returned.insert(not_there))
 }
 
 /// Words that are added to an error about a name that is gone.

@@ -56,7 +56,12 @@ impl Engine {
         let mut open: Vec<&str> = names.iter().map(String::as_str).collect();
         while let Some(name) = open.pop() {
             for item in self.items.iter().filter(|item| item.parsed.is_type) {
-                if item.parsed.provides.contains(name) && reached.insert(name.to_owned()) {
+                let is_named = item
+                    .parsed
+                    .keys
+                    .iter()
+                    .any(|key| key.type_name() == Some(name));
+                if is_named && reached.insert(name.to_owned()) {
                     open.extend(item.parsed.mentions.iter().map(String::as_str));
                 }
             }
@@ -70,7 +75,8 @@ impl Engine {
             .items
             .iter()
             .filter(|item| item.is_type && self.is_changed(item, source))
-            .flat_map(|item| item.provides.iter().map(String::as_str))
+            .flat_map(|item| &item.keys)
+            .filter_map(ItemKey::type_name)
             .collect();
         if redefined.is_empty() {
             return Vec::new();

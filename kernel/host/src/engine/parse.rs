@@ -42,6 +42,8 @@ pub struct Statement {
     pub is_constant: bool,
     /// Variables that it gives away as a whole, as far as its syntax tells.
     pub gives_away: BTreeSet<String>,
+    /// Variables that it assigns as a whole.
+    pub assigns: BTreeSet<String>,
 }
 
 /// A variable that a `let` defines.
@@ -86,6 +88,16 @@ pub enum ItemKey {
     Impl(String),
     /// A method or constant of an inherent impl, by header and name.
     Inherent(String, String),
+}
+
+impl ItemKey {
+    /// The name that a type has.
+    pub fn type_name(&self) -> Option<&str> {
+        match self {
+            ItemKey::Type(name) => Some(name),
+            _ => None,
+        }
+    }
 }
 
 /// Parses a chunk.
@@ -167,6 +179,7 @@ fn parse_statement(tree: &Stmt, awaits: &mut bool) -> Statement {
         is_let: matches!(tree, Stmt::Local(_)),
         is_constant: is_constant(tree),
         gives_away: survey.gives_away,
+        assigns: survey.assigns,
     }
 }
 
@@ -192,6 +205,7 @@ struct Survey {
     repeats: bool,
     awaits: bool,
     gives_away: BTreeSet<String>,
+    assigns: BTreeSet<String>,
     /// The depth of functions, closures and async blocks around the current place.
     nested: usize,
     /// Whether the current function is one in which no call can be inserted.
@@ -247,6 +261,11 @@ impl<'ast> Visit<'ast> for Survey {
     fn visit_expr_loop(&mut self, node: &'ast ExprLoop) {
         self.enter_loop(&node.body, true);
         visit::visit_expr_loop(self, node);
+    }
+
+    fn visit_expr_assign(&mut self, node: &'ast syn::ExprAssign) {
+        given_away(&node.left, &mut self.assigns);
+        visit::visit_expr_assign(self, node);
     }
 
     fn visit_expr_call(&mut self, node: &'ast syn::ExprCall) {
@@ -427,7 +446,15 @@ fn parse_item(item: &Item, items: &mut Vec<ParsedItem>) {
                 parsed.keys.push(ItemKey::Value(node.ident.to_string()));
             }
         }
-        Item::Enum(node) => parsed.define_type(&node.ident),
+        Item::Enum(node) => {
+            parsed.define_type(&node.ident);
+            // A glob import makes them names of their own.
+            let variants = node
+                .variants
+                .iter()
+                .map(|variant| variant.ident.to_string());
+            parsed.provides.extend(variants);
+        }
         Item::Union(node) => parsed.define_type(&node.ident),
         Item::Type(node) => parsed.define_type(&node.ident),
         Item::Trait(node) => {

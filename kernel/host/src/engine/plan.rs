@@ -42,6 +42,8 @@ pub struct Binding {
 pub struct Lessons {
     /// Bindings that the cell gives away; from there on they cannot be stored.
     pub moved: BTreeSet<Binding>,
+    /// Bindings that a segment gives away and assigns again; the segment hands them back.
+    pub returned: BTreeSet<Binding>,
     /// Bindings that borrow from the cell's own variables; they cannot be stored.
     pub borrowed: BTreeSet<Binding>,
     /// Borrowing bindings that are not dropped early either, because a drop is one more use.
@@ -68,6 +70,8 @@ pub struct Plan {
     pub takes: Vec<String>,
     /// The variables that it stores.
     pub defines: Vec<Definition>,
+    /// The names of variables that the cell assigns as a whole.
+    pub assigns: BTreeSet<String>,
     /// Lines of the program that stand for a variable.
     pub marks: BTreeMap<usize, Mark>,
     /// `-C opt-level`.
@@ -148,6 +152,12 @@ pub fn plan(
         program,
         takes,
         defines,
+        assigns: chunk
+            .statements
+            .iter()
+            .chain(&chunk.last)
+            .flat_map(|statement| statement.assigns.iter().cloned())
+            .collect(),
         marks: BTreeMap::new(),
         optimisation: match level {
             Level::Fixed(level) => level,
@@ -177,6 +187,7 @@ pub fn plan_unparsed(source: &Source) -> Plan {
         program,
         takes: Vec::new(),
         defines: Vec::new(),
+        assigns: BTreeSet::new(),
         marks: BTreeMap::new(),
         optimisation: 0,
         crate_name: CELL_CRATE.to_owned(),
@@ -192,6 +203,7 @@ pub fn plan_plugin(program: Program, crate_name: String, source: String) -> Plan
         program,
         takes: Vec::new(),
         defines: Vec::new(),
+        assigns: BTreeSet::new(),
         marks: BTreeMap::new(),
         optimisation: 3,
         crate_name,
@@ -228,7 +240,7 @@ impl Plan {
         self.write_takes(engine);
         let whole = lessons.whole || timing == Timing::Repeated;
         let keeps = timing != Timing::Repeated;
-        let segments = Segments::of(chunk, &self.takes, whole, keeps);
+        let segments = Segments::of(chunk, &self.takes, lessons, whole, keeps);
         let count = segments.statements.len();
         for (index, statements) in segments.statements.iter().enumerate() {
             let is_last = index + 1 == count;
@@ -270,9 +282,9 @@ impl Plan {
                 self.write_stores(&segments, index, lessons);
             }
             let exports = if whole {
-                &[][..]
+                Vec::new()
             } else {
-                &segments.exports[index]
+                segments.handed_on(index)
             };
             let names: String = exports
                 .iter()
@@ -345,7 +357,10 @@ impl Plan {
             && (segments.whole || index == segments.statements.len());
         let visible: Vec<Binding> = segments
             .visible_after(index)
-            .filter(|binding| !(segments.whole && binding.ordinal == 0))
+            .filter(|binding| {
+                !(segments.whole && binding.ordinal == 0 && !lessons.returned.contains(binding))
+            })
+            .filter(|binding| !segments.is_taken_by(index, binding))
             .filter(|binding| {
                 !(lessons.moved.contains(binding) && segments.last_use(binding) <= index)
             })
@@ -384,6 +399,9 @@ impl Plan {
     fn write_put_backs(&mut self, segments: &Segments, lessons: &Lessons) {
         for name in self.takes.clone() {
             let binding = Binding { name, ordinal: 0 };
+            if lessons.returned.contains(&binding) {
+                continue;
+            }
             if !(lessons.moved.contains(&binding) && segments.last_use(&binding) < usize::MAX) {
                 let name = &binding.name;
                 self.marked_line(
@@ -402,6 +420,8 @@ struct Segments {
     statements: Vec<Vec<usize>>,
     /// What each segment hands to those that follow.
     exports: Vec<Vec<Export>>,
+    /// The bindings of before that each segment gives away and hands back.
+    returns: Vec<Vec<Binding>>,
     /// The bindings in the order of definition, with the segment that defines each.
     bindings: Vec<(Binding, Option<usize>)>,
     last_uses: BTreeMap<Binding, usize>,
@@ -415,11 +435,18 @@ struct Export {
 }
 
 impl Segments {
-    fn of(chunk: &Chunk, takes: &[String], whole: bool, keeps: bool) -> Segments {
+    fn of(
+        chunk: &Chunk,
+        takes: &[String],
+        lessons: &Lessons,
+        whole: bool,
+        keeps: bool,
+    ) -> Segments {
         let mut ordinals: BTreeMap<&str, usize> = BTreeMap::new();
         let mut segments = Segments {
             statements: vec![Vec::new()],
             exports: vec![Vec::new()],
+            returns: vec![Vec::new()],
             bindings: takes
                 .iter()
                 .map(|name| {
@@ -438,6 +465,7 @@ impl Segments {
         for (position, statement) in chunk.statements.iter().enumerate() {
             let index = segments.statements.len() - 1;
             segments.note_uses(&statement.mentions, &ordinals, index);
+            segments.note_returns(&statement.assigns, &ordinals, lessons, index);
             segments.statements[index].push(position);
             for Definition { name, mutable } in statement.defines.iter().filter(|_| keeps) {
                 let ordinal = ordinals.entry(name).or_default();
@@ -448,6 +476,7 @@ impl Segments {
                 };
                 segments.bindings.push((binding.clone(), Some(index)));
                 segments.exports[index].retain(|export| export.binding.name != *name);
+                segments.returns[index].retain(|returned| returned.name != *name);
                 segments.exports[index].push(Export {
                     binding,
                     mutable: *mutable,
@@ -460,13 +489,39 @@ impl Segments {
             if more && !joins && !segments.exports[index].is_empty() && !whole {
                 segments.statements.push(Vec::new());
                 segments.exports.push(Vec::new());
+                segments.returns.push(Vec::new());
             }
         }
         let index = segments.statements.len() - 1;
         if let Some(last) = &chunk.last {
             segments.note_uses(&last.mentions, &ordinals, index);
+            segments.note_returns(&last.assigns, &ordinals, lessons, index);
         }
         segments
+    }
+
+    fn note_returns(
+        &mut self,
+        assigns: &BTreeSet<String>,
+        ordinals: &BTreeMap<&str, usize>,
+        lessons: &Lessons,
+        index: usize,
+    ) {
+        for name in assigns {
+            let binding = Binding {
+                name: name.clone(),
+                ordinal: ordinals.get(name.as_str()).copied().unwrap_or(0),
+            };
+            let own = self.exports[index]
+                .iter()
+                .any(|export| export.binding == binding);
+            if lessons.returned.contains(&binding)
+                && !own
+                && !self.returns[index].contains(&binding)
+            {
+                self.returns[index].push(binding);
+            }
+        }
     }
 
     fn note_uses(
@@ -485,6 +540,24 @@ impl Segments {
                 index,
             );
         }
+    }
+
+    /// What a segment hands on: what it defines, and what it took and gives back.
+    fn handed_on(&self, index: usize) -> Vec<Export> {
+        let returns = self.returns[index].iter().map(|binding| Export {
+            binding: binding.clone(),
+            mutable: true,
+        });
+        self.exports[index].iter().cloned().chain(returns).collect()
+    }
+
+    /// Whether segment `index` has taken a binding with it if it fails.
+    fn is_taken_by(&self, index: usize, binding: &Binding) -> bool {
+        !self.whole
+            && self
+                .returns
+                .get(index)
+                .is_some_and(|returns| returns.contains(binding))
     }
 
     /// The segment that uses a binding last; a binding that is moved is moved there.

@@ -11,7 +11,7 @@ mod pictures;
 mod streams;
 
 pub use execute::{
-    Engine, Failure, Options, Progress, Report, execute, executed_cells, parameters_of,
+    Control, Engine, Failure, Options, Progress, Report, execute, executed_cells, parameters_of,
 };
 pub use file::write_whole;
 pub use outputs::Recorder;

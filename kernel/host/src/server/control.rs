@@ -6,6 +6,7 @@ use serde_json::json;
 use zeromq::RouterRecvHalf;
 
 use super::{Channel, DRAIN, Kernel, info, log, receive};
+use crate::notebook::Control;
 
 /// Serves interrupts, shutdown and questions about the kernel.
 pub async fn serve(mut socket: RouterRecvHalf, channel: Channel, kernel: Arc<Kernel>) {

@@ -9,7 +9,9 @@ use tokio::sync::mpsc;
 
 use super::{Channel, Kernel};
 use crate::{
-    session::{CellError, CellReply, CellRequest, Session, SessionEvent, StreamName, Timings},
+    engines::AnySession,
+    notebook::Engine,
+    session::{CellError, CellReply, CellRequest, SessionEvent, StreamName, Timings},
     wire::Message,
 };
 
@@ -20,7 +22,7 @@ const ABORT_WINDOW: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// Runs cells until the kernel ends.
 pub async fn serve(
-    mut session: Session,
+    mut session: AnySession,
     mut requests: mpsc::UnboundedReceiver<Message>,
     shell: Channel,
     stdin: Channel,
@@ -49,7 +51,7 @@ pub async fn serve(
 
 /// Runs one cell. Returns the queued requests that are aborted with it.
 async fn execute(
-    session: &mut Session,
+    session: &mut AnySession,
     request: &Message,
     queue: &mut mpsc::UnboundedReceiver<Message>,
     execution_count: &mut u32,
@@ -157,7 +159,7 @@ async fn execute(
 
 /// Runs a cell, publishing what it shows; all of it is published when this returns.
 async fn run(
-    session: &mut Session,
+    session: &mut AnySession,
     cell: CellRequest,
     outputs: &Outputs<'_>,
 ) -> (CellReply, mpsc::UnboundedReceiver<SessionEvent>) {
@@ -325,7 +327,7 @@ fn timings(timings: &Timings) -> Value {
 }
 
 /// Evaluates an expression of the request's `user_expressions`.
-async fn evaluate(session: &mut Session, code: &str, execution_count: u32) -> Value {
+async fn evaluate(session: &mut AnySession, code: &str, execution_count: u32) -> Value {
     let (sender, mut events) = mpsc::unbounded_channel();
     let cell = CellRequest {
         code: code.to_owned(),

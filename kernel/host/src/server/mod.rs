@@ -5,6 +5,7 @@
 //! wrong with a message is logged and the message dropped; nothing ends a loop but the end of the
 //! kernel.
 
+mod completion;
 mod control;
 mod executor;
 mod info;
@@ -24,7 +25,8 @@ use zeromq::{
 };
 
 use crate::{
-    session::{Session, SessionConfig, SessionControl},
+    engines::{AnyControl, AnySession, EngineConfig},
+    notebook::{Control, Engine},
     wire::{ConnectionInfo, Message, Signer},
 };
 
@@ -37,7 +39,7 @@ pub struct Kernel {
     /// The kernel's own session id, in the headers of all that it sends.
     session_id: String,
     iopub: mpsc::UnboundedSender<Message>,
-    control: SessionControl,
+    control: AnyControl,
     language_version: String,
     /// The request of the running cell, for the busy status and for late outputs.
     running: std::sync::Mutex<Option<Message>>,
@@ -53,7 +55,7 @@ pub struct Kernel {
 /// Fails where a socket cannot be bound or the session does not start.
 pub async fn run(
     connection: &ConnectionInfo,
-    config: SessionConfig,
+    config: EngineConfig,
     language_version: String,
 ) -> anyhow::Result<()> {
     let (shell_send, shell_recv) = bind_router(connection, connection.shell_port, "shell").await?;
@@ -71,7 +73,7 @@ pub async fn run(
     .await?;
     bind(&mut heartbeat, connection, connection.hb_port, "heartbeat").await?;
 
-    let session = Session::start(config).await?;
+    let session = AnySession::start(config).await?;
     let (iopub, outgoing) = mpsc::unbounded_channel();
     let (stop, mut stopped) = watch::channel(false);
     let kernel = Arc::new(Kernel {
@@ -91,6 +93,7 @@ pub async fn run(
     let stdin_send = Channel::new(stdin_send);
     let (queue, requests) = mpsc::unbounded_channel();
     tokio::spawn(iopub::serve(iopub_socket, outgoing, kernel.clone()));
+    tokio::spawn(kernel.control.clone().attend_completion());
     tokio::spawn(echo(heartbeat));
     tokio::spawn(stdin::serve(stdin_recv, kernel.clone()));
     tokio::spawn(control::serve(
@@ -163,7 +166,7 @@ async fn echo(mut socket: RepSocket) {
 }
 
 /// SIGINT interrupts the running cell; returns at SIGTERM.
-async fn signals(control: &SessionControl) {
+async fn signals(control: &AnyControl) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) = (
         signal(SignalKind::interrupt()),

@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use zeromq::RouterRecvHalf;
 
-use super::{Channel, DRAIN, Kernel, info, log, receive};
+use super::{Channel, DRAIN, Kernel, completion, info, log, receive};
 use crate::{
+    notebook::Control,
     session::{Completeness, Session},
     wire::Message,
 };
@@ -31,14 +32,18 @@ pub async fn serve(
             }
             continue;
         }
+        if matches!(
+            request.header.msg_type.as_str(),
+            "complete_request" | "inspect_request"
+        ) {
+            // These may take a moment, in which cells are to be heard.
+            tokio::spawn(completion::answer(request, channel.clone(), kernel.clone()));
+            continue;
+        }
         kernel.status(&request, "busy");
         let content = match request.header.msg_type.as_str() {
             "kernel_info_request" => Some(info::content(&kernel)),
             "is_complete_request" => Some(is_complete(&request)),
-            "complete_request" => Some(no_completions(&request)),
-            "inspect_request" => {
-                Some(json!({ "status": "ok", "found": false, "data": {}, "metadata": {} }))
-            }
             "history_request" => Some(history(&request, &kernel)),
             "comm_info_request" => Some(comm_info(&request, &kernel)),
             "comm_open" | "comm_msg" | "comm_close" => {
@@ -80,11 +85,6 @@ fn is_complete(request: &Message) -> Value {
         Completeness::Incomplete { indent } => json!({ "status": "incomplete", "indent": indent }),
         Completeness::Invalid => json!({ "status": "invalid" }),
     }
-}
-
-fn no_completions(request: &Message) -> Value {
-    let cursor = request.content["cursor_pos"].as_u64().unwrap_or(0);
-    json!({ "status": "ok", "matches": [], "cursor_start": cursor, "cursor_end": cursor, "metadata": {} })
 }
 
 /// The cells of this session: `tail`, `range` and `search` with `*` and `?`.

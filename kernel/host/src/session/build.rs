@@ -279,7 +279,8 @@ impl Job {
 }
 
 /// What can be told without a compiler: a variable that is given away and defined anew will not be
-/// put back. A wrong guess only means that it is lost if the cell panics.
+/// put back (a wrong guess only means that it is lost if the cell panics), and a cell with raw
+/// pointers is run in one piece, because between segments variables change their place.
 fn predicted_lessons(job: &Job) -> Lessons {
     let statements = &job.chunk.statements;
     let defined: BTreeSet<&str> = statements
@@ -301,8 +302,13 @@ fn predicted_lessons(job: &Job) -> Lessons {
             ordinal: 0,
         })
         .collect();
+    let whole = statements
+        .iter()
+        .chain(&job.chunk.last)
+        .any(|statement| statement.mentions.contains("unsafe"));
     Lessons {
         moved,
+        whole,
         ..Lessons::default()
     }
 }

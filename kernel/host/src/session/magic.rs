@@ -19,7 +19,7 @@ struct Help {
     summary: &'static str,
 }
 
-const HELP: [Help; 18] = [
+const HELP: [Help; 22] = [
     Help {
         usage: "%who, :vars",
         summary: "the variables: name, type, size, the cell that defined each",
@@ -63,6 +63,22 @@ const HELP: [Help; 18] = [
     Help {
         usage: "%items",
         summary: "the functions, types and imports that later cells can use",
+    },
+    Help {
+        usage: ":type NAME, :t",
+        summary: "the type of a variable",
+    },
+    Help {
+        usage: ":doc NAME",
+        summary: "what is known about a name: definition, type, documentation",
+    },
+    Help {
+        usage: ":timing",
+        summary: "tell after every cell how long it took, or stop telling",
+    },
+    Help {
+        usage: "%completion [on|off]",
+        summary: "completion by rust-analyzer, which takes some hundred megabytes; off frees them",
     },
     Help {
         usage: "%version",
@@ -171,6 +187,15 @@ impl Session {
                 print(events, &item_list(&self.engine));
                 Ok(())
             }
+            "type" | "t" => self.show_type(argument, events),
+            "doc" => self.show_documentation(argument, events).await,
+            "timing" => {
+                self.tells_time = !self.tells_time;
+                let state = if self.tells_time { "on" } else { "off" };
+                print(events, &format!("timing: {state}\n"));
+                Ok(())
+            }
+            "completion" => self.set_completion(argument, events),
             "opt" => self.set_level(argument, events),
             "reset" | "clear" => self.reset(events).await,
             "env" => self.environment(argument, events).await,
@@ -251,6 +276,54 @@ impl Session {
             Level::Fixed(level) => level.to_string(),
         };
         print(events, &format!("optimisation level: {text}\n"));
+        Ok(())
+    }
+
+    fn show_type(&self, name: &str, events: &Events) -> Result<(), CellError> {
+        let Some(variable) = self.engine.variables.get(name) else {
+            return Err(error::plain(
+                "MagicError",
+                format!("there is no variable `{name}`; %who lists those there are"),
+            ));
+        };
+        let text = format!("{name}: {}", shorten(&variable.type_text));
+        display(events, plain_bundle(&text));
+        Ok(())
+    }
+
+    async fn show_documentation(&mut self, name: &str, events: &Events) -> Result<(), CellError> {
+        let completer = self.shared.completer.clone();
+        completer.note(&self.engine);
+        let found = completer
+            .inspect(&self.shared.runtime(), name, name.len())
+            .await;
+        let Some(markdown) = found else {
+            return Err(error::plain(
+                "MagicError",
+                format!("nothing is known about `{name}`; {}", completer.describe()),
+            ));
+        };
+        let mut bundle = plain_bundle(&markdown);
+        bundle
+            .data
+            .insert("text/markdown".to_owned(), json!(markdown));
+        display(events, bundle);
+        Ok(())
+    }
+
+    fn set_completion(&self, argument: &str, events: &Events) -> Result<(), CellError> {
+        let completer = &self.shared.completer;
+        match argument {
+            "" => {}
+            "on" | "off" => completer.enable(argument == "on"),
+            other => {
+                return Err(error::plain(
+                    "MagicError",
+                    format!("%completion takes on or off, not `{other}`"),
+                ));
+            }
+        }
+        print(events, &format!("{}\n", completer.describe()));
         Ok(())
     }
 
@@ -347,6 +420,29 @@ impl Session {
             self.builder.compiler.rustc.display()
         )
     }
+}
+
+/// The names of all magics with their signs, and what each does.
+pub fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
+    HELP.iter().flat_map(|help| {
+        help.usage
+            .split(", ")
+            .filter_map(|usage| usage.split_whitespace().next())
+            .filter(|name| name.starts_with(['%', ':']))
+            .map(|name| (name, help.summary))
+    })
+}
+
+/// Tells how long a cell took.
+pub fn tell_time(events: &Events, duration: std::time::Duration) {
+    let text = format!("Took {}\n", describe_seconds(duration.as_secs_f64()));
+    print(events, &text);
+}
+
+fn plain_bundle(text: &str) -> MimeBundle {
+    let mut bundle = MimeBundle::default();
+    bundle.data.insert("text/plain".to_owned(), json!(text));
+    bundle
 }
 
 fn unknown_magic(sign: &str, name: &str) -> CellError {
@@ -457,7 +553,7 @@ fn escape(text: &str) -> String {
 }
 
 /// A type without the paths of its names.
-fn shorten(type_text: &str) -> String {
+pub fn shorten(type_text: &str) -> String {
     let mut short = String::new();
     let mut word = String::new();
     let mut characters = type_text.chars().peekable();
@@ -513,6 +609,14 @@ pub fn describe_seconds(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn magics_have_their_names() {
+        let all: Vec<&str> = names().map(|(name, _)| name).collect();
+        for name in ["%who", ":vars", "%%plugin", ":t", "%timeit"] {
+            assert!(all.contains(&name), "{name}");
+        }
+    }
 
     #[test]
     fn types_are_shortened_to_their_names() {

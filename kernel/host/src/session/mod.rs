@@ -9,8 +9,8 @@ mod build;
 mod chunk;
 mod compile_only;
 mod dependency;
-mod error;
-mod magic;
+pub mod error;
+pub mod magic;
 mod plugin;
 mod variables;
 
@@ -22,9 +22,11 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
+    time::Instant,
 };
 
 use anyhow::Context;
+use patchbay_evcxr_protocol::Completions;
 use patchbay_protocol::{CommMessage, Command, MimeBundle};
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
@@ -35,6 +37,7 @@ use build::Builder;
 
 use crate::{
     compiled::Kept,
+    completion::Completer,
     dependency::{Request, Workshop},
     engine::{
         Engine, Program, cache::Cache, compile::Compiler, completeness, directive, directive::Part,
@@ -42,6 +45,7 @@ use crate::{
     },
     plugin::Sdk,
     runtime::{Reply, Runtime, Sender},
+    side::SideConfig,
 };
 
 /// What a session needs to start.
@@ -62,6 +66,8 @@ pub struct SessionConfig {
     pub parameters: Option<String>,
     /// Where the runtime starts; a notebook's folder for instance.
     pub working_directory: PathBuf,
+    /// The side process with rust-analyzer, if it has been built.
+    pub side: Option<SideConfig>,
 }
 
 /// A cell to execute.
@@ -163,6 +169,8 @@ pub struct Session {
     kept: Kept,
     cell: u32,
     timings: Timings,
+    /// Whether every cell tells how long it took (`:timing`).
+    tells_time: bool,
 }
 
 /// What a session shares with the handles that reach it while a cell runs.
@@ -176,6 +184,7 @@ struct Shared {
     runtime: Mutex<Sender>,
     /// The plugins that the notebook has loaded, in order: what each was made of, and its library.
     plugins: Mutex<Vec<(String, PathBuf)>>,
+    completer: Arc<Completer>,
 }
 
 /// A cheap handle that reaches a session while a cell runs.
@@ -212,6 +221,11 @@ impl Session {
             interrupted: Notify::new(),
             runtime: Mutex::new(runtime.sender()),
             plugins: Mutex::default(),
+            completer: Arc::new(Completer::new(
+                config.side.clone(),
+                config.working_directory.clone(),
+                scratch.path().to_path_buf(),
+            )),
         });
         let autoreload = Autoreload::new(
             Sdk::from(&builder.compiler),
@@ -233,6 +247,7 @@ impl Session {
             kept: Kept::default(),
             cell: 0,
             timings: Timings::default(),
+            tells_time: false,
         })
     }
 
@@ -256,7 +271,13 @@ impl Session {
         self.shared.interrupts.store(0, Ordering::SeqCst);
         self.shared.running.store(true, Ordering::SeqCst);
         self.shared.upcoming.begin(&request.code);
+        self.shared.completer.cell_begins();
+        let start = Instant::now();
         let reply = self.execute_parts(request, events).await;
+        self.shared.completer.cell_ends(&self.engine);
+        if self.tells_time {
+            magic::tell_time(events, start.elapsed());
+        }
         if reply.error.is_some() {
             // What waits is dropped, or stands on another state than was thought.
             self.ahead = None;
@@ -414,6 +435,25 @@ impl SessionControl {
     /// compiled in the meantime.
     pub fn announce(&self, code: &str) {
         self.shared.upcoming.push(code);
+    }
+
+    /// Keeps rust-analyzer as it should be, until the session ends.
+    pub async fn attend_completion(self) {
+        let completer = self.shared.completer.clone();
+        drop(self);
+        completer.attend().await;
+    }
+
+    /// What can stand at a byte of a cell.
+    pub async fn complete(&self, code: &str, cursor: usize) -> Completions {
+        let completer = &self.shared.completer;
+        completer.complete(&self.runtime(), code, cursor).await
+    }
+
+    /// What is known about the name at a byte of a cell, as Markdown.
+    pub async fn inspect(&self, code: &str, cursor: usize) -> Option<String> {
+        let completer = &self.shared.completer;
+        completer.inspect(&self.runtime(), code, cursor).await
     }
 
     /// Hands the user's answer to the cell that asked.

@@ -87,26 +87,9 @@ impl Description {
 
     /// One row for each setting.
     pub fn settings(&self) -> Table {
-        let properties = self
-            .spec
-            .config
-            .get("properties")
-            .and_then(Value::as_object);
         let mut table = Table::new(["key", "type", "default", "range", "meaning"]);
-        for (key, property) in properties.into_iter().flatten() {
-            let meaning = property
-                .get("description")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            table.push([
-                key.clone(),
-                type_name(property, &self.spec.config),
-                property
-                    .get("default")
-                    .map_or_else(|| "required".to_owned(), Value::to_string),
-                range(property),
-                meaning.to_owned(),
-            ]);
+        for row in setting_rows(&self.spec) {
+            table.push(row);
         }
         table
     }
@@ -118,6 +101,26 @@ impl Description {
             .and_then(Value::as_object)
             .is_some_and(|keys| !keys.is_empty())
     }
+}
+
+/// The settings of a component: key, type, default, range, meaning.
+pub(crate) fn setting_rows(spec: &Spec) -> impl Iterator<Item = [String; 5]> {
+    let properties = spec.config.get("properties").and_then(Value::as_object);
+    properties.into_iter().flatten().map(|(key, property)| {
+        let meaning = property
+            .get("description")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        [
+            key.clone(),
+            type_name(property, &spec.config),
+            property
+                .get("default")
+                .map_or_else(|| "required".to_owned(), Value::to_string),
+            range(property),
+            meaning.to_owned(),
+        ]
+    })
 }
 
 /// The type of a property in words.

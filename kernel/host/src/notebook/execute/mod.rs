@@ -17,7 +17,7 @@ use super::{
     parameters::{self, Parameter},
     source,
 };
-use crate::session::{CellError, CellReply, CellRequest, Session, SessionControl, SessionEvent};
+use crate::session::{CellError, CellReply, CellRequest, SessionEvent};
 
 /// How long a cell has after an interrupt before it is killed, and after that to be dead.
 const GRACE: Duration = if cfg!(test) {
@@ -26,7 +26,7 @@ const GRACE: Duration = if cfg!(test) {
     Duration::from_secs(5)
 };
 
-/// What runs cells; a [`Session`] outside tests.
+/// What runs cells; an [`AnySession`](crate::engines::AnySession) outside tests.
 pub trait Engine {
     /// A handle that reaches the engine while a cell runs.
     type Control: Control;
@@ -50,37 +50,7 @@ pub trait Control {
 
     /// Announces a cell that will be executed after those announced before, so that it can be
     /// compiled in the meantime.
-    fn announce(&self, _code: &str) {}
-}
-
-impl Engine for Session {
-    type Control = SessionControl;
-
-    fn control(&self) -> SessionControl {
-        Session::control(self)
-    }
-
-    async fn execute(
-        &mut self,
-        request: CellRequest,
-        events: &mpsc::UnboundedSender<SessionEvent>,
-    ) -> CellReply {
-        Session::execute(self, request, events).await
-    }
-}
-
-impl Control for SessionControl {
-    fn interrupt(&self) {
-        SessionControl::interrupt(self);
-    }
-
-    fn no_input(&self) {
-        self.answer_input(None);
-    }
-
-    fn announce(&self, code: &str) {
-        SessionControl::announce(self, code);
-    }
+    fn announce(&self, code: &str);
 }
 
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,0 +1,170 @@
+//! The messages between the host and `patchbay-evcxr`, its side process for the evcxr engine and for
+//! rust-analyzer.
+//!
+//! Each message is one line of JSON: requests on the process's stdin, events on its stdout. Cells are
+//! evaluated in the order in which they come; questions for rust-analyzer are answered beside them,
+//! while a cell runs, too. Positions are byte offsets into the text that they are sent with.
+
+use std::path::PathBuf;
+
+use patchbay_protocol::{CommMessage, Failure, Output};
+use serde::{Deserialize, Serialize};
+
+/// What the host asks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum Request {
+    /// Run a cell by evcxr. Answered by [`Event::Evaluated`].
+    Evaluate { id: u64, code: String },
+    /// End the process that runs the cell; its variables are lost.
+    Interrupt,
+    /// The answer to an input request; `None` where nobody can be asked.
+    InputReply { value: Option<String> },
+    /// Complete in the state of evcxr's session. Answered by [`Event::Completed`].
+    CompleteInSession {
+        id: u64,
+        code: String,
+        cursor: usize,
+    },
+    /// Describe in the state of evcxr's session. Answered by [`Event::Inspected`].
+    InspectInSession {
+        id: u64,
+        code: String,
+        cursor: usize,
+    },
+    /// Load a Cargo package into rust-analyzer and look at `text` in it once, so that later questions
+    /// are answered soon. Answered by [`Event::Opened`].
+    Open {
+        id: u64,
+        /// The folder of the package; `src/lib.rs` in it stands for the texts.
+        package: PathBuf,
+        text: String,
+        cursor: usize,
+    },
+    /// Complete at a place of a program. Answered by [`Event::Completed`].
+    Complete {
+        id: u64,
+        text: String,
+        cursor: usize,
+    },
+    /// Describe what stands at a place of a program. Answered by [`Event::Inspected`].
+    Inspect {
+        id: u64,
+        text: String,
+        cursor: usize,
+    },
+}
+
+/// What the process says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A piece of what the cell prints.
+    Stream {
+        name: StreamName,
+        text: String,
+    },
+    /// Something that a front end draws.
+    Output {
+        output: Output,
+    },
+    /// The cell wants a line from the user. Answered by [`Request::InputReply`].
+    InputRequest {
+        prompt: String,
+        password: bool,
+    },
+    /// A comm message to the front ends.
+    Comm {
+        message: CommMessage,
+    },
+    /// A cell has ended.
+    Evaluated {
+        id: u64,
+        end: End,
+    },
+    /// rust-analyzer has loaded the package, or says why it has not.
+    Opened {
+        id: u64,
+        problem: Option<String>,
+    },
+    Completed {
+        id: u64,
+        completions: Completions,
+    },
+    /// The description as Markdown; `None` where nothing is known.
+    Inspected {
+        id: u64,
+        markdown: Option<String>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamName {
+    Stdout,
+    Stderr,
+}
+
+/// How a cell ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "end", rename_all = "snake_case")]
+pub enum End {
+    /// It succeeded.
+    Ok,
+    /// It did not compile: the first message, and all of them with the source, coloured.
+    CompileError { message: String, rendered: String },
+    /// It panicked, or an error reached its top level.
+    Failed { failure: Failure },
+    /// The process that ran it has ended, and the variables with it.
+    ProcessEnded { cause: String },
+    /// evcxr itself could not go on.
+    EngineError { message: String },
+}
+
+/// What can stand at a place.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Completions {
+    /// The bytes of the text that a completion replaces.
+    pub start: usize,
+    pub end: usize,
+    pub items: Vec<Completion>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Completion {
+    /// What is put into the place.
+    pub text: String,
+    /// `function`, `class`, `module`, `instance`, `keyword`, `magic`: what JupyterLab has icons for.
+    pub kind: String,
+    /// The type or signature, if it is known.
+    #[serde(default)]
+    pub signature: String,
+}
+
+/// A message as a line.
+///
+/// # Errors
+///
+/// Fails where a value in it cannot be JSON.
+pub fn line<T: Serialize>(message: &T) -> serde_json::Result<String> {
+    serde_json::to_string(message).map(|text| text + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line_and_comes_back() {
+        let request = Request::Evaluate {
+            id: 7,
+            code: "let a = 1;\na".to_owned(),
+        };
+        let text = line(&request).unwrap();
+        assert_eq!(text.matches('\n').count(), 1);
+        let Request::Evaluate { id, code } = serde_json::from_str(&text).unwrap() else {
+            panic!("{text}");
+        };
+        assert_eq!((id, code.as_str()), (7, "let a = 1;\na"));
+    }
+}

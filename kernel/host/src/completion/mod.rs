@@ -1,0 +1,354 @@
+//! Completion and inspection: what the kernel knows answers at once, rust-analyzer adds the rest.
+//!
+//! rust-analyzer is in the side process, which is started in the background after the first idle second,
+//! runs at a low priority, and is ended after a while without a question. A question about members
+//! waits for it; all others are answered with what is there.
+
+mod own;
+mod place;
+mod program;
+
+use std::{
+    env,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use patchbay_evcxr_protocol::{Completion, Completions, Event, Request};
+use tokio::sync::watch;
+
+use crate::{
+    engine::Engine,
+    runtime::Sender,
+    side::{SideConfig, package, process::SideProcess},
+};
+use place::Place;
+
+/// `off`, or after how many seconds without a question rust-analyzer's memory is freed.
+const SETTING: &str = "PATCHBAY_COMPLETION";
+
+/// After how many seconds without a question rust-analyzer's memory is freed, if nothing else is set.
+const KEPT: Duration = Duration::from_secs(900);
+
+/// How long the kernel is idle before rust-analyzer is started.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// How long a question about members waits while rust-analyzer is being started.
+const START_PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long a question waits for rust-analyzer when it is up.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The look by which rust-analyzer reads what most questions need.
+const FIRST_LOOK: &str = "let t = Tensor::zeros(1, DType::F32, &Device::Cpu)?; t.";
+
+/// Completes and inspects for one session.
+pub struct Completer {
+    side: Option<SideConfig>,
+    folder: PathBuf,
+    scratch: PathBuf,
+    enabled: AtomicBool,
+    kept: Duration,
+    state: Mutex<State>,
+    /// The analyzer that answers, if one is up.
+    ready: watch::Sender<Option<SideProcess>>,
+}
+
+struct State {
+    /// What the cells have defined.
+    engine: Arc<Engine>,
+    /// Whether a cell runs, and since when that is so.
+    busy: bool,
+    changed: Instant,
+    asked: Instant,
+    starting: bool,
+}
+
+impl Completer {
+    /// `scratch` is a folder for the package that rust-analyzer reads; `side` is missing where the side
+    /// process has not been built.
+    pub fn new(side: Option<SideConfig>, folder: PathBuf, scratch: PathBuf) -> Completer {
+        let setting = env::var(SETTING).unwrap_or_default();
+        let now = Instant::now();
+        Completer {
+            side,
+            folder,
+            scratch,
+            enabled: AtomicBool::new(setting != "off"),
+            kept: setting.parse().map_or(KEPT, Duration::from_secs),
+            state: Mutex::new(State {
+                engine: Arc::default(),
+                busy: false,
+                changed: now,
+                asked: now,
+                starting: false,
+            }),
+            ready: watch::Sender::new(None),
+        }
+    }
+
+    /// Starts rust-analyzer when the kernel is idle, and ends it when nobody asks; until the session
+    /// ends.
+    pub async fn attend(self: Arc<Completer>) {
+        let mut interval = tokio::time::interval(Duration::from_millis(200));
+        let mut warmed = false;
+        let completer = Arc::downgrade(&self);
+        drop(self);
+        loop {
+            interval.tick().await;
+            let Some(completer) = completer.upgrade() else {
+                return;
+            };
+            let (idle, unused) = {
+                let state = completer.state();
+                (
+                    !state.busy && state.changed.elapsed() >= IDLE,
+                    state.asked.elapsed() >= completer.kept,
+                )
+            };
+            if idle && !warmed && completer.is_enabled() {
+                warmed = true;
+                completer.start();
+            }
+            if unused || !completer.is_enabled() {
+                completer
+                    .ready
+                    .send_if_modified(|ready| ready.take().is_some());
+            }
+        }
+    }
+
+    /// Notes that a cell begins.
+    pub fn cell_begins(&self) {
+        let mut state = self.state();
+        state.busy = true;
+        state.changed = Instant::now();
+    }
+
+    /// Notes what the cells have defined, and that none runs.
+    pub fn cell_ends(&self, engine: &Engine) {
+        self.note(engine);
+        let mut state = self.state();
+        state.busy = false;
+        state.changed = Instant::now();
+    }
+
+    /// Notes what the cells have defined so far.
+    pub fn note(&self, engine: &Engine) {
+        self.state().engine = Arc::new(engine.clone());
+    }
+
+    pub fn is_enabled(&self) -> bool {
+        self.enabled.load(Ordering::SeqCst)
+    }
+
+    /// Switches rust-analyzer on or off; what the kernel itself knows stays.
+    pub fn enable(&self, enabled: bool) {
+        self.enabled.store(enabled, Ordering::SeqCst);
+    }
+
+    /// In what state rust-analyzer is, in words.
+    pub fn describe(&self) -> String {
+        if self.side.is_none() {
+            return format!(
+                "rust-analyzer has not been built; type in a terminal: {}",
+                crate::side::config::INSTALL
+            );
+        }
+        let state = if !self.is_enabled() {
+            "off"
+        } else if self.ready.borrow().is_some() {
+            "on"
+        } else {
+            "on, and rust-analyzer will start when it is needed"
+        };
+        format!("completion by rust-analyzer is {state}")
+    }
+
+    /// What can stand at a byte of a cell.
+    pub async fn complete(
+        self: &Arc<Self>,
+        runtime: &Sender,
+        code: &str,
+        cursor: usize,
+    ) -> Completions {
+        let place = place::place(code, cursor);
+        let Some(start) = place.start() else {
+            return nothing(cursor);
+        };
+        let engine = self.engine();
+        let mut own = Completions {
+            start,
+            end: cursor,
+            items: own::complete(&place, &code[start..cursor], &engine, runtime).await,
+        };
+        let members = matches!(place, Place::Member { .. });
+        if !members && !matches!(place, Place::Name { .. }) {
+            return own;
+        }
+        let Some(process) = self.process(members).await else {
+            return own;
+        };
+        let view = program::view(&engine, code);
+        let answer = process.ask(|id| Request::Complete {
+            id,
+            cursor: view.offset + cursor,
+            text: view.text,
+        });
+        let Ok(Some(Event::Completed { completions, .. })) =
+            tokio::time::timeout(PATIENCE, answer).await
+        else {
+            return own;
+        };
+        if completions.items.is_empty() {
+            return own;
+        }
+        let in_cell = |at: usize| at.saturating_sub(view.offset).min(code.len());
+        let found = Completions {
+            start: in_cell(completions.start),
+            end: in_cell(completions.end),
+            items: completions.items,
+        };
+        if found.start != own.start {
+            return found;
+        }
+        own.end = found.end.max(cursor);
+        merge(&mut own.items, found.items);
+        own
+    }
+
+    /// What is known about the name at a byte of a cell, as Markdown.
+    pub async fn inspect(
+        self: &Arc<Self>,
+        runtime: &Sender,
+        code: &str,
+        cursor: usize,
+    ) -> Option<String> {
+        let (start, word) = place::word_at(code, cursor);
+        let place = place::place(code, start);
+        let engine = self.engine();
+        if let Place::PluginId { start } = place {
+            let id = code[start..].split('"').next()?;
+            return own::describe(runtime, id).await;
+        }
+        let own = own::inspect(&place, word, &engine, runtime).await;
+        if !matches!(place, Place::Name { .. } | Place::Member { .. }) || word.is_empty() {
+            return own;
+        }
+        // What the kernel knows is enough to show; of all else only rust-analyzer knows.
+        let found = match self.process(own.is_none()).await {
+            Some(process) => {
+                let view = program::view(&engine, code);
+                let answer = process.ask(|id| Request::Inspect {
+                    id,
+                    cursor: view.offset + start,
+                    text: view.text,
+                });
+                match tokio::time::timeout(PATIENCE, answer).await {
+                    Ok(Some(Event::Inspected { markdown, .. })) => markdown,
+                    _ => None,
+                }
+            }
+            None => None,
+        };
+        match (own, found) {
+            (Some(own), Some(found)) => Some(format!("{own}\n\n---\n\n{found}")),
+            (own, found) => own.or(found),
+        }
+    }
+
+    /// The analyzer that answers. One that is being started is waited for if `patient`; one that is not
+    /// there is started.
+    async fn process(self: &Arc<Self>, patient: bool) -> Option<SideProcess> {
+        if !self.is_enabled() || self.side.is_none() {
+            return None;
+        }
+        self.state().asked = Instant::now();
+        self.ready
+            .send_if_modified(|ready| ready.take_if(|process| process.has_ended()).is_some());
+        let mut ready = self.ready.subscribe();
+        if let Some(process) = ready.borrow_and_update().clone() {
+            return Some(process);
+        }
+        self.start();
+        if !patient {
+            return None;
+        }
+        let process = tokio::time::timeout(START_PATIENCE, ready.wait_for(Option::is_some)).await;
+        process.ok()?.ok()?.clone()
+    }
+
+    /// Starts rust-analyzer in the background, unless that is under way.
+    fn start(self: &Arc<Self>) {
+        let Some(side) = self.side.clone() else {
+            return;
+        };
+        if self.ready.borrow().is_some() || std::mem::replace(&mut self.state().starting, true) {
+            return;
+        }
+        let completer = self.clone();
+        tokio::spawn(async move {
+            let opened = completer.open(&side).await;
+            completer.state().starting = false;
+            match opened {
+                Ok(process) => drop(completer.ready.send_replace(Some(process))),
+                Err(error) => eprintln!("patchbay: no completion by rust-analyzer: {error:#}"),
+            }
+        });
+    }
+
+    async fn open(&self, side: &SideConfig) -> anyhow::Result<SideProcess> {
+        let package = self.scratch.join("analysis");
+        package::write_for_analysis(side, &package)?;
+        let process = SideProcess::start(side, &self.folder, &package)?;
+        let view = program::view(&self.engine(), FIRST_LOOK);
+        let answer = process
+            .ask(|id| Request::Open {
+                id,
+                package,
+                cursor: view.offset + FIRST_LOOK.len(),
+                text: view.text,
+            })
+            .await;
+        match answer {
+            Some(Event::Opened { problem: None, .. }) => Ok(process),
+            Some(Event::Opened {
+                problem: Some(problem),
+                ..
+            }) => Err(anyhow::anyhow!(problem)),
+            _ => Err(anyhow::anyhow!("its process has ended")),
+        }
+    }
+
+    fn engine(&self) -> Arc<Engine> {
+        self.state().engine.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn nothing(cursor: usize) -> Completions {
+    Completions {
+        start: cursor,
+        end: cursor,
+        items: Vec::new(),
+    }
+}
+
+/// Adds what is not there yet.
+fn merge(items: &mut Vec<Completion>, more: Vec<Completion>) {
+    for completion in more {
+        let known = items.iter_mut().find(|known| known.text == completion.text);
+        match known {
+            Some(known) if known.signature.is_empty() => known.signature = completion.signature,
+            Some(_) => {}
+            None => items.push(completion),
+        }
+    }
+}

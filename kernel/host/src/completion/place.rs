@@ -1,0 +1,329 @@
+//! What stands before the cursor, as far as its characters tell.
+
+/// A place in a cell that a completion or a description is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The name of a magic, with its sign: `%wh`, `:va`.
+    Magic { start: usize },
+    /// A text that is the id of a component: the first argument of `create`, `swap` or `describe`.
+    PluginId { start: usize },
+    /// A key of the settings of this component; `quoted` where the cursor is inside the quotes.
+    Setting {
+        start: usize,
+        id: String,
+        quoted: bool,
+    },
+    /// A name of its own.
+    Name { start: usize },
+    /// A name behind `.` or `::`, which takes the types to tell.
+    Member { start: usize },
+    /// In a comment or a text, where there is nothing to say.
+    Nothing,
+}
+
+impl Place {
+    /// Where what is typed so far begins.
+    pub fn start(&self) -> Option<usize> {
+        match self {
+            Place::Magic { start }
+            | Place::PluginId { start }
+            | Place::Setting { start, .. }
+            | Place::Name { start }
+            | Place::Member { start } => Some(*start),
+            Place::Nothing => None,
+        }
+    }
+}
+
+/// Functions whose first argument is the id of a component.
+const BY_ID: [&str; 3] = ["create", "swap", "describe"];
+
+/// The place at a byte of a cell.
+pub fn place(code: &str, cursor: usize) -> Place {
+    let before = &code[..cursor];
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let line = &before[line_start..];
+    let indent = line.len() - line.trim_start().len();
+    let word = line.trim_start();
+    let is_magic = word.starts_with(['%', ':']) && !word.starts_with("::");
+    if is_magic && !word.contains(char::is_whitespace) {
+        return Place::Magic {
+            start: line_start + indent,
+        };
+    }
+    let scan = Scan::of(before);
+    match scan.inside {
+        Inside::Comment => Place::Nothing,
+        Inside::Text { start } => scan.text_place(before, start),
+        Inside::Code => {
+            let start = word_start(before);
+            let head = before[..start].trim_end();
+            if head.ends_with("::") || head.ends_with('.') && !head.ends_with("..") {
+                return Place::Member { start };
+            }
+            if before[start..].starts_with(|first: char| first.is_ascii_digit()) {
+                return Place::Nothing;
+            }
+            match scan.setting(before, start) {
+                Some(id) if start == cursor => Place::Setting {
+                    start,
+                    id,
+                    quoted: false,
+                },
+                _ => Place::Name { start },
+            }
+        }
+    }
+}
+
+/// The name that a place of a cell is in or behind, with its range.
+pub fn word_at(code: &str, cursor: usize) -> (usize, &str) {
+    let is_part = |character: char| character == '_' || character.is_alphanumeric();
+    let start = word_start(&code[..cursor]);
+    let end = code[cursor..]
+        .find(|character| !is_part(character))
+        .map_or(code.len(), |length| cursor + length);
+    (start, &code[start..end])
+}
+
+fn word_start(before: &str) -> usize {
+    before
+        .char_indices()
+        .rev()
+        .take_while(|(_, character)| *character == '_' || character.is_alphanumeric())
+        .last()
+        .map_or(before.len(), |(at, _)| at)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Inside {
+    Code,
+    Comment,
+    /// A string literal; `start` is behind its quote.
+    Text {
+        start: usize,
+    },
+}
+
+/// The state at the end of a text.
+struct Scan {
+    inside: Inside,
+    /// The open brackets, outermost first.
+    open: Vec<usize>,
+    /// The texts that have ended: where each begins and ends, without quotes.
+    texts: Vec<(usize, usize)>,
+}
+
+impl Scan {
+    fn of(text: &str) -> Scan {
+        let bytes = text.as_bytes();
+        let mut scan = Scan {
+            inside: Inside::Code,
+            open: Vec::new(),
+            texts: Vec::new(),
+        };
+        let mut at = 0;
+        while at < bytes.len() {
+            let rest = &bytes[at..];
+            let step = match rest[0] {
+                b'/' if rest.starts_with(b"//") => match find(rest, b"\n") {
+                    Some(length) => length,
+                    None => return scan.ends_in(Inside::Comment),
+                },
+                b'/' if rest.starts_with(b"/*") => match find(rest, b"*/") {
+                    Some(length) => length + 2,
+                    None => return scan.ends_in(Inside::Comment),
+                },
+                b'r' if is_raw(rest) && !is_word_end(bytes, at) => {
+                    let hashes = rest[1..].iter().take_while(|byte| **byte == b'#').count();
+                    let end: Vec<u8> = [b'"'].into_iter().chain(vec![b'#'; hashes]).collect();
+                    let start = at + hashes + 2;
+                    match find(&bytes[start..], &end) {
+                        Some(length) => {
+                            scan.texts.push((start, start + length));
+                            hashes + 2 + length + end.len()
+                        }
+                        None => return scan.ends_in(Inside::Text { start }),
+                    }
+                }
+                b'"' => match end_of_text(&rest[1..]) {
+                    Some(length) => {
+                        scan.texts.push((at + 1, at + 1 + length));
+                        length + 2
+                    }
+                    None => return scan.ends_in(Inside::Text { start: at + 1 }),
+                },
+                // A character; a lifetime has no second quote that near.
+                b'\'' => match rest.get(1) {
+                    Some(b'\\') => find(&rest[2..], b"'").map_or(1, |length| length + 3),
+                    Some(_) => text[at + 1..]
+                        .chars()
+                        .next()
+                        .map(char::len_utf8)
+                        .filter(|length| rest.get(1 + length) == Some(&b'\''))
+                        .map_or(1, |length| length + 2),
+                    None => 1,
+                },
+                b'(' | b'[' | b'{' => {
+                    scan.open.push(at);
+                    1
+                }
+                b')' | b']' | b'}' => {
+                    scan.open.pop();
+                    1
+                }
+                _ => 1,
+            };
+            at += step;
+        }
+        scan
+    }
+
+    fn ends_in(mut self, inside: Inside) -> Scan {
+        self.inside = inside;
+        self
+    }
+
+    fn text_place(&self, before: &str, start: usize) -> Place {
+        let Some(&bracket) = self.open.last() else {
+            return Place::Nothing;
+        };
+        let is_first = before[bracket + 1..start - 1].trim().is_empty();
+        if is_first && is_by_id(&before[..bracket]) {
+            return Place::PluginId { start };
+        }
+        match self.setting(before, start - 1) {
+            Some(id) => Place::Setting {
+                start,
+                id,
+                quoted: true,
+            },
+            None => Place::Nothing,
+        }
+    }
+
+    /// The component whose settings have a key at this place: in `create("id", json!({ `.
+    fn setting(&self, before: &str, at: usize) -> Option<String> {
+        let [.., call, macro_call, object] = self.open[..] else {
+            return None;
+        };
+        let follows = before[..at].trim_end();
+        let is_key = follows.len() == object + 1 || follows.ends_with(',');
+        let in_json =
+            before[..macro_call].trim_end().ends_with("json!") && before.as_bytes()[object] == b'{';
+        if !(is_key && in_json && is_by_id(&before[..call])) {
+            return None;
+        }
+        let (start, end) = self.texts.iter().find(|(start, _)| *start > call)?;
+        Some(before[*start..*end].to_owned())
+    }
+}
+
+/// Whether the name in front of a bracket is of a function that takes an id.
+fn is_by_id(before: &str) -> bool {
+    let mut head = before.trim_end();
+    if let Some(generic) = head.strip_suffix('>')
+        && let Some(at) = generic.rfind("::<")
+    {
+        head = &head[..at];
+    }
+    let name = &head[word_start(head)..];
+    BY_ID.contains(&name)
+}
+
+fn find(bytes: &[u8], pattern: &[u8]) -> Option<usize> {
+    bytes
+        .windows(pattern.len())
+        .position(|window| window == pattern)
+}
+
+fn is_raw(rest: &[u8]) -> bool {
+    let hashes = rest[1..].iter().take_while(|byte| **byte == b'#').count();
+    rest.get(1 + hashes) == Some(&b'"')
+}
+
+fn is_word_end(bytes: &[u8], at: usize) -> bool {
+    at > 0 && (bytes[at - 1] == b'_' || bytes[at - 1].is_ascii_alphanumeric())
+}
+
+/// The length of a text up to its closing quote.
+fn end_of_text(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        match bytes.get(at)? {
+            b'"' => return Some(at),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The place of the mark `|`.
+    fn at(text: &str) -> Place {
+        let cursor = text.find('|').unwrap();
+        place(&text.replacen('|', "", 1), cursor)
+    }
+
+    #[test]
+    fn names_and_members_are_told_apart() {
+        assert_eq!(at("let a = fo|"), Place::Name { start: 8 });
+        assert_eq!(at("a.so|"), Place::Member { start: 2 });
+        assert_eq!(at("Tensor::ze|"), Place::Member { start: 8 });
+        assert_eq!(at("v.iter()\n    .ma|"), Place::Member { start: 14 });
+        assert_eq!(at("0..n|"), Place::Name { start: 3 });
+        assert_eq!(at("let x = 12|"), Place::Nothing);
+        assert_eq!(at("größe.l|"), Place::Member { start: 8 });
+    }
+
+    #[test]
+    fn comments_and_texts_say_nothing() {
+        assert_eq!(at("// fo|"), Place::Nothing);
+        assert_eq!(at("/* a */ fo|"), Place::Name { start: 8 });
+        assert_eq!(at("println!(\"fo|"), Place::Nothing);
+        assert_eq!(at("let c = '\"'; fo|"), Place::Name { start: 13 });
+        assert_eq!(at("fn f<'a>(x: &'a str) { fo|"), Place::Name { start: 23 });
+        assert_eq!(at("let r = r#\"a\"b\"#; fo|"), Place::Name { start: 18 });
+    }
+
+    #[test]
+    fn magics_begin_a_line() {
+        assert_eq!(at("let a = 1;\n  %wh|"), Place::Magic { start: 13 });
+        assert_eq!(at(":va|"), Place::Magic { start: 0 });
+        assert_eq!(at("7 % wh|"), Place::Name { start: 4 });
+    }
+
+    #[test]
+    fn ids_and_settings_of_components_are_found() {
+        assert_eq!(
+            at("let l = create::<dyn Loss>(\"loss/fo|"),
+            Place::PluginId { start: 28 }
+        );
+        assert_eq!(at("loss.swap(\"|"), Place::PluginId { start: 11 });
+        let setting = |start, quoted| Place::Setting {
+            start,
+            id: "loss/focal".to_owned(),
+            quoted,
+        };
+        assert_eq!(at("swap(\"loss/focal\", json!({ \"ga|"), setting(28, true));
+        assert_eq!(
+            at("swap(\"loss/focal\", json!({ \"a\": 1, |"),
+            setting(36, false)
+        );
+        assert_eq!(
+            at("swap(\"loss/focal\", json!({ \"a\": \"x|"),
+            Place::Nothing
+        );
+        assert_eq!(at("json!({ \"ga|"), Place::Nothing);
+    }
+
+    #[test]
+    fn the_word_at_a_place_is_whole() {
+        assert_eq!(word_at("let alpha = 1;", 6), (4, "alpha"));
+        assert_eq!(word_at("alpha", 5), (0, "alpha"));
+        assert_eq!(word_at("a + b", 2).1, "");
+    }
+}

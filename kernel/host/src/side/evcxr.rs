@@ -1,0 +1,411 @@
+//! A notebook session on the evcxr engine.
+//!
+//! It runs the same notebooks with the same SDK as [`crate::session::Session`], and tells outputs and
+//! errors in the same way. What evcxr cannot do stays so: an interrupt ends the process that holds the
+//! variables, and our magics other than those that evcxr has are errors.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use patchbay_evcxr_protocol::{Completions, End, Event, Request};
+use patchbay_protocol::Output;
+use tokio::sync::mpsc;
+
+use super::{SideConfig, package, process::SideProcess};
+use crate::session::{CellError, CellReply, CellRequest, SessionEvent, StreamName, Timings, error};
+
+/// How long a question waits for an answer; evcxr answers none while a cell runs.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What every cell has without typing it, as in our own engine.
+const PRELUDE: &str = "use patchbay::prelude::*;\nuse patchbay::evcxr::EvcxrDisplay as _;";
+
+/// A session on evcxr.
+pub struct EvcxrSession {
+    config: SideConfig,
+    working_directory: PathBuf,
+    scratch: tempfile::TempDir,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    process: Mutex<Option<SideProcess>>,
+    running: AtomicBool,
+}
+
+/// Reaches a session while a cell runs.
+#[derive(Clone)]
+pub struct EvcxrControl {
+    shared: Arc<Shared>,
+}
+
+impl EvcxrSession {
+    /// A session that starts its process with the first cell.
+    ///
+    /// # Errors
+    ///
+    /// Fails where there is no folder for the session's files.
+    pub fn new(config: SideConfig, working_directory: PathBuf) -> anyhow::Result<EvcxrSession> {
+        let scratch = tempfile::Builder::new()
+            .prefix("patchbay-evcxr-")
+            .tempdir()
+            .context("no folder for the session's files; set TMPDIR to one that can be written")?;
+        Ok(EvcxrSession {
+            config,
+            working_directory,
+            scratch,
+            shared: Arc::default(),
+        })
+    }
+
+    pub fn control(&self) -> EvcxrControl {
+        EvcxrControl {
+            shared: self.shared.clone(),
+        }
+    }
+
+    /// Runs a cell, sending what it shows to `events` before it returns.
+    pub async fn execute(
+        &mut self,
+        request: CellRequest,
+        events: &mpsc::UnboundedSender<SessionEvent>,
+    ) -> CellReply {
+        self.shared.running.store(true, Ordering::SeqCst);
+        let start = Instant::now();
+        let result = self.run(&request.code, events).await;
+        self.shared.running.store(false, Ordering::SeqCst);
+        CellReply {
+            error: result.err(),
+            timings: Timings {
+                run_nanoseconds: u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX),
+                ..Timings::default()
+            },
+            payload: Vec::new(),
+        }
+    }
+
+    async fn run(
+        &mut self,
+        code: &str,
+        events: &mpsc::UnboundedSender<SessionEvent>,
+    ) -> Result<(), CellError> {
+        let (code, timed) = translate(code)?;
+        let process = self.process().await?;
+        let start = Instant::now();
+        let mut result = Ok(());
+        for (index, step) in steps(&code).into_iter().enumerate() {
+            if index > 0 {
+                outcome(evaluate(&process, ":clear".to_owned(), events).await)?;
+                self.give_sdk(&process).await?;
+            }
+            if !step.trim().is_empty() || index == 0 {
+                result = outcome(evaluate(&process, step, events).await);
+            }
+            if result.is_err() {
+                break;
+            }
+        }
+        if timed {
+            let text = format!(
+                "Wall time: {:.2} s, with the compile\n",
+                start.elapsed().as_secs_f64()
+            );
+            let _ = events.send(SessionEvent::Stream {
+                name: StreamName::Stdout,
+                text,
+            });
+        }
+        result
+    }
+
+    /// The process, started and given the SDK if there is none.
+    async fn process(&self) -> Result<SideProcess, CellError> {
+        if let Some(process) = self.shared.process()
+            && !process.has_ended()
+        {
+            return Ok(process);
+        }
+        let failed = |error: anyhow::Error| error::plain("StartError", format!("{error:#}"));
+        let scratch = self.scratch.path();
+        let build = scratch.join("build");
+        package::write_stub(&self.config, &self.stub())
+            .and_then(|()| std::fs::create_dir_all(&build))
+            .with_context(|| format!("{} cannot be written", scratch.display()))
+            .map_err(failed)?;
+        let process =
+            SideProcess::start(&self.config, &self.working_directory, &build).map_err(failed)?;
+        let (unseen, _) = mpsc::unbounded_channel();
+        // The first cell makes evcxr start; it writes a lock file, which is replaced then.
+        outcome(evaluate(&process, "1;".to_owned(), &unseen).await)?;
+        package::copy_lock(&self.config, &build)
+            .context("the lock file cannot be copied")
+            .map_err(failed)?;
+        self.give_sdk(&process).await?;
+        *self
+            .shared
+            .process
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(process.clone());
+        Ok(process)
+    }
+
+    /// Gives evcxr the SDK, at its start and after it has forgotten everything.
+    async fn give_sdk(&self, process: &SideProcess) -> Result<(), CellError> {
+        let (unseen, _) = mpsc::unbounded_channel();
+        let flags = package::flags(&self.config).join("\u{1f}");
+        let preamble = format!(
+            ":offline 1\n:build_env CARGO_ENCODED_RUSTFLAGS={flags}\n\
+             :dep patchbay-stub = {{ path = \"{}\" }}\n{PRELUDE}",
+            self.stub().display()
+        );
+        outcome(evaluate(process, preamble, &unseen).await)?;
+        outcome(evaluate(process, ":offline 0".to_owned(), &unseen).await)
+    }
+
+    fn stub(&self) -> PathBuf {
+        self.scratch.path().join("stub")
+    }
+}
+
+/// The parts of a cell before, between and behind its lines `:clear`, each in the lines that it had.
+fn steps(code: &str) -> Vec<String> {
+    let mut steps = vec![String::new()];
+    for (index, line) in code.lines().enumerate() {
+        if line.trim() == ":clear" {
+            steps.push("\n".repeat(index + 1));
+        } else if let Some(step) = steps.last_mut() {
+            step.push_str(line);
+            step.push('\n');
+        }
+    }
+    steps
+}
+
+/// Runs a cell in the process and passes its outputs on.
+async fn evaluate(
+    process: &SideProcess,
+    code: String,
+    events: &mpsc::UnboundedSender<SessionEvent>,
+) -> Option<End> {
+    let (sink, mut outputs) = mpsc::unbounded_channel();
+    process.set_sink(sink);
+    let answer = process.ask(|id| Request::Evaluate { id, code });
+    tokio::pin!(answer);
+    let answer = loop {
+        tokio::select! {
+            biased;
+            Some(event) = outputs.recv() => pass_on(event, events),
+            answer = &mut answer => break answer,
+        }
+    };
+    while let Ok(event) = outputs.try_recv() {
+        pass_on(event, events);
+    }
+    match answer {
+        Some(Event::Evaluated { end, .. }) => Some(end),
+        _ => None,
+    }
+}
+
+fn pass_on(event: Event, events: &mpsc::UnboundedSender<SessionEvent>) {
+    let event = match event {
+        Event::Stream { name, text } => SessionEvent::Stream {
+            name: match name {
+                patchbay_evcxr_protocol::StreamName::Stdout => StreamName::Stdout,
+                patchbay_evcxr_protocol::StreamName::Stderr => StreamName::Stderr,
+            },
+            text,
+        },
+        Event::Output { output } => match output {
+            Output::Result { bundle } => SessionEvent::Result { bundle },
+            Output::Display {
+                bundle,
+                display_id,
+                update,
+            } => SessionEvent::Display {
+                bundle,
+                display_id,
+                update,
+            },
+            Output::Clear { wait } => SessionEvent::Clear { wait },
+        },
+        Event::InputRequest { prompt, password } => SessionEvent::InputRequest { prompt, password },
+        Event::Comm { message } => SessionEvent::Comm(message),
+        Event::Evaluated { .. }
+        | Event::Opened { .. }
+        | Event::Completed { .. }
+        | Event::Inspected { .. } => return,
+    };
+    let _ = events.send(event);
+}
+
+fn outcome(end: Option<End>) -> Result<(), CellError> {
+    match end {
+        Some(End::Ok) => Ok(()),
+        Some(End::CompileError { message, rendered }) => {
+            Err(error::compile_error(&message, rendered))
+        }
+        Some(End::Failed { failure }) => Err(error::failure(&failure, |_| None)),
+        Some(End::ProcessEnded { cause }) if cause == "interrupted" => Err(error::plain(
+            "Interrupted",
+            "evcxr ends the process of an interrupted cell: all variables are lost. Run the cells that \
+             define what you need again",
+        )),
+        Some(End::ProcessEnded { cause }) => Err(error::process_ended(&cause, false)),
+        Some(End::EngineError { message }) => Err(error::plain("EngineError", message)),
+        None => Err(error::plain(
+            "ProcessEnded",
+            "the process of the evcxr engine has ended; items and variables are lost, and the next cell \
+             starts it anew",
+        )),
+    }
+}
+
+/// Our magics in evcxr's words, line by line; and whether the cell is to be timed.
+fn translate(code: &str) -> Result<(String, bool), CellError> {
+    use crate::engine::directive::{Part, Timing, split};
+    let (magic, parts) = split(code);
+    let mut lines: Vec<String> = code.lines().map(str::to_owned).collect();
+    let mut timed = false;
+    let unknown = |sign: &str, name: &str| {
+        error::plain(
+            "MagicError",
+            format!("the evcxr engine has no magic `{sign}{name}`; :help lists its commands"),
+        )
+    };
+    if let Some(magic) = &magic {
+        if magic.name != "time" {
+            return Err(unknown("%%", &magic.name));
+        }
+        timed = true;
+        lines[0].clear();
+    }
+    for part in &parts {
+        match part {
+            Part::Rust {
+                text,
+                first_line,
+                timing,
+            } if *timing != Timing::No => {
+                if *timing == Timing::Repeated {
+                    return Err(unknown("%", "timeit"));
+                }
+                timed = true;
+                text.as_ref().clone_into(&mut lines[*first_line as usize]);
+            }
+            Part::Directive(directive) => {
+                let line = &mut lines[directive.line as usize];
+                if line.trim_start().starts_with('%') {
+                    let name = match directive.name.as_str() {
+                        "who" | "whos" | "vars" => "vars",
+                        "reset" | "clear" => "clear",
+                        "opt" => "opt",
+                        "env" => "env",
+                        "help" => "help",
+                        "version" => "version",
+                        other => return Err(unknown("%", other)),
+                    };
+                    *line = format!(":{name} {}", directive.argument)
+                        .trim_end()
+                        .to_owned();
+                }
+            }
+            Part::Rust { .. } => {}
+        }
+    }
+    Ok((lines.join("\n"), timed))
+}
+
+impl Shared {
+    fn process(&self) -> Option<SideProcess> {
+        self.process
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl EvcxrControl {
+    /// Ends the process that runs the cell.
+    pub fn interrupt(&self) {
+        if self.shared.running.load(Ordering::SeqCst)
+            && let Some(process) = self.shared.process()
+        {
+            process.send(Request::Interrupt);
+        }
+    }
+
+    /// Hands the user's answer to the cell that asked.
+    pub fn answer_input(&self, value: Option<String>) {
+        if let Some(process) = self.shared.process() {
+            process.send(Request::InputReply { value });
+        }
+    }
+
+    /// What can stand at a place of a cell, by evcxr; nothing while a cell runs.
+    pub async fn complete(&self, code: &str, cursor: usize) -> Option<Completions> {
+        match self
+            .ask(|id| Request::CompleteInSession {
+                id,
+                code: code.to_owned(),
+                cursor,
+            })
+            .await?
+        {
+            Event::Completed { completions, .. } => Some(completions),
+            _ => None,
+        }
+    }
+
+    /// What is known about a name, as Markdown; nothing while a cell runs.
+    pub async fn inspect(&self, code: &str, cursor: usize) -> Option<String> {
+        match self
+            .ask(|id| Request::InspectInSession {
+                id,
+                code: code.to_owned(),
+                cursor,
+            })
+            .await?
+        {
+            Event::Inspected { markdown, .. } => markdown,
+            _ => None,
+        }
+    }
+
+    async fn ask(&self, request: impl FnOnce(u64) -> Request) -> Option<Event> {
+        if self.shared.running.load(Ordering::SeqCst) {
+            return None;
+        }
+        let process = self.shared.process()?;
+        tokio::time::timeout(PATIENCE, process.ask(request))
+            .await
+            .ok()?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn magics_become_commands_in_their_lines() {
+        let (code, timed) = translate("let a = 1;\n%who\n%opt 0\na").unwrap();
+        assert_eq!(code, "let a = 1;\n:vars\n:opt 0\na");
+        assert!(!timed);
+        let (code, timed) = translate("%%time\nf()").unwrap();
+        assert_eq!((code.as_str(), timed), ("\nf()", true));
+        let (code, timed) = translate("%time f()").unwrap();
+        assert_eq!((code.trim(), timed), ("f()", true));
+        assert_eq!(translate("%plugins").unwrap_err().name, "MagicError");
+        assert_eq!(translate("7\n  % 3").unwrap().0, "7\n  % 3");
+        assert_eq!(steps("a\n:clear\nb"), ["a\n", "\n\nb\n"]);
+    }
+}
