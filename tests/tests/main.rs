@@ -2,6 +2,7 @@
 
 mod cache;
 mod command_line;
+mod completion;
 mod crashes;
 mod differential;
 mod errors;

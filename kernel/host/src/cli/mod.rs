@@ -56,7 +56,7 @@ pub fn main() -> ExitCode {
         Command::Quickstart(arguments) => quickstart::main(&arguments),
         Command::Run(arguments) => run::main(&arguments),
         Command::Lab(arguments) => lab::main(&arguments),
-        Command::Install(arguments) => install::install(arguments.place),
+        Command::Install(arguments) => install::install(arguments),
         Command::Uninstall(arguments) => install::uninstall(arguments.place),
         Command::Doctor(arguments) => doctor::main(&arguments),
         Command::Cache(arguments) => cache::run(&arguments),

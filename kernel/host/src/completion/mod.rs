@@ -115,7 +115,9 @@ impl Completer {
                 completer.start();
             }
             if unused || !completer.is_enabled() {
-                completer.ready.send_if_modified(|ready| ready.take().is_some());
+                completer
+                    .ready
+                    .send_if_modified(|ready| ready.take().is_some());
             }
         }
     }
@@ -168,7 +170,12 @@ impl Completer {
     }
 
     /// What can stand at a byte of a cell.
-    pub async fn complete(self: &Arc<Self>, runtime: &Sender, code: &str, cursor: usize) -> Completions {
+    pub async fn complete(
+        self: &Arc<Self>,
+        runtime: &Sender,
+        code: &str,
+        cursor: usize,
+    ) -> Completions {
         let place = place::place(code, cursor);
         let Some(start) = place.start() else {
             return nothing(cursor);
@@ -280,9 +287,7 @@ impl Completer {
         let Some(side) = self.side.clone() else {
             return;
         };
-        if self.ready.borrow().is_some()
-            || std::mem::replace(&mut self.state().starting, true)
-        {
+        if self.ready.borrow().is_some() || std::mem::replace(&mut self.state().starting, true) {
             return;
         }
         let completer = self.clone();

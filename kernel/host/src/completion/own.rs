@@ -18,7 +18,10 @@ use crate::{
 static PRELUDE: LazyLock<Vec<String>> = LazyLock::new(|| {
     let source = include_str!("../../../sdk/src/prelude.rs");
     let mut names = Vec::new();
-    for item in syn::parse_file(source).into_iter().flat_map(|file| file.items) {
+    for item in syn::parse_file(source)
+        .into_iter()
+        .flat_map(|file| file.items)
+    {
         if let syn::Item::Use(import) = item {
             leaves(&import.tree, "", &mut names);
         }
@@ -29,7 +32,10 @@ static PRELUDE: LazyLock<Vec<String>> = LazyLock::new(|| {
 fn leaves(tree: &UseTree, parent: &str, names: &mut Vec<String>) {
     match tree {
         UseTree::Path(node) => leaves(&node.tree, &node.ident.to_string(), names),
-        UseTree::Group(node) => node.items.iter().for_each(|tree| leaves(tree, parent, names)),
+        UseTree::Group(node) => node
+            .items
+            .iter()
+            .for_each(|tree| leaves(tree, parent, names)),
         UseTree::Name(node) if node.ident == "self" => names.push(parent.to_owned()),
         UseTree::Name(node) => names.push(node.ident.to_string()),
         UseTree::Rename(node) => names.push(node.rename.to_string()),
@@ -38,7 +44,12 @@ fn leaves(tree: &UseTree, parent: &str, names: &mut Vec<String>) {
 }
 
 /// The completions of a place, all that begin with what is typed.
-pub async fn complete(place: &Place, typed: &str, engine: &Engine, runtime: &Sender) -> Vec<Completion> {
+pub async fn complete(
+    place: &Place,
+    typed: &str,
+    engine: &Engine,
+    runtime: &Sender,
+) -> Vec<Completion> {
     let mut found = match place {
         Place::Magic { .. } => magics(),
         Place::PluginId { .. } => components(runtime).await,
@@ -57,12 +68,23 @@ fn magics() -> Vec<Completion> {
 }
 
 async fn components(runtime: &Sender) -> Vec<Completion> {
-    let answer = runtime.ask("plugin", json!({ "request": "catalogue" })).await;
+    let answer = runtime
+        .ask("plugin", json!({ "request": "catalogue" }))
+        .await;
     let components = answer.unwrap_or_default();
-    let components = components["components"].as_array().cloned().unwrap_or_default();
+    let components = components["components"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     components
         .iter()
-        .map(|component| completion(text(&component["id"]), "instance", text(&component["summary"])))
+        .map(|component| {
+            completion(
+                text(&component["id"]),
+                "instance",
+                text(&component["summary"]),
+            )
+        })
         .collect()
 }
 
@@ -96,9 +118,7 @@ fn names(engine: &Engine) -> Vec<Completion> {
     let mut found: Vec<Completion> = engine
         .variables
         .iter()
-        .map(|(name, variable)| {
-            completion(name, "instance", &magic::shorten(&variable.type_text))
-        })
+        .map(|(name, variable)| completion(name, "instance", &magic::shorten(&variable.type_text)))
         .collect();
     for item in &engine.items {
         let first = item.text().lines().next().unwrap_or_default().trim();

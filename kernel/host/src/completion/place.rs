@@ -209,8 +209,8 @@ impl Scan {
         };
         let follows = before[..at].trim_end();
         let is_key = follows.len() == object + 1 || follows.ends_with(',');
-        let in_json = before[..macro_call].trim_end().ends_with("json!")
-            && before.as_bytes()[object] == b'{';
+        let in_json =
+            before[..macro_call].trim_end().ends_with("json!") && before.as_bytes()[object] == b'{';
         if !(is_key && in_json && is_by_id(&before[..call])) {
             return None;
         }
@@ -313,7 +313,10 @@ mod tests {
             at("swap(\"loss/focal\", json!({ \"a\": 1, |"),
             setting(36, false)
         );
-        assert_eq!(at("swap(\"loss/focal\", json!({ \"a\": \"x|"), Place::Nothing);
+        assert_eq!(
+            at("swap(\"loss/focal\", json!({ \"a\": \"x|"),
+            Place::Nothing
+        );
         assert_eq!(at("json!({ \"ga|"), Place::Nothing);
     }
 

@@ -28,9 +28,7 @@ pub fn view(engine: &Engine, code: &str) -> View {
         let mutable = if variable.mutable { "mut " } else { "" };
         let _ = write!(text, "{mutable}{name}: {}, ", variable.type_text);
     }
-    text.push_str(
-        ") -> ::std::result::Result<(), ::std::boxed::Box<dyn ::std::error::Error>> {\n",
-    );
+    text.push_str(") -> ::std::result::Result<(), ::std::boxed::Box<dyn ::std::error::Error>> {\n");
     let offset = text.len();
     text.push_str(&without_magics(code));
     text.push_str("\n;::std::result::Result::Ok(())\n}\n");

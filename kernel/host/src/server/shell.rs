@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use zeromq::RouterRecvHalf;
 
-use super::{Channel, DRAIN, completion, Kernel, info, log, receive};
+use super::{Channel, DRAIN, Kernel, completion, info, log, receive};
 use crate::{
     notebook::Control,
     session::{Completeness, Session},
