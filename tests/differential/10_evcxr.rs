@@ -82,8 +82,9 @@ let delta = 'c';
 //@ text/plain delta: char
 
 //# :type of what is not there
+//evcxr evcxr calls it a compile error, ours an error of the command
 :type nothing_here
-//! CompileError: nothing_here
+//! MagicError: nothing_here
 
 //# :clear forgets variables and items
 let x = 1; fn f() {}
@@ -122,13 +123,16 @@ f()
 :help
 //?
 
-//# :doc of a function of the standard library
-:doc Vec::push
-//@ text/plain pub
+//# :doc of a function of the notebook
+fn documented(x: i32) -> i32 { x }
+//--
+:doc documented
+//@ text/plain fn documented(x: i32) -> i32
 
 //# a command that is not there
+//evcxr evcxr calls it a compile error, ours an error of the command
 :no_such_command
-//! CompileError: no_such_command
+//! MagicError: no_such_command
 
 //# a command between statements
 let x = 1;

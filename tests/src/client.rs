@@ -26,6 +26,9 @@ use crate::execution::{Execution, Output};
 /// The longest that any answer may take. Compiling under load is slow, hanging is an error.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The same for evcxr, which loads rust-analyzer before its first cell.
+const PATIENCE_WITH_EVCXR: Duration = Duration::from_secs(300);
+
 const KEY: &str = "a key for tests";
 
 /// The program under test: `$PATCHBAY_BIN`, else the one in the release folder.
@@ -57,6 +60,7 @@ pub struct Client {
     pub welcome: Received,
     session: String,
     folder: tempfile::TempDir,
+    patience: Duration,
 }
 
 impl Client {
@@ -87,6 +91,8 @@ impl Client {
             .args(["kernel", "--engine", engine, "--connection-file"])
             .arg(&file)
             .current_dir(folder.path())
+            // rust-analyzer would only slow the other tests.
+            .env("PATCHBAY_COMPLETION", "off")
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -122,6 +128,11 @@ impl Client {
             welcome,
             session,
             folder,
+            patience: if engine == "evcxr" {
+                PATIENCE_WITH_EVCXR
+            } else {
+                PATIENCE
+            },
         }
     }
 
@@ -222,7 +233,7 @@ impl Client {
     /// The next reply on shell.
     pub async fn shell_reply(&mut self) -> Received {
         parse(
-            timeout(PATIENCE, self.shell.recv())
+            timeout(self.patience, self.shell.recv())
                 .await
                 .expect("a reply")
                 .unwrap(),
@@ -254,7 +265,7 @@ impl Client {
     pub async fn broadcast(&mut self) -> Received {
         loop {
             let message = parse(
-                timeout(PATIENCE, self.iopub.recv())
+                timeout(self.patience, self.iopub.recv())
                     .await
                     .expect("a broadcast")
                     .unwrap(),

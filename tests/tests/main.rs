@@ -3,6 +3,7 @@
 mod cache;
 mod command_line;
 mod compiled;
+mod completion;
 mod crashes;
 mod dependencies;
 mod differential;

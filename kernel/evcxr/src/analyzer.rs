@@ -115,7 +115,9 @@ impl Analyzer {
                 continue;
             };
             // A completion that changes more than the word at the cursor cannot be told to Jupyter.
-            if item.is_snippet || edit.delete != item.source_range || !item.lookup().starts_with(replaced)
+            if item.is_snippet
+                || edit.delete != item.source_range
+                || !item.lookup().starts_with(replaced)
             {
                 continue;
             }
@@ -136,7 +138,10 @@ impl Analyzer {
                 .cmp(&score(other))
                 .then_with(|| one.lookup().cmp(other.lookup()))
         });
-        completions.items = fitting.into_iter().map(|(_, completion)| completion).collect();
+        completions.items = fitting
+            .into_iter()
+            .map(|(_, completion)| completion)
+            .collect();
         completions.items.dedup();
         completions.items.truncate(MOST_ITEMS);
         Ok(completions)

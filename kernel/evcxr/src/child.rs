@@ -12,7 +12,7 @@ use crate::lines::{Relayed, print_relayed};
 /// Prepares the process before evcxr takes it over: it ends with its relay, and panics of the cells'
 /// thread tell their message in place of printing it.
 pub fn prepare() {
-    // Without this the process outlives an interrupted cell, which only wastes time.
+    // An interrupt kills the relay, and a cell that never ends must end with it.
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     let cell_thread = std::thread::current().id();
     let print = panic::take_hook();

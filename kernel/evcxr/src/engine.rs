@@ -292,7 +292,8 @@ mod tests {
 
     #[test]
     fn the_end_of_a_process_is_told_by_status_or_signal() {
-        let end = |status: &str| how_it_ended(&format!("Subprocess terminated with status: {status}"));
+        let end =
+            |status: &str| how_it_ended(&format!("Subprocess terminated with status: {status}"));
         assert_eq!(end("exit status: 3"), "it exited with status 3");
         assert_eq!(end("exit status: 134"), "signal 6 ended it");
     }

@@ -129,7 +129,9 @@ impl Splitter {
     }
 
     fn take_line(&mut self, start: usize) -> Option<String> {
-        let length = self.waiting[start..].iter().position(|byte| *byte == b'\n')?;
+        let length = self.waiting[start..]
+            .iter()
+            .position(|byte| *byte == b'\n')?;
         let text = self.take_text(start + length + 1);
         Some(text.trim_end_matches(['\n', '\r']).to_owned())
     }

@@ -60,7 +60,12 @@ pub fn load(package: &Path, sysroot: &Path) -> Result<ProjectWorkspace> {
 fn metadata(package: &Path) -> Result<Value> {
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let output = Command::new("cargo")
-        .args(["metadata", "--format-version=1", "--filter-platform", &target])
+        .args([
+            "metadata",
+            "--format-version=1",
+            "--filter-platform",
+            &target,
+        ])
         .current_dir(package)
         .env("CARGO_NET_OFFLINE", "true")
         .output()
@@ -237,7 +242,10 @@ mod tests {
             ] },
         });
         let crates = crates(&metadata).unwrap();
-        let names: Vec<&str> = crates.iter().map(|found| text(&found["display_name"])).collect();
+        let names: Vec<&str> = crates
+            .iter()
+            .map(|found| text(&found["display_name"]))
+            .collect();
         assert_eq!(names, ["half", "notebook", "sdk"]);
         assert_eq!(crates[2]["deps"], json!([{ "crate": 0, "name": "half" }]));
         assert_eq!(crates[2]["cfg"], json!(["feature=\"std\""]));

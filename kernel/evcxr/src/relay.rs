@@ -49,6 +49,8 @@ pub fn run() -> ExitCode {
 }
 
 fn relay() -> Result<u8> {
+    // A cell that never ends must not outlive the kernel.
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     let program = env::current_exe().context("the path of the running program is not known")?;
     let (stdout, stdout_writer) = pipe()?;
     let (stderr, stderr_writer) = pipe()?;

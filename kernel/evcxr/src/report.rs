@@ -15,7 +15,10 @@ pub fn compile_error(code: &str, errors: &[CompilationError]) -> End {
         .collect();
     let rendered: Vec<String> = errors.iter().map(|error| render(code, error)).collect();
     End::CompileError {
-        message: errors.first().map(|error| error.message()).unwrap_or_default(),
+        message: errors
+            .first()
+            .map(|error| error.message())
+            .unwrap_or_default(),
         rendered: rendered.join("\n"),
     }
 }

@@ -10,7 +10,7 @@ use anyhow::Result;
 
 use crate::{
     engine::cache::Cache,
-    kernelspec,
+    kernelspec, side,
     snapshot::{REBUILD, Snapshot, Store},
 };
 
@@ -68,6 +68,7 @@ pub fn examine() -> Vec<Check> {
     let snapshot = Snapshot::locate();
     let mut checks = sdk(&snapshot);
     checks.push(kernelspec_check(snapshot.as_ref().ok()));
+    checks.extend(snapshot.as_ref().ok().map(completion));
     checks.push(jupyter());
     checks.push(cuda(snapshot.as_ref().ok()));
     checks.push(cache());
@@ -149,6 +150,29 @@ fn kernelspec_check(snapshot: Option<&Snapshot>) -> Check {
             "patchbay install",
         ),
         _ => Check::good(name, folder.display().to_string()),
+    }
+}
+
+fn completion(snapshot: &Snapshot) -> Check {
+    let name = "completion";
+    if !side::config::is_built(snapshot) {
+        return Check::absent(
+            name,
+            "by the kernel's own knowledge; rust-analyzer has not been built".to_owned(),
+            side::config::INSTALL,
+        );
+    }
+    match side::config::repository(snapshot) {
+        _ if !side::config::has_sources_of_std(&snapshot.manifest.rustc.sysroot) => Check::broken(
+            name,
+            "the sources of the standard library are missing".to_owned(),
+            side::config::INSTALL,
+        ),
+        Ok(repository) => Check::good(
+            name,
+            format!("by rust-analyzer, which reads {}", repository.display()),
+        ),
+        Err(error) => Check::broken(name, format!("{error:#}"), REBUILD),
     }
 }
 

@@ -12,11 +12,17 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
+use crate::engines::EngineName;
+
 /// The name by which `jupyter console --kernel` knows the kernel.
 pub const NAME: &str = "patchbay";
 
 /// The name that a launcher shows.
 pub const DISPLAY_NAME: &str = "Rust (Patchbay)";
+
+/// The kernel that runs cells by evcxr, registered where the side process has been built.
+pub const EVCXR_NAME: &str = "patchbay-evcxr";
+const EVCXR_DISPLAY_NAME: &str = "Rust (evcxr, by Patchbay)";
 
 const LOGOS: [(&str, &[u8]); 3] = [
     ("logo-svg.svg", include_bytes!("../assets/logo.svg")),
@@ -115,11 +121,22 @@ fn python_prefix() -> Result<PathBuf> {
     Ok(PathBuf::from(prefix))
 }
 
-/// The contents of `kernel.json` for a kernel that is this program.
-pub fn kernel_json(program: &Path) -> Value {
+/// The contents of `kernel.json` for a kernel that is this program on one of its engines.
+pub fn kernel_json(program: &Path, engine: EngineName) -> Value {
+    let mut argv = vec![
+        json!(program),
+        json!("kernel"),
+        json!("--connection-file"),
+        json!("{connection_file}"),
+    ];
+    let mut display_name = DISPLAY_NAME;
+    if engine == EngineName::Evcxr {
+        argv.extend([json!("--engine"), json!("evcxr")]);
+        display_name = EVCXR_DISPLAY_NAME;
+    }
     json!({
-        "argv": [program, "kernel", "--connection-file", "{connection_file}"],
-        "display_name": DISPLAY_NAME,
+        "argv": argv,
+        "display_name": display_name,
         "language": "rust",
         "interrupt_mode": "message",
         "kernel_protocol_version": "5.5",
@@ -138,6 +155,26 @@ pub fn notebook_metadata() -> Value {
 ///
 /// Fails where the folder is not writable.
 pub fn install(folder: &Path, program: &Path) -> Result<()> {
+    install_engine(folder, program, EngineName::Patchbay)
+}
+
+/// Writes the kernelspec of the evcxr engine beside the other one, or removes it where the side process
+/// has not been built. Returns its folder if it was written.
+///
+/// # Errors
+///
+/// Fails where the folder is not writable.
+pub fn install_evcxr(folder: &Path, program: &Path, built: bool) -> Result<Option<PathBuf>> {
+    let folder = folder.with_file_name(EVCXR_NAME);
+    if !built {
+        uninstall(&folder)?;
+        return Ok(None);
+    }
+    install_engine(&folder, program, EngineName::Evcxr)?;
+    Ok(Some(folder))
+}
+
+fn install_engine(folder: &Path, program: &Path, engine: EngineName) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let problem = || format!("the kernelspec cannot be written to {}", folder.display());
     let kernels = folder.parent().unwrap_or(Path::new("/"));
@@ -148,7 +185,7 @@ pub fn install(folder: &Path, program: &Path) -> Result<()> {
         .tempdir_in(kernels)
         .with_context(problem)?;
     fs::set_permissions(staging.path(), fs::Permissions::from_mode(0o755)).with_context(problem)?;
-    let text = serde_json::to_string_pretty(&kernel_json(program))? + "\n";
+    let text = serde_json::to_string_pretty(&kernel_json(program, engine))? + "\n";
     fs::write(staging.path().join("kernel.json"), text).with_context(problem)?;
     for (name, bytes) in LOGOS {
         fs::write(staging.path().join(name), bytes).with_context(problem)?;
@@ -309,7 +346,7 @@ mod tests {
 
     #[test]
     fn the_spec_says_what_jupyter_needs() {
-        let spec = kernel_json(Path::new("/p/bin/patchbay"));
+        let spec = kernel_json(Path::new("/p/bin/patchbay"), EngineName::Patchbay);
         assert_eq!(
             spec["argv"],
             json!([
@@ -319,6 +356,9 @@ mod tests {
                 "{connection_file}"
             ])
         );
+        let evcxr = kernel_json(Path::new("/p/bin/patchbay"), EngineName::Evcxr);
+        assert_eq!(evcxr["argv"][5], "evcxr");
+        assert_ne!(evcxr["display_name"], spec["display_name"]);
         assert_eq!(spec["language"], "rust");
         assert_eq!(spec["interrupt_mode"], "message");
     }

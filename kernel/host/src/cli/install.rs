@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::{
     kernelspec::{self, DISPLAY_NAME, Environment, Place},
+    side,
     snapshot::Snapshot,
 };
 
@@ -14,10 +15,14 @@ use crate::{
 #[command(after_long_help = "Examples:\n  \
     patchbay install                       for this user, whichever Jupyter they start\n  \
     patchbay install --sys-prefix          for the active Python environment\n  \
-    patchbay install --prefix /opt/lab     for the Jupyter installed there")]
+    patchbay install --prefix /opt/lab     for the Jupyter installed there\n  \
+    patchbay install --completion          with completion by rust-analyzer, and the kernel on evcxr")]
 pub struct InstallArguments {
     #[command(flatten)]
     pub place: PlaceArguments,
+    /// Build the side process for completion by rust-analyzer and for the evcxr engine (some minutes)
+    #[arg(long)]
+    pub completion: bool,
 }
 
 /// Take the kernel off Jupyter's list
@@ -51,11 +56,29 @@ impl PlaceArguments {
     }
 }
 
-pub fn install(place: PlaceArguments) -> Result<ExitCode> {
-    let snapshot = Snapshot::locate()?;
-    let folder = place.into_place().folder(&Environment::of_process())?;
+pub fn install(arguments: InstallArguments) -> Result<ExitCode> {
+    let mut snapshot = Snapshot::locate()?;
+    if arguments.completion {
+        println!(
+            "building the side process for completion; the first time this takes some minutes"
+        );
+        side::config::build(&snapshot)?;
+        snapshot = Snapshot::locate()?;
+    }
+    let built = side::config::is_built(&snapshot);
+    let folder = arguments
+        .place
+        .into_place()
+        .folder(&Environment::of_process())?;
     kernelspec::install(&folder, &snapshot.program())?;
     println!("registered \"{DISPLAY_NAME}\" in {}", folder.display());
+    match kernelspec::install_evcxr(&folder, &snapshot.program(), built)? {
+        Some(folder) => println!("registered the kernel on evcxr in {}", folder.display()),
+        None => println!(
+            "for completion by rust-analyzer, type: {}",
+            side::config::INSTALL
+        ),
+    }
     println!("its SDK is in {}", snapshot.prefix.display());
     println!("open it with: patchbay lab");
     Ok(ExitCode::SUCCESS)
@@ -63,6 +86,7 @@ pub fn install(place: PlaceArguments) -> Result<ExitCode> {
 
 pub fn uninstall(place: PlaceArguments) -> Result<ExitCode> {
     let folder = place.into_place().folder(&Environment::of_process())?;
+    kernelspec::uninstall(&folder.with_file_name(kernelspec::EVCXR_NAME))?;
     if kernelspec::uninstall(&folder)? {
         println!("removed {}", folder.display());
         println!("the SDK snapshots stay; remove them with: patchbay doctor --prune");

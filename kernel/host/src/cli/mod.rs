@@ -64,7 +64,7 @@ pub fn main() -> ExitCode {
         Command::Build(arguments) => build::main(&arguments),
         Command::Exec(arguments) => exec::main(&arguments),
         Command::Lab(arguments) => lab::main(&arguments),
-        Command::Install(arguments) => install::install(arguments.place),
+        Command::Install(arguments) => install::install(arguments),
         Command::Uninstall(arguments) => install::uninstall(arguments.place),
         Command::Doctor(arguments) => doctor::main(&arguments),
         Command::Cache(arguments) => cache::run(&arguments),

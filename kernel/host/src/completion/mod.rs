@@ -38,7 +38,7 @@ const KEPT: Duration = Duration::from_secs(900);
 const IDLE: Duration = Duration::from_secs(1);
 
 /// How long a question about members waits while rust-analyzer is being started.
-const START_PATIENCE: Duration = Duration::from_secs(20);
+const START_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a question waits for rust-analyzer when it is up.
 const PATIENCE: Duration = Duration::from_secs(3);

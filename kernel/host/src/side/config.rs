@@ -36,9 +36,9 @@ impl SideConfig {
     ///
     /// Says what is missing, the program or the sources, and how to get it.
     pub fn of(snapshot: &Snapshot, library_path: OsString) -> Result<SideConfig> {
-        let program = snapshot.prefix.join("bin").join(PROGRAM);
+        let program = program(snapshot);
         ensure!(
-            program.is_file(),
+            is_built(snapshot),
             "the side process has not been built: expected {}, found no such file\ntype: {INSTALL}",
             program.display()
         );
@@ -54,6 +54,15 @@ impl SideConfig {
     pub fn sdk_sources(&self) -> PathBuf {
         self.repository.join("kernel/sdk")
     }
+}
+
+fn program(snapshot: &Snapshot) -> PathBuf {
+    snapshot.prefix.join("bin").join(PROGRAM)
+}
+
+/// Whether the side process has been built.
+pub fn is_built(snapshot: &Snapshot) -> bool {
+    program(snapshot).is_file()
 }
 
 /// The repository that a snapshot was built in.
@@ -91,6 +100,17 @@ pub fn build(snapshot: &Snapshot) -> Result<()> {
     let sysroot = &snapshot.manifest.rustc.sysroot;
     fetch_sources_of_std(sysroot)?;
     let cargo = sysroot.join("bin/cargo");
+    // evcxr and rust-analyzer ask cargo about the SDK's dependencies without a network, those for other
+    // platforms among them.
+    let fetched = Command::new(&cargo)
+        .args(["fetch", "--locked", "--manifest-path"])
+        .arg(repository.join("Cargo.toml"))
+        .status()
+        .with_context(|| format!("{} does not start", cargo.display()))?;
+    ensure!(
+        fetched.success(),
+        "the SDK's dependencies could not be fetched; see above"
+    );
     let target = repository.join("target/evcxr");
     let status = Command::new(&cargo)
         .args(["build", "--release", "--locked", "--manifest-path"])

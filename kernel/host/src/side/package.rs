@@ -35,7 +35,11 @@ pub fn write_for_analysis(config: &SideConfig, folder: &Path) -> io::Result<()> 
         quoted(&config.sdk_sources())
     ));
     for package in PACKAGES {
-        manifest.push_str(&format!("{package} = \"*\"\n"));
+        // The features are those that the SDK asks for: another one might need a crate that is not
+        // there.
+        manifest.push_str(&format!(
+            "{package} = {{ version = \"*\", default-features = false }}\n"
+        ));
     }
     fs::create_dir_all(folder.join("src"))?;
     fs::write(folder.join("Cargo.toml"), manifest)?;

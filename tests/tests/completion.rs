@@ -1,0 +1,193 @@
+//! Completion and inspection: what the kernel knows by itself, and with rust-analyzer.
+
+use patchbay_tests::Client;
+use serde_json::{Value, json};
+
+/// Completes at the mark `|`; returns the matches and the completed text's range in characters.
+async fn complete(client: &mut Client, code: &str) -> (Vec<String>, u64, u64) {
+    let reply = client.request("complete_request", at_mark(code)).await;
+    assert_eq!(reply["status"], "ok", "{reply}");
+    let matches = reply["matches"].as_array().unwrap();
+    let types = reply["metadata"]["_jupyter_types_experimental"]
+        .as_array()
+        .unwrap();
+    assert_eq!(matches.len(), types.len());
+    let matches = matches
+        .iter()
+        .map(|text| text.as_str().unwrap().to_owned())
+        .collect();
+    let place = |name: &str| reply[name].as_u64().unwrap();
+    (matches, place("cursor_start"), place("cursor_end"))
+}
+
+async fn inspect(client: &mut Client, code: &str) -> Option<String> {
+    let reply = client.request("inspect_request", at_mark(code)).await;
+    assert_eq!(reply["status"], "ok", "{reply}");
+    assert_eq!(reply["found"], reply["data"]["text/plain"].is_string());
+    reply["data"]["text/plain"].as_str().map(str::to_owned)
+}
+
+fn at_mark(code: &str) -> Value {
+    let before = code.split('|').next().unwrap();
+    json!({ "code": code.replacen('|', "", 1), "cursor_pos": before.chars().count() })
+}
+
+#[tokio::test]
+async fn the_kernels_own_knowledge_is_there_at_once() {
+    let mut client = Client::start().await;
+    let (found, start, end) = complete(&mut client, "let a = 1;\n%wh|").await;
+    assert_eq!((found, start, end), (vec!["%who".to_owned()], 11, 14));
+    let (found, ..) = complete(&mut client, ":ti|").await;
+    assert_eq!(found, [":timing"]);
+
+    client
+        .execute(
+            "let größe = vec![1.5f32]; fn große_funktion(x: f64) -> f64 { x }\nstruct Großes(i32);",
+        )
+        .await
+        .ok();
+    let (found, start, end) = complete(&mut client, "let é = gr|").await;
+    assert_eq!(found, ["größe", "große_funktion"]);
+    assert_eq!((start, end), (8, 10));
+    let (found, ..) = complete(&mut client, "Tens|").await;
+    assert_eq!(found, ["Tensor"]);
+    let (found, ..) = complete(&mut client, "// Tens|").await;
+    assert!(found.is_empty());
+
+    let text = inspect(&mut client, "größ|e.len()").await.unwrap();
+    assert!(
+        text.contains("Vec<f32>") && text.contains("cell [1]"),
+        "{text}"
+    );
+    let text = inspect(&mut client, "große_funktion(|1.0)").await;
+    assert_eq!(text, None);
+    let text = inspect(&mut client, "|große_funktion(1.0)").await.unwrap();
+    assert!(text.contains("fn große_funktion(x: f64)"), "{text}");
+    assert_eq!(inspect(&mut client, "no|thing").await, None);
+}
+
+#[tokio::test]
+async fn plugins_and_their_settings_are_completed() {
+    let mut client = Client::start().await;
+    let (found, ..) = complete(&mut client, "create::<dyn Loss>(\"loss/fo|").await;
+    assert_eq!(found, ["loss/focal"]);
+    let (found, ..) = complete(
+        &mut client,
+        "let loss = create::<dyn Loss>(\"loss/focal\", json!({ \"ga|",
+    )
+    .await;
+    assert_eq!(found, ["gamma"]);
+    let (found, ..) = complete(
+        &mut client,
+        "loss.swap(\"loss/focal\", json!({ \"gamma\": 1.0, |}))",
+    )
+    .await;
+    assert!(found.contains(&"\"alpha\"".to_owned()), "{found:?}");
+    let text = inspect(&mut client, "create::<dyn Loss>(\"loss/foc|al\")")
+        .await
+        .unwrap();
+    assert!(text.contains("gamma"), "{text}");
+}
+
+#[tokio::test]
+async fn questions_are_answered_while_a_cell_runs() {
+    let mut client = Client::start().await;
+    client.execute("let answer = 42;").await.ok();
+    client
+        .send_cell("std::thread::sleep(std::time::Duration::from_secs(2));")
+        .await;
+    let start = std::time::Instant::now();
+    let id = client
+        .send_shell(
+            "complete_request",
+            json!({ "code": "ans", "cursor_pos": 3 }),
+        )
+        .await;
+    let reply = client.shell_reply().await;
+    assert_eq!(
+        (reply.parent, &reply.content["matches"]),
+        (id, &json!(["answer"]))
+    );
+    assert!(start.elapsed().as_secs_f64() < 1.5);
+}
+
+#[tokio::test]
+async fn commands_tell_types_and_definitions() {
+    let mut client = Client::start().await;
+    client
+        .execute("let list = vec![Some(1u8)];\nfn f(x: i32) -> i32 { x }")
+        .await
+        .ok();
+    client
+        .execute(":type list")
+        .await
+        .display("text/plain", "list: Vec<Option<u8>>")
+        .ok();
+    let mut execution = client.execute(":doc f").await;
+    let text = execution.output("display_data")["data"]["text/markdown"].clone();
+    assert!(
+        text.as_str().unwrap().contains("fn f(x: i32) -> i32"),
+        "{text}"
+    );
+    execution.ok();
+    client
+        .execute(":type missing")
+        .await
+        .error("MagicError", &["there is no variable `missing`"]);
+    client
+        .execute(":timing")
+        .await
+        .stream_with("stdout", &["timing: on\n", "Took "])
+        .ok();
+    client
+        .execute("1 + 1;")
+        .await
+        .stream_with("stdout", &["Took "])
+        .ok();
+}
+
+/// Needs the side process: `patchbay install --completion`.
+#[tokio::test]
+#[ignore = "needs the side process, which takes minutes to build"]
+async fn rust_analyzer_completes_and_inspects() {
+    let mut client = Client::start_with(&[("PATCHBAY_COMPLETION", "900")]).await;
+    client
+        .execute(
+            "let t = Tensor::ones((2, 3), DType::F32, &Device::Cpu)?;\n\
+             /// Two numbers.\n#[derive(Clone)] struct Pair { left: f64, right: f64 }\n\
+             impl Pair { /// Their sum.\n fn sum(&self) -> f64 { self.left + self.right } }\n\
+             let pair = Pair { left: 1.0, right: 2.0 };",
+        )
+        .await
+        .ok();
+    let (found, start, end) = complete(&mut client, "%time t.matm|").await;
+    assert_eq!((found, start, end), (vec!["matmul".to_owned()], 8, 12));
+    let (found, ..) = complete(&mut client, "t.relu()?.sum_al|").await;
+    assert_eq!(found, ["sum_all"]);
+    let (found, ..) = complete(&mut client, "let x = 1;\npair.|").await;
+    for name in ["left", "right", "sum", "clone"] {
+        assert!(found.iter().any(|known| known == name), "{name}: {found:?}");
+    }
+    let (found, ..) = complete(
+        &mut client,
+        "struct New { field: i32 }\nlet new = New { field: 1 }; new.fi|",
+    )
+    .await;
+    assert_eq!(found, ["field"]);
+    let (found, ..) = complete(&mut client, "nn::ops::softm|").await;
+    assert!(found.iter().any(|known| known == "softmax"), "{found:?}");
+    let text = inspect(&mut client, "t.mat|mul(&t)").await.unwrap();
+    assert!(
+        text.contains("fn matmul(&self, rhs: &Self) -> Result<Self>"),
+        "{text}"
+    );
+    let text = inspect(&mut client, "pair.su|m()").await.unwrap();
+    assert!(text.contains("Their sum."), "{text}");
+    client
+        .execute("%completion off")
+        .await
+        .stream("stdout", "completion by rust-analyzer is off\n")
+        .ok();
+    let (found, ..) = complete(&mut client, "t.matm|").await;
+    assert!(found.is_empty(), "{found:?}");
+}
