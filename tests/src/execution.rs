@@ -55,6 +55,17 @@ impl Execution {
         self
     }
 
+    /// All text on a stream, wherever it stands among the outputs.
+    pub fn text(&self, name: &str) -> String {
+        let texts = self
+            .outputs
+            .iter()
+            .filter(|output| output.msg_type == "stream" && output.content["name"] == name);
+        texts
+            .filter_map(|output| output.content["text"].as_str())
+            .collect()
+    }
+
     #[track_caller]
     fn take_stream(&mut self, name: &str) -> String {
         let mut text = String::new();

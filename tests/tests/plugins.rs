@@ -257,16 +257,23 @@ async fn a_plugin_that_is_saved_is_live_in_the_next_cell_and_in_a_running_loop()
          while loss.forward(&a, &a)?.to_scalar::<f32>()? != 200.0 && started.elapsed().as_secs() < 30 {{\n\
              std::thread::sleep(std::time::Duration::from_millis(1));\n\
          }}\n\
-         // The kernel tells of it a moment later, in this cell if it still runs.\n\
-         std::thread::sleep(std::time::Duration::from_millis(500));\n\
          loss.forward(&a, &a)?.to_scalar::<f32>()?",
         file.display().to_string(),
         scaled(100)
     );
+    // The kernel tells of it a moment later: in this cell if it still runs, else in the next.
+    let mut execution = client.execute(&save).await;
+    let mut told = execution.text("stdout");
+    execution.rest();
+    let mut execution = client
+        .execute("loss.forward(&a, &a)?.to_scalar::<f32>()?")
+        .await;
+    told += &execution.text("stdout");
+    assert!(told.contains("loss/saved g3 replaces g2"), "{told}");
+    execution.rest();
     client
-        .execute(&save)
+        .execute("loss.forward(&a, &a)?.to_scalar::<f32>()?")
         .await
-        .stream_with("stdout", &["loss/saved g3 replaces g2"])
         .result("200.0")
         .ok();
     client
