@@ -1,0 +1,22 @@
+//! Dehazing without tensors: filters, priors, data sets.
+
+pub mod airlight;
+mod bands;
+pub mod box_filter;
+pub mod colour_attenuation_prior;
+pub mod dark_channel_prior;
+pub mod dehazer;
+pub mod guided_filter;
+pub mod min_filter;
+mod output;
+pub mod picture;
+pub mod recover;
+mod refine;
+pub mod sample;
+mod simd;
+pub mod subsampled;
+mod workspace;
+
+pub use dehazer::{Dehazer, Findings, Guide, Prior};
+pub use picture::{Order, Picture, Shape};
+pub use workspace::Workspace;
