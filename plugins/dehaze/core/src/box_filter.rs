@@ -6,16 +6,20 @@
 //! the row. Sums are `f64`: with `f32` their rounding would be as large as the variance of a smooth
 //! region.
 
-use crate::simd::multiversion;
+use crate::{
+    running_sum::{LANES, means},
+    simd::multiversion,
+};
 
 /// Sums of the columns of a window that spans the image's width.
 #[derive(Debug, Default)]
 pub struct ColumnSums {
-    /// `radius + 1` zeros, the sums, `radius` zeros: no window reaches over the ends.
+    /// `radius + 1` zeros, the sums, at least `radius` zeros: no window reaches over the ends.
     columns: Vec<f64>,
-    running: Vec<f64>,
+    width: usize,
     radius: usize,
 }
+
 
 /// The rows that come into the window of a row and leave it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,15 +60,14 @@ pub fn column_shares(width: usize, radius: usize, shares: &mut Vec<f64>) {
 impl ColumnSums {
     /// Empty sums of this many columns.
     pub fn reset(&mut self, width: usize, radius: usize) {
-        self.radius = radius;
+        (self.width, self.radius) = (width, radius);
         self.columns.clear();
-        self.columns.resize(width + 2 * radius + 1, 0.0);
-        self.running.resize(width, 0.0);
+        let vectors = width.next_multiple_of(LANES);
+        self.columns.resize(vectors + 2 * radius + 1, 0.0);
     }
 
     fn sums(&mut self) -> &mut [f64] {
-        let width = self.running.len();
-        &mut self.columns[self.radius + 1..][..width]
+        &mut self.columns[self.radius + 1..][..self.width]
     }
 
     /// One row comes, another goes; a row of zeros stands for none.
@@ -79,7 +82,7 @@ impl ColumnSums {
 
     /// The means of the row. `shares` are those of [`column_shares`], `share` the [`Step`]'s.
     pub fn means(&mut self, shares: &[f64], share: f64, output: &mut [f32]) {
-        means(&self.columns, self.radius, shares, share, &mut self.running, output);
+        means(&self.columns, self.radius, shares, share, output);
     }
 }
 
@@ -95,43 +98,6 @@ multiversion! {
     fn slide_product(sums: &mut [f64], a: &[f32], b: &[f32], c: &[f32], d: &[f32]) {
         for ((((sum, &a), &b), &c), &d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {
             *sum += f64::from(a * b) - f64::from(c * d);
-        }
-    }
-}
-
-multiversion! {
-    fn means(
-        columns: &[f64],
-        radius: usize,
-        shares: &[f64],
-        share: f64,
-        running: &mut [f64],
-        output: &mut [f32],
-    ) {
-        let width = running.len();
-        let comes = &columns[2 * radius + 1..];
-        for ((to, &a), &b) in running.iter_mut().zip(comes).zip(columns) {
-            *to = a - b;
-        }
-        // Four at a time: three of four additions then do not wait for the sum so far.
-        let mut sum: f64 = columns[radius + 1..2 * radius + 1].iter().sum();
-        let mut chunks = running.chunks_exact_mut(4);
-        for chunk in &mut chunks {
-            let two = chunk[0] + chunk[1];
-            let next = chunk[2] + chunk[3];
-            let three = two + chunk[2];
-            chunk[0] += sum;
-            chunk[1] = sum + two;
-            chunk[2] = sum + three;
-            sum += two + next;
-            chunk[3] = sum;
-        }
-        for value in chunks.into_remainder() {
-            sum += *value;
-            *value = sum;
-        }
-        for ((to, &sum), &column) in output[..width].iter_mut().zip(&*running).zip(shares) {
-            *to = (sum * (column * share)) as f32;
         }
     }
 }

