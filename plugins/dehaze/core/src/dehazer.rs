@@ -17,7 +17,7 @@ use crate::{
     recover::Statistics,
     refine::Strip,
     sample::Sample,
-    workspace::{Workspace, colours},
+    workspace::{STRIP_PIXELS, Workspace, colours},
 };
 
 /// Which prior, with what is its own.
@@ -88,6 +88,42 @@ impl Dehazer {
         }
     }
 
+    /// # Errors
+    ///
+    /// Says which setting cannot be used.
+    pub fn check(&self) -> Result<(), String> {
+        let [low, high] = self.bounds;
+        let positive = |value: f32| value > 0.0 && value.is_finite();
+        let wrong = if self.filter.radius == 0 || self.filter.radius > 4096 {
+            format!("the guided filter's radius is 1 to 4096, not {}", self.filter.radius)
+        } else if self.patch_radius > 4096 {
+            format!("the patch's side is 1 to 8193, not {}", 2 * self.patch_radius + 1)
+        } else if !positive(self.filter.eps) {
+            format!("the guided filter's eps is above 0, not {}", self.filter.eps)
+        } else if !(1..=64).contains(&self.subsampling) {
+            format!("the subsampling is 1 to 64, not {}", self.subsampling)
+        } else if !(positive(low) && low <= high) {
+            format!("the transmission's bounds are above 0 and in order, not {low} and {high}")
+        } else {
+            return match self.prior {
+                Prior::DarkChannel { omega } if !(0.0..=1.0).contains(&omega) => {
+                    Err(format!("omega is 0 to 1, not {omega}"))
+                }
+                Prior::ColourAttenuation { beta, .. } if !positive(beta) => {
+                    Err(format!("beta is above 0, not {beta}"))
+                }
+                _ => Ok(()),
+            };
+        };
+        Err(wrong)
+    }
+
+    /// The most pixels that are refined in one go, overlaps included, for a picture of this shape.
+    pub fn strip_pixels(&self, shape: Shape) -> usize {
+        let rows = STRIP_PIXELS / shape.width.max(1) + 1 + 2 * self.reach();
+        shape.width * rows.min(shape.height)
+    }
+
     /// How many rows away a pixel still counts for the transmission.
     fn reach(&self) -> usize {
         let factor = self.subsampling;
@@ -125,6 +161,25 @@ impl Dehazer {
     ///
     /// Where `output` or `transmission` has another length than the picture.
     pub fn run<T: Sample>(
+        &self,
+        picture: &Picture<'_, T>,
+        output: &mut [T],
+        transmission: Option<&mut [f32]>,
+        workspace: &mut Workspace<T>,
+    ) -> Findings {
+        if let Prior::DarkChannel { .. } = self.prior {
+            self.dark_channel(picture, workspace);
+        }
+        self.run_after_dark_channel(picture, output, transmission, workspace)
+    }
+
+    /// As [`Dehazer::run`], where [`Dehazer::dark_channel`] of this picture was the last call with this
+    /// workspace.
+    ///
+    /// # Panics
+    ///
+    /// As [`Dehazer::run`].
+    pub fn run_after_dark_channel<T: Sample>(
         &self,
         picture: &Picture<'_, T>,
         output: &mut [T],
@@ -179,6 +234,9 @@ impl Dehazer {
         picture: &Picture<'_, T>,
         workspace: &'a mut Workspace<T>,
     ) -> &'a [f32] {
+        if let Prior::DarkChannel { .. } = self.prior {
+            self.dark_channel(picture, workspace);
+        }
         let airlight = picture.colour(self.find_airlight(picture, workspace));
         let all = 0..picture.shape.height;
         workspace.load(picture, &all);
@@ -204,10 +262,10 @@ impl Dehazer {
         let shape = picture.shape;
         match self.prior {
             Prior::DarkChannel { .. } => {
-                self.dark_channel(picture, workspace);
                 airlight::find(picture, &workspace.dark, &mut workspace.copy)
             }
             Prior::ColourAttenuation { .. } => {
+                workspace.loaded = 0..0;
                 let mut depth = std::mem::take(&mut workspace.depth);
                 depth.resize(shape.pixels(), 0.0);
                 for rows in self.strips(shape, workspace.strip_pixels, 1) {
@@ -227,6 +285,7 @@ impl Dehazer {
     /// Fills `workspace.dark` with the dark channel `[height, width]`.
     pub fn dark_channel<T: Sample>(&self, picture: &Picture<'_, T>, workspace: &mut Workspace<T>) {
         let (shape, width) = (picture.shape, picture.shape.width);
+        workspace.loaded = 0..0;
         let mut dark = std::mem::take(&mut workspace.dark);
         dark.resize(shape.pixels(), T::default());
         for rows in self.strips(shape, workspace.strip_pixels, 1) {

@@ -153,7 +153,10 @@ impl GuidedFilter {
                 shares,
                 zeros,
             } = scratch;
-            let slide = |sums: &mut [ColumnSums], comes, goes| {
+            let slide = |sums: &mut [ColumnSums], comes: Option<usize>, goes: Option<usize>| {
+                if (comes, goes) == (None, None) {
+                    return;
+                }
                 let planes = coefficients.slopes.iter().chain([&coefficients.offset]);
                 for (sums, plane) in sums.iter_mut().zip(planes) {
                     let row = |number| row_or(plane, width, number, zeros);
@@ -198,6 +201,9 @@ fn slide_statistics<'a, const C: usize>(
     comes: Option<usize>,
     goes: Option<usize>,
 ) {
+    if (comes, goes) == (None, None) {
+        return;
+    }
     let both = |plane| {
         let row = |number| row_or(plane, problem.width, number, zeros);
         (row(comes), row(goes))

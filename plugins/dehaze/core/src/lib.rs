@@ -1,8 +1,10 @@
 //! Dehazing without tensors: filters, priors, data sets.
 
 pub mod airlight;
+pub mod aod_net;
 mod bands;
 pub mod box_filter;
+pub mod codec;
 pub mod colour_attenuation_prior;
 pub mod dark_channel_prior;
 pub mod dehazer;
@@ -13,9 +15,12 @@ pub mod picture;
 pub mod recover;
 mod refine;
 mod running_sum;
+pub mod runner;
 pub mod sample;
 mod simd;
+pub mod skip;
 pub mod subsampled;
+pub mod weights;
 mod workspace;
 
 pub use dehazer::{Dehazer, Findings, Guide, Prior};

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The pixels of a strip unless they are set.
-const STRIP_PIXELS: usize = 1 << 24;
+pub(crate) const STRIP_PIXELS: usize = 1 << 24;
 
 /// Buffers that a dehazer uses again for the next picture. They grow to the largest that was needed
 /// and are not given back.
