@@ -9,7 +9,7 @@ use super::program::{Program, Source};
 /// method's arguments.
 const FUNCTION_KINDS: [(&str, &str, &[&str]); 2] = [
     ("loss", "Loss", &["prediction", "target"]),
-    ("image_transform", "ImageTransform", &["images"]),
+    ("image", "ImageTransform", &["images"]),
 ];
 
 /// Writes the program of a plugin.

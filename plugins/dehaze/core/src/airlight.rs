@@ -14,7 +14,11 @@ const FRACTION: usize = 1000;
 const BLOCK: usize = 256;
 
 /// The index of the airlight's pixel. `score` `[height, width]` is large where there is haze.
-pub fn find<T: Sample, S: Sample>(picture: &Picture<'_, T>, score: &[S], copy: &mut Vec<S>) -> usize {
+pub fn find<T: Sample, S: Sample>(
+    picture: &Picture<'_, T>,
+    score: &[S],
+    copy: &mut Vec<S>,
+) -> usize {
     let count = (score.len() / FRACTION).max(1);
     let threshold = S::nth_largest(score, count, copy);
     let (mut best, mut brightness) = (0, None);
@@ -25,7 +29,11 @@ pub fn find<T: Sample, S: Sample>(picture: &Picture<'_, T>, score: &[S], copy: &
         for (at, &score) in scores.iter().enumerate() {
             if score >= threshold {
                 let pixel = block * BLOCK + at;
-                let sum: u64 = picture.colour(pixel).iter().map(|sample| sample.integer()).sum();
+                let sum: u64 = picture
+                    .colour(pixel)
+                    .iter()
+                    .map(|sample| sample.integer())
+                    .sum();
                 if brightness.is_none_or(|brightest| sum > brightest) {
                     (best, brightness) = (pixel, Some(sum));
                 }

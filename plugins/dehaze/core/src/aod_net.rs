@@ -8,11 +8,11 @@
 use std::ops::Range;
 
 use crate::{
-    bands::{Parts, Rows, in_bands},
+    bands::{Rows, in_bands},
     picture::{Order, Picture, Shape},
     sample::Sample,
     simd::{Level, level, multiversion},
-    weights::{Tensor, Tensors},
+    weights::{self, Tensor, Tensors},
 };
 
 /// Channels in, and the side of the kernel, of each layer.
@@ -43,7 +43,18 @@ struct Layer {
     bias: [f32; 3],
 }
 
+/// The weights that `train_aod_net` made, a file of safetensors.
+pub const BUILT_IN: &[u8] = include_bytes!("../weights/aod_net.safetensors");
+
 impl AodNet {
+    /// The network with the weights that are built in.
+    pub fn built_in() -> AodNet {
+        // The file is part of the program; a test reads it.
+        weights::parse(BUILT_IN)
+            .and_then(|tensors| AodNet::from_tensors(&tensors))
+            .expect("the built-in weights are AOD-Net's")
+    }
+
     /// From tensors `e_conv1.weight` `[3, channels, side, side]`, `e_conv1.bias` `[3]` to `e_conv5`.
     ///
     /// # Errors
@@ -59,7 +70,10 @@ impl AodNet {
                     format!("no tensor {name}; there are {}", names.join(", "))
                 })?;
                 if found.shape != shape {
-                    return Err(format!("{name} has shape {:?}, expected {shape:?}", found.shape));
+                    return Err(format!(
+                        "{name} has shape {:?}, expected {shape:?}",
+                        found.shape
+                    ));
                 }
                 Ok(found)
             };
@@ -83,8 +97,17 @@ impl AodNet {
     /// # Panics
     ///
     /// Where `output` has another length than the picture.
-    pub fn run<T: Sample>(&self, picture: &Picture<'_, T>, output: &mut [T], buffers: &mut Buffers) {
-        assert_eq!(output.len(), picture.samples.len(), "output has the picture's length");
+    pub fn run<T: Sample>(
+        &self,
+        picture: &Picture<'_, T>,
+        output: &mut [T],
+        buffers: &mut Buffers,
+    ) {
+        assert_eq!(
+            output.len(),
+            picture.samples.len(),
+            "output has the picture's length"
+        );
         let shape = picture.shape;
         let height = (STRIP_PIXELS / shape.width).max(4 * REACH);
         for first in (0..shape.height).step_by(height) {
@@ -108,27 +131,39 @@ impl AodNet {
             .iter()
             .flat_map(|&layer| earlier[3 * layer..3 * layer + 3].iter().map(Vec::as_slice))
             .collect();
-        let [red, green, blue, ..] = later else { return };
+        let [red, green, blue, ..] = later else {
+            return;
+        };
         // Margins above and below stay zero: only the rows between are handed out.
         let rows = [red, green, blue].map(|plane| {
-            Rows::new(&mut plane[MARGIN * stride..(MARGIN + height) * stride], stride)
+            Rows::new(
+                &mut plane[MARGIN * stride..(MARGIN + height) * stride],
+                stride,
+            )
         });
-        in_bands(height, rows, &mut buffers.bands, &|first, count, mut output, ()| {
-            for row in 0..count {
-                let here = row * stride..(row + 1) * stride;
-                let [red, green, blue] = output.each_mut().map(|plane| &mut plane.slice()[here.clone()]);
-                let task = Convolution {
-                    inputs: &inputs,
-                    stride,
-                    width,
-                    side,
-                    row: first + row,
-                    weights,
-                    bias: *bias,
-                };
-                task.run([red, green, blue]);
-            }
-        });
+        in_bands(
+            height,
+            rows,
+            &mut buffers.bands,
+            &|first, count, mut output, ()| {
+                for row in 0..count {
+                    let here = row * stride..(row + 1) * stride;
+                    let [red, green, blue] = output
+                        .each_mut()
+                        .map(|plane| &mut plane.slice()[here.clone()]);
+                    let task = Convolution {
+                        inputs: &inputs,
+                        stride,
+                        width,
+                        side,
+                        row: first + row,
+                        weights,
+                        bias: *bias,
+                    };
+                    task.run([red, green, blue]);
+                }
+            },
+        );
     }
 }
 
@@ -177,7 +212,13 @@ impl Buffers {
         }
     }
 
-    fn store<T: Sample>(&self, picture: &Picture<'_, T>, seen: Range<usize>, kept: Range<usize>, output: &mut [T]) {
+    fn store<T: Sample>(
+        &self,
+        picture: &Picture<'_, T>,
+        seen: Range<usize>,
+        kept: Range<usize>,
+        output: &mut [T],
+    ) {
         let Shape {
             width, channels, ..
         } = picture.shape;
@@ -189,7 +230,8 @@ impl Buffers {
         for row in kept {
             let at = (row - seen.start + MARGIN) * self.stride + MARGIN;
             for (colour, scene) in scenes.iter_mut().enumerate() {
-                let [haze, k] = [colour, 15 + colour].map(|plane| &self.planes[plane][at..at + width]);
+                let [haze, k] =
+                    [colour, 15 + colour].map(|plane| &self.planes[plane][at..at + width]);
                 recover(haze, k, T::WHITE, scene);
             }
             if colours == 1 {
@@ -275,7 +317,11 @@ impl Convolution<'_> {
                     for (window, weights) in row.windows(N).zip(&mut weights) {
                         for (sums, &weight) in sums.iter_mut().zip(weights) {
                             for (sum, &value) in sums.iter_mut().zip(window) {
-                                *sum = if FUSED { value.mul_add(weight, *sum) } else { *sum + value * weight };
+                                *sum = if FUSED {
+                                    value.mul_add(weight, *sum)
+                                } else {
+                                    *sum + value * weight
+                                };
                             }
                         }
                     }

@@ -32,10 +32,7 @@ pub trait Parts: Send + Sized {
 impl<T: Send> Parts for Rows<'_, T> {
     fn split(self, rows: usize) -> (Self, Self) {
         let (first, second) = self.values.split_at_mut(rows * self.width);
-        (
-            Rows::new(first, self.width),
-            Rows::new(second, self.width),
-        )
+        (Rows::new(first, self.width), Rows::new(second, self.width))
     }
 }
 
@@ -70,7 +67,10 @@ impl<A: Parts, const N: usize> Parts for [A; N] {
             first
         });
         // `map` has visited every index.
-        (firsts, seconds.map(|second| second.expect("one second half a part")))
+        (
+            firsts,
+            seconds.map(|second| second.expect("one second half a part")),
+        )
     }
 }
 
@@ -118,14 +118,19 @@ mod tests {
                 let mut values = vec![0; height * 3];
                 let mut other = vec![0; height];
                 let parts = (Rows::new(&mut values, 3), [Rows::new(&mut other, 1)]);
-                in_bands(height, parts, &mut vec![(); bands], &|first, rows, parts, ()| {
-                    let (values, [other]) = parts;
-                    assert_eq!(other.values.len(), rows);
-                    for (row, values) in values.into_slice().chunks_exact_mut(3).enumerate() {
-                        values.iter_mut().for_each(|value| *value += first + row);
-                    }
-                    other.into_slice().iter_mut().for_each(|value| *value += 1);
-                });
+                in_bands(
+                    height,
+                    parts,
+                    &mut vec![(); bands],
+                    &|first, rows, parts, ()| {
+                        let (values, [other]) = parts;
+                        assert_eq!(other.values.len(), rows);
+                        for (row, values) in values.into_slice().chunks_exact_mut(3).enumerate() {
+                            values.iter_mut().for_each(|value| *value += first + row);
+                        }
+                        other.into_slice().iter_mut().for_each(|value| *value += 1);
+                    },
+                );
                 let expected: Vec<usize> = (0..height).flat_map(|row| [row; 3]).collect();
                 assert_eq!(values, expected);
                 assert!(other.iter().all(|&count| count == 1));

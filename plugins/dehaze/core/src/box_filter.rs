@@ -20,7 +20,6 @@ pub struct ColumnSums {
     radius: usize,
 }
 
-
 /// The rows that come into the window of a row and leave it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
@@ -109,13 +108,16 @@ mod tests {
     #[test]
     fn the_means_are_the_definition() {
         for (width, height) in [(1, 1), (7, 5), (40, 23), (3, 60)] {
-            let plane: Vec<f32> = (0..width * height).map(|n| ((n * 7919) % 255) as f32 / 255.0).collect();
+            let plane: Vec<f32> = (0..width * height)
+                .map(|n| ((n * 7919) % 255) as f32 / 255.0)
+                .collect();
             let zeros = vec![0.0; width];
             for radius in [0, 1, 4, 30] {
                 let mut shares = Vec::new();
                 column_shares(width, radius, &mut shares);
                 for first in [0, height / 2] {
-                    let row = |n: Option<usize>| n.map_or(&zeros[..], |n| &plane[n * width..][..width]);
+                    let row =
+                        |n: Option<usize>| n.map_or(&zeros[..], |n| &plane[n * width..][..width]);
                     let mut sums = ColumnSums::default();
                     sums.reset(width, radius);
                     for n in rows_before(first, radius, height) {

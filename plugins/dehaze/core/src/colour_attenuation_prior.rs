@@ -64,7 +64,10 @@ mod tests {
             let x = step as f32 * 0.01;
             let (got, expected) = (f64::from(exp(x)), f64::from(x).exp());
             let error = (got - expected).abs() / expected;
-            assert!(error < 2.0 * f64::from(f32::EPSILON), "exp({x}) = {got}, not {expected}");
+            assert!(
+                error < 2.0 * f64::from(f32::EPSILON),
+                "exp({x}) = {got}, not {expected}"
+            );
         }
         assert_eq!(exp(-1e9), exp(-87.0));
     }

@@ -95,11 +95,20 @@ impl Dehazer {
         let [low, high] = self.bounds;
         let positive = |value: f32| value > 0.0 && value.is_finite();
         let wrong = if self.filter.radius == 0 || self.filter.radius > 4096 {
-            format!("the guided filter's radius is 1 to 4096, not {}", self.filter.radius)
+            format!(
+                "the guided filter's radius is 1 to 4096, not {}",
+                self.filter.radius
+            )
         } else if self.patch_radius > 4096 {
-            format!("the patch's side is 1 to 8193, not {}", 2 * self.patch_radius + 1)
+            format!(
+                "the patch's side is 1 to 8193, not {}",
+                2 * self.patch_radius + 1
+            )
         } else if !positive(self.filter.eps) {
-            format!("the guided filter's eps is above 0, not {}", self.filter.eps)
+            format!(
+                "the guided filter's eps is above 0, not {}",
+                self.filter.eps
+            )
         } else if !(1..=64).contains(&self.subsampling) {
             format!("the subsampling is 1 to 64, not {}", self.subsampling)
         } else if !(positive(low) && low <= high) {
@@ -187,9 +196,17 @@ impl Dehazer {
         workspace: &mut Workspace<T>,
     ) -> Findings {
         let shape = picture.shape;
-        assert_eq!(output.len(), picture.samples.len(), "output has the picture's length");
+        assert_eq!(
+            output.len(),
+            picture.samples.len(),
+            "output has the picture's length"
+        );
         if let Some(map) = &transmission {
-            assert_eq!(map.len(), shape.pixels(), "transmission has a value a pixel");
+            assert_eq!(
+                map.len(),
+                shape.pixels(),
+                "transmission has a value a pixel"
+            );
         }
         let airlight_at = self.find_airlight(picture, workspace);
         let airlight = picture.colour(airlight_at);
@@ -246,7 +263,12 @@ impl Dehazer {
     }
 
     /// Strips of whole rows, of a height that `multiple` divides.
-    fn strips(&self, shape: Shape, pixels: usize, multiple: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+    fn strips(
+        &self,
+        shape: Shape,
+        pixels: usize,
+        multiple: usize,
+    ) -> impl Iterator<Item = Range<usize>> + use<> {
         let rows = (pixels / shape.width).max(1).next_multiple_of(multiple);
         let height = shape.height;
         (0..height.div_ceil(rows)).map(move |strip| strip * rows..((strip + 1) * rows).min(height))
@@ -258,7 +280,11 @@ impl Dehazer {
     }
 
     /// The index of the airlight's pixel.
-    fn find_airlight<T: Sample>(&self, picture: &Picture<'_, T>, workspace: &mut Workspace<T>) -> usize {
+    fn find_airlight<T: Sample>(
+        &self,
+        picture: &Picture<'_, T>,
+        workspace: &mut Workspace<T>,
+    ) -> usize {
         let shape = picture.shape;
         match self.prior {
             Prior::DarkChannel { .. } => {
@@ -272,7 +298,8 @@ impl Dehazer {
                     let seen = self.overlapped(&rows, shape);
                     workspace.load(picture, &seen);
                     self.depth(shape, seen.len(), workspace);
-                    let kept = (rows.start - seen.start) * shape.width..(rows.end - seen.start) * shape.width;
+                    let kept = (rows.start - seen.start) * shape.width
+                        ..(rows.end - seen.start) * shape.width;
                     depth[rows.start * shape.width..rows.end * shape.width]
                         .copy_from_slice(&workspace.map[kept]);
                 }
@@ -321,7 +348,13 @@ impl Dehazer {
     }
 
     /// Fills `workspace.map` with the map to refine: raw transmission, or depth.
-    fn map<T: Sample>(&self, airlight: [T; 3], shape: Shape, height: usize, workspace: &mut Workspace<T>) {
+    fn map<T: Sample>(
+        &self,
+        airlight: [T; 3],
+        shape: Shape,
+        height: usize,
+        workspace: &mut Workspace<T>,
+    ) {
         let width = shape.width;
         let Prior::DarkChannel { omega } = self.prior else {
             self.depth(shape, height, workspace);

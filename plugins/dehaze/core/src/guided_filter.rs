@@ -62,8 +62,10 @@ pub struct Scratch {
 
 impl Scratch {
     fn fit(&mut self, planes: usize, width: usize, radius: usize) {
-        self.sums.resize_with(planes.max(self.sums.len()), ColumnSums::default);
-        self.means.resize_with(planes.max(self.means.len()), Vec::new);
+        self.sums
+            .resize_with(planes.max(self.sums.len()), ColumnSums::default);
+        self.means
+            .resize_with(planes.max(self.means.len()), Vec::new);
         for (sums, means) in self.sums.iter_mut().zip(&mut self.means).take(planes) {
             sums.reset(width, radius);
             means.resize(width, 0.0);
@@ -88,7 +90,11 @@ impl GuidedFilter {
     ) {
         let (width, height) = (problem.width, problem.height());
         let (radius, eps) = (self.radius, self.eps);
-        for plane in coefficients.slopes.iter_mut().chain([&mut coefficients.offset]) {
+        for plane in coefficients
+            .slopes
+            .iter_mut()
+            .chain([&mut coefficients.offset])
+        {
             plane.resize(problem.source.len(), 0.0);
         }
         let slopes = coefficients.slopes.each_mut();
@@ -96,7 +102,10 @@ impl GuidedFilter {
             slopes.map(|plane| Rows::new(plane, width)),
             Rows::new(&mut coefficients.offset, width),
         );
-        let work = |first: usize, rows: usize, (slopes, offset): ([Rows<'_, f32>; C], Rows<'_, f32>), (scratch, _): &mut (Scratch, R)| {
+        let work = |first: usize,
+                    rows: usize,
+                    (slopes, offset): ([Rows<'_, f32>; C], Rows<'_, f32>),
+                    (scratch, _): &mut (Scratch, R)| {
             scratch.fit(statistics(C), width, radius);
             let Scratch {
                 sums,
@@ -188,7 +197,12 @@ pub struct Place {
     pub index: usize,
 }
 
-fn row_or<'a>(plane: &'a [f32], width: usize, number: Option<usize>, zeros: &'a [f32]) -> &'a [f32] {
+fn row_or<'a>(
+    plane: &'a [f32],
+    width: usize,
+    number: Option<usize>,
+    zeros: &'a [f32],
+) -> &'a [f32] {
     number.map_or(zeros, |number| &plane[number * width..][..width])
 }
 

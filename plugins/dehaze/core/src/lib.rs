@@ -12,14 +12,16 @@ pub mod guided_filter;
 pub mod min_filter;
 mod output;
 pub mod picture;
+pub mod quality;
 pub mod recover;
 mod refine;
-mod running_sum;
 pub mod runner;
+mod running_sum;
 pub mod sample;
 mod simd;
 pub mod skip;
 pub mod subsampled;
+pub mod synthesis;
 pub mod weights;
 mod workspace;
 

@@ -222,13 +222,25 @@ mod tests {
                 let expected = by_definition(&plane, width, radius);
                 for bands in [1, 3] {
                     let mut output = vec![0; plane.len()];
-                    let mut scratch: Vec<Scratch<u8>> = (0..bands).map(|_| Scratch::default()).collect();
+                    let mut scratch: Vec<Scratch<u8>> =
+                        (0..bands).map(|_| Scratch::default()).collect();
                     min_filter(&mut plane.clone(), width, radius, &mut output, &mut scratch);
                     assert_eq!(output, expected, "{width} x {height}, radius {radius}");
                 }
                 let mut output = vec![0.0; plane.len()];
-                min_filter(&mut floats.clone(), width, radius, &mut output, &mut [Scratch::default()]);
-                assert!(output.iter().zip(&expected).all(|(&a, &b)| a == f32::from(b)));
+                min_filter(
+                    &mut floats.clone(),
+                    width,
+                    radius,
+                    &mut output,
+                    &mut [Scratch::default()],
+                );
+                assert!(
+                    output
+                        .iter()
+                        .zip(&expected)
+                        .all(|(&a, &b)| a == f32::from(b))
+                );
             }
         }
     }

@@ -58,10 +58,14 @@ impl<'a, T: Sample> Output<'a, T> {
         };
         Output {
             samples: match strip.picture.order {
-                Order::Interleaved => Samples::Interleaved(cut(samples, shape.width * shape.channels)),
+                Order::Interleaved => {
+                    Samples::Interleaved(cut(samples, shape.width * shape.channels))
+                }
                 Order::Planar => {
                     let mut planes = samples.chunks_exact_mut(shape.pixels());
-                    Samples::Planar([(); 4].map(|()| planes.next().map(|plane| cut(plane, shape.width))))
+                    Samples::Planar(
+                        [(); 4].map(|()| planes.next().map(|plane| cut(plane, shape.width))),
+                    )
                 }
             },
             transmission: transmission.map(|plane| Rows::new(plane, shape.width)),
@@ -82,7 +86,12 @@ pub(crate) fn write_row<T: Sample>(
     let here = place.index * width..(place.index + 1) * width;
     let haze = planes.map(|plane| &plane[place.row * width..][..width]);
     band.gain.resize(width, 0.0);
-    gain(&mut band.transmission, strip.dehazer.bounds, &mut band.gain, &mut band.statistics);
+    gain(
+        &mut band.transmission,
+        strip.dehazer.bounds,
+        &mut band.gain,
+        &mut band.statistics,
+    );
     if let Some(map) = &mut output.transmission {
         map.slice()[here.clone()].copy_from_slice(&band.transmission);
     }
@@ -128,7 +137,10 @@ pub(crate) fn write_row<T: Sample>(
 }
 
 /// The last samples of the pixels from this one on.
-fn alpha<'a, T: Sample>(picture: &Picture<'a, T>, pixel: usize) -> impl Iterator<Item = T> + use<'a, T> {
+fn alpha<'a, T: Sample>(
+    picture: &Picture<'a, T>,
+    pixel: usize,
+) -> impl Iterator<Item = T> + use<'a, T> {
     let channels = picture.shape.channels;
     let pixels = picture.samples[pixel * channels..].chunks_exact(channels);
     pixels.map(move |pixel| pixel[channels - 1])

@@ -98,7 +98,12 @@ impl<'a, T: Sample> Picture<'a, T> {
             (Order::Interleaved, 1) => planes[0].copy_from_slice(&self.samples[pixels]),
             (Order::Interleaved, 3) => {
                 let [red, green, blue] = planes;
-                split3(&self.samples[pixels.start * 3..pixels.end * 3], red, green, blue);
+                split3(
+                    &self.samples[pixels.start * 3..pixels.end * 3],
+                    red,
+                    green,
+                    blue,
+                );
             }
             (Order::Interleaved, _) => {
                 let samples = &self.samples[pixels.start * channels..pixels.end * channels];

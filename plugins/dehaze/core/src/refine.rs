@@ -68,12 +68,21 @@ impl<T: Sample> Strip<'_, T> {
                 Rows::new(guide, width),
                 &mut workspace.minimum,
                 &|first, rows, output, _| {
-                    unit(&samples[first * width..(first + rows) * width], output.into_slice());
+                    unit(
+                        &samples[first * width..(first + rows) * width],
+                        output.into_slice(),
+                    );
                 },
             );
         }
         let mut refinement = std::mem::take(&mut workspace.colour);
-        self.refine(&mut refinement, combine_colour, output, transmission, workspace);
+        self.refine(
+            &mut refinement,
+            combine_colour,
+            output,
+            transmission,
+            workspace,
+        );
         workspace.colour = refinement;
     }
 
@@ -87,7 +96,11 @@ impl<T: Sample> Strip<'_, T> {
     ) {
         let width = self.picture.shape.width;
         let guide: [&[f32]; C] = std::array::from_fn(|channel| &workspace.guide[channel][..]);
-        let planes = colours(&workspace.planes, self.picture.shape, 0..self.seen.len() * width);
+        let planes = colours(
+            &workspace.planes,
+            self.picture.shape,
+            0..self.seen.len() * width,
+        );
         let output = Output::of_strip(self, output, transmission);
         // The end of every row: from averaged functions to pixels.
         let finish = |place: Place,
@@ -114,7 +127,14 @@ impl<T: Sample> Strip<'_, T> {
             };
             filter.fit(&problem, &mut refinement.coefficients, bands);
             let coefficients = &refinement.coefficients;
-            filter.average(coefficients, width, self.kept.clone(), output, bands, &finish);
+            filter.average(
+                coefficients,
+                width,
+                self.kept.clone(),
+                output,
+                bands,
+                &finish,
+            );
             return;
         }
 
@@ -126,11 +146,16 @@ impl<T: Sample> Strip<'_, T> {
             ..
         } = &*refinement;
         let small = reduced(width, self.dehazer.subsampling);
-        let work = |first: usize, count: usize, mut output: Output<'_, T>, scratch: &mut (_, OutputBand<T>)| {
+        let work = |first: usize,
+                    count: usize,
+                    mut output: Output<'_, T>,
+                    scratch: &mut (_, OutputBand<T>)| {
             let band = &mut scratch.1;
             let mut stretched = std::mem::take(&mut band.stretched);
             let mut mixed = std::mem::take(&mut band.between);
-            stretched.iter_mut().for_each(|stretched| stretched.row = None);
+            stretched
+                .iter_mut()
+                .for_each(|stretched| stretched.row = None);
             for index in 0..count {
                 let row = self.kept.start + first + index;
                 let (above, below, weight) = rows.at(row);
@@ -201,7 +226,10 @@ impl<T: Sample> Strip<'_, T> {
             plane.resize(map.len(), 0.0);
         }
         let parts = (
-            averaged.slopes.each_mut().map(|plane| Rows::new(plane, width)),
+            averaged
+                .slopes
+                .each_mut()
+                .map(|plane| Rows::new(plane, width)),
             Rows::new(&mut averaged.offset, width),
         );
         filter.average(

@@ -136,7 +136,9 @@ impl Sample for f32 {
     fn nth_largest(values: &[f32], count: usize, copy: &mut Vec<f32>) -> f32 {
         copy.clear();
         copy.extend_from_slice(values);
-        *copy.select_nth_unstable_by(values.len() - count, f32::total_cmp).1
+        *copy
+            .select_nth_unstable_by(values.len() - count, f32::total_cmp)
+            .1
     }
 }
 
@@ -167,7 +169,10 @@ mod tests {
 
     #[test]
     fn rounding_clips_and_is_to_the_nearest() {
-        assert_eq!([-3.0, 0.49, 0.51, 254.6, 300.0, f32::NAN].map(u8::nearest), [0, 0, 1, 255, 255, 0]);
+        assert_eq!(
+            [-3.0, 0.49, 0.51, 254.6, 300.0, f32::NAN].map(u8::nearest),
+            [0, 0, 1, 255, 255, 0]
+        );
         assert_eq!([-1.0, 65534.4, 7e4].map(u16::nearest), [0, 65534, 65535]);
     }
 }

@@ -40,8 +40,13 @@ impl SkipRule {
         // A black picture is clear by its dark channel, a white one has a bright one: only where the
         // dark channel allows it are the pixels looked at.
         if reaches(clear, self.clear_share) {
-            let black = (0..pixels).filter(|&pixel| picture.colour(pixel).iter().all(below(self.black)));
-            return Some(if reaches(black.count(), self.share) { "black" } else { "clear" });
+            let black =
+                (0..pixels).filter(|&pixel| picture.colour(pixel).iter().all(below(self.black)));
+            return Some(if reaches(black.count(), self.share) {
+                "black"
+            } else {
+                "clear"
+            });
         }
         // Pixels whose least channel is dark are at least those whose window's least is, over the
         // window's size; where many are, the picture is not white and its pixels need no look.
@@ -104,7 +109,9 @@ mod tests {
         nearly[..13 * 3].fill(0);
         assert_eq!(reason(&nearly), None);
         // Colourful: one channel of every pixel is dark.
-        let colourful: Vec<u8> = (0..40 * 30).flat_map(|n| [200, 10 + (n % 10) as u8, 90]).collect();
+        let colourful: Vec<u8> = (0..40 * 30)
+            .flat_map(|n| [200, 10 + (n % 10) as u8, 90])
+            .collect();
         assert_eq!(reason(&colourful), Some("clear"));
     }
 }

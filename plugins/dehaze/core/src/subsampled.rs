@@ -12,7 +12,13 @@ pub fn reduced(size: usize, factor: usize) -> usize {
 }
 
 /// The means of squares of `factor` pixels; `sums` is a buffer.
-pub fn reduce(plane: &[f32], width: usize, factor: usize, output: &mut Vec<f32>, sums: &mut Vec<f32>) {
+pub fn reduce(
+    plane: &[f32],
+    width: usize,
+    factor: usize,
+    output: &mut Vec<f32>,
+    sums: &mut Vec<f32>,
+) {
     output.clear();
     for rows in plane.chunks(factor * width) {
         sums.clear();
@@ -88,7 +94,9 @@ mod tests {
     fn a_plane_that_is_linear_comes_back_inside() {
         let (width, height, factor) = (37, 21, 4);
         let value = |x: usize, y: usize| 0.01 * x as f32 + 0.02 * y as f32;
-        let plane: Vec<f32> = (0..width * height).map(|n| value(n % width, n / width)).collect();
+        let plane: Vec<f32> = (0..width * height)
+            .map(|n| value(n % width, n / width))
+            .collect();
         let (mut small, mut sums) = (Vec::new(), Vec::new());
         reduce(&plane, width, factor, &mut small, &mut sums);
         let (across, down) = (reduced(width, factor), reduced(height, factor));

@@ -1,96 +1,19 @@
 //! Every map of both priors against `reference/dcp_reference.py` in float64.
-//!
-//! `dehaze_synthetic.safetensors` is a generated scene. Two photographs whose licence is not clear
-//! are tested where a folder `shared/fixtures` is found above the repository.
 
-use std::path::{Path, PathBuf};
+mod fixture;
 
-use patchbay_dehaze_core::{
-    Dehazer, Guide, Order, Picture, Shape, Workspace,
-    sample::Sample,
-};
-use safetensors::SafeTensors;
-
-struct Fixture {
-    bytes: Vec<u8>,
-    image: &'static str,
-}
-
-impl Fixture {
-    fn all() -> Vec<Fixture> {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut found = vec![Fixture {
-            bytes: std::fs::read(here.join("tests/reference/dehaze_synthetic.safetensors")).unwrap(),
-            image: "synthetic",
-        }];
-        match shared("fixtures/dehaze_small.safetensors") {
-            Some(path) => found.extend(["test4", "15"].map(|image| Fixture {
-                bytes: std::fs::read(&path).unwrap(),
-                image,
-            })),
-            None => eprintln!("no shared/fixtures here: the two photographs are not tested"),
-        }
-        found
-    }
-
-    fn tensors(&self) -> SafeTensors<'_> {
-        SafeTensors::deserialize(&self.bytes).unwrap()
-    }
-
-    fn floats(&self, name: &str) -> Vec<f32> {
-        let tensors = self.tensors();
-        let tensor = tensors.tensor(&format!("{}/{name}", self.image)).unwrap();
-        let words = tensor.data().as_chunks::<4>().0;
-        words.iter().map(|&word| f32::from_le_bytes(word)).collect()
-    }
-
-    fn airlight_at(&self, name: &str) -> (usize, usize) {
-        let tensors = self.tensors();
-        let tensor = tensors.tensor(&format!("{}/{name}", self.image)).unwrap();
-        let words = tensor.data().as_chunks::<8>().0;
-        (
-            i64::from_le_bytes(words[0]) as usize,
-            i64::from_le_bytes(words[1]) as usize,
-        )
-    }
-
-    fn input(&self) -> (Vec<u8>, Shape) {
-        let tensors = self.tensors();
-        let tensor = tensors.tensor(&format!("{}/input", self.image)).unwrap();
-        let &[height, width, channels] = tensor.shape() else {
-            panic!("an image has three axes");
-        };
-        let shape = Shape {
-            width,
-            height,
-            channels,
-        };
-        (tensor.data().to_vec(), shape)
-    }
-}
-
-fn shared(file: &str) -> Option<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors()
-        .map(|folder| folder.join("shared").join(file))
-        .find(|path| path.is_file())
-}
-
-#[track_caller]
-fn assert_near(what: &str, got: &[f32], expected: &[f32], tolerance: f32) {
-    assert_eq!(got.len(), expected.len(), "{what}");
-    let largest = got
-        .iter()
-        .zip(expected)
-        .map(|(got, expected)| (got - expected).abs())
-        .fold(0.0, f32::max);
-    println!("{what}: {largest:e}");
-    assert!(largest <= tolerance, "{what}: off by {largest:e}, not {tolerance:e}");
-}
+use fixture::{Fixture, assert_near};
+use patchbay_dehaze_core::{Dehazer, Guide, Order, Picture, Shape, Workspace, sample::Sample};
 
 /// Runs one prior in every way that is to give the same: bytes, 16 bit and float samples, interleaved
 /// and planar, one band and three, one strip and many.
-fn check(fixture: &Fixture, dehazer: &Dehazer, airlight: &str, transmission: &[f32], recovered: &[f32]) {
+fn check(
+    fixture: &Fixture,
+    dehazer: &Dehazer,
+    airlight: &str,
+    transmission: &[f32],
+    recovered: &[f32],
+) {
     let (bytes, shape) = fixture.input();
     let words: Vec<u16> = bytes.iter().map(|&byte| u16::from(byte) * 257).collect();
     let floats: Vec<f32> = bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect();
@@ -100,13 +23,61 @@ fn check(fixture: &Fixture, dehazer: &Dehazer, airlight: &str, transmission: &[f
             floats[pixel * shape.channels + channel]
         })
         .collect();
-    for (bands, strip) in [(1, usize::MAX), (3, usize::MAX), (1, 7 * shape.width), (2, 31 * shape.width)] {
-        let what = format!("{} {airlight} {bands} bands, strips of {strip}", fixture.image);
+    for (bands, strip) in [
+        (1, usize::MAX),
+        (3, usize::MAX),
+        (1, 7 * shape.width),
+        (2, 31 * shape.width),
+    ] {
+        let what = format!(
+            "{} {airlight} {bands} bands, strips of {strip}",
+            fixture.image
+        );
         let interleaved = Order::Interleaved;
-        run(fixture, dehazer, airlight, transmission, recovered, (&bytes, shape, interleaved), bands, strip, &what);
-        run(fixture, dehazer, airlight, transmission, recovered, (&words, shape, interleaved), bands, strip, &what);
-        run(fixture, dehazer, airlight, transmission, recovered, (&floats, shape, interleaved), bands, strip, &what);
-        run(fixture, dehazer, airlight, transmission, recovered, (&planar, shape, Order::Planar), bands, strip, &what);
+        run(
+            fixture,
+            dehazer,
+            airlight,
+            transmission,
+            recovered,
+            (&bytes, shape, interleaved),
+            bands,
+            strip,
+            &what,
+        );
+        run(
+            fixture,
+            dehazer,
+            airlight,
+            transmission,
+            recovered,
+            (&words, shape, interleaved),
+            bands,
+            strip,
+            &what,
+        );
+        run(
+            fixture,
+            dehazer,
+            airlight,
+            transmission,
+            recovered,
+            (&floats, shape, interleaved),
+            bands,
+            strip,
+            &what,
+        );
+        run(
+            fixture,
+            dehazer,
+            airlight,
+            transmission,
+            recovered,
+            (&planar, shape, Order::Planar),
+            bands,
+            strip,
+            &what,
+        );
     }
 }
 
@@ -128,14 +99,21 @@ fn run<T: Sample>(
     let mut output = vec![T::default(); samples.len()];
     let mut map = vec![0.0; shape.pixels()];
     let found = dehazer.run(&picture, &mut output, Some(&mut map), &mut workspace);
-    assert_eq!(found.airlight_at, fixture.airlight_at(&format!("{airlight}_at")), "{what}");
+    assert_eq!(
+        found.airlight_at,
+        fixture.airlight_at(&format!("{airlight}_at")),
+        "{what}"
+    );
     assert_near(&what, &found.airlight, &fixture.floats(airlight), 1e-7);
     let [low, high] = dehazer.bounds;
     let transmission: Vec<f32> = transmission.iter().map(|t| t.clamp(low, high)).collect();
     assert_near(&format!("{what}: transmission"), &map, &transmission, 1e-5);
     let sum: f64 = transmission.iter().map(|&t| f64::from(t)).sum();
     let mean = sum / transmission.len() as f64;
-    assert!((f64::from(found.transmission.mean()) - mean).abs() < 1e-5, "{what}");
+    assert!(
+        (f64::from(found.transmission.mean()) - mean).abs() < 1e-5,
+        "{what}"
+    );
     let recovered: Vec<f32> = (0..samples.len())
         .map(|at| match order {
             Order::Interleaved => recovered[at],
@@ -143,8 +121,16 @@ fn run<T: Sample>(
         })
         .map(|value| value.clamp(0.0, 1.0))
         .collect();
-    let output: Vec<f32> = output.iter().map(|sample| sample.float() / T::WHITE).collect();
-    assert_near(&format!("{what}: recovered"), &output, &recovered, 1.0 / 255.0);
+    let output: Vec<f32> = output
+        .iter()
+        .map(|sample| sample.float() / T::WHITE)
+        .collect();
+    assert_near(
+        &format!("{what}: recovered"),
+        &output,
+        &recovered,
+        1.0 / 255.0,
+    );
 }
 
 #[test]
@@ -157,7 +143,13 @@ fn the_dark_channel_prior_is_the_papers() {
             };
             let transmission = fixture.floats(&format!("dcp/transmission_{kind}"));
             let recovered = fixture.floats(&format!("dcp/recovered_{kind}"));
-            check(&fixture, &dehazer, "dcp/airlight", &transmission, &recovered);
+            check(
+                &fixture,
+                &dehazer,
+                "dcp/airlight",
+                &transmission,
+                &recovered,
+            );
         }
     }
 }
@@ -168,7 +160,13 @@ fn the_colour_attenuation_prior_is_the_papers() {
         let transmission = fixture.floats("cap/transmission");
         let recovered = fixture.floats("cap/recovered");
         let dehazer = Dehazer::colour_attenuation_prior();
-        check(&fixture, &dehazer, "cap/airlight", &transmission, &recovered);
+        check(
+            &fixture,
+            &dehazer,
+            "cap/airlight",
+            &transmission,
+            &recovered,
+        );
     }
 }
 
@@ -180,11 +178,27 @@ fn the_unrefined_maps_are_the_papers() {
         let mut workspace = Workspace::new(2);
         let dehazer = Dehazer::dark_channel_prior();
         dehazer.dark_channel(&picture, &mut workspace);
-        let dark: Vec<f32> = workspace.dark().iter().map(|&byte| f32::from(byte) / 255.0).collect();
-        assert_near("dark channel", &dark, &fixture.floats("dcp/dark_channel"), 1e-7);
+        let dark: Vec<f32> = workspace
+            .dark()
+            .iter()
+            .map(|&byte| f32::from(byte) / 255.0)
+            .collect();
+        assert_near(
+            "dark channel",
+            &dark,
+            &fixture.floats("dcp/dark_channel"),
+            1e-7,
+        );
         let raw = dehazer.unrefined(&picture, &mut workspace);
-        assert_near("raw transmission", raw, &fixture.floats("dcp/transmission_raw"), 1e-7);
-        let depth = Dehazer::colour_attenuation_prior().unrefined(&picture, &mut workspace).to_vec();
+        assert_near(
+            "raw transmission",
+            raw,
+            &fixture.floats("dcp/transmission_raw"),
+            1e-7,
+        );
+        let depth = Dehazer::colour_attenuation_prior()
+            .unrefined(&picture, &mut workspace)
+            .to_vec();
         assert_near("depth", &depth, &fixture.floats("cap/depth_filtered"), 2e-7);
     }
 }
@@ -206,7 +220,12 @@ fn the_subsampled_filter_is_near_the_full_one() {
             let map = |dehazer: &Dehazer, bands, strip| {
                 let mut map = vec![0.0; shape.pixels()];
                 let mut workspace = Workspace::new(bands).strip_pixels(strip);
-                dehazer.run(&picture, &mut vec![0; bytes.len()], Some(&mut map), &mut workspace);
+                dehazer.run(
+                    &picture,
+                    &mut vec![0; bytes.len()],
+                    Some(&mut map),
+                    &mut workspace,
+                );
                 map
             };
             let fast_map = map(&fast, 1, usize::MAX);
@@ -214,8 +233,17 @@ fn the_subsampled_filter_is_near_the_full_one() {
             let pairs = fast_map.iter().zip(&full_map);
             let mean = pairs.map(|(a, b)| (a - b).abs()).sum::<f32>() / fast_map.len() as f32;
             println!("{} {guide:?}: {mean} apart on average", fixture.image);
-            assert!(mean < 0.02, "{} {guide:?}: {mean} apart on average", fixture.image);
-            assert_near("strips of the subsampled", &map(&fast, 3, 9 * shape.width), &fast_map, 1e-6);
+            assert!(
+                mean < 0.02,
+                "{} {guide:?}: {mean} apart on average",
+                fixture.image
+            );
+            assert_near(
+                "strips of the subsampled",
+                &map(&fast, 3, 9 * shape.width),
+                &fast_map,
+                1e-6,
+            );
         }
     }
 }

@@ -71,7 +71,10 @@ trait TrimZeros {
 impl TrimZeros for [u8] {
     /// Without zeros at the end, which some programs pad a file with.
     fn trim_ascii_end_zeros(&self) -> &[u8] {
-        let end = self.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        let end = self
+            .iter()
+            .rposition(|&byte| byte != 0)
+            .map_or(0, |last| last + 1);
         &self[..end]
     }
 }
@@ -88,7 +91,9 @@ pub fn encode(
         height,
         channels,
     } = header.shape;
-    let side = |side| u16::try_from(side).map_err(|_| "a JPEG has at most 65,535 pixels a side".to_owned());
+    let side = |side| {
+        u16::try_from(side).map_err(|_| "a JPEG has at most 65,535 pixels a side".to_owned())
+    };
     let mut encoder = Encoder::new(file, quality.clamp(1, 100));
     // Half the colour resolution, as JPEGs mostly have and as other programs write by default.
     encoder.set_sampling_factor(SamplingFactor::R_4_2_0);
@@ -98,7 +103,11 @@ pub fn encode(
     if let Some(exif) = &extras.exif {
         encoder.add_exif_metadata(exif).map_err(one_line)?;
     }
-    let colours = if channels == 1 { ColorType::Luma } else { ColorType::Rgb };
+    let colours = if channels == 1 {
+        ColorType::Luma
+    } else {
+        ColorType::Rgb
+    };
     encoder
         .encode(&samples.bytes, side(width)?, side(height)?, colours)
         .map_err(one_line)

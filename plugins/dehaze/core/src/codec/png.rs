@@ -38,13 +38,19 @@ pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Ext
     let count = length(header.shape, 2)?;
     if header.bits == 8 {
         samples.bytes.resize(count, 0);
-        reader.next_frame(&mut samples.bytes).map_err(|error| error.to_string())?;
+        reader
+            .next_frame(&mut samples.bytes)
+            .map_err(|error| error.to_string())?;
     } else {
         samples.bytes.resize(2 * count, 0);
-        reader.next_frame(&mut samples.bytes).map_err(|error| error.to_string())?;
+        reader
+            .next_frame(&mut samples.bytes)
+            .map_err(|error| error.to_string())?;
         let words = samples.bytes.as_chunks::<2>().0;
         samples.words.clear();
-        samples.words.extend(words.iter().map(|&word| u16::from_be_bytes(word)));
+        samples
+            .words
+            .extend(words.iter().map(|&word| u16::from_be_bytes(word)));
     }
     // The end of the file is checked, too: its checksums are part of it.
     reader.finish().map_err(|error| error.to_string())?;
@@ -56,13 +62,19 @@ pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Ext
     })
 }
 
-pub fn encode(header: &Header, samples: &Samples, extras: &Extras, file: &mut Vec<u8>) -> Result<(), Reason> {
+pub fn encode(
+    header: &Header,
+    samples: &Samples,
+    extras: &Extras,
+    file: &mut Vec<u8>,
+) -> Result<(), Reason> {
     let Shape {
         width,
         height,
         channels,
     } = header.shape;
-    let side = |side| u32::try_from(side).map_err(|_| "a PNG has at most 2^31 pixels a side".to_owned());
+    let side =
+        |side| u32::try_from(side).map_err(|_| "a PNG has at most 2^31 pixels a side".to_owned());
     let mut info = png::Info::with_size(side(width)?, side(height)?);
     info.color_type = match channels {
         1 => ColorType::Grayscale,
@@ -70,7 +82,11 @@ pub fn encode(header: &Header, samples: &Samples, extras: &Extras, file: &mut Ve
         3 => ColorType::Rgb,
         _ => ColorType::Rgba,
     };
-    info.bit_depth = if header.bits == 16 { BitDepth::Sixteen } else { BitDepth::Eight };
+    info.bit_depth = if header.bits == 16 {
+        BitDepth::Sixteen
+    } else {
+        BitDepth::Eight
+    };
     info.icc_profile = extras.icc.as_deref().map(Into::into);
     info.exif_metadata = extras.exif.as_deref().map(Into::into);
     let text = |error: png::EncodingError| error.to_string();
@@ -78,7 +94,11 @@ pub fn encode(header: &Header, samples: &Samples, extras: &Extras, file: &mut Ve
     encoder.set_compression(Compression::Fast);
     let mut writer = encoder.write_header().map_err(text)?;
     if header.bits == 16 {
-        let bytes: Vec<u8> = samples.words.iter().flat_map(|word| word.to_be_bytes()).collect();
+        let bytes: Vec<u8> = samples
+            .words
+            .iter()
+            .flat_map(|word| word.to_be_bytes())
+            .collect();
         writer.write_image_data(&bytes).map_err(text)?;
     } else {
         writer.write_image_data(&samples.bytes).map_err(text)?;

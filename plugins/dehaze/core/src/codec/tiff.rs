@@ -5,7 +5,10 @@ use std::io::Cursor;
 use tiff::{
     ColorType, TiffError,
     decoder::{Decoder, DecodingResult, Limits},
-    encoder::{Compression, DeflateLevel, TiffEncoder, TiffKind, TiffKindBig, TiffKindStandard, TiffValue, colortype},
+    encoder::{
+        Compression, DeflateLevel, TiffEncoder, TiffKind, TiffKindBig, TiffKindStandard, TiffValue,
+        colortype,
+    },
     tags::{Tag, ValueBuffer},
 };
 
@@ -49,7 +52,11 @@ pub fn header(file: &[u8]) -> Result<Header, Reason> {
         ColorType::RGB(bits) => (3, bits),
         ColorType::RGBA(bits) => (4, bits),
         ColorType::CMYK(bits) => (3, bits),
-        other => return Err(format!("a TIFF with {other:?}; expected gray, RGB or CMYK, with or without alpha")),
+        other => {
+            return Err(format!(
+                "a TIFF with {other:?}; expected gray, RGB or CMYK, with or without alpha"
+            ));
+        }
     };
     if bits != 8 && bits != 16 {
         return Err(format!("a TIFF of {bits} bits a sample; expected 8 or 16"));
@@ -77,17 +84,27 @@ pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Ext
     let expected = length(header.shape, 4)?;
     let found = match decoder.read_image().map_err(text)? {
         DecodingResult::U8(bytes) => {
-            samples.bytes = if is_cmyk { rgb(&bytes, u32::from(u8::MAX)) } else { bytes };
+            samples.bytes = if is_cmyk {
+                rgb(&bytes, u32::from(u8::MAX))
+            } else {
+                bytes
+            };
             samples.bytes.len()
         }
         DecodingResult::U16(words) => {
-            samples.words = if is_cmyk { rgb(&words, u32::from(u16::MAX)) } else { words };
+            samples.words = if is_cmyk {
+                rgb(&words, u32::from(u16::MAX))
+            } else {
+                words
+            };
             samples.words.len()
         }
         _ => return Err("a TIFF whose samples are no unsigned integers".to_owned()),
     };
     if found != expected {
-        return Err(format!("a TIFF of {found} samples where its header says {expected}"));
+        return Err(format!(
+            "a TIFF of {found} samples where its header says {expected}"
+        ));
     }
     let mut tags = Tags::default();
     for number in COPIED {
@@ -120,7 +137,12 @@ fn rgb<T: Copy + Into<u32> + TryFrom<u32> + Default>(cmyk: &[T], white: u32) -> 
         .collect()
 }
 
-pub fn encode(header: &Header, samples: &Samples, extras: &Extras, file: &mut Vec<u8>) -> Result<(), Reason> {
+pub fn encode(
+    header: &Header,
+    samples: &Samples,
+    extras: &Extras,
+    file: &mut Vec<u8>,
+) -> Result<(), Reason> {
     let bytes = header.shape.samples() * usize::from(header.bits / 8);
     // Offsets of a plain TIFF end at 4 GiB; deflate may add a little to what it cannot compress.
     if bytes < 3 << 30 {
@@ -131,7 +153,12 @@ pub fn encode(header: &Header, samples: &Samples, extras: &Extras, file: &mut Ve
     .map_err(text)
 }
 
-fn write<K: TiffKind>(header: &Header, samples: &Samples, extras: &Extras, file: &mut Vec<u8>) -> Result<(), TiffError> {
+fn write<K: TiffKind>(
+    header: &Header,
+    samples: &Samples,
+    extras: &Extras,
+    file: &mut Vec<u8>,
+) -> Result<(), TiffError> {
     let encoder = TiffEncoder::<_, K>::new_generic(Cursor::new(file))?
         .with_compression(Compression::Deflate(DeflateLevel::Fast));
     match (header.bits, header.shape.channels) {
@@ -183,7 +210,8 @@ where
     [C::Inner]: TiffValue,
 {
     let side = |side: usize| u32::try_from(side).map_err(TiffError::from);
-    let mut image = encoder.new_image::<C>(side(header.shape.width)?, side(header.shape.height)?)?;
+    let mut image =
+        encoder.new_image::<C>(side(header.shape.width)?, side(header.shape.height)?)?;
     if extra_alpha {
         image.extra_samples(&[tiff::tags::ExtraSamples::UnassociatedAlpha])?;
     }

@@ -42,16 +42,26 @@ impl Budget {
         }
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         while *left < bytes {
-            left = self.given_back.wait(left).unwrap_or_else(PoisonError::into_inner);
+            left = self
+                .given_back
+                .wait(left)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         *left -= bytes;
-        Ok(Share { budget: self, bytes })
+        Ok(Share {
+            budget: self,
+            bytes,
+        })
     }
 }
 
 impl Drop for Share<'_> {
     fn drop(&mut self) {
-        *self.budget.left.lock().unwrap_or_else(PoisonError::into_inner) += self.bytes;
+        *self
+            .budget
+            .left
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) += self.bytes;
         self.budget.given_back.notify_all();
     }
 }
@@ -59,7 +69,9 @@ impl Drop for Share<'_> {
 /// Three quarters of the memory that the system says is available, or 2 GB where it says nothing.
 pub fn default_memory() -> u64 {
     let available = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("MemAvailable:"))?;
         line.split_whitespace().nth(1)?.parse::<u64>().ok()
     });
     available.map_or(2 << 30, |kilobytes| kilobytes * 1024 / 4 * 3)

@@ -1,10 +1,14 @@
 //! A folder of pictures, dehazed into another folder.
 //!
-//! Every picture's result depends on that picture alone. A result appears under its name complete or not at all: it is written
-//! beside its place and renamed. The report is a CSV file to which each finished picture adds one
-//! line, in one write, after its result is in place; a run that was killed goes on behind the last
-//! whole line. A picture is finished when the report has a line for the same size and time of
-//! change, and its result is there.
+//! Every picture's result depends on that picture alone. A result appears under its name complete or
+//! not at all: it is written beside its place and renamed. The report is a CSV file to which each
+//! finished picture adds one line, in one write, after its result is in place; a run that was killed
+//! goes on behind the last whole line. A picture is finished when the report has a line for the same
+//! size and time of change, and its result is there. (Killed: the process, by any signal. What a power
+//! failure takes out of the system's cache is not guarded against; that would cost a wait for the disk
+//! at every picture.)
+//!
+//! Memory: the pictures in work, and eight bytes for each picture that an earlier run has finished.
 
 mod memory;
 mod picture;
@@ -126,12 +130,19 @@ pub fn run(
         .canonicalize()
         .map_err(|error| format!("no input folder {}: {error}", input.display()))?;
     if !input.is_dir() {
-        return Err(format!("the input is a folder with pictures; {} is a file", input.display()));
+        return Err(format!(
+            "the input is a folder with pictures; {} is a file",
+            input.display()
+        ));
     }
     fs::create_dir_all(output).map_err(|error| cannot_write(output, &error))?;
-    let output = output.canonicalize().map_err(|error| cannot_write(output, &error))?;
+    let output = output
+        .canonicalize()
+        .map_err(|error| cannot_write(output, &error))?;
     if output == input {
-        return Err("input and output are the same folder; give another one for the results".to_owned());
+        return Err(
+            "input and output are the same folder; give another one for the results".to_owned(),
+        );
     }
     settings.claim(&output)?;
     let (report, finished) = Report::open(&output, settings.shard)?;
@@ -155,7 +166,10 @@ pub fn run(
         scope.spawn(|| {
             let count = Walk::new(&input, &output)
                 .take_while(|_| !shared.stop.load(Ordering::Relaxed))
-                .filter(|path| path.as_ref().is_ok_and(|path| settings.shard.has(&relative(path, &input))))
+                .filter(|path| {
+                    path.as_ref()
+                        .is_ok_and(|path| settings.shard.has(&relative(path, &input)))
+                })
                 .count();
             counted.store(count as u64, Ordering::Relaxed);
         });
@@ -233,7 +247,11 @@ impl Shared<'_> {
             let Some(next) = next else { break };
             let done = next.and_then(|path| {
                 let name = relative(&path, self.input);
-                if self.settings.shard.has(&name) { self.one(&path, name, &mut desk) } else { Ok(()) }
+                if self.settings.shard.has(&name) {
+                    self.one(&path, name, &mut desk)
+                } else {
+                    Ok(())
+                }
             });
             if let Err(failure) = done {
                 self.stop.store(true, Ordering::Relaxed);
@@ -252,7 +270,9 @@ impl Shared<'_> {
             Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
         };
         let mut row = ReportRow::new(name, &metadata);
-        let place = self.output.join(path.strip_prefix(self.input).unwrap_or(path));
+        let place = self
+            .output
+            .join(path.strip_prefix(self.input).unwrap_or(path));
         if let Some(&status) = [Status::Dehazed, Status::Copied, Status::Unreadable]
             .iter()
             .find(|&&status| self.finished.contains(&row.identity(status)))
@@ -292,7 +312,10 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// The path below the input folder, as it is in the report.
 fn relative(path: &Path, input: &Path) -> String {
-    path.strip_prefix(input).unwrap_or(path).to_string_lossy().into_owned()
+    path.strip_prefix(input)
+        .unwrap_or(path)
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> String {

@@ -1,11 +1,22 @@
 //! One file of a data set, from its bytes to its result in place.
 
-use std::{fs, io::{self, Read, Write}, path::Path, time::Instant};
+use std::{
+    fs,
+    io::{self, Read, Write},
+    path::Path,
+    time::Instant,
+};
 
-use super::{Settings, Times, cannot_write, memory::{Budget, Share}, report::ReportRow, settings::hash};
+use super::{
+    Settings, Times, cannot_write,
+    memory::{Budget, Share},
+    report::ReportRow,
+    settings::hash,
+};
 use crate::{
+    aod_net::{AodNet, Buffers},
     codec::{self, Extras, Header, Samples},
-    dehazer::{Dehazer, Findings},
+    dehazer::{Dehazer, Prior},
     picture::{Order, Picture},
     sample::Sample,
     workspace::Workspace,
@@ -15,12 +26,25 @@ use crate::{
 #[derive(Clone, Debug)]
 pub enum Method {
     Prior(Dehazer),
+    AodNet(AodNet),
 }
 
 impl Method {
     pub(super) fn check(&self) -> Result<(), String> {
         match self {
             Method::Prior(dehazer) => dehazer.check(),
+            Method::AodNet(_) => Ok(()),
+        }
+    }
+
+    /// One line that is equal for equal results.
+    pub(super) fn fingerprint(&self) -> String {
+        match self {
+            Method::Prior(dehazer) => format!("{dehazer:?}"),
+            Method::AodNet(net) => format!(
+                "AOD-Net, weights {:016x}",
+                hash(format!("{net:?}").as_bytes())
+            ),
         }
     }
 }
@@ -31,6 +55,9 @@ pub enum Outcome {
     Copied(&'static str),
     Unreadable(String),
 }
+
+/// What AOD-Net's planes of a strip take.
+const AOD_NET_BYTES: u64 = 100 << 20;
 
 /// Buffers larger than this are not kept for the next picture.
 const KEPT_BYTES: u64 = 64 << 20;
@@ -45,6 +72,7 @@ pub struct Desk<'a> {
     output: Samples,
     eight: Workspace<u8>,
     sixteen: Workspace<u16>,
+    net: Buffers,
 }
 
 impl<'a> Desk<'a> {
@@ -58,6 +86,7 @@ impl<'a> Desk<'a> {
             output: Samples::default(),
             eight: Workspace::new(1),
             sixteen: Workspace::new(1),
+            net: Buffers::new(1),
         }
     }
 
@@ -67,7 +96,13 @@ impl<'a> Desk<'a> {
     ///
     /// Fails where the result cannot be written; what is wrong with the file itself is an
     /// [`Outcome`].
-    pub fn dehaze(&mut self, path: &Path, place: &Path, budget: &Budget, row: &mut ReportRow) -> Result<Outcome, String> {
+    pub fn dehaze(
+        &mut self,
+        path: &Path,
+        place: &Path,
+        budget: &Budget,
+        row: &mut ReportRow,
+    ) -> Result<Outcome, String> {
         let (header, share, bytes) = match self.read(path, budget, row) {
             Ok(found) => found,
             Err(reason) => return Ok(Outcome::Unreadable(reason)),
@@ -83,7 +118,12 @@ impl<'a> Desk<'a> {
     }
 
     /// Reads a file and its header, and waits for the memory that it will take.
-    fn read<'b>(&mut self, path: &Path, budget: &'b Budget, row: &mut ReportRow) -> Result<(Header, Share<'b>, u64), String> {
+    fn read<'b>(
+        &mut self,
+        path: &Path,
+        budget: &'b Budget,
+        row: &mut ReportRow,
+    ) -> Result<(Header, Share<'b>, u64), String> {
         let start = Instant::now();
         self.file.clear();
         fs::File::open(path)
@@ -99,7 +139,12 @@ impl<'a> Desk<'a> {
         Ok((header, share, bytes))
     }
 
-    fn decoded(&mut self, place: &Path, header: &Header, row: &mut ReportRow) -> Result<Outcome, String> {
+    fn decoded(
+        &mut self,
+        place: &Path,
+        header: &Header,
+        row: &mut ReportRow,
+    ) -> Result<Outcome, String> {
         let start = Instant::now();
         let extras = codec::decode(&self.file, header, &mut self.input);
         self.times.decode += start.elapsed().as_secs_f64();
@@ -108,10 +153,31 @@ impl<'a> Desk<'a> {
             Err(reason) => return Ok(Outcome::Unreadable(reason)),
         };
         let start = Instant::now();
+        let Desk {
+            settings,
+            input,
+            output,
+            net,
+            ..
+        } = self;
         let done = if header.bits == 8 {
-            apply(self.settings, header, &self.input.bytes, &mut self.output.bytes, &mut self.eight, row)
+            apply(
+                settings,
+                header,
+                &input.bytes,
+                &mut output.bytes,
+                (&mut self.eight, net),
+                row,
+            )
         } else {
-            apply(self.settings, header, &self.input.words, &mut self.output.words, &mut self.sixteen, row)
+            apply(
+                settings,
+                header,
+                &input.words,
+                &mut output.words,
+                (&mut self.sixteen, net),
+                row,
+            )
         };
         self.times.dehaze += start.elapsed().as_secs_f64();
         match done {
@@ -132,7 +198,13 @@ impl<'a> Desk<'a> {
 
     fn encode(&mut self, header: &Header, extras: &Extras) -> Result<(), String> {
         let start = Instant::now();
-        let done = codec::encode(header, &self.output, extras, self.settings.quality, &mut self.result);
+        let done = codec::encode(
+            header,
+            &self.output,
+            extras,
+            self.settings.quality,
+            &mut self.result,
+        );
         self.times.encode += start.elapsed().as_secs_f64();
         done
     }
@@ -153,24 +225,35 @@ fn apply<T: Sample>(
     header: &Header,
     input: &[T],
     output: &mut Vec<T>,
-    workspace: &mut Workspace<T>,
+    (workspace, net): (&mut Workspace<T>, &mut Buffers),
     row: &mut ReportRow,
 ) -> Result<Option<&'static str>, String> {
     let picture = Picture::new(input, header.shape, Order::Interleaved)?;
-    let Method::Prior(dehazer) = &settings.method;
-    dehazer.dark_channel(&picture, workspace);
+    let own;
+    let dehazer = match &settings.method {
+        Method::Prior(dehazer) => dehazer,
+        Method::AodNet(_) => {
+            own = Dehazer::dark_channel_prior();
+            &own
+        }
+    };
+    let by_dark_channel = matches!(dehazer.prior, Prior::DarkChannel { .. });
+    if settings.skip.is_some() || by_dark_channel {
+        dehazer.dark_channel(&picture, workspace);
+    }
     if let Some(skip) = &settings.skip
         && let Some(reason) = skip.reason(&picture, workspace.dark())
     {
         return Ok(Some(reason));
     }
     output.resize(input.len(), T::default());
-    let Findings {
-        airlight,
-        transmission,
-        ..
-    } = dehazer.run_after_dark_channel(&picture, output, None, workspace);
-    row.found(airlight, &transmission);
+    match &settings.method {
+        Method::Prior(dehazer) => {
+            let found = dehazer.run_after_dark_channel(&picture, output, None, workspace);
+            row.found(found.airlight, &found.transmission);
+        }
+        Method::AodNet(network) => network.run(&picture, output, net),
+    }
     Ok(None)
 }
 
@@ -180,7 +263,9 @@ impl Method {
         let pixels = header.shape.pixels() as u64;
         let sample = u64::from(header.bits / 8);
         let pictures = 2 * header.shape.samples() as u64 * sample;
-        let Method::Prior(dehazer) = self;
+        let Method::Prior(dehazer) = self else {
+            return pictures + pixels * 2 * sample + AOD_NET_BYTES;
+        };
         // The dark channel and a copy of it (or depth) stay whole; the rest is of a strip.
         let whole = pixels * 8;
         let strip = dehazer.strip_pixels(header.shape) as u64 * 60;
@@ -200,7 +285,9 @@ fn write_in_one_step(place: &Path, bytes: &[u8]) -> io::Result<()> {
         }
         other => other,
     };
-    let written = file.and_then(|mut file| file.write_all(bytes)).and_then(|()| fs::rename(&aside, place));
+    let written = file
+        .and_then(|mut file| file.write_all(bytes))
+        .and_then(|()| fs::rename(&aside, place));
     if written.is_err() {
         // What could not be finished takes no space; the error that is told is the first one.
         let _ = fs::remove_file(&aside);

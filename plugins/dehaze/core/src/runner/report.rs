@@ -8,7 +8,10 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use super::{cannot_write, settings::{Shard, hash}};
+use super::{
+    cannot_write,
+    settings::{Shard, hash},
+};
 use crate::{codec::Header, recover::Statistics};
 
 /// The columns of a report.
@@ -120,7 +123,21 @@ impl ReportRow {
         let [path, bytes, modified, status, reason, rest @ ..] = &fields[..] else {
             return None;
         };
-        let [_, _, _, _, _, red, green, blue, least, mean, greatest, milliseconds] = rest else {
+        let [
+            _,
+            _,
+            _,
+            _,
+            _,
+            red,
+            green,
+            blue,
+            least,
+            mean,
+            greatest,
+            milliseconds,
+        ] = rest
+        else {
             return None;
         };
         let three = |texts: [&String; 3]| -> Option<[f32; 3]> {
@@ -211,7 +228,10 @@ impl Report {
             }
             let text = String::from_utf8_lossy(&line);
             if whole == 0 && text != REPORT_COLUMNS {
-                return Err(format!("{} is no report of this version; remove it", path.display()));
+                return Err(format!(
+                    "{} is no report of this version; remove it",
+                    path.display()
+                ));
             }
             whole += line.len() as u64 + 1;
             if let Some(row) = ReportRow::parse(&text) {
@@ -222,7 +242,8 @@ impl Report {
         file.set_len(whole).map_err(failed)?;
         file.seek(SeekFrom::End(0)).map_err(failed)?;
         if whole == 0 {
-            file.write_all(format!("{REPORT_COLUMNS}\n").as_bytes()).map_err(failed)?;
+            file.write_all(format!("{REPORT_COLUMNS}\n").as_bytes())
+                .map_err(failed)?;
         }
         Ok((Report { path, file }, finished))
     }
@@ -240,7 +261,8 @@ impl Report {
 ///
 /// Fails where a report cannot be read or there is none.
 pub fn read_report(output: &Path) -> Result<Vec<ReportRow>, String> {
-    let unreadable = |error: std::io::Error| format!("cannot read the reports in {}: {error}", output.display());
+    let unreadable =
+        |error: std::io::Error| format!("cannot read the reports in {}: {error}", output.display());
     let mut rows = std::collections::BTreeMap::new();
     let mut found = false;
     for entry in fs::read_dir(output).map_err(unreadable)? {
@@ -258,7 +280,10 @@ pub fn read_report(output: &Path) -> Result<Vec<ReportRow>, String> {
         }
     }
     if !found {
-        return Err(format!("no report in {}: nothing was dehazed into it", output.display()));
+        return Err(format!(
+            "no report in {}: nothing was dehazed into it",
+            output.display()
+        ));
     }
     Ok(rows.into_values().collect())
 }
@@ -282,16 +307,28 @@ mod tests {
         };
         let line = row.line();
         assert_eq!(line.matches('\n').count(), 1);
-        assert_eq!(fields(line.trim_end()).unwrap().len(), REPORT_COLUMNS.split(',').count());
+        assert_eq!(
+            fields(line.trim_end()).unwrap().len(),
+            REPORT_COLUMNS.split(',').count()
+        );
         let back = ReportRow::parse(line.trim_end()).unwrap();
-        assert_eq!((back.path.as_str(), back.reason.as_str()), ("a \"b\",c d.png", "no, \"end\""));
-        assert_eq!((back.bytes, back.modified_ns, back.status), (7, 1 << 90, row.status));
+        assert_eq!(
+            (back.path.as_str(), back.reason.as_str()),
+            ("a \"b\",c d.png", "no, \"end\"")
+        );
+        assert_eq!(
+            (back.bytes, back.modified_ns, back.status),
+            (7, 1 << 90, row.status)
+        );
         assert_eq!((back.airlight, back.transmission), (row.airlight, None));
         for cut in 1..line.len() {
             let torn = line.trim_end().get(..cut);
             let parsed = torn.and_then(ReportRow::parse);
             // Of the last field a part is a number, too; the missing line end gives it away.
-            assert!(parsed.is_none() || cut + "1.500".len() > line.trim_end().len(), "{torn:?}");
+            assert!(
+                parsed.is_none() || cut + "1.500".len() > line.trim_end().len(),
+                "{torn:?}"
+            );
         }
     }
 }

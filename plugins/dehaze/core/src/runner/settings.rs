@@ -75,7 +75,12 @@ impl Settings {
 
     /// What changes the results: not the threads, the memory or the shard.
     fn fingerprint(&self) -> String {
-        format!("{:?}\n{:?}\nJPEG quality {}\n", self.method, self.skip, self.quality)
+        format!(
+            "{}\n{:?}\nJPEG quality {}\n",
+            self.method.fingerprint(),
+            self.skip,
+            self.quality
+        )
     }
 
     /// Marks the output folder as made with these settings.
@@ -111,7 +116,9 @@ impl Settings {
                 Ok(()) => Ok(()),
             });
         let removed = fs::remove_file(&aside);
-        written.and(removed).map_err(|error| cannot_write(&path, &error))?;
+        written
+            .and(removed)
+            .map_err(|error| cannot_write(&path, &error))?;
         match fs::read_to_string(&path) {
             Ok(found) if found == wanted => Ok(()),
             Ok(_) => self.claim(output),

@@ -44,7 +44,9 @@ impl Iterator for Walk {
         loop {
             let entry = match self.open.last_mut()?.next() {
                 Some(Ok(entry)) => entry,
-                Some(Err(error)) => return Some(Err(format!("cannot list the input folder: {error}"))),
+                Some(Err(error)) => {
+                    return Some(Err(format!("cannot list the input folder: {error}")));
+                }
                 None => {
                     self.open.pop();
                     continue;
@@ -77,7 +79,14 @@ fn unlistable(path: &Path, error: &std::io::Error) -> String {
 }
 
 fn is_picture(path: &Path) -> bool {
-    let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    let hidden = path
+        .file_name()
+        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
     let extension = path.extension().and_then(|extension| extension.to_str());
-    !hidden && extension.is_some_and(|found| EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(found)))
+    !hidden
+        && extension.is_some_and(|found| {
+            EXTENSIONS
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(found))
+        })
 }

@@ -28,7 +28,8 @@ pub type Tensors = BTreeMap<String, Tensor>;
 ///
 /// Says what is wrong with the file, and where.
 pub fn read(path: &Path) -> Result<Tensors, String> {
-    let file = fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let file =
+        fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     parse(&file).map_err(|error| format!("{}: {error}", path.display()))
 }
 

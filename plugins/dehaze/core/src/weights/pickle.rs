@@ -70,8 +70,16 @@ struct Machine<'a> {
 
 impl<'a> Machine<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], String> {
-        let end = self.at.checked_add(count).filter(|&end| end <= self.bytes.len());
-        let end = end.ok_or_else(|| format!("the file ends {count} bytes after byte {} too early", self.at))?;
+        let end = self
+            .at
+            .checked_add(count)
+            .filter(|&end| end <= self.bytes.len());
+        let end = end.ok_or_else(|| {
+            format!(
+                "the file ends {count} bytes after byte {} too early",
+                self.at
+            )
+        })?;
         let taken = &self.bytes[self.at..end];
         self.at = end;
         Ok(taken)
@@ -89,7 +97,10 @@ impl<'a> Machine<'a> {
 
     fn line(&mut self) -> Result<String, String> {
         let rest = &self.bytes[self.at..];
-        let length = rest.iter().position(|&byte| byte == b'\n').ok_or("a line does not end")?;
+        let length = rest
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .ok_or("a line does not end")?;
         let line = String::from_utf8_lossy(self.take(length)?).into_owned();
         self.at += 1;
         Ok(line)
@@ -106,7 +117,9 @@ impl<'a> Machine<'a> {
         if self.stack.len() <= floor {
             return Err("nothing is on the stack".to_owned());
         }
-        self.stack.pop().ok_or_else(|| "nothing is on the stack".to_owned())
+        self.stack
+            .pop()
+            .ok_or_else(|| "nothing is on the stack".to_owned())
     }
 
     fn pop_to_mark(&mut self) -> Result<Vec<Value>, String> {
@@ -115,11 +128,17 @@ impl<'a> Machine<'a> {
     }
 
     fn last(&mut self) -> Result<&mut Value, String> {
-        self.stack.last_mut().ok_or_else(|| "nothing is on the stack".to_owned())
+        self.stack
+            .last_mut()
+            .ok_or_else(|| "nothing is on the stack".to_owned())
     }
 
     fn recall(&mut self, key: u32) -> Result<(), String> {
-        let value = self.memo.get(&key).ok_or("nothing was stored there")?.clone();
+        let value = self
+            .memo
+            .get(&key)
+            .ok_or("nothing was stored there")?
+            .clone();
         self.copied += size(&value);
         if self.copied > MOST_VALUES {
             return Err("more values than a file of weights has".to_owned());
@@ -289,7 +308,10 @@ fn size(value: &Value) -> usize {
         Value::Tuple(values) | Value::List(values) | Value::Call(_, values) => {
             values.iter().map(size).sum::<usize>()
         }
-        Value::Dict(pairs) => pairs.iter().map(|(key, value)| size(key) + size(value)).sum(),
+        Value::Dict(pairs) => pairs
+            .iter()
+            .map(|(key, value)| size(key) + size(value))
+            .sum(),
         Value::Persistent(id) => size(id),
         _ => 0,
     }

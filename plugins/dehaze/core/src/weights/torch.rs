@@ -3,7 +3,11 @@
 
 use std::collections::HashMap;
 
-use super::{Tensor, Tensors, pickle::{self, Value}, zip};
+use super::{
+    Tensor, Tensors,
+    pickle::{self, Value},
+    zip,
+};
 
 /// The first pickle of a legacy file, 0x1950a86a20f9469cfc6c, as the bytes of its integer.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
@@ -40,7 +44,9 @@ pub fn parse_legacy(file: &[u8]) -> Result<Tensors, String> {
     };
     let protocol = next()?;
     if protocol != Value::Integer(PROTOCOL) {
-        return Err(format!("a legacy PyTorch file of protocol {protocol:?}, expected {PROTOCOL}"));
+        return Err(format!(
+            "a legacy PyTorch file of protocol {protocol:?}, expected {PROTOCOL}"
+        ));
     }
     let _system = next()?;
     let value = next()?;
@@ -96,17 +102,22 @@ enum Kind {
 
 impl Kind {
     fn of(class: &str) -> Result<Kind, String> {
-        Ok(match class.trim_start_matches("torch ").trim_start_matches("torch.cuda ") {
-            "FloatStorage" => Kind::F32,
-            "DoubleStorage" => Kind::F64,
-            "HalfStorage" => Kind::F16,
-            "BFloat16Storage" => Kind::Bf16,
-            "LongStorage" => Kind::Other(8),
-            "IntStorage" => Kind::Other(4),
-            "ShortStorage" => Kind::Other(2),
-            "ByteStorage" | "CharStorage" | "BoolStorage" => Kind::Other(1),
-            other => return Err(format!("a storage of the unknown type {other}")),
-        })
+        Ok(
+            match class
+                .trim_start_matches("torch ")
+                .trim_start_matches("torch.cuda ")
+            {
+                "FloatStorage" => Kind::F32,
+                "DoubleStorage" => Kind::F64,
+                "HalfStorage" => Kind::F16,
+                "BFloat16Storage" => Kind::Bf16,
+                "LongStorage" => Kind::Other(8),
+                "IntStorage" => Kind::Other(4),
+                "ShortStorage" => Kind::Other(2),
+                "ByteStorage" | "CharStorage" | "BoolStorage" => Kind::Other(1),
+                other => return Err(format!("a storage of the unknown type {other}")),
+            },
+        )
     }
 
     fn size(self) -> usize {
@@ -125,10 +136,12 @@ fn storage(id: &Value) -> Result<Storage, String> {
         return Err("a storage without its description".to_owned());
     };
     match &fields[..] {
-        [Value::Text(tag), Value::Global(class), Value::Text(key), ..] if tag == "storage" => Ok(Storage {
-            key: key.clone(),
-            kind: Kind::of(class)?,
-        }),
+        [Value::Text(tag), Value::Global(class), Value::Text(key), ..] if tag == "storage" => {
+            Ok(Storage {
+                key: key.clone(),
+                kind: Kind::of(class)?,
+            })
+        }
         _ => Err("a storage whose description is not PyTorch's".to_owned()),
     }
 }
@@ -155,12 +168,19 @@ fn collect_storages(value: &Value, found: &mut HashMap<String, usize>) -> Result
 }
 
 /// The tensors of a state dict; a checkpoint has it under `state_dict` or `model`.
-fn tensors<'a>(value: &Value, data: &impl Fn(&Storage) -> Result<&'a [u8], String>) -> Result<Tensors, String> {
+fn tensors<'a>(
+    value: &Value,
+    data: &impl Fn(&Storage) -> Result<&'a [u8], String>,
+) -> Result<Tensors, String> {
     let Value::Dict(pairs) = value else {
-        return Err("a PyTorch file that holds no dictionary of tensors; save the state_dict()".to_owned());
+        return Err(
+            "a PyTorch file that holds no dictionary of tensors; save the state_dict()".to_owned(),
+        );
     };
     let inner = pairs.iter().find_map(|(key, value)| match (key, value) {
-        (Value::Text(key), Value::Dict(_)) if ["state_dict", "model"].contains(&key.as_str()) => Some(value),
+        (Value::Text(key), Value::Dict(_)) if ["state_dict", "model"].contains(&key.as_str()) => {
+            Some(value)
+        }
         _ => None,
     });
     if let Some(inner) = inner {
@@ -185,12 +205,20 @@ fn tensor<'a>(
     value: &Value,
     data: &impl Fn(&Storage) -> Result<&'a [u8], String>,
 ) -> Result<Option<Tensor>, String> {
-    let Value::Call(called, arguments) = value else { return Ok(None) };
+    let Value::Call(called, arguments) = value else {
+        return Ok(None);
+    };
     match (called.as_str(), &arguments[..]) {
         ("torch._utils _rebuild_parameter", [inner, ..]) => tensor(inner, data),
         (
             "torch._utils _rebuild_tensor_v2",
-            [Value::Persistent(id), Value::Integer(offset), Value::Tuple(shape), Value::Tuple(strides), ..],
+            [
+                Value::Persistent(id),
+                Value::Integer(offset),
+                Value::Tuple(shape),
+                Value::Tuple(strides),
+                ..,
+            ],
         ) => {
             let storage = storage(id)?;
             if let Kind::Other(_) = storage.kind {
@@ -208,30 +236,50 @@ fn sizes(values: &[Value]) -> Result<Vec<usize>, String> {
     values
         .iter()
         .map(|value| match value {
-            Value::Integer(size) => usize::try_from(*size).map_err(|_| "a negative size".to_owned()),
+            Value::Integer(size) => {
+                usize::try_from(*size).map_err(|_| "a negative size".to_owned())
+            }
             _ => Err("a size that is no integer".to_owned()),
         })
         .collect()
 }
 
 /// The elements of a tensor with any strides, in row-major order.
-fn gather(data: &[u8], kind: Kind, offset: usize, shape: Vec<usize>, strides: &[usize]) -> Result<Tensor, String> {
-    let count = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
-    let last = shape.iter().zip(strides).try_fold(offset, |at, (&size, &stride)| {
-        at.checked_add(size.saturating_sub(1).checked_mul(stride)?)
-    });
+fn gather(
+    data: &[u8],
+    kind: Kind,
+    offset: usize,
+    shape: Vec<usize>,
+    strides: &[usize],
+) -> Result<Tensor, String> {
+    let count = shape
+        .iter()
+        .try_fold(1usize, |product, &size| product.checked_mul(size));
+    let last = shape
+        .iter()
+        .zip(strides)
+        .try_fold(offset, |at, (&size, &stride)| {
+            at.checked_add(size.saturating_sub(1).checked_mul(stride)?)
+        });
     let available = data.len() / kind.size();
     let (Some(count), Some(last)) = (count, last) else {
         return Err(format!("an impossible shape {shape:?}"));
     };
     // Overlapping views could claim more elements than the file has; weights have none.
     if shape.len() != strides.len() || count > available || (count > 0 && last >= available) {
-        return Err(format!("shape {shape:?} does not fit its storage of {available} elements"));
+        return Err(format!(
+            "shape {shape:?} does not fit its storage of {available} elements"
+        ));
     }
     let mut values = Vec::with_capacity(count);
     let mut index = vec![0; shape.len()];
     for _ in 0..count {
-        let at = offset + index.iter().zip(strides).map(|(i, stride)| i * stride).sum::<usize>();
+        let at = offset
+            + index
+                .iter()
+                .zip(strides)
+                .map(|(i, stride)| i * stride)
+                .sum::<usize>();
         values.push(element(&data[at * kind.size()..], kind));
         for axis in (0..shape.len()).rev() {
             index[axis] += 1;
@@ -247,7 +295,9 @@ fn gather(data: &[u8], kind: Kind, offset: usize, shape: Vec<usize>, strides: &[
 fn element(bytes: &[u8], kind: Kind) -> f32 {
     match (kind, bytes) {
         (Kind::F32, &[a, b, c, d, ..]) => f32::from_le_bytes([a, b, c, d]),
-        (Kind::F64, &[a, b, c, d, e, f, g, h, ..]) => f64::from_le_bytes([a, b, c, d, e, f, g, h]) as f32,
+        (Kind::F64, &[a, b, c, d, e, f, g, h, ..]) => {
+            f64::from_le_bytes([a, b, c, d, e, f, g, h]) as f32
+        }
         (Kind::Bf16, &[a, b, ..]) => f32::from_le_bytes([0, 0, a, b]),
         (Kind::F16, &[a, b, ..]) => half(u16::from_le_bytes([a, b])),
         _ => f32::NAN,
@@ -272,7 +322,10 @@ mod tests {
 
     #[test]
     fn half_precision_is_exact() {
-        assert_eq!([0x3c00, 0xc000, 0x0001, 0x7bff].map(half), [1.0, -2.0, 2f32.powi(-24), 65504.0]);
+        assert_eq!(
+            [0x3c00, 0xc000, 0x0001, 0x7bff].map(half),
+            [1.0, -2.0, 2f32.powi(-24), 65504.0]
+        );
         assert!(half(0x7e00).is_nan() && half(0xfc00) == f32::NEG_INFINITY);
     }
 

@@ -26,9 +26,12 @@ pub fn members(file: &[u8]) -> Result<HashMap<String, &[u8]>, String> {
         let local = u32_at(file, at + 42)? as usize;
         let name_text = String::from_utf8_lossy(slice(file, at + 46, name)?).into_owned();
         if method != 0 {
-            return Err(format!("the member {name_text} is compressed; PyTorch stores its members plainly"));
+            return Err(format!(
+                "the member {name_text} is compressed; PyTorch stores its members plainly"
+            ));
         }
-        let data = local + 30 + u16_at(file, local + 26)? as usize + u16_at(file, local + 28)? as usize;
+        let data =
+            local + 30 + u16_at(file, local + 26)? as usize + u16_at(file, local + 28)? as usize;
         members.insert(name_text, slice(file, data, length)?);
         at += 46 + name + extra + comment;
     }
