@@ -14,8 +14,8 @@ use patchbay_dehaze::core::{
 };
 
 /// Pictures in a step, and the side of each.
-const BATCH: usize = 8;
-const SIDE: usize = 64;
+const BATCH: usize = 6;
+const SIDE: usize = 48;
 
 /// Scenes to train on and to measure on; crops are cut out of them.
 const TRAINING_SCENES: u64 = 400;
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             .get(index)
             .map_or(Ok(default), |text| text.parse())
     };
-    let (steps, seed) = (number(1, 6000)?, number(2, 1)?);
+    let (steps, seed) = (number(1, 3000)?, number(2, 1)?);
 
     patchbay_dehaze::register()?;
     let net = create::<dyn ImageTransform>("image/aod_net", json!({"weights": "random"}))?;

@@ -49,6 +49,11 @@ pub fn header(file: &[u8]) -> Result<Header, Reason> {
     let (channels, bits) = match colours {
         ColorType::Gray(bits) => (1, bits),
         ColorType::GrayA(bits) => (2, bits),
+        // What the decoder calls gray with one more sample.
+        ColorType::Multiband {
+            bit_depth: bits,
+            num_samples: 2,
+        } => (2, bits),
         ColorType::RGB(bits) => (3, bits),
         ColorType::RGBA(bits) => (4, bits),
         ColorType::CMYK(bits) => (3, bits),
