@@ -3,6 +3,7 @@
 mod cache;
 mod command_line;
 mod crashes;
+mod dehaze;
 mod errors;
 mod interrupts;
 mod items;

@@ -41,13 +41,26 @@ fn main() -> Result<(), Box<dyn Error>> {
     let parameters = net.variables();
     let mut random = Random::new(seed);
     for named in &parameters {
-        // candle's own generator cannot be seeded on the CPU.
-        let bound = 1.0 / (named.var.elem_count() as f32 / 3.0).sqrt();
-        let count = named.var.elem_count();
-        let values: Vec<f32> = (0..count).map(|_| random.between(-bound, bound)).collect();
+        // candle's own generator cannot be seeded on the CPU. Weights as PyTorch's convolutions begin;
+        // the last bias is 1, so that K is about 1 and the network begins near the identity: where K
+        // is 0 everywhere its ReLU has no gradient, and it stays there.
+        let shape = named.var.dims();
+        let values: Vec<f32> = if let [_, inputs, height, width] = *shape {
+            let bound = 1.0 / ((inputs * height * width) as f32).sqrt();
+            (0..named.var.elem_count())
+                .map(|_| random.between(-bound, bound))
+                .collect()
+        } else {
+            let bias = if named.name == "e_conv5.bias" {
+                1.0
+            } else {
+                0.0
+            };
+            vec![bias; named.var.elem_count()]
+        };
         named
             .var
-            .set(&Tensor::from_vec(values, named.var.shape(), &Device::Cpu)?)?;
+            .set(&Tensor::from_vec(values, shape, &Device::Cpu)?)?;
     }
     let scenes = |first: u64, count: u64| -> Vec<Scene> {
         let seeds = first..first + count;
