@@ -129,19 +129,19 @@ fn the_notebook_executes_from_top_to_bottom() {
     // The table of measures, the two maps of transmission, the sliders.
     let row = |name: &str| {
         let (_, rest) = text
-            .split_once(name)
+            .split_once(&format!("\"{name}  "))
             .unwrap_or_else(|| panic!("no row {name}"));
         let number = rest.trim_start().split(' ').next().unwrap_or_default();
         number
             .parse::<f64>()
             .unwrap_or_else(|_| panic!("{name}: no number in {number}"))
     };
-    let hazy = row("hazy input ");
+    let hazy = row("hazy input");
     for method in [
-        "dark channel, gray guide ",
-        "dark channel, colour guide ",
-        "colour attenuation ",
-        "AOD-Net ",
+        "dark channel, gray guide",
+        "dark channel, colour guide",
+        "colour attenuation",
+        "AOD-Net",
     ] {
         assert!(
             row(method) > hazy + 1.0,

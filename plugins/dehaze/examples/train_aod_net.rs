@@ -103,10 +103,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn batch(scenes: &[Scene], random: &mut Random) -> Result<(Tensor, Tensor)> {
     let (mut hazy, mut clear) = (Vec::new(), Vec::new());
     for _ in 0..BATCH {
-        let scene = &scenes[random.next() as usize % scenes.len()];
+        let scene = &scenes[random.bits() as usize % scenes.len()];
         let haze = Haze::random(random).applied_to(scene);
-        let x = random.next() as usize % (scene.width - SIDE + 1);
-        let y = random.next() as usize % (scene.height - SIDE + 1);
+        let x = random.bits() as usize % (scene.width - SIDE + 1);
+        let y = random.bits() as usize % (scene.height - SIDE + 1);
         for (planes, to) in [(&haze, &mut hazy), (&scene.clear, &mut clear)] {
             for plane in planes.chunks_exact(scene.depth.len()) {
                 for row in plane.chunks_exact(scene.width).skip(y).take(SIDE) {

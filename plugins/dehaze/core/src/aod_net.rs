@@ -241,16 +241,15 @@ impl Buffers {
                 }
             }
             for (x, pixel) in (row * width..(row + 1) * width).enumerate() {
-                for channel in 0..channels {
-                    let at = match picture.order {
-                        Order::Interleaved => pixel * channels + channel,
-                        Order::Planar => channel * picture.shape.pixels() + pixel,
-                    };
-                    output[at] = if channel < colours {
-                        T::nearest(scenes[channel][x])
-                    } else {
-                        picture.samples[at]
-                    };
+                let at = |channel: usize| match picture.order {
+                    Order::Interleaved => pixel * channels + channel,
+                    Order::Planar => channel * picture.shape.pixels() + pixel,
+                };
+                for (channel, scene) in scenes.iter().take(colours).enumerate() {
+                    output[at(channel)] = T::nearest(scene[x]);
+                }
+                for channel in colours..channels {
+                    output[at(channel)] = picture.samples[at(channel)];
                 }
             }
         }

@@ -63,7 +63,8 @@ impl Random {
         Random(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    /// 64 random bits.
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -73,7 +74,7 @@ impl Random {
 
     /// Evenly distributed.
     pub fn between(&mut self, low: f32, high: f32) -> f32 {
-        low + (high - low) * ((self.next() >> 40) as f32 / (1u64 << 24) as f32)
+        low + (high - low) * ((self.bits() >> 40) as f32 / (1u64 << 24) as f32)
     }
 }
 
@@ -121,7 +122,7 @@ impl Scene {
         let depth = (1.0 - near + random.between(-0.1, 0.1)).clamp(0.02, 1.0);
         let (base, other) = (colour(random), colour(random));
         let aspect = random.between(0.4, 2.5);
-        let is_round = random.next().is_multiple_of(2);
+        let is_round = random.bits().is_multiple_of(2);
         let (wave, angle) = (random.between(0.02, 0.8), random.between(0.0, 3.2));
         let grain = random.between(0.0, 0.12);
         let (dx, dy) = (size * aspect.sqrt(), size / aspect.sqrt());
@@ -152,7 +153,7 @@ impl Scene {
 fn colour(random: &mut Random) -> [f32; 3] {
     let light = random.between(0.05, 1.0);
     let mut colour = [(); 3].map(|()| light * random.between(0.3, 1.0));
-    let dark = (random.next() % 3) as usize;
+    let dark = (random.bits() % 3) as usize;
     colour[dark] *= random.between(0.0, 0.5);
     colour
 }

@@ -17,7 +17,10 @@ fn options() -> DecoderOptions {
         .set_max_height(usize::from(u16::MAX))
 }
 
-fn open(file: &[u8]) -> Result<(JpegDecoder<ZCursor<&[u8]>>, ColorSpace), Reason> {
+type Decoder<'a> = JpegDecoder<ZCursor<&'a [u8]>>;
+
+/// The decoder behind the headers, and what the pixels are to become.
+fn open(file: &[u8]) -> Result<(Decoder<'_>, ColorSpace), Reason> {
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), options());
     decoder.decode_headers().map_err(one_line)?;
     let colours = match decoder.input_colorspace() {
