@@ -5,7 +5,7 @@
 //! each thread dehazes its own, and the time is that of one picture's share of the whole.
 //! tests/bench/dehaze.py runs it beside OpenCV.
 
-use std::{env, fs, process::ExitCode, time::Instant};
+use std::{env, fs, process::ExitCode, sync::Mutex, time::Instant};
 
 use patchbay_dehaze_core::{Dehazer, Guide, Order, Picture, Shape, Workspace};
 
@@ -61,14 +61,19 @@ fn measure(file: &str, numbers: [&String; 5], work: &str) -> Result<Vec<f64>, St
         if count == 1 {
             pool.install(|| dehaze(&pixels, &mut output, &mut shared));
         } else {
-            let share = count.div_ceil(threads) * shape.samples();
+            // As a process pool does: whoever is free takes the next fifty.
+            let share = 50 * shape.samples();
+            let parts = Mutex::new(pixels.chunks(share).zip(output.chunks_mut(share)));
+            let parts = &parts;
             pool.scope(|scope| {
-                let parts = pixels.chunks(share).zip(output.chunks_mut(share));
-                for ((from, to), workspace) in parts.zip(&mut own) {
+                for workspace in &mut own {
                     scope.spawn(move |_| {
-                        let pictures = from.chunks_exact(shape.samples());
-                        for (from, to) in pictures.zip(to.chunks_exact_mut(shape.samples())) {
-                            dehaze(from, to, workspace);
+                        let next = || parts.lock().ok()?.next();
+                        while let Some((from, to)) = next() {
+                            let pictures = from.chunks_exact(shape.samples());
+                            for (from, to) in pictures.zip(to.chunks_exact_mut(shape.samples())) {
+                                dehaze(from, to, workspace);
+                            }
                         }
                     });
                 }

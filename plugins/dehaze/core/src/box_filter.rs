@@ -47,13 +47,20 @@ pub fn rows_before(first: usize, radius: usize, height: usize) -> std::ops::Rang
     first.saturating_sub(radius + 1)..(first + radius).min(height)
 }
 
-/// Fills `shares` with 1 / the number of columns inside the image, for each column.
+/// The length of a row of means: whole vectors.
+pub fn padded(width: usize) -> usize {
+    width.next_multiple_of(LANES)
+}
+
+/// Fills `shares` with 1 / the number of columns inside the image, for each column, and zeros up to
+/// [`padded`].
 pub fn column_shares(width: usize, radius: usize, shares: &mut Vec<f64>) {
     shares.clear();
     shares.extend((0..width).map(|x| {
         let first = x.saturating_sub(radius);
         1.0 / ((x + radius + 1).min(width) - first) as f64
     }));
+    shares.resize(padded(width), 0.0);
 }
 
 impl ColumnSums {
@@ -61,7 +68,7 @@ impl ColumnSums {
     pub fn reset(&mut self, width: usize, radius: usize) {
         (self.width, self.radius) = (width, radius);
         self.columns.clear();
-        let vectors = width.next_multiple_of(LANES);
+        let vectors = padded(width);
         self.columns.resize(vectors + 2 * radius + 1, 0.0);
     }
 
@@ -79,7 +86,7 @@ impl ColumnSums {
         slide_product(self.sums(), comes.0, comes.1, goes.0, goes.1);
     }
 
-    /// The means of the row. `shares` are those of [`column_shares`], `share` the [`Step`]'s.
+    /// The means of the row, [`padded`] with zeros. `shares` are those of [`column_shares`], `share` the [`Step`]'s.
     pub fn means(&mut self, shares: &[f64], share: f64, output: &mut [f32]) {
         means(&self.columns, self.radius, shares, share, output);
     }
@@ -126,9 +133,9 @@ mod tests {
                     for y in first..height {
                         let step = Step::to(y, radius, height);
                         sums.slide(row(step.comes), row(step.goes));
-                        let mut output = vec![0.0; width];
+                        let mut output = vec![0.0; padded(width)];
                         sums.means(&shares, step.share, &mut output);
-                        for (x, &got) in output.iter().enumerate() {
+                        for (x, &got) in output[..width].iter().enumerate() {
                             let rows = y.saturating_sub(radius)..(y + radius + 1).min(height);
                             let columns = x.saturating_sub(radius)..(x + radius + 1).min(width);
                             let count = rows.len() * columns.len();

@@ -10,7 +10,7 @@
 
 use crate::{
     bands::{Parts, Rows, in_bands},
-    box_filter::{ColumnSums, Step, column_shares, rows_before},
+    box_filter::{ColumnSums, Step, column_shares, padded, rows_before},
     simd::multiversion,
 };
 
@@ -68,7 +68,7 @@ impl Scratch {
             .resize_with(planes.max(self.means.len()), Vec::new);
         for (sums, means) in self.sums.iter_mut().zip(&mut self.means).take(planes) {
             sums.reset(width, radius);
-            means.resize(width, 0.0);
+            means.resize(padded(width), 0.0);
         }
         column_shares(width, radius, &mut self.shares);
         self.zeros.resize(width, 0.0);
@@ -182,8 +182,14 @@ impl GuidedFilter {
                 for (sums, means) in sums.iter_mut().zip(means.iter_mut()).take(C + 1) {
                     sums.means(shares, step.share, means);
                 }
-                let slopes = std::array::from_fn(|channel| &means[channel][..]);
-                take(Place { row, index }, slopes, &means[C], &mut parts, own);
+                let slopes = std::array::from_fn(|channel| &means[channel][..width]);
+                take(
+                    Place { row, index },
+                    slopes,
+                    &means[C][..width],
+                    &mut parts,
+                    own,
+                );
             }
         };
         in_bands(kept.len(), parts, scratch, &work);

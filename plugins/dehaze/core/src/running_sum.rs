@@ -11,7 +11,7 @@ pub const LANES: usize = 8;
 
 /// Means of windows along a row. `columns` are `radius + 1` zeros, the sums of the columns, and zeros up
 /// to `radius` more than the next multiple of [`LANES`]; `shares` and `share` are what a sum is multiplied
-/// by.
+/// by. `shares` and `output` are padded, too.
 pub fn means(columns: &[f64], radius: usize, shares: &[f64], share: f64, output: &mut [f32]) {
     let row = Row {
         comes: &columns[2 * radius + 1..],
@@ -21,8 +21,10 @@ pub fn means(columns: &[f64], radius: usize, shares: &[f64], share: f64, output:
         share,
     };
     assert!(
-        row.comes.len() >= output.len().next_multiple_of(LANES) && shares.len() == output.len(),
-        "the sums of a row are padded"
+        row.comes.len() >= output.len()
+            && shares.len() == output.len()
+            && output.len().is_multiple_of(LANES),
+        "rows of sums and means are padded"
     );
     match level() {
         // SAFETY: the processor was found to have these instructions.
@@ -94,21 +96,12 @@ mod x86 {
         };
         let comes = row.comes.as_chunks().0;
         let goes = row.goes.as_chunks().0;
-        let (shares, rest_shares) = row.shares.as_chunks();
-        let (vectors, rest) = output.as_chunks_mut::<LANES>();
-        let done = vectors.len();
+        let shares = row.shares.as_chunks().0;
+        let vectors = output.as_chunks_mut::<LANES>().0;
         for (((to, comes), goes), shares) in vectors.iter_mut().zip(comes).zip(goes).zip(shares) {
             let mean = _mm512_mul_pd(step(comes, goes), _mm512_mul_pd(load(shares), share));
             // SAFETY: as for `load`; eight doubles become eight floats.
             unsafe { _mm256_storeu_ps(to.as_mut_ptr(), _mm512_cvtpd_ps(mean)) };
-        }
-        if !rest.is_empty() {
-            let mut sums = [0.0; LANES];
-            // SAFETY: as for `load`.
-            unsafe { _mm512_storeu_pd(sums.as_mut_ptr(), step(&comes[done], &goes[done])) };
-            for ((to, sum), column) in rest.iter_mut().zip(sums).zip(rest_shares) {
-                *to = (sum * (column * row.share)) as f32;
-            }
         }
     }
 
@@ -141,21 +134,12 @@ mod x86 {
         };
         let comes = row.comes.as_chunks().0;
         let goes = row.goes.as_chunks().0;
-        let (shares, rest_shares) = row.shares.as_chunks();
-        let (vectors, rest) = output.as_chunks_mut::<LANES>();
-        let done = vectors.len();
+        let shares = row.shares.as_chunks().0;
+        let vectors = output.as_chunks_mut::<LANES>().0;
         for (((to, comes), goes), shares) in vectors.iter_mut().zip(comes).zip(goes).zip(shares) {
             let mean = _mm256_mul_pd(step(comes, goes), _mm256_mul_pd(load(shares), share));
             // SAFETY: as for `load`; four doubles become four floats.
             unsafe { _mm_storeu_ps(to.as_mut_ptr(), _mm256_cvtpd_ps(mean)) };
-        }
-        if !rest.is_empty() {
-            let mut sums = [0.0; LANES];
-            // SAFETY: as for `load`.
-            unsafe { _mm256_storeu_pd(sums.as_mut_ptr(), step(&comes[done], &goes[done])) };
-            for ((to, sum), column) in rest.iter_mut().zip(sums).zip(rest_shares) {
-                *to = (sum * (column * row.share)) as f32;
-            }
         }
     }
 }
@@ -171,8 +155,9 @@ mod tests {
             for x in 0..width {
                 columns[radius + 1 + x] = ((x * 7919) % 1000) as f64 * 0.125;
             }
-            let shares: Vec<f64> = (0..width).map(|x| 1.0 / (x + 1) as f64).collect();
-            let (mut got, mut expected) = (vec![0.0; width], vec![0.0; width]);
+            let padded = width.next_multiple_of(LANES);
+            let shares: Vec<f64> = (0..padded).map(|x| 1.0 / (x + 1) as f64).collect();
+            let (mut got, mut expected) = (vec![0.0; padded], vec![0.0; padded]);
             means(&columns, radius, &shares, 0.25, &mut got);
             let row = Row {
                 comes: &columns[2 * radius + 1..],
