@@ -5,6 +5,7 @@ mod command_line;
 mod compiled;
 mod completion;
 mod crashes;
+mod dehaze;
 mod dependencies;
 mod differential;
 mod errors;

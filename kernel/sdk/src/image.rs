@@ -214,6 +214,58 @@ impl Show for ImageGrid {
     }
 }
 
+/// Two pictures on top of each other, with a slider between them.
+#[derive(Clone, Debug)]
+pub struct BeforeAfter {
+    before: Image,
+    after: Image,
+}
+
+/// Two pictures of one size to compare: the slider moves the border between them. Takes what [`image`]
+/// takes.
+///
+/// # Errors
+///
+/// As [`image`], and where the sizes differ.
+pub fn before_after(before: &Tensor, after: &Tensor) -> Result<BeforeAfter> {
+    let (before, after) = (image(before)?, image(after)?);
+    if (before.width, before.height) != (after.width, after.height) {
+        bail!(
+            "pictures to compare have one size; these have {} x {} and {} x {}",
+            before.width,
+            before.height,
+            after.width,
+            after.height
+        );
+    }
+    Ok(BeforeAfter { before, after })
+}
+
+impl Show for BeforeAfter {
+    fn show(&self) -> MimeBundle {
+        let plain = format!(
+            "{} x {} pixels, before and after",
+            self.before.width, self.before.height
+        );
+        let (Ok(before), Ok(after)) = (self.before.to_png(), self.after.to_png()) else {
+            return show::plain_text(plain);
+        };
+        // Without scripts the border stays in the middle, and both halves are seen.
+        let html = format!(
+            "<div style=\"display:inline-block;max-width:100%\"><div style=\"position:relative\">\
+             <img alt=\"after\" style=\"display:block;max-width:100%\" src=\"data:image/png;base64,{}\">\
+             <img alt=\"before\" style=\"position:absolute;inset:0;width:100%;clip-path:inset(0 50% 0 0)\" \
+             src=\"data:image/png;base64,{}\"></div><input type=\"range\" min=\"0\" max=\"100\" value=\"50\" \
+             aria-label=\"before to after\" style=\"width:100%;margin:0\" \
+             oninput=\"this.previousElementSibling.lastElementChild.style.clipPath=\
+             'inset(0 '+(100-this.value)+'% 0 0)'\"></div>",
+            STANDARD.encode(after),
+            STANDARD.encode(before)
+        );
+        show::bundle(plain, "text/html", html)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,6 +315,25 @@ mod tests {
         );
         let counts = Tensor::zeros((8, 8), DType::I64, &Device::Cpu).unwrap();
         assert!(image(&counts).unwrap_err().to_string().contains("not i64"));
+    }
+
+    #[test]
+    fn pictures_to_compare_have_one_size() {
+        let small = Tensor::zeros((96, 96), DType::F32, &Device::Cpu).unwrap();
+        let large = Tensor::ones((96, 97), DType::F32, &Device::Cpu).unwrap();
+        let html = &before_after(&small, &small.affine(1.0, 1.0).unwrap())
+            .unwrap()
+            .show()
+            .data["text/html"];
+        assert_eq!(
+            html.as_str()
+                .unwrap()
+                .matches("data:image/png;base64,")
+                .count(),
+            2
+        );
+        let error = before_after(&small, &large).unwrap_err().to_string();
+        assert!(error.contains("96 x 96 and 97 x 96"), "{error}");
     }
 
     #[test]

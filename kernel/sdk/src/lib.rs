@@ -42,7 +42,7 @@ pub use device::device;
 pub use display::{
     DisplayHandle, clear_output, display, html, json_tree, latex, markdown, png, svg,
 };
-pub use image::{Image, ImageGrid, image, image_grid, image_normalised};
+pub use image::{BeforeAfter, Image, ImageGrid, before_after, image, image_grid, image_normalised};
 pub use input::{input, password};
 pub use live::LivePlot;
 pub use parameter::parameter;

@@ -2,6 +2,7 @@
 
 mod build;
 mod cache;
+mod dehaze;
 mod doctor;
 mod exec;
 mod install;
@@ -53,6 +54,7 @@ enum Command {
     Cache(cache::Arguments),
     #[command(subcommand)]
     Plugin(plugin::Command),
+    Dehaze(dehaze::Arguments),
     Kernel(kernel::Arguments),
 }
 
@@ -69,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(arguments) => doctor::main(&arguments),
         Command::Cache(arguments) => cache::run(&arguments),
         Command::Plugin(command) => plugin::main(&command),
+        Command::Dehaze(arguments) => dehaze::main(&arguments),
         Command::Kernel(arguments) => kernel::main(&arguments),
     };
     result.unwrap_or_else(|error| {
@@ -151,6 +154,8 @@ mod tests {
         assert!(parse("patchbay install --user --prefix /opt").is_err());
         assert!(parse("patchbay install --prefix /opt").is_ok());
         assert!(parse("patchbay run nb.ipynb --timeout 0").is_err());
+        assert!(parse("patchbay dehaze in out --shard 5/4").is_err());
+        assert!(parse("patchbay dehaze in out --shard 4/4 --guide colour --memory 2G").is_ok());
         assert!(parse("patchbay run nb.ipynb --timeout 0.5 -o out.ipynb --html out.html").is_ok());
     }
 }

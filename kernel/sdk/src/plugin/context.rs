@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Shape, Var};
+use candle_core::{DType, Device, Shape, Tensor, Var};
 use candle_nn::{Init, VarBuilder};
 use serde_json::Value;
 
 use super::{
     Error, Kind, Slot,
-    store::{NamedVar, Parameters, Store},
+    store::{First, NamedVar, Parameters, Store},
 };
 
 /// Where and in which type a component makes its tensors.
@@ -61,6 +61,27 @@ impl Context {
         VarBuilder::from_backend(backend, self.options.dtype, self.options.device.clone())
     }
 
+    /// A trained parameter that begins with these values, those of a file for instance. On a swap it
+    /// is taken over as those of [`Context::vb`] are.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the name is taken by a tensor of another shape.
+    pub fn parameter(&self, name: &str, values: &Tensor) -> candle_core::Result<Var> {
+        let values = values
+            .to_dtype(self.options.dtype)?
+            .to_device(&self.options.device)?;
+        let first = First::Values(&values);
+        self.store.make(
+            name,
+            values.shape().clone(),
+            first,
+            values.dtype(),
+            &self.options.device,
+            true,
+        )
+    }
+
     /// A tensor that is carried over swaps but not trained: a momentum copy, a queue, a counter.
     ///
     /// # Errors
@@ -73,8 +94,14 @@ impl Context {
         dtype: DType,
         init: Init,
     ) -> candle_core::Result<Var> {
-        self.store
-            .make(name, shape.into(), init, dtype, &self.options.device, false)
+        self.store.make(
+            name,
+            shape.into(),
+            First::Init(init),
+            dtype,
+            &self.options.device,
+            false,
+        )
     }
 
     /// Makes a component that is part of this one. Its tensors appear as `name.*` among this one's

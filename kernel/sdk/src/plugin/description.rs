@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     Balancer, Encoder, Error, Forecaster, ImageTransform, Kind, Loss, Objective, Options, Slot,
-    Spec, registry,
+    Spec, Tool, registry,
 };
 use crate::{Show, Table, show, table::escape};
 
@@ -37,6 +37,7 @@ pub fn describe(id: &str) -> Result<Description, Error> {
         <dyn ImageTransform as Kind>::NAME => facts::<dyn ImageTransform>(&spec.id),
         <dyn Forecaster as Kind>::NAME => facts::<dyn Forecaster>(&spec.id),
         <dyn Objective as Kind>::NAME => facts::<dyn Objective>(&spec.id),
+        <dyn Tool as Kind>::NAME => facts::<dyn Tool>(&spec.id),
         _ => Vec::new(),
     };
     Ok(Description {

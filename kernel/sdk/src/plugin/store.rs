@@ -18,6 +18,12 @@ pub struct NamedVar {
     pub trainable: bool,
 }
 
+/// What a tensor that no predecessor had begins with.
+pub(crate) enum First<'a> {
+    Init(Init),
+    Values(&'a Tensor),
+}
+
 /// Something inside a component that has tensors of its own.
 pub(crate) trait Part: Send + Sync {
     fn variables(&self) -> Vec<NamedVar>;
@@ -89,7 +95,7 @@ impl Store {
         &self,
         name: &str,
         shape: Shape,
-        init: Init,
+        first: First<'_>,
         dtype: DType,
         device: &Device,
         trainable: bool,
@@ -109,7 +115,10 @@ impl Store {
         }
         let var = match self.previous.get(name).filter(|named| fits(&named.var)) {
             Some(named) => named.var.clone(),
-            None => init.var(shape, dtype, device)?,
+            None => match first {
+                First::Init(init) => init.var(shape, dtype, device)?,
+                First::Values(values) => Var::from_tensor(values)?,
+            },
         };
         let named = NamedVar {
             name: name.to_owned(),
@@ -140,7 +149,7 @@ impl SimpleBackend for Parameters {
     ) -> Result<Tensor> {
         Ok(self
             .0
-            .make(name, shape, init, dtype, device, true)?
+            .make(name, shape, First::Init(init), dtype, device, true)?
             .as_tensor()
             .clone())
     }

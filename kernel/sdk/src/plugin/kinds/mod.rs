@@ -9,6 +9,7 @@ mod forecaster;
 mod image_transform;
 mod loss;
 mod objective;
+mod tool;
 
 pub use balancer::{Balanced, Balancer};
 pub use encoder::{Encoder, EncoderInput, Encoding};
@@ -16,6 +17,7 @@ pub use forecaster::{Fit, Forecaster, Window};
 pub use image_transform::ImageTransform;
 pub use loss::Loss;
 pub use objective::{Batch, Objective};
+pub use tool::{Tool, tool};
 
 use super::Component;
 

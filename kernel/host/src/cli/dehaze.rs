@@ -1,0 +1,263 @@
+//! `patchbay dehaze`: a folder of pictures into another folder.
+//!
+//! The work is in this process, so that whoever kills it kills the work, too.
+
+use std::{
+    io::{IsTerminal, stderr},
+    path::PathBuf,
+    process::ExitCode,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, anyhow};
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use patchbay_dehaze_core::{
+    Dehazer, Guide,
+    aod_net::AodNet,
+    runner::{self, Method, Progress, Settings, Shard, Summary, default_memory},
+    skip::SkipRule,
+    weights,
+};
+
+/// Remove the haze from a folder of pictures (JPEG, PNG, TIFF; any depth of folders)
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A run that was stopped or killed goes on when the same command is given again.
+Black, white and clear pictures are copied as they are (--all dehazes them, too): 99 % of the
+pixels below 8 or above 247 of 255 in all channels; 90 % of the dark channel below 25 of 255.
+OUT/dehaze-report.csv has a line for each picture.
+
+Examples:
+  patchbay dehaze hazy clear
+  patchbay dehaze hazy clear --method aod-net
+  patchbay dehaze hazy clear --shard $SLURM_ARRAY_TASK_ID/8")]
+pub struct Arguments {
+    /// The folder with the pictures
+    input: PathBuf,
+    /// Where the results go, under the same names; made if it is not there
+    output: PathBuf,
+    #[arg(long, value_enum, default_value = "dcp")]
+    method: MethodName,
+    /// What guides the refinement [default: gray for dcp, colour for cap]
+    #[arg(long, value_enum)]
+    guide: Option<GuideName>,
+    /// Refine at 1 / this of the size
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    subsampling: u16,
+    /// dcp: how much of the haze goes, 0 to 1
+    #[arg(long, default_value_t = 0.95)]
+    omega: f32,
+    /// The side of the minimum's window in pixels, odd
+    #[arg(long, default_value_t = 15)]
+    patch: usize,
+    /// The guided filter's radius in pixels
+    #[arg(long, default_value_t = 60)]
+    radius: usize,
+    /// aod-net: a file of weights (.pth or .safetensors) in place of those that are built in
+    #[arg(long)]
+    weights: Option<PathBuf>,
+    /// Dehaze black, white and clear pictures, too
+    #[arg(long)]
+    all: bool,
+    /// JPEG's quality, 1 to 100
+    #[arg(long, default_value_t = 95, value_parser = clap::value_parser!(u8).range(1..=100))]
+    quality: u8,
+    /// Pictures side by side [default: one a processor]
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Memory for the pictures in work: 500M, 2G [default: three quarters of what is free]
+    #[arg(long, value_parser = bytes)]
+    memory: Option<u64>,
+    /// One of several runs that share the work: NUMBER/COUNT, from 1/COUNT
+    #[arg(long, default_value = "1/1")]
+    shard: Shard,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum MethodName {
+    /// Dark channel prior
+    Dcp,
+    /// Colour attenuation prior
+    Cap,
+    /// AOD-Net, a small network
+    AodNet,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum GuideName {
+    Gray,
+    Colour,
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.char_indices().last() {
+        Some((at, 'k' | 'K')) => (&text[..at], 1 << 10),
+        Some((at, 'm' | 'M')) => (&text[..at], 1 << 20),
+        Some((at, 'g' | 'G')) => (&text[..at], 1 << 30),
+        _ => (text, 1),
+    };
+    let number: Option<u64> = digits.parse().ok();
+    number
+        .and_then(|number| number.checked_mul(unit))
+        .ok_or_else(|| format!("bytes are a number with K, M or G behind it, not {text}"))
+}
+
+pub fn main(arguments: &Arguments) -> Result<ExitCode> {
+    let settings = settings(arguments)?;
+    let mut view = View::new();
+    let summary = runner::run(&arguments.input, &arguments.output, &settings, |progress| {
+        view.show(progress);
+        true
+    });
+    view.finish();
+    let summary = summary.map_err(|error| anyhow!(error))?;
+    print_summary(&summary);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn settings(arguments: &Arguments) -> Result<Settings> {
+    if arguments.patch.is_multiple_of(2) {
+        return Err(anyhow!(
+            "--patch is odd (its middle is the pixel), not {}",
+            arguments.patch
+        ));
+    }
+    let prior = |dehazer: Dehazer| Dehazer {
+        patch_radius: arguments.patch / 2,
+        guide: match arguments.guide {
+            None => dehazer.guide,
+            Some(GuideName::Gray) => Guide::Gray,
+            Some(GuideName::Colour) => Guide::Colour,
+        },
+        filter: patchbay_dehaze_core::guided_filter::GuidedFilter {
+            radius: arguments.radius,
+            ..dehazer.filter
+        },
+        subsampling: usize::from(arguments.subsampling),
+        ..dehazer
+    };
+    let method = match arguments.method {
+        MethodName::Dcp => {
+            let mut dehazer = prior(Dehazer::dark_channel_prior());
+            dehazer.prior = patchbay_dehaze_core::Prior::DarkChannel {
+                omega: arguments.omega,
+            };
+            Method::Prior(dehazer)
+        }
+        MethodName::Cap => Method::Prior(prior(Dehazer::colour_attenuation_prior())),
+        MethodName::AodNet => Method::AodNet(match &arguments.weights {
+            None => AodNet::built_in(),
+            Some(path) => weights::read(path)
+                .and_then(|tensors| AodNet::from_tensors(&tensors))
+                .map_err(|error| anyhow!(error))?,
+        }),
+    };
+    Ok(Settings {
+        method,
+        skip: (!arguments.all).then(SkipRule::default),
+        quality: arguments.quality,
+        threads: arguments
+            .threads
+            .unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)),
+        memory: arguments.memory.unwrap_or_else(default_memory),
+        shard: arguments.shard,
+    })
+}
+
+/// A bar on a terminal, a line every ten seconds elsewhere.
+struct View {
+    bar: Option<ProgressBar>,
+    line: Instant,
+}
+
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
+
+impl View {
+    fn new() -> View {
+        let bar = stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new_spinner();
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_bar:.cyan/blue} {msg}")
+            {
+                bar.set_style(style);
+            }
+            bar
+        });
+        View {
+            bar,
+            line: Instant::now(),
+        }
+    }
+
+    fn show(&mut self, progress: &Progress) {
+        match &self.bar {
+            Some(bar) => {
+                if let Some(total) = progress.total {
+                    bar.set_length(total);
+                }
+                bar.set_position(progress.finished() + progress.before);
+                bar.set_message(text(progress));
+            }
+            None if self.line.elapsed() >= LINE_INTERVAL => {
+                self.line = Instant::now();
+                eprintln!("{}", text(progress));
+            }
+            None => {}
+        }
+    }
+
+    fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn text(progress: &Progress) -> String {
+    let done = progress.finished() + progress.before;
+    let total = progress
+        .total
+        .map_or("?".to_owned(), |total| total.to_string());
+    let left = progress.seconds_left().map_or(String::new(), |seconds| {
+        let seconds = seconds.round() as u64;
+        format!(
+            ", {}:{:02}:{:02} left",
+            seconds / 3600,
+            seconds / 60 % 60,
+            seconds % 60
+        )
+    });
+    format!("{done}/{total}, {:.0} a second{left}", progress.rate())
+}
+
+fn print_summary(summary: &Summary) {
+    let Progress {
+        dehazed,
+        skipped,
+        unreadable,
+        before,
+        seconds,
+        ..
+    } = summary.progress;
+    println!("dehazed      {dehazed:>9}");
+    println!("copied       {skipped:>9}   black, white or clear");
+    println!("unreadable   {unreadable:>9}");
+    if before > 0 {
+        println!("done before  {before:>9}");
+    }
+    println!(
+        "time         {seconds:>9.1} s, {:.0} pictures a second",
+        summary.progress.rate()
+    );
+    let times = summary.times;
+    let share = |time: f64| 100.0 * time / times.sum().max(1e-9);
+    println!(
+        "             {:.0} % decode, {:.0} % dehaze, {:.0} % encode, {:.0} % files",
+        share(times.decode),
+        share(times.dehaze),
+        share(times.encode),
+        share(times.read + times.write)
+    );
+    println!("report       {}", summary.report.display());
+}

@@ -1,0 +1,122 @@
+//! JPEG. CMYK and YCCK become RGB.
+
+use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use zune_jpeg::{
+    JpegDecoder,
+    zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions},
+};
+
+use super::{Extras, Format, Header, Reason, Samples, length};
+use crate::picture::Shape;
+
+fn options() -> DecoderOptions {
+    // Strict: a truncated file is an error and not a picture with a gray end.
+    DecoderOptions::default()
+        .set_strict_mode(true)
+        .set_max_width(usize::from(u16::MAX))
+        .set_max_height(usize::from(u16::MAX))
+}
+
+type Decoder<'a> = JpegDecoder<ZCursor<&'a [u8]>>;
+
+/// The decoder behind the headers, and what the pixels are to become.
+fn open(file: &[u8]) -> Result<(Decoder<'_>, ColorSpace), Reason> {
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), options());
+    decoder.decode_headers().map_err(one_line)?;
+    let colours = match decoder.input_colorspace() {
+        Some(ColorSpace::Luma) => ColorSpace::Luma,
+        Some(_) => ColorSpace::RGB,
+        None => return Err("a JPEG without a frame".to_owned()),
+    };
+    Ok((decoder, colours))
+}
+
+pub fn header(file: &[u8]) -> Result<Header, Reason> {
+    let (decoder, colours) = open(file)?;
+    let (width, height) = decoder.dimensions().ok_or("a JPEG without a frame")?;
+    let header = Header {
+        format: Format::Jpeg,
+        shape: Shape {
+            width,
+            height,
+            channels: colours.num_components(),
+        },
+        bits: 8,
+    };
+    length(header.shape, 1)?;
+    Ok(header)
+}
+
+pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Extras, Reason> {
+    if !file.trim_ascii_end_zeros().ends_with(&[0xff, 0xd9]) {
+        return Err("truncated: there is no end-of-image marker".to_owned());
+    }
+    let (mut decoder, colours) = open(file)?;
+    decoder.set_options(options().jpeg_set_out_colorspace(colours));
+    samples.bytes.resize(length(header.shape, 1)?, 0);
+    decoder.decode_into(&mut samples.bytes).map_err(one_line)?;
+    let converted = !matches!(
+        decoder.input_colorspace(),
+        Some(ColorSpace::Luma | ColorSpace::YCbCr | ColorSpace::RGB)
+    );
+    Ok(Extras {
+        // A profile of inks does not describe RGB.
+        icc: decoder.icc_profile().filter(|_| !converted),
+        exif: decoder.exif().cloned(),
+        ..Extras::default()
+    })
+}
+
+trait TrimZeros {
+    fn trim_ascii_end_zeros(&self) -> &Self;
+}
+
+impl TrimZeros for [u8] {
+    /// Without zeros at the end, which some programs pad a file with.
+    fn trim_ascii_end_zeros(&self) -> &[u8] {
+        let end = self
+            .iter()
+            .rposition(|&byte| byte != 0)
+            .map_or(0, |last| last + 1);
+        &self[..end]
+    }
+}
+
+pub fn encode(
+    header: &Header,
+    samples: &Samples,
+    extras: &Extras,
+    quality: u8,
+    file: &mut Vec<u8>,
+) -> Result<(), Reason> {
+    let Shape {
+        width,
+        height,
+        channels,
+    } = header.shape;
+    let side = |side| {
+        u16::try_from(side).map_err(|_| "a JPEG has at most 65,535 pixels a side".to_owned())
+    };
+    let mut encoder = Encoder::new(file, quality.clamp(1, 100));
+    // Half the colour resolution, as JPEGs mostly have and as other programs write by default.
+    encoder.set_sampling_factor(SamplingFactor::R_4_2_0);
+    if let Some(icc) = &extras.icc {
+        encoder.add_icc_profile(icc).map_err(one_line)?;
+    }
+    if let Some(exif) = &extras.exif {
+        encoder.add_exif_metadata(exif).map_err(one_line)?;
+    }
+    let colours = if channels == 1 {
+        ColorType::Luma
+    } else {
+        ColorType::Rgb
+    };
+    encoder
+        .encode(&samples.bytes, side(width)?, side(height)?, colours)
+        .map_err(one_line)
+}
+
+fn one_line(error: impl std::fmt::Debug) -> Reason {
+    let text = format!("{error:?}");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,126 @@
+//! JPEG, PNG and TIFF files, 8 and 16 bit.
+//!
+//! What a file is, its first bytes say, not its name. A decoded file holds everything that is to be in
+//! the file that is written in its place: its colour profile, EXIF data, and a TIFF's georeference.
+
+mod jpeg;
+mod png;
+mod tiff;
+
+use crate::picture::Shape;
+
+/// The format of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Jpeg,
+    Png,
+    Tiff,
+}
+
+impl Format {
+    /// What a file that begins with these bytes is.
+    pub fn of(file: &[u8]) -> Option<Format> {
+        match file {
+            [0xff, 0xd8, 0xff, ..] => Some(Format::Jpeg),
+            [0x89, b'P', b'N', b'G', ..] => Some(Format::Png),
+            [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(Format::Tiff),
+            _ => None,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Jpeg => "jpeg",
+            Format::Png => "png",
+            Format::Tiff => "tiff",
+        }
+    }
+}
+
+/// What a file's header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    pub format: Format,
+    pub shape: Shape,
+    /// 8 or 16.
+    pub bits: u8,
+}
+
+/// Samples in a buffer that is used again. One of the two holds the picture.
+#[derive(Debug, Default)]
+pub struct Samples {
+    pub bytes: Vec<u8>,
+    pub words: Vec<u16>,
+}
+
+/// What is kept of a file beside its pixels.
+#[derive(Debug, Default)]
+pub struct Extras {
+    icc: Option<Vec<u8>>,
+    exif: Option<Vec<u8>>,
+    tiff: tiff::Tags,
+}
+
+/// Why a file could not be read or written; one line.
+pub type Reason = String;
+
+/// Reads a file's header.
+///
+/// # Errors
+///
+/// Says in one line why the file is none that can be dehazed.
+pub fn header(file: &[u8]) -> Result<Header, Reason> {
+    if file.is_empty() {
+        return Err("the file is empty".to_owned());
+    }
+    match Format::of(file) {
+        Some(Format::Jpeg) => jpeg::header(file),
+        Some(Format::Png) => png::header(file),
+        Some(Format::Tiff) => tiff::header(file),
+        None => Err("neither JPEG, PNG nor TIFF by its first bytes".to_owned()),
+    }
+}
+
+/// Decodes a file whose header was read.
+///
+/// # Errors
+///
+/// Says in one line what is wrong with the file. A truncated file is an error, never half a picture.
+pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Extras, Reason> {
+    match header.format {
+        Format::Jpeg => jpeg::decode(file, header, samples),
+        Format::Png => png::decode(file, header, samples),
+        Format::Tiff => tiff::decode(file, header, samples),
+    }
+}
+
+/// Encodes a picture in the format of the file that it was read from. `quality` (1 to 100) is that of
+/// JPEG; the other formats are lossless.
+///
+/// # Errors
+///
+/// Fails where the picture does not fit the format.
+pub fn encode(
+    header: &Header,
+    samples: &Samples,
+    extras: &Extras,
+    quality: u8,
+    file: &mut Vec<u8>,
+) -> Result<(), Reason> {
+    file.clear();
+    match header.format {
+        Format::Jpeg => jpeg::encode(header, samples, extras, quality, file),
+        Format::Png => png::encode(header, samples, extras, file),
+        Format::Tiff => tiff::encode(header, samples, extras, file),
+    }
+}
+
+/// A number of samples as a buffer's length, with a limit that no picture in memory passes.
+fn length(shape: Shape, bytes: usize) -> Result<usize, Reason> {
+    let pixels = shape.width.checked_mul(shape.height);
+    pixels
+        .and_then(|pixels| pixels.checked_mul(shape.channels * bytes))
+        .filter(|&length| isize::try_from(length).is_ok() && length > 0)
+        .map(|length| length / bytes)
+        .ok_or_else(|| format!("a picture of {} x {} pixels", shape.width, shape.height))
+}

@@ -1,0 +1,107 @@
+//! PNG. Palettes and fewer than 8 bits are expanded; 16 bits stay.
+
+use std::io::Cursor;
+
+use png::{BitDepth, ColorType, Compression, Decoder, Encoder, Limits, Transformations};
+
+use super::{Extras, Format, Header, Reason, Samples, length};
+use crate::picture::Shape;
+
+fn open(file: &[u8]) -> Result<png::Reader<Cursor<&[u8]>>, Reason> {
+    let mut decoder = Decoder::new(Cursor::new(file));
+    decoder.set_limits(Limits { bytes: usize::MAX });
+    decoder.set_transformations(Transformations::EXPAND);
+    decoder.read_info().map_err(|error| error.to_string())
+}
+
+pub fn header(file: &[u8]) -> Result<Header, Reason> {
+    let reader = open(file)?;
+    if reader.info().is_animated() {
+        return Err("an animated PNG".to_owned());
+    }
+    let (colours, depth) = reader.output_color_type();
+    let header = Header {
+        format: Format::Png,
+        shape: Shape {
+            width: reader.info().width as usize,
+            height: reader.info().height as usize,
+            channels: colours.samples(),
+        },
+        bits: if depth == BitDepth::Sixteen { 16 } else { 8 },
+    };
+    length(header.shape, 2)?;
+    Ok(header)
+}
+
+pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Extras, Reason> {
+    let mut reader = open(file)?;
+    let count = length(header.shape, 2)?;
+    if header.bits == 8 {
+        samples.bytes.resize(count, 0);
+        reader
+            .next_frame(&mut samples.bytes)
+            .map_err(|error| error.to_string())?;
+    } else {
+        samples.bytes.resize(2 * count, 0);
+        reader
+            .next_frame(&mut samples.bytes)
+            .map_err(|error| error.to_string())?;
+        let words = samples.bytes.as_chunks::<2>().0;
+        samples.words.clear();
+        samples
+            .words
+            .extend(words.iter().map(|&word| u16::from_be_bytes(word)));
+    }
+    // The end of the file is checked, too: its checksums are part of it.
+    reader.finish().map_err(|error| error.to_string())?;
+    let info = reader.info();
+    Ok(Extras {
+        icc: info.icc_profile.as_ref().map(|profile| profile.to_vec()),
+        exif: info.exif_metadata.as_ref().map(|exif| exif.to_vec()),
+        ..Extras::default()
+    })
+}
+
+pub fn encode(
+    header: &Header,
+    samples: &Samples,
+    extras: &Extras,
+    file: &mut Vec<u8>,
+) -> Result<(), Reason> {
+    let Shape {
+        width,
+        height,
+        channels,
+    } = header.shape;
+    let side =
+        |side| u32::try_from(side).map_err(|_| "a PNG has at most 2^31 pixels a side".to_owned());
+    let mut info = png::Info::with_size(side(width)?, side(height)?);
+    info.color_type = match channels {
+        1 => ColorType::Grayscale,
+        2 => ColorType::GrayscaleAlpha,
+        3 => ColorType::Rgb,
+        _ => ColorType::Rgba,
+    };
+    info.bit_depth = if header.bits == 16 {
+        BitDepth::Sixteen
+    } else {
+        BitDepth::Eight
+    };
+    info.icc_profile = extras.icc.as_deref().map(Into::into);
+    info.exif_metadata = extras.exif.as_deref().map(Into::into);
+    let text = |error: png::EncodingError| error.to_string();
+    let mut encoder = Encoder::with_info(file, info).map_err(text)?;
+    encoder.set_compression(Compression::Fast);
+    let mut writer = encoder.write_header().map_err(text)?;
+    if header.bits == 16 {
+        let bytes: Vec<u8> = samples
+            .words
+            .iter()
+            .flat_map(|word| word.to_be_bytes())
+            .collect();
+        writer.write_image_data(&bytes).map_err(text)?;
+    } else {
+        writer.write_image_data(&samples.bytes).map_err(text)?;
+    }
+    writer.finish().map_err(text)
+}

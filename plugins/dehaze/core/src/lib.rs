@@ -1,0 +1,30 @@
+//! Dehazing without tensors: filters, priors, data sets.
+
+pub mod airlight;
+pub mod aod_net;
+mod bands;
+pub mod box_filter;
+pub mod codec;
+pub mod colour_attenuation_prior;
+pub mod dark_channel_prior;
+pub mod dehazer;
+pub mod guided_filter;
+pub mod min_filter;
+mod output;
+pub mod picture;
+pub mod quality;
+pub mod recover;
+mod refine;
+pub mod runner;
+mod running_sum;
+pub mod sample;
+mod simd;
+pub mod skip;
+pub mod subsampled;
+pub mod synthesis;
+pub mod weights;
+mod workspace;
+
+pub use dehazer::{Dehazer, Findings, Guide, Prior};
+pub use picture::{Order, Picture, Shape};
+pub use workspace::Workspace;

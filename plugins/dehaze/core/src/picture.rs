@@ -1,0 +1,145 @@
+//! Pixels as they come in and go out, and their channels as planes.
+
+use crate::{sample::Sample, simd::multiversion};
+
+/// The size of a picture and how many channels a pixel has: 1 gray, 2 gray and alpha, 3 RGB, 4 RGB
+/// and alpha.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    pub width: usize,
+    pub height: usize,
+    pub channels: usize,
+}
+
+impl Shape {
+    pub fn pixels(self) -> usize {
+        self.width * self.height
+    }
+
+    pub fn samples(self) -> usize {
+        self.pixels() * self.channels
+    }
+
+    /// 1 or 3: the channels that are not alpha.
+    pub fn colours(self) -> usize {
+        if self.channels < 3 { 1 } else { 3 }
+    }
+}
+
+/// How samples lie in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Pixel after pixel: `[height, width, channels]`.
+    Interleaved,
+    /// Channel after channel: `[channels, height, width]`.
+    Planar,
+}
+
+/// A picture that is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Picture<'a, T> {
+    pub samples: &'a [T],
+    pub shape: Shape,
+    pub order: Order,
+}
+
+impl<'a, T: Sample> Picture<'a, T> {
+    /// # Errors
+    ///
+    /// Says what was expected where the number of samples or of channels does not fit.
+    pub fn new(samples: &'a [T], shape: Shape, order: Order) -> Result<Picture<'a, T>, String> {
+        if !(1..=4).contains(&shape.channels) || shape.pixels() == 0 {
+            return Err(format!(
+                "a picture has at least one pixel and 1 to 4 channels (gray, gray and alpha, RGB, RGB and \
+                 alpha); this one has {} x {} pixels and {} channels",
+                shape.width, shape.height, shape.channels
+            ));
+        }
+        if samples.len() != shape.samples() {
+            return Err(format!(
+                "a picture of {} x {} pixels with {} channels has {} samples, not {}",
+                shape.width,
+                shape.height,
+                shape.channels,
+                shape.samples(),
+                samples.len()
+            ));
+        }
+        Ok(Picture {
+            samples,
+            shape,
+            order,
+        })
+    }
+
+    /// The colour of a pixel; gray three times.
+    pub fn colour(&self, pixel: usize) -> [T; 3] {
+        let Shape { channels, .. } = self.shape;
+        let last = self.shape.colours() - 1;
+        [0, 1, 2].map(|colour| {
+            let channel = colour.min(last);
+            match self.order {
+                Order::Interleaved => self.samples[pixel * channels + channel],
+                Order::Planar => self.samples[channel * self.shape.pixels() + pixel],
+            }
+        })
+    }
+
+    /// Copies the colours of some rows into planes `[rows, width]`, of which gray fills one.
+    pub fn load(&self, rows: std::ops::Range<usize>, planes: &mut [Vec<T>; 3]) {
+        let Shape {
+            width, channels, ..
+        } = self.shape;
+        let pixels = rows.start * width..rows.end * width;
+        for plane in &mut planes[..self.shape.colours()] {
+            plane.resize(pixels.len(), T::default());
+        }
+        match (self.order, channels) {
+            (Order::Interleaved, 1) => planes[0].copy_from_slice(&self.samples[pixels]),
+            (Order::Interleaved, 3) => {
+                let [red, green, blue] = planes;
+                split3(
+                    &self.samples[pixels.start * 3..pixels.end * 3],
+                    red,
+                    green,
+                    blue,
+                );
+            }
+            (Order::Interleaved, _) => {
+                let samples = &self.samples[pixels.start * channels..pixels.end * channels];
+                for (channel, plane) in planes[..self.shape.colours()].iter_mut().enumerate() {
+                    for (to, pixel) in plane.iter_mut().zip(samples.chunks_exact(channels)) {
+                        *to = pixel[channel];
+                    }
+                }
+            }
+            (Order::Planar, _) => {
+                let samples = self.samples.chunks_exact(self.shape.pixels());
+                for (plane, samples) in planes[..self.shape.colours()].iter_mut().zip(samples) {
+                    plane.copy_from_slice(&samples[pixels.clone()]);
+                }
+            }
+        }
+    }
+}
+
+multiversion! {
+    fn split3<T: Sample>(samples: &[T], red: &mut [T], green: &mut [T], blue: &mut [T]) {
+        for (((pixel, red), green), blue) in samples.chunks_exact(3).zip(red).zip(green).zip(blue) {
+            *red = pixel[0];
+            *green = pixel[1];
+            *blue = pixel[2];
+        }
+    }
+}
+
+multiversion! {
+    /// Pixels of a row from its three planes.
+    pub fn merge3<T: Sample>(red: &[T], green: &[T], blue: &[T], samples: &mut [T]) {
+        for (((pixel, &red), &green), &blue) in samples.chunks_exact_mut(3).zip(red).zip(green).zip(blue) {
+            pixel[0] = red;
+            pixel[1] = green;
+            pixel[2] = blue;
+        }
+    }
+}

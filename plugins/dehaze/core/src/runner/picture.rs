@@ -1,0 +1,296 @@
+//! One file of a data set, from its bytes to its result in place.
+
+use std::{
+    fs,
+    io::{self, Read, Write},
+    path::Path,
+    time::Instant,
+};
+
+use super::{
+    Settings, Times, cannot_write,
+    memory::{Budget, Share},
+    report::ReportRow,
+    settings::hash,
+};
+use crate::{
+    aod_net::{AodNet, Buffers},
+    codec::{self, Extras, Header, Samples},
+    dehazer::{Dehazer, Prior},
+    picture::{Order, Picture},
+    sample::Sample,
+    workspace::Workspace,
+};
+
+/// How a data set is dehazed.
+#[derive(Clone, Debug)]
+pub enum Method {
+    Prior(Dehazer),
+    AodNet(AodNet),
+}
+
+impl Method {
+    pub(super) fn check(&self) -> Result<(), String> {
+        match self {
+            Method::Prior(dehazer) => dehazer.check(),
+            Method::AodNet(_) => Ok(()),
+        }
+    }
+
+    /// One line that is equal for equal results.
+    pub(super) fn fingerprint(&self) -> String {
+        match self {
+            Method::Prior(dehazer) => format!("{dehazer:?}"),
+            Method::AodNet(net) => format!(
+                "AOD-Net, weights {:016x}",
+                hash(format!("{net:?}").as_bytes())
+            ),
+        }
+    }
+}
+
+/// What became of a file.
+pub enum Outcome {
+    Dehazed,
+    Copied(&'static str),
+    Unreadable(String),
+}
+
+/// What AOD-Net's planes of a strip take.
+const AOD_NET_BYTES: u64 = 100 << 20;
+
+/// Buffers larger than this are not kept for the next picture.
+const KEPT_BYTES: u64 = 64 << 20;
+
+/// One thread's place of work.
+pub struct Desk<'a> {
+    settings: &'a Settings,
+    pub times: Times,
+    file: Vec<u8>,
+    result: Vec<u8>,
+    input: Samples,
+    output: Samples,
+    eight: Workspace<u8>,
+    sixteen: Workspace<u16>,
+    net: Buffers,
+}
+
+impl<'a> Desk<'a> {
+    pub fn new(settings: &'a Settings) -> Desk<'a> {
+        Desk {
+            settings,
+            times: Times::default(),
+            file: Vec::new(),
+            result: Vec::new(),
+            input: Samples::default(),
+            output: Samples::default(),
+            eight: Workspace::new(1),
+            sixteen: Workspace::new(1),
+            net: Buffers::new(1),
+        }
+    }
+
+    /// Dehazes one file.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the result cannot be written; what is wrong with the file itself is an
+    /// [`Outcome`].
+    pub fn dehaze(
+        &mut self,
+        path: &Path,
+        place: &Path,
+        budget: &Budget,
+        row: &mut ReportRow,
+    ) -> Result<Outcome, String> {
+        let (header, share, bytes) = match self.read(path, budget, row) {
+            Ok(found) => found,
+            Err(reason) => return Ok(Outcome::Unreadable(reason)),
+        };
+        let outcome = self.decoded(place, &header, row);
+        if bytes > KEPT_BYTES {
+            let times = self.times;
+            *self = Desk::new(self.settings);
+            self.times = times;
+        }
+        drop(share);
+        outcome
+    }
+
+    /// Reads a file and its header, and waits for the memory that it will take.
+    fn read<'b>(
+        &mut self,
+        path: &Path,
+        budget: &'b Budget,
+        row: &mut ReportRow,
+    ) -> Result<(Header, Share<'b>, u64), String> {
+        let start = Instant::now();
+        self.file.clear();
+        fs::File::open(path)
+            .and_then(|mut file| file.read_to_end(&mut self.file))
+            .map_err(|error| error.to_string())?;
+        self.times.read += start.elapsed().as_secs_f64();
+        let start = Instant::now();
+        let header = codec::header(&self.file)?;
+        row.header = Some(header);
+        self.times.decode += start.elapsed().as_secs_f64();
+        let bytes = self.settings.method.memory(&header) + 2 * self.file.len() as u64;
+        let share = budget.take(bytes)?;
+        Ok((header, share, bytes))
+    }
+
+    fn decoded(
+        &mut self,
+        place: &Path,
+        header: &Header,
+        row: &mut ReportRow,
+    ) -> Result<Outcome, String> {
+        let start = Instant::now();
+        let extras = codec::decode(&self.file, header, &mut self.input);
+        self.times.decode += start.elapsed().as_secs_f64();
+        let extras = match extras {
+            Ok(extras) => extras,
+            Err(reason) => return Ok(Outcome::Unreadable(reason)),
+        };
+        let start = Instant::now();
+        let Desk {
+            settings,
+            input,
+            output,
+            net,
+            ..
+        } = self;
+        let done = if header.bits == 8 {
+            apply(
+                settings,
+                header,
+                &input.bytes,
+                &mut output.bytes,
+                (&mut self.eight, net),
+                row,
+            )
+        } else {
+            apply(
+                settings,
+                header,
+                &input.words,
+                &mut output.words,
+                (&mut self.sixteen, net),
+                row,
+            )
+        };
+        self.times.dehaze += start.elapsed().as_secs_f64();
+        match done {
+            Ok(None) => {
+                if let Err(reason) = self.encode(header, &extras) {
+                    return Ok(Outcome::Unreadable(reason));
+                }
+                self.write(place, true)?;
+                Ok(Outcome::Dehazed)
+            }
+            Ok(Some(reason)) => {
+                self.write(place, false)?;
+                Ok(Outcome::Copied(reason))
+            }
+            Err(reason) => Ok(Outcome::Unreadable(reason)),
+        }
+    }
+
+    fn encode(&mut self, header: &Header, extras: &Extras) -> Result<(), String> {
+        let start = Instant::now();
+        let done = codec::encode(
+            header,
+            &self.output,
+            extras,
+            self.settings.quality,
+            &mut self.result,
+        );
+        self.times.encode += start.elapsed().as_secs_f64();
+        done
+    }
+
+    /// Puts the result, or the file as it was read, in its place in one step.
+    fn write(&mut self, place: &Path, result: bool) -> Result<(), String> {
+        let start = Instant::now();
+        let bytes = if result { &self.result } else { &self.file };
+        let done = write_in_one_step(place, bytes).map_err(|error| cannot_write(place, &error));
+        self.times.write += start.elapsed().as_secs_f64();
+        done
+    }
+}
+
+/// Dehazes samples, or says why they are left as they are.
+fn apply<T: Sample>(
+    settings: &Settings,
+    header: &Header,
+    input: &[T],
+    output: &mut Vec<T>,
+    (workspace, net): (&mut Workspace<T>, &mut Buffers),
+    row: &mut ReportRow,
+) -> Result<Option<&'static str>, String> {
+    let picture = Picture::new(input, header.shape, Order::Interleaved)?;
+    let own;
+    let dehazer = match &settings.method {
+        Method::Prior(dehazer) => dehazer,
+        Method::AodNet(_) => {
+            own = Dehazer::dark_channel_prior();
+            &own
+        }
+    };
+    let by_dark_channel = matches!(dehazer.prior, Prior::DarkChannel { .. });
+    if settings.skip.is_some() || by_dark_channel {
+        dehazer.dark_channel(&picture, workspace);
+    }
+    if let Some(skip) = &settings.skip
+        && let Some(reason) = skip.reason(&picture, workspace.dark())
+    {
+        return Ok(Some(reason));
+    }
+    output.resize(input.len(), T::default());
+    match &settings.method {
+        Method::Prior(dehazer) => {
+            let found = dehazer.run_after_dark_channel(&picture, output, None, workspace);
+            row.found(found.airlight, &found.transmission);
+        }
+        Method::AodNet(network) => network.run(&picture, output, net),
+    }
+    Ok(None)
+}
+
+impl Method {
+    /// About how many bytes a picture takes while it is in work.
+    fn memory(&self, header: &Header) -> u64 {
+        let pixels = header.shape.pixels() as u64;
+        let sample = u64::from(header.bits / 8);
+        let pictures = 2 * header.shape.samples() as u64 * sample;
+        let Method::Prior(dehazer) = self else {
+            return pictures + pixels * 2 * sample + AOD_NET_BYTES;
+        };
+        // The dark channel and a copy of it (or depth) stay whole; the rest is of a strip.
+        let whole = pixels * 8;
+        let strip = dehazer.strip_pixels(header.shape) as u64 * 60;
+        pictures + whole + strip
+    }
+}
+
+/// Writes a file so that it is there complete or not at all.
+fn write_in_one_step(place: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = place.parent().unwrap_or(Path::new("."));
+    let name = place.file_name().unwrap_or_default().as_encoded_bytes();
+    let aside = folder.join(format!(".{:016x}.partial", hash(name)));
+    let file = match fs::File::create(&aside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(folder)?;
+            fs::File::create(&aside)
+        }
+        other => other,
+    };
+    let written = file
+        .and_then(|mut file| file.write_all(bytes))
+        .and_then(|()| fs::rename(&aside, place));
+    if written.is_err() {
+        // What could not be finished takes no space; the error that is told is the first one.
+        let _ = fs::remove_file(&aside);
+    }
+    written
+}

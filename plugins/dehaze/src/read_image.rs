@@ -1,0 +1,74 @@
+//! Reads a picture from a file.
+
+use std::{fs, path::PathBuf};
+
+use patchbay::plugin::prelude::*;
+use patchbay_dehaze_core::{
+    codec::{self, Samples},
+    sample::Sample,
+};
+
+patchbay::config! {
+    /// Settings of [`ReadImage`].
+    pub struct ReadImageConfig {
+        /// A JPEG, PNG or TIFF file, 8 or 16 bit.
+        path: PathBuf,
+    }
+}
+
+/// Reads a picture.
+pub struct ReadImage {
+    config: ReadImageConfig,
+    device: Device,
+}
+
+impl Component for ReadImage {}
+
+impl Define for ReadImage {
+    type Kind = dyn Tool;
+    type Config = ReadImageConfig;
+    const ID: &'static str = "tool/read_image";
+    const SUMMARY: &'static str = "Reads a JPEG, PNG or TIFF file as an RGB tensor";
+    const DETAILS: Details = Details {
+        shapes: "no input; image [3, height, width] in 0..=1, gray as three equal channels, alpha left out",
+        example: r#"tool("tool/read_image", json!({"path": "picture.png"}), &[])?"#,
+        ..Details::NONE
+    };
+
+    fn build(config: ReadImageConfig, context: &Context) -> Result<Self> {
+        Ok(ReadImage {
+            config,
+            device: context.device().clone(),
+        })
+    }
+}
+
+impl Tool for ReadImage {
+    fn run(&self, _inputs: &Batch) -> Result<Batch> {
+        let path = &self.config.path;
+        let failed = |reason: String| candle::Error::Msg(format!("{}: {reason}", path.display()));
+        let file = fs::read(path).map_err(|error| failed(error.to_string()))?;
+        let header = codec::header(&file).map_err(failed)?;
+        let mut samples = Samples::default();
+        codec::decode(&file, &header, &mut samples).map_err(failed)?;
+        let values = if header.bits == 8 {
+            rgb(&samples.bytes, header.shape.channels)
+        } else {
+            rgb(&samples.words, header.shape.channels)
+        };
+        let size = (3, header.shape.height, header.shape.width);
+        let image = Tensor::from_vec(values, size, &self.device)?;
+        Ok(Batch::from([("image".to_owned(), image)]))
+    }
+}
+
+/// Planes of red, green and blue from interleaved samples.
+fn rgb<T: Sample>(samples: &[T], channels: usize) -> Vec<f32> {
+    let last = if channels < 3 { 0 } else { 2 };
+    (0..3usize)
+        .flat_map(|colour| {
+            let pixels = samples.chunks_exact(channels);
+            pixels.map(move |pixel| pixel[colour.min(last)].float() / T::WHITE)
+        })
+        .collect()
+}
