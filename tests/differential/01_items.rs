@@ -234,7 +234,6 @@ format!("{} {:>6}", Money(1205), Money(99).to_string())
 //=> "12.05   0.99"
 
 //# Drop runs at the end of a block
-//evcxr evcxr shows the () of a block as a result
 struct Noisy(&'static str);
 impl Drop for Noisy { fn drop(&mut self) { println!("drop {}", self.0); } }
 //--

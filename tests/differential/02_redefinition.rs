@@ -77,6 +77,7 @@ pick(1, 2)
 //=> 1
 
 //# an implementation is written again
+//evcxr evcxr keeps both implementations, which contradict each other
 struct S;
 impl std::fmt::Display for S { fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result { write!(f, "one") } }
 //--
@@ -86,6 +87,7 @@ S.to_string()
 //=> "two"
 
 //# an inherent implementation is written again
+//evcxr evcxr keeps both implementations, which contradict each other
 struct Adder(i32);
 impl Adder { fn add(&self, x: i32) -> i32 { self.0 + x } }
 //--
@@ -164,6 +166,7 @@ size + 1
 //=> 11
 
 //# a function and a type of one name
+//evcxr evcxr keeps one item a name, though functions and types have names of their own
 #[derive(Debug)] struct Thing { x: i32 }
 #[allow(non_snake_case)] fn Thing(x: i32) -> Thing { Thing { x } }
 //--
@@ -171,6 +174,7 @@ Thing(3)
 //=> Thing { x: 3 }
 
 //# a function becomes a variable
+//evcxr evcxr refuses every cell that gives a name to a closure; ours only does not keep it
 fn item() -> i32 { 1 }
 //--
 let item = || 5;

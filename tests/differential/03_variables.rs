@@ -68,6 +68,7 @@ value
 //=> 12
 
 //# a binding with @ and nested patterns
+//evcxr evcxr keeps only the whole of a pattern with @
 let whole @ (left, (_, right)) = (1, (2, 3));
 //--
 (whole, left, right)
@@ -148,6 +149,7 @@ s
 //=> "xy"
 
 //# a variable is moved and assigned at once
+//evcxr evcxr takes a variable for lost that was moved, though it is assigned again
 let mut s = String::from("a");
 //--
 s = s + "b";

@@ -53,7 +53,6 @@ assert_eq!(1 + 1, 3, "sums");
 //! Panic: assertion `left == right` failed: sums
 
 //# an overflow
-//evcxr evcxr compiles optimised without overflow checks, so that 255 + 1 is 0 without a word
 let mut small = 255u8; small += std::hint::black_box(1); small
 //! Panic: attempt to add with overflow
 
@@ -209,14 +208,12 @@ match Pin::new(&mut Ready(4)).poll(&mut context) { Poll::Ready(x) => x, Poll::Pe
 //=> 4
 
 //# await at the top of a cell
-//evcxr evcxr fetches tokio from the network for this; the comparison runs without a network
 async fn compute(x: i32) -> i32 { x * 2 }
 //--
 compute(4).await
 //=> 8
 
 //# await and a question mark
-//evcxr evcxr fetches tokio from the network for this; the comparison runs without a network
 async fn parse(text: &str) -> Result<i32, std::num::ParseIntError> { text.parse::<i32>() }
 //--
 let n = parse("12").await?;
@@ -227,13 +224,11 @@ parse("x").await?
 //! Error: invalid digit
 
 //# an async block
-//evcxr evcxr fetches tokio from the network for this; the comparison runs without a network
 let x = async { let a = async { 1 }.await; a + 1 }.await;
 x
 //=> 2
 
 //# a boxed future lives on
-//evcxr evcxr fetches tokio from the network for this; the comparison runs without a network
 let future: std::pin::Pin<Box<dyn Future<Output = i32>>> = Box::pin(async { 3 });
 //--
 future.await

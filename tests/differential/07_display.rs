@@ -22,8 +22,7 @@ println!("only this")
 "a \"quoted\" line\n"
 //=> "a \"quoted\" line\n"
 
-//# a value of several lines
-//evcxr evcxr prints Debug on one line; ours breaks what is wider than a screen
+//# the length of a long list
 (0..60).map(|n| n * 1000).collect::<Vec<i32>>().len()
 //=> 60
 
@@ -47,7 +46,6 @@ println!("first"); 5
 //=> 5
 
 //# text without a newline before a result
-//evcxr evcxr reads its child's output by the line: a text without an end glues itself to the line that begins the result, and both are lost
 print!("no end"); 7
 //> no end
 //=> 7

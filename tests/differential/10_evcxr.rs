@@ -135,6 +135,7 @@ fn documented(x: i32) -> i32 { x }
 //! MagicError: no_such_command
 
 //# a command between statements
+//evcxr evcxr takes commands only in front of the first statement
 let x = 1;
 :vars
 x + 1

@@ -120,7 +120,8 @@ impl Expected {
     }
 
     /// What is not as expected, `None` where all is. Compilers' words are compared for our own engine
-    /// only: evcxr tells the same errors in its own way.
+    /// only: evcxr tells the same errors in its own way. It also shows the `()` of a last expression, which
+    /// counts as nothing.
     pub fn compare(&self, shown: &Shown, engine: &str) -> Option<String> {
         if self.ignored {
             return shown.error.as_ref().map(|error| format!("{error:?}"));
@@ -147,7 +148,8 @@ impl Expected {
         let result = shown
             .result
             .as_ref()
-            .map(|data| data["text/plain"].as_str().unwrap_or_default().to_owned());
+            .map(|data| data["text/plain"].as_str().unwrap_or_default().to_owned())
+            .filter(|text| engine != "evcxr" || text != "()");
         let as_expected = match &result {
             Some(text) => {
                 !self.result.is_empty() && *text == self.result.join("\n")

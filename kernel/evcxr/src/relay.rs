@@ -57,6 +57,8 @@ fn relay() -> Result<u8> {
     let mut child = Command::new(program)
         .args(env::args_os().skip(1))
         .env(IS_RELAYED, "1")
+        // evcxr asks for backtraces, which candle's errors would then carry in their text.
+        .env("RUST_BACKTRACE", "0")
         .stdout(Stdio::from(stdout_writer))
         .stderr(Stdio::from(stderr_writer))
         .spawn()

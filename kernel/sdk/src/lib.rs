@@ -11,7 +11,7 @@ pub mod cell;
 pub mod channel;
 pub mod device;
 pub mod display;
-pub mod evcxr;
+mod evcxr;
 pub mod image;
 pub mod input;
 #[doc(hidden)]

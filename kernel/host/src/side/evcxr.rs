@@ -25,7 +25,7 @@ use crate::session::{CellError, CellReply, CellRequest, SessionEvent, StreamName
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// What every cell has without typing it, as in our own engine.
-const PRELUDE: &str = "use patchbay::prelude::*;\nuse patchbay::evcxr::EvcxrDisplay as _;";
+const PRELUDE: &str = "use patchbay::prelude::*;";
 
 /// A session on evcxr.
 pub struct EvcxrSession {
