@@ -121,7 +121,7 @@ mod tests {
         let manifest = Request::manifest(&[request], "bundle", "bundle_1");
         assert!(
             manifest
-                .ends_with("[dependencies.rand]\nversion = \"0.9\"\nfeatures = [\"small_rng\"]\n"),
+                .ends_with("[dependencies.rand]\nfeatures = [\"small_rng\"]\nversion = \"0.9\"\n"),
             "{manifest}"
         );
     }

@@ -101,6 +101,6 @@ mod tests {
             package("/r/x86-64-v4-0.5.1+a/src/lib.rs"),
             is("x86-64-v4", "0.5.1+a")
         );
-        assert_eq!(package("/work/kernel/sdk/src/lib.rs"), None);
+        assert_eq!(package("/repository/kernel/sdk/src/lib.rs"), None);
     }
 }
