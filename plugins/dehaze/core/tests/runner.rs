@@ -505,7 +505,7 @@ fn the_caller_can_stop_and_go_on() {
     let first = run(&input.0, &output.0, &slow, |_| false).unwrap();
     let second = run(&input.0, &output.0, &slow, |_| true).unwrap();
     assert_eq!(second.progress.before, first.progress.finished());
-    assert_eq!(second.progress.before + second.progress.dehazed, 200);
+    assert_eq!(second.progress.before + second.progress.finished(), 200);
 }
 
 #[test]
