@@ -12,6 +12,7 @@ pub mod image;
 pub mod input;
 pub mod interrupt;
 pub mod live;
+pub mod ops;
 pub mod plot;
 pub mod plugin;
 pub mod prelude;

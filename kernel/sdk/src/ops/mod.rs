@@ -1,0 +1,35 @@
+//! Differentiable operations that candle lacks, does slowly, or does without a gradient.
+//!
+//! Each is a custom op of candle's with a forward and a backward pass, so it mixes freely with candle's own
+//! tensors and `backward()`. All compute in f32 and f64 (f16 and bf16 by way of f32), vectorised for the
+//! processor at run time and on all threads. Inputs may have any strides; values and gradients are those of the
+//! PyTorch function that each names. A gradient of a gradient is not there, as in candle.
+
+mod activation;
+mod binary_cross_entropy;
+mod cross_entropy;
+mod dropout;
+mod gemm;
+mod l2_normalise;
+mod layer_norm;
+mod matmul;
+mod random;
+mod real;
+mod reduction;
+mod rows;
+mod simd;
+mod softmax;
+mod storage;
+
+pub use activation::{gelu, gelu_tanh, relu, sigmoid, silu};
+pub use binary_cross_entropy::{
+    BinaryCrossEntropy, binary_cross_entropy_with_logits, binary_cross_entropy_with_logits_with,
+};
+pub use cross_entropy::{CrossEntropy, cross_entropy, cross_entropy_with};
+pub use dropout::dropout;
+pub use l2_normalise::l2_normalise;
+pub use layer_norm::{layer_norm, rms_norm};
+pub use matmul::{linear, matmul};
+pub use random::{RandomState, random_state, seed, set_random_state};
+pub use reduction::Reduction;
+pub use softmax::{log_softmax, log_softmax_dim, softmax, softmax_dim};
