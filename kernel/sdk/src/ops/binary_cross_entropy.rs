@@ -68,7 +68,9 @@ pub fn binary_cross_entropy_with_logits_with(
         pos_weight: full(&settings.pos_weight)?,
         reduction: settings.reduction,
     };
-    widened(logits, |logits| logits.apply_op2(&target.to_dtype(logits.dtype())?, fused))
+    widened(logits, |logits| {
+        logits.apply_op2(&target.to_dtype(logits.dtype())?, fused)
+    })
 }
 
 struct Fused {
@@ -145,9 +147,7 @@ impl CustomOp2 for Fused {
 
 impl Fused {
     fn weights<T: Real>(&self) -> (Vec<T>, Vec<T>) {
-        let of = |weight: &Option<Vec<f64>>| {
-            weight.iter().flatten().map(|&w| T::of(w)).collect()
-        };
+        let of = |weight: &Option<Vec<f64>>| weight.iter().flatten().map(|&w| T::of(w)).collect();
         (of(&self.weight), of(&self.pos_weight))
     }
 }
@@ -159,7 +159,11 @@ fn part<'a, T>(weights: &'a [T], range: &std::ops::Range<usize>) -> &'a [T] {
 
 #[inline(always)]
 fn or_one<T: Real>(weights: &[T], index: usize) -> T {
-    if weights.is_empty() { T::ONE } else { weights[index] }
+    if weights.is_empty() {
+        T::ONE
+    } else {
+        weights[index]
+    }
 }
 
 simd_kernel! {

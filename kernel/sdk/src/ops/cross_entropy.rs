@@ -15,7 +15,9 @@ use super::{
     real::Real,
     rows::{Columns, SHORT, dot, largest, sum, sum_exp},
     simd::{LANES, rows_of_a_piece, simd_kernel},
-    storage::{by_dtype, on_cpu, output, same_dtype, strided, tensor, unsupported, values, widened},
+    storage::{
+        by_dtype, on_cpu, output, same_dtype, strided, tensor, unsupported, values, widened,
+    },
 };
 
 /// The settings of [`cross_entropy_with`].
@@ -63,10 +65,16 @@ pub fn cross_entropy(logits: &Tensor, target: &Tensor) -> Result<Tensor> {
 /// # Errors
 ///
 /// Fails where shapes or dtypes do not fit, and where a class index is neither below C nor the ignored one.
-pub fn cross_entropy_with(logits: &Tensor, target: &Tensor, settings: &CrossEntropy) -> Result<Tensor> {
+pub fn cross_entropy_with(
+    logits: &Tensor,
+    target: &Tensor,
+    settings: &CrossEntropy,
+) -> Result<Tensor> {
     let op = "cross-entropy";
     let axis = match logits.rank() {
-        0 => candle_core::bail!("{op}: the logits are a scalar: they must be [C], [N, C] or [N, C, ...]"),
+        0 => candle_core::bail!(
+            "{op}: the logits are a scalar: they must be [C], [N, C] or [N, C, ...]"
+        ),
         1 => 0,
         _ => 1,
     };
@@ -108,7 +116,9 @@ pub fn cross_entropy_with(logits: &Tensor, target: &Tensor, settings: &CrossEntr
     let fused = Fused {
         at: Columns {
             n: classes,
-            inner: positions.get(axis..).map_or(1, |rest| rest.iter().product()),
+            inner: positions
+                .get(axis..)
+                .map_or(1, |rest| rest.iter().product()),
         },
         weight_sum: weight
             .as_ref()
@@ -157,7 +167,11 @@ enum Target<'a, T: Real> {
 }
 
 impl Fused {
-    fn target<'a, T: Real>(&self, storage: &'a CpuStorage, layout: &Layout) -> Result<Target<'a, T>> {
+    fn target<'a, T: Real>(
+        &self,
+        storage: &'a CpuStorage,
+        layout: &Layout,
+    ) -> Result<Target<'a, T>> {
         let class = |value: i64| {
             if value == self.ignore_index {
                 Ok(None)
@@ -172,7 +186,10 @@ impl Fused {
             }
         };
         Ok(Target::Classes(match storage {
-            CpuStorage::I64(all) => strided(all, layout)?.iter().map(|&x| class(x)).collect::<Result<_>>()?,
+            CpuStorage::I64(all) => strided(all, layout)?
+                .iter()
+                .map(|&x| class(x))
+                .collect::<Result<_>>()?,
             CpuStorage::U32(all) => strided(all, layout)?
                 .iter()
                 .map(|&x| class(i64::from(x)))
@@ -189,7 +206,9 @@ impl Fused {
     }
 
     fn weight_of(&self, class: u32) -> f64 {
-        self.weight.as_ref().map_or(1.0, |weight| weight[class as usize])
+        self.weight
+            .as_ref()
+            .map_or(1.0, |weight| weight[class as usize])
     }
 
     /// Per position, the part of the loss that the log-probabilities make: `(1 - ε) w_y` at the target's class
@@ -232,7 +251,9 @@ impl Fused {
                 match target {
                     Target::Classes(classes) => {
                         for (i, (loss, &lse)) in losses.iter_mut().zip(&*log_sum_exp).enumerate() {
-                            let Some(class) = classes[first + i] else { continue };
+                            let Some(class) = classes[first + i] else {
+                                continue;
+                            };
                             let (at_class, everywhere) = self.scales(Some(class));
                             let start = self.at.start(first + i);
                             let logit = x[start + class as usize * self.at.inner].as_f64();
@@ -253,9 +274,11 @@ impl Fused {
                 }
             });
         let divisor = match (self.reduction, target) {
-            (Reduction::Mean, Target::Classes(classes)) => {
-                classes.iter().flatten().map(|&class| self.weight_of(class)).sum()
-            }
+            (Reduction::Mean, Target::Classes(classes)) => classes
+                .iter()
+                .flatten()
+                .map(|&class| self.weight_of(class))
+                .sum(),
             (Reduction::Mean, Target::Probabilities(_)) => count as f64,
             _ => 1.0,
         };
@@ -263,14 +286,22 @@ impl Fused {
             Reduction::None => losses.iter().map(|&loss| T::of(loss)).collect(),
             _ => vec![T::of(losses.iter().sum::<f64>() / divisor)],
         };
-        (result, Kept { log_sum_exp, divisor })
+        (
+            result,
+            Kept {
+                log_sum_exp,
+                divisor,
+            },
+        )
     }
 
     /// The gradient of the logits: at class j of a position, `scale (p_j Σ_k w_k q_k - w_j q_j)`, where scale is
     /// the gradient that arrives, over the divisor.
     fn backward<T: Real>(&self, x: &[T], target: &Target<'_, T>, grad: &[T]) -> Vec<T> {
         let mut out = vec![T::ZERO; x.len()];
-        let Some(kept) = self.kept.get() else { return out };
+        let Some(kept) = self.kept.get() else {
+            return out;
+        };
         let scale = |position: usize| match self.reduction {
             Reduction::None => grad[position].as_f64(),
             _ => grad[0].as_f64() / kept.divisor,
@@ -279,60 +310,76 @@ impl Fused {
         let slab = (self.at.n * self.at.inner).max(1);
         let slabs = out.len() / slab;
         let piece = rows_of_a_piece(slabs, 2 * slab);
-        out.par_chunks_mut(piece * slab).enumerate().for_each(|(index, out)| {
-            let first = index * piece * self.at.inner;
-            let count = out.len() / slab * self.at.inner;
-            let x = &x[index * piece * slab..][..out.len()];
-            let log_sum_exp = &kept.log_sum_exp[first..first + count];
-            // The share that each position's probabilities get; where nothing comes in, nothing goes out, even
-            // if the logits are not numbers.
-            let share = |i: usize| match target {
-                Target::Classes(classes) => {
-                    let (at_class, everywhere) = self.scales(classes[first + i]);
-                    scale(first + i) * (at_class + everywhere * self.weight_sum)
-                }
-                Target::Probabilities(_) => scale(first + i),
-            };
-            let shares: Vec<f64> = (0..count).map(share).collect();
-            match target {
-                Target::Classes(classes) => {
-                    if self.at.inner == 1 && self.at.n >= SHORT {
-                        probabilities_rows(x, out, self.at.n, log_sum_exp, &shares);
-                    } else {
-                        probabilities_columns(x, out, self.at, log_sum_exp, &shares);
+        out.par_chunks_mut(piece * slab)
+            .enumerate()
+            .for_each(|(index, out)| {
+                let first = index * piece * self.at.inner;
+                let count = out.len() / slab * self.at.inner;
+                let x = &x[index * piece * slab..][..out.len()];
+                let log_sum_exp = &kept.log_sum_exp[first..first + count];
+                // The share that each position's probabilities get; where nothing comes in, nothing goes out, even
+                // if the logits are not numbers.
+                let share = |i: usize| match target {
+                    Target::Classes(classes) => {
+                        let (at_class, everywhere) = self.scales(classes[first + i]);
+                        scale(first + i) * (at_class + everywhere * self.weight_sum)
                     }
-                    for i in 0..count {
-                        let Some(class) = classes[first + i] else { continue };
-                        let (at_class, everywhere) = self.scales(Some(class));
-                        let start = self.at.start(i);
-                        out[start + class as usize * self.at.inner] -= T::of(scale(first + i) * at_class);
-                        if everywhere != 0.0 {
-                            let part = T::of(scale(first + i) * everywhere);
-                            for (j, &weight) in weights.iter().enumerate() {
-                                out[start + j * self.at.inner] -= part * weight;
+                    Target::Probabilities(_) => scale(first + i),
+                };
+                let shares: Vec<f64> = (0..count).map(share).collect();
+                match target {
+                    Target::Classes(classes) => {
+                        if self.at.inner == 1 && self.at.n >= SHORT {
+                            probabilities_rows(x, out, self.at.n, log_sum_exp, &shares);
+                        } else {
+                            probabilities_columns(x, out, self.at, log_sum_exp, &shares);
+                        }
+                        for i in 0..count {
+                            let Some(class) = classes[first + i] else {
+                                continue;
+                            };
+                            let (at_class, everywhere) = self.scales(Some(class));
+                            let start = self.at.start(i);
+                            out[start + class as usize * self.at.inner] -=
+                                T::of(scale(first + i) * at_class);
+                            if everywhere != 0.0 {
+                                let part = T::of(scale(first + i) * everywhere);
+                                for (j, &weight) in weights.iter().enumerate() {
+                                    out[start + j * self.at.inner] -= part * weight;
+                                }
                             }
                         }
                     }
-                }
-                Target::Probabilities(q) => {
-                    let q = &q[index * piece * slab..][..out.len()];
-                    let (keep, add) = (1.0 - self.smoothing, self.smoothing / self.at.n as f64);
-                    for i in 0..count {
-                        let start = self.at.start(i);
-                        soft_gradient(
-                            x, q, &weights, self.at, start, log_sum_exp[i], shares[i], keep, add, out,
-                        );
+                    Target::Probabilities(q) => {
+                        let q = &q[index * piece * slab..][..out.len()];
+                        let (keep, add) = (1.0 - self.smoothing, self.smoothing / self.at.n as f64);
+                        for i in 0..count {
+                            let start = self.at.start(i);
+                            soft_gradient(
+                                x,
+                                q,
+                                &weights,
+                                self.at,
+                                start,
+                                log_sum_exp[i],
+                                shares[i],
+                                keep,
+                                add,
+                                out,
+                            );
+                        }
                     }
                 }
-            }
-        });
+            });
         out
     }
 
     /// The gradient of probabilities: `-scale (1 - ε) w_j ln p_j`.
     fn target_gradient<T: Real>(&self, x: &[T], grad: &[T]) -> Vec<T> {
         let mut out = vec![T::ZERO; x.len()];
-        let Some(kept) = self.kept.get() else { return out };
+        let Some(kept) = self.kept.get() else {
+            return out;
+        };
         let weights = self.weights::<T>();
         for (position, &lse) in kept.log_sum_exp.iter().enumerate() {
             let scale = match self.reduction {

@@ -63,7 +63,13 @@ impl Dropout {
         });
         let (mut last_x, mut last_y) = ([T::ZERO; BLOCK], [T::ZERO; BLOCK]);
         last_x[..rest.len()].copy_from_slice(&x[whole..]);
-        drop_blocks(&last_x, &mut last_y, self.stream, (whole / BLOCK) as u64, self.chance);
+        drop_blocks(
+            &last_x,
+            &mut last_y,
+            self.stream,
+            (whole / BLOCK) as u64,
+            self.chance,
+        );
         rest.copy_from_slice(&last_y[..rest.len()]);
         y
     }

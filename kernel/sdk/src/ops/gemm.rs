@@ -15,16 +15,28 @@ pub(crate) struct Matrix<'a, T> {
 impl<'a, T> Matrix<'a, T> {
     /// A row-major matrix of rows of this width.
     pub(crate) fn new(values: &'a [T], width: usize) -> Matrix<'a, T> {
-        Matrix { values, row: width, column: 1 }
+        Matrix {
+            values,
+            row: width,
+            column: 1,
+        }
     }
 
     pub(crate) fn transposed(self) -> Matrix<'a, T> {
-        Matrix { row: self.column, column: self.row, ..self }
+        Matrix {
+            row: self.column,
+            column: self.row,
+            ..self
+        }
     }
 
     /// How many values a matrix of this size reaches over.
     fn extent(&self, rows: usize, columns: usize) -> usize {
-        if rows == 0 || columns == 0 { 0 } else { (rows - 1) * self.row + (columns - 1) * self.column + 1 }
+        if rows == 0 || columns == 0 {
+            0
+        } else {
+            (rows - 1) * self.row + (columns - 1) * self.column + 1
+        }
     }
 }
 
@@ -51,22 +63,66 @@ pub(crate) fn gemm<T: Real>(
     if m == 0 || n == 0 {
         return;
     }
-    assert!(left.values.len() >= left.extent(m, k), "gemm: the left matrix is too short");
-    assert!(right.values.len() >= right.extent(k, n), "gemm: the right matrix is too short");
-    assert!(out_row >= n && out.len() >= (m - 1) * out_row + n, "gemm: the destination is too short");
+    assert!(
+        out_row >= n && out.len() >= (m - 1) * out_row + n,
+        "gemm: the destination is too short"
+    );
+    // SAFETY: the destination's rows lie within `out` by the assertion, and `out` is borrowed mutably.
+    unsafe {
+        gemm_at(
+            (m, k, n),
+            left,
+            right,
+            factor,
+            before,
+            out.as_mut_ptr(),
+            out_row,
+            threads,
+        );
+    }
+}
+
+/// [`gemm`] onto rows that lie between the rows of others.
+///
+/// # Safety
+///
+/// `out` must be valid for writes, and for reads where values are added to, of m rows of n values that are
+/// `out_row` apart; no other thread may touch them during the call, and neither operand may overlap them.
+#[allow(clippy::too_many_arguments)]
+pub(crate) unsafe fn gemm_at<T: Real>(
+    (m, k, n): (usize, usize, usize),
+    left: Matrix<'_, T>,
+    right: Matrix<'_, T>,
+    factor: T,
+    before: Before,
+    out: *mut T,
+    out_row: usize,
+    threads: bool,
+) {
+    if m == 0 || n == 0 {
+        return;
+    }
+    assert!(
+        left.values.len() >= left.extent(m, k),
+        "gemm: the left matrix is too short"
+    );
+    assert!(
+        right.values.len() >= right.extent(k, n),
+        "gemm: the right matrix is too short"
+    );
     let parallelism = if threads {
         gemm::Parallelism::Rayon(rayon::current_num_threads())
     } else {
         gemm::Parallelism::None
     };
-    // SAFETY: the assertions above say that every index that these sizes and strides reach lies within its
-    // slice; `out` is borrowed mutably, so it overlaps neither operand; T is f32 or f64, which the crate knows.
+    // SAFETY: every index of the operands lies within its slice by the assertions above, every index of the
+    // destination is the caller's by its promise, and T is f32 or f64, which the crate knows.
     unsafe {
         gemm::gemm(
             m,
             n,
             k,
-            out.as_mut_ptr(),
+            out,
             1,
             out_row as isize,
             before == Before::Add,
@@ -97,11 +153,24 @@ pub(crate) fn gemm_batched<'a, T: Real>(
         return;
     }
     let product = |(out, &(left, right)): (&mut [T], &(Matrix<'a, T>, Matrix<'a, T>)), threads| {
-        gemm((m, k, n), left, right, T::ONE, Before::Overwrite, out, n, threads);
+        gemm(
+            (m, k, n),
+            left,
+            right,
+            T::ONE,
+            Before::Overwrite,
+            out,
+            n,
+            threads,
+        );
     };
     if pairs.len() >= rayon::current_num_threads() && pairs.len() > 1 {
-        out.par_chunks_mut(m * n).zip(pairs).for_each(|pair| product(pair, false));
+        out.par_chunks_mut(m * n)
+            .zip(pairs)
+            .for_each(|pair| product(pair, false));
     } else {
-        out.chunks_mut(m * n).zip(pairs).for_each(|pair| product(pair, true));
+        out.chunks_mut(m * n)
+            .zip(pairs)
+            .for_each(|pair| product(pair, true));
     }
 }

@@ -22,7 +22,9 @@ pub fn l2_normalise(x: &Tensor, dim: i64, eps: f64) -> Result<Tensor> {
         if dim == last {
             x.apply_op1(L2Normalise { eps })
         } else {
-            x.transpose(dim, last)?.apply_op1(L2Normalise { eps })?.transpose(dim, last)
+            x.transpose(dim, last)?
+                .apply_op1(L2Normalise { eps })?
+                .transpose(dim, last)
         }
     })
 }

@@ -3,8 +3,7 @@
 use std::sync::OnceLock;
 
 use candle_core::{
-    CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor,
-    backend::BackendStorage,
+    CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, backend::BackendStorage,
 };
 use rayon::prelude::*;
 
@@ -60,7 +59,9 @@ pub fn rms_norm(x: &Tensor, weight: Option<&Tensor>, eps: f64) -> Result<Tensor>
     let shape = normalised_shape(op, x, weight)?;
     let weight = parameter(op, x, "the weight", weight, &shape, 1.0)?;
     let n = shape.elem_count();
-    widened(x, |x| x.apply_op2(&weight.to_dtype(x.dtype())?, RmsNorm { n, eps }))
+    widened(x, |x| {
+        x.apply_op2(&weight.to_dtype(x.dtype())?, RmsNorm { n, eps })
+    })
 }
 
 fn normalised_shape(op: &'static str, x: &Tensor, like: Option<&Tensor>) -> Result<Shape> {

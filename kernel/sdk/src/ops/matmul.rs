@@ -46,10 +46,16 @@ pub fn matmul(left: &Tensor, right: &Tensor) -> Result<Tensor> {
     let full = |x: &Tensor| {
         let mut shape = batch.dims().to_vec();
         shape.extend_from_slice(&x.dims()[x.rank() - 2..]);
-        if shape == x.dims() { Ok(x.clone()) } else { x.broadcast_as(shape) }
+        if shape == x.dims() {
+            Ok(x.clone())
+        } else {
+            x.broadcast_as(shape)
+        }
     };
     let (left, right) = (full(left)?, full(right)?);
-    widened(&left, |left| left.apply_op2(&right.to_dtype(left.dtype())?, MatMul))
+    widened(&left, |left| {
+        left.apply_op2(&right.to_dtype(left.dtype())?, MatMul)
+    })
 }
 
 /// x · weightᵀ + bias: torch's `linear`. `x` is [..., in], `weight` [out, in], `bias` [out].
@@ -95,7 +101,10 @@ fn matrices<'a, T>(values: &'a [T], layout: &Layout) -> Vec<Matrix<'a, T>> {
     let rank = dims.len();
     let mut starts = vec![layout.start_offset()];
     for (&length, &stride) in dims[..rank - 2].iter().zip(strides) {
-        starts = starts.iter().flat_map(|start| (0..length).map(move |i| start + i * stride)).collect();
+        starts = starts
+            .iter()
+            .flat_map(|start| (0..length).map(move |i| start + i * stride))
+            .collect();
     }
     starts
         .into_iter()
@@ -157,7 +166,14 @@ impl CustomOp2 for MatMul {
 struct Linear;
 
 impl Linear {
-    fn forward<T: Real>(&self, x: &[T], weight: &[T], bias: Option<&[T]>, inputs: usize, outputs: usize) -> Vec<T> {
+    fn forward<T: Real>(
+        &self,
+        x: &[T],
+        weight: &[T],
+        bias: Option<&[T]>,
+        inputs: usize,
+        outputs: usize,
+    ) -> Vec<T> {
         let rows = x.len().checked_div(inputs).unwrap_or(0);
         let mut y = vec![T::ZERO; rows * outputs];
         let before = match bias {
@@ -171,8 +187,20 @@ impl Linear {
             }
             None => Before::Overwrite,
         };
-        let (x, weight) = (Matrix::new(x, inputs), Matrix::new(weight, inputs).transposed());
-        gemm((rows, inputs, outputs), x, weight, T::ONE, before, &mut y, outputs, true);
+        let (x, weight) = (
+            Matrix::new(x, inputs),
+            Matrix::new(weight, inputs).transposed(),
+        );
+        gemm(
+            (rows, inputs, outputs),
+            x,
+            weight,
+            T::ONE,
+            before,
+            &mut y,
+            outputs,
+            true,
+        );
         y
     }
 
@@ -194,7 +222,16 @@ impl Linear {
         let x_grad = if x_tracked {
             let mut out = vec![T::ZERO; x.len()];
             let weight = Matrix::new(&weight, inputs);
-            gemm((rows, outputs, inputs), g, weight, T::ONE, Before::Overwrite, &mut out, inputs, true);
+            gemm(
+                (rows, outputs, inputs),
+                g,
+                weight,
+                T::ONE,
+                Before::Overwrite,
+                &mut out,
+                inputs,
+                true,
+            );
             Some(tensor(out, x_shape)?)
         } else {
             None
@@ -202,13 +239,24 @@ impl Linear {
         let weight_grad = if weight_tracked {
             let mut out = vec![T::ZERO; weight.len()];
             let x = Matrix::new(&x, inputs);
-            gemm((outputs, rows, inputs), g.transposed(), x, T::ONE, Before::Overwrite, &mut out, inputs, true);
+            gemm(
+                (outputs, rows, inputs),
+                g.transposed(),
+                x,
+                T::ONE,
+                Before::Overwrite,
+                &mut out,
+                inputs,
+                true,
+            );
             Some(tensor(out, weight_shape)?)
         } else {
             None
         };
         let bias_grad = match bias {
-            Some(bias) if bias.track_op() => Some(tensor(column_sums(&grad, outputs), bias.shape())?),
+            Some(bias) if bias.track_op() => {
+                Some(tensor(column_sums(&grad, outputs), bias.shape())?)
+            }
             _ => None,
         };
         Ok([x_grad, weight_grad, bias_grad])

@@ -6,6 +6,8 @@
 //! PyTorch function that each names. A gradient of a gradient is not there, as in candle.
 
 mod activation;
+mod attention;
+mod attention_kernel;
 mod binary_cross_entropy;
 mod cross_entropy;
 mod dropout;
@@ -22,6 +24,7 @@ mod softmax;
 mod storage;
 
 pub use activation::{gelu, gelu_tanh, relu, sigmoid, silu};
+pub use attention::{Attention, attention, attention_with, self_attention};
 pub use binary_cross_entropy::{
     BinaryCrossEntropy, binary_cross_entropy_with_logits, binary_cross_entropy_with_logits_with,
 };

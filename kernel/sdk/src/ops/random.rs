@@ -41,7 +41,9 @@ pub fn set_random_state(state: RandomState) {
 
 fn lock() -> std::sync::MutexGuard<'static, RandomState> {
     // A panic cannot leave two integers half written.
-    STATE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    STATE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// A stream of numbers that no other op uses.

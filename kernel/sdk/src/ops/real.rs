@@ -199,8 +199,7 @@ mod tests {
         let error = largest_relative_error(-87.0, 88.7, Real::exp, f64::exp);
         assert!(error < 3e-7, "exp: {error}");
         // The argument's own rounding, x^2 / 2 at x = -9, is 40 units times 6e-8.
-        let error =
-            largest_relative_error(-9.0, 9.0, |x| x.normal().0, |x| Real::normal(x).0);
+        let error = largest_relative_error(-9.0, 9.0, |x| x.normal().0, |x| Real::normal(x).0);
         assert!(error < 4e-6, "normal: {error}");
         let error = largest_relative_error(-80.0, 80.0, Real::softplus, Real::softplus);
         assert!(error < 5e-7, "softplus: {error}");

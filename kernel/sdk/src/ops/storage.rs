@@ -47,7 +47,13 @@ pub(crate) fn strided<'a, T: Copy>(all: &'a [T], layout: &Layout) -> Result<Cow<
         Some((start, end)) => Cow::Borrowed(&all[start..end]),
         None => {
             let mut out = Vec::with_capacity(layout.shape().elem_count());
-            gather(all, layout.start_offset(), layout.dims(), layout.stride(), &mut out);
+            gather(
+                all,
+                layout.start_offset(),
+                layout.dims(),
+                layout.stride(),
+                &mut out,
+            );
             Cow::Owned(out)
         }
     })
@@ -80,8 +86,10 @@ pub(crate) fn on_cpu<'a>(storage: &'a Storage, op: &'static str) -> Result<&'a C
 macro_rules! read {
     ($name:ident: $real:ty = $tensor:expr, $op:expr) => {
         let (storage, layout) = $tensor.storage_and_layout();
-        let $name =
-            $crate::ops::storage::values::<$real>($crate::ops::storage::on_cpu(&storage, $op)?, layout)?;
+        let $name = $crate::ops::storage::values::<$real>(
+            $crate::ops::storage::on_cpu(&storage, $op)?,
+            layout,
+        )?;
     };
 }
 pub(crate) use read;
