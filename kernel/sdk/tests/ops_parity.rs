@@ -390,8 +390,9 @@ fn gradient(of_var: &Tensor, like: &Tensor, layout: Layout) -> Tensor {
 }
 
 /// |ours - expected| relative to |expected|, or to the largest of all expected values times `floor` where that
-/// is more: sums of large terms of either sign have the rounding of their terms.
-fn relative_error(ours: &Tensor, expected: &Tensor, floor: f64) -> f64 {
+/// is more: sums of large terms of either sign have the rounding of their terms. Values below `smallest` count as
+/// zero.
+fn relative_error(ours: &Tensor, expected: &Tensor, floor: f64, smallest: f64) -> f64 {
     assert_eq!(ours.dims(), expected.dims());
     let ours = ours
         .to_dtype(DType::F64)
@@ -406,7 +407,7 @@ fn relative_error(ours: &Tensor, expected: &Tensor, floor: f64) -> f64 {
         .zip(&expected)
         .map(|(ours, expected)| match (ours - expected).abs() {
             0.0 => 0.0,
-            difference => difference / expected.abs().max(floor * largest).max(f64::MIN_POSITIVE),
+            difference => difference / expected.abs().max(floor * largest).max(smallest),
         })
         .fold(
             0.0,
@@ -415,6 +416,12 @@ fn relative_error(ours: &Tensor, expected: &Tensor, floor: f64) -> f64 {
 }
 
 fn compare(dtype: DType, limit: f64, floor: f64) {
+    // Below this a number of the dtype is zero.
+    let smallest = match dtype {
+        DType::F16 => 1e-4,
+        DType::F32 => 1e-37,
+        _ => 1e-300,
+    };
     let mut failures = Vec::new();
     for case in cases() {
         for layout in [Layout::Contiguous, Layout::Narrowed, Layout::Transposed] {
@@ -445,7 +452,7 @@ fn compare(dtype: DType, limit: f64, floor: f64) {
                 "{}: the result leads to no variable",
                 case.name
             );
-            let error = relative_error(&result, &case.result, floor);
+            let error = relative_error(&result, &case.result, floor, smallest);
             if error > limit {
                 failures.push(format!(
                     "{} {layout:?}: the value is off by {error:.2e}",
@@ -461,7 +468,8 @@ fn compare(dtype: DType, limit: f64, floor: f64) {
                 let ours = grads
                     .get(&vars[index])
                     .unwrap_or_else(|| panic!("{}: input {index} got no gradient", case.name));
-                let error = relative_error(&gradient(ours, expected, layout), expected, floor);
+                let error =
+                    relative_error(&gradient(ours, expected, layout), expected, floor, smallest);
                 if error > limit {
                     failures.push(format!(
                         "{} {layout:?}: the gradient of {index} is off by {error:.2e}",

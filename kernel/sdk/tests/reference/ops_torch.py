@@ -21,7 +21,7 @@ def rand(*shape, scale=1.0):
 
 def case(name, f, *inputs, fixed=()):
     """`fixed` are the indices of float inputs that get no gradient."""
-    inputs = [x.float().double() if x.is_floating_point() else x for x in inputs]
+    inputs = [x.float().double() if x.is_floating_point() else x.clone() for x in inputs]
     leaves = []
     for index, x in enumerate(inputs):
         if x.is_floating_point():
