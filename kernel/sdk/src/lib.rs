@@ -12,6 +12,7 @@ pub mod image;
 pub mod input;
 pub mod interrupt;
 pub mod live;
+pub mod nn;
 pub mod ops;
 pub mod plot;
 pub mod plugin;
@@ -23,7 +24,6 @@ pub mod tensor;
 pub mod timing;
 
 pub use candle_core as candle;
-pub use candle_nn as nn;
 pub use plotters;
 pub use schemars;
 pub use serde;

@@ -1,13 +1,13 @@
 //! What every cell has without typing it.
 
+pub use crate::nn::{Module, ModuleT, Optimizer, VarBuilder, VarMap};
 pub use crate::plugin::{
     self, Balancer, Carry, Encoder, Forecaster, ImageTransform, Loss, Objective, Slot, create,
 };
 pub use crate::{
     DisplayHandle, Figure, LivePlot, Result, Show, Table, candle, clear_output, device, display,
-    html, image, image_grid, input, interrupt, latex, markdown, nn, password, plot, png, progress,
-    serde_json, svg,
+    html, image, image_grid, input, interrupt, latex, markdown, nn, ops, password, plot, png,
+    progress, serde_json, svg,
 };
 pub use candle::{D, DType, Device, IndexOp, Tensor, Var};
-pub use nn::{Module, ModuleT, Optimizer, VarBuilder, VarMap};
 pub use serde_json::json;

@@ -13,6 +13,7 @@ mod conv2d;
 mod cross_entropy;
 mod dropout;
 mod gemm;
+mod in_place;
 mod index;
 mod interpolate;
 mod l2_normalise;
@@ -26,7 +27,7 @@ mod reduction;
 mod rows;
 mod simd;
 mod softmax;
-mod storage;
+pub(crate) mod storage;
 
 pub use activation::{gelu, gelu_tanh, relu, sigmoid, silu};
 pub use attention::{Attention, attention, attention_with, self_attention};
@@ -36,6 +37,8 @@ pub use binary_cross_entropy::{
 pub use conv2d::{Conv2d, conv2d};
 pub use cross_entropy::{CrossEntropy, cross_entropy, cross_entropy_with};
 pub use dropout::dropout;
+pub use in_place::ema_update;
+pub(crate) use in_place::sum_of_squares;
 pub use index::{embedding, gather, scatter, scatter_add};
 pub use interpolate::{Interpolation, interpolate};
 pub use l2_normalise::l2_normalise;
@@ -43,6 +46,17 @@ pub use layer_norm::{layer_norm, rms_norm};
 pub use masked_fill::masked_fill;
 pub use matmul::{linear, matmul};
 pub use pooling::{adaptive_avg_pool2d, avg_pool2d, max_pool2d};
+pub(crate) use random::Stream;
 pub use random::{RandomState, random_state, seed, set_random_state};
 pub use reduction::Reduction;
 pub use softmax::{log_softmax, log_softmax_dim, softmax, softmax_dim};
+
+/// What kernels outside of this module are made of.
+pub(crate) mod kernels {
+    pub(crate) use super::{
+        in_place::slice_mut,
+        real::Real,
+        simd::{GRAIN, simd_kernel},
+        storage::{by_dtype, values},
+    };
+}

@@ -4,7 +4,7 @@
 //! branch-free arithmetic, with relative errors below 3e-7 wherever the result is a normal number; f64 takes
 //! the standard library's and libm's, which are exact to the last places.
 
-use candle_core::WithDType;
+use candle_core::{CpuStorage, WithDType};
 
 /// f32 or f64, with what the kernels need of them.
 pub(crate) trait Real: WithDType + Send + Sync + Default + 'static {
@@ -14,6 +14,8 @@ pub(crate) trait Real: WithDType + Send + Sync + Default + 'static {
 
     fn of(value: f64) -> Self;
     fn as_f64(self) -> f64;
+    /// The values of a storage of this type.
+    fn of_storage(storage: &mut CpuStorage) -> Option<&mut [Self]>;
     fn exp(self) -> Self;
     fn ln(self) -> Self;
     fn sqrt(self) -> Self;
@@ -47,6 +49,13 @@ impl Real for f32 {
     const ZERO: f32 = 0.0;
     const ONE: f32 = 1.0;
     const NEG_INFINITY: f32 = f32::NEG_INFINITY;
+
+    fn of_storage(storage: &mut CpuStorage) -> Option<&mut [f32]> {
+        match storage {
+            CpuStorage::F32(values) => Some(values),
+            _ => None,
+        }
+    }
 
     #[inline(always)]
     fn of(value: f64) -> f32 {
@@ -139,6 +148,13 @@ impl Real for f64 {
     const ZERO: f64 = 0.0;
     const ONE: f64 = 1.0;
     const NEG_INFINITY: f64 = f64::NEG_INFINITY;
+
+    fn of_storage(storage: &mut CpuStorage) -> Option<&mut [f64]> {
+        match storage {
+            CpuStorage::F64(values) => Some(values),
+            _ => None,
+        }
+    }
 
     #[inline(always)]
     fn of(value: f64) -> f64 {

@@ -109,7 +109,7 @@ impl Store {
         }
         let var = match self.previous.get(name).filter(|named| fits(&named.var)) {
             Some(named) => named.var.clone(),
-            None => init.var(shape, dtype, device)?,
+            None => crate::nn::initial::initial(init, &shape, dtype, device)?,
         };
         let named = NamedVar {
             name: name.to_owned(),
