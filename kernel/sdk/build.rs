@@ -32,6 +32,7 @@ fn main() {
         workspace.join("Cargo.lock"),
         workspace.join("Cargo.toml"),
         manifest_dir.join("Cargo.toml"),
+        manifest_dir.join("../ops/Cargo.toml"),
         manifest_dir.join("../protocol/Cargo.toml"),
     ];
     let features = hash((
@@ -40,6 +41,7 @@ fn main() {
     ));
     let mut sources = Vec::new();
     collect(&manifest_dir.join("src"), &mut sources);
+    collect(&manifest_dir.join("../ops/src"), &mut sources);
     collect(&manifest_dir.join("../protocol/src"), &mut sources);
     sources.sort();
     let sources_hash = hash(
@@ -72,10 +74,12 @@ fn main() {
         "cargo::rerun-if-changed={}",
         manifest_dir.join("src").display()
     );
-    println!(
-        "cargo::rerun-if-changed={}",
-        manifest_dir.join("../protocol/src").display()
-    );
+    for folder in ["../ops/src", "../protocol/src"] {
+        println!(
+            "cargo::rerun-if-changed={}",
+            manifest_dir.join(folder).display()
+        );
+    }
 }
 
 fn variable(name: &str) -> String {

@@ -20,12 +20,12 @@ use std::{
     fmt::Debug,
 };
 
+use crate::nn::{self, Module, Optimizer, VarBuilder, VarMap};
 use candle_core::{
     D, DType, Device, Error, IndexOp, Shape, Tensor, Var, WithDType,
     backprop::GradStore,
     shape::{Dim, ShapeWithOneHole},
 };
-use candle_nn::{Module, Optimizer, VarBuilder, VarMap};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -73,8 +73,8 @@ fn along<I: Dim + Copy>(x: &Tensor, index: &Tensor, dim: I) -> Result<Vec<Tensor
         Tensor::stack(&[x, x], dim)?,
         Tensor::stack(&[x.clone()], dim)?,
         Tensor::stack(&vec![x.clone()], dim)?,
-        candle_nn::ops::softmax(x, dim)?,
-        candle_nn::ops::log_softmax(x, dim)?,
+        nn::ops::softmax(x, dim)?,
+        nn::ops::log_softmax(x, dim)?,
         x.chunk(x.dim(dim)?, dim)?.swap_remove(0),
     ])
 }
@@ -266,23 +266,23 @@ pub fn operators(x: Tensor, y: Tensor) -> Result<Vec<Tensor>> {
 
 pub fn training(x: &Tensor, variables: Vec<Var>, map: &VarMap) -> Result<GradStore> {
     let root = VarBuilder::from_varmap(map, DType::F32, x.device());
-    let linear = candle_nn::linear(1, 1, root.pp("a"))?;
-    let plain = candle_nn::linear_no_bias(1, 1, root.pp(String::from("a")))?;
-    let norm = candle_nn::layer_norm(1, 1e-5, root.pp(0))?;
-    let embedding = candle_nn::embedding(1, 1, root.pp(format!("{}", 1)))?;
+    let linear = nn::linear(1, 1, root.pp("a"))?;
+    let plain = nn::linear_no_bias(1, 1, root.pp(String::from("a")))?;
+    let norm = nn::layer_norm(1, 1e-5, root.pp(0))?;
+    let embedding = nn::embedding(1, 1, root.pp(format!("{}", 1)))?;
     let _: Tensor = root.get((1, 1), "a")?;
     let _: Tensor = root.get(1, "a")?;
-    let network = candle_nn::seq()
+    let network = nn::seq()
         .add(linear.clone())
         .add(plain.clone())
         .add(norm.clone())
         .add(embedding.clone())
-        .add(candle_nn::Activation::Relu)
+        .add(nn::Activation::Relu)
         .add_fn(|x| x.relu());
     let y = x.apply(&network)?.apply(&linear)?.apply(&norm)?;
     let loss = network.forward(&y)?.mean_all()?;
-    let mut adam = candle_nn::AdamW::new(variables.clone(), Default::default())?;
-    let mut sgd = candle_nn::SGD::new(variables, 0.1)?;
+    let mut adam = nn::AdamW::new(variables.clone(), Default::default())?;
+    let mut sgd = nn::SGD::new(variables, 0.1)?;
     adam.backward_step(&loss)?;
     sgd.backward_step(&loss)?;
     adam.set_learning_rate(sgd.learning_rate());
@@ -381,9 +381,9 @@ pub fn variables(cell: &mut Cell<'_>, name: &str) {
         VarMap,
         Value,
         GradStore,
-        candle_nn::Linear,
-        candle_nn::AdamW,
-        candle_nn::SGD,
+        nn::Linear,
+        nn::AdamW,
+        nn::SGD,
         LivePlot,
         HashMap<String, usize>,
         HashMap<String, Tensor>,

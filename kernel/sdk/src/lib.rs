@@ -18,6 +18,7 @@ pub mod input;
 pub mod instances;
 pub mod interrupt;
 pub mod live;
+pub mod nn;
 pub mod parameter;
 pub mod plot;
 pub mod plugin;
@@ -29,8 +30,8 @@ pub mod tensor;
 pub mod timing;
 
 pub use candle_core as candle;
-pub use candle_nn as nn;
 // The compiler names types by the crates' own names: `patchbay::candle_nn::SGD`.
+pub use patchbay_ops as ops;
 pub use plotters;
 pub use schemars;
 pub use serde;

@@ -1,14 +1,14 @@
 //! What every cell has without typing it.
 
+pub use crate::nn::{Module, ModuleT, Optimizer, VarBuilder, VarMap};
 pub use crate::plugin::{
     self, Balancer, Carry, Encoder, Forecaster, ImageTransform, Loss, Objective, Slot, Tool,
     create, tool,
 };
 pub use crate::{
     DisplayHandle, Figure, LivePlot, Result, Show, Table, before_after, candle, clear_output,
-    device, display, html, image, image_grid, input, interrupt, latex, markdown, nn, password,
+    device, display, html, image, image_grid, input, interrupt, latex, markdown, nn, ops, password,
     plot, png, progress, serde_json, svg,
 };
 pub use candle::{D, DType, Device, IndexOp, Tensor, Var};
-pub use nn::{Module, ModuleT, Optimizer, VarBuilder, VarMap};
 pub use serde_json::json;

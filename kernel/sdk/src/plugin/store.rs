@@ -116,7 +116,7 @@ impl Store {
         let var = match self.previous.get(name).filter(|named| fits(&named.var)) {
             Some(named) => named.var.clone(),
             None => match first {
-                First::Init(init) => init.var(shape, dtype, device)?,
+                First::Init(init) => crate::nn::initial::initial(init, &shape, dtype, device)?,
                 First::Values(values) => Var::from_tensor(values)?,
             },
         };

@@ -1,0 +1,578 @@
+//! Cross entropy of logits with class indices or with probabilities, in one pass.
+//!
+//! Values and gradients are those of `torch.nn.functional.cross_entropy`. The log-softmax is never stored: the
+//! forward pass keeps one log-sum-exp a position, and the backward pass writes the gradient from it.
+
+use std::{borrow::Cow, sync::OnceLock};
+
+use candle_core::{
+    CpuStorage, CustomOp2, DType, Layout, Result, Shape, Storage, Tensor, backend::BackendStorage,
+};
+use rayon::prelude::*;
+
+use super::{
+    Reduction,
+    real::Real,
+    rows::{Columns, SHORT, dot, largest, sum, sum_exp},
+    simd::{LANES, rows_of_a_piece, simd_kernel},
+    storage::{
+        by_dtype, on_cpu, output, same_dtype, strided, tensor, unsupported, values, widened,
+    },
+};
+
+/// The settings of [`cross_entropy_with`].
+#[derive(Clone, Debug)]
+pub struct CrossEntropy {
+    /// A factor for each class, of shape `[C]` and the logits' dtype. No gradient flows to it.
+    pub weight: Option<Tensor>,
+    /// Positions whose class is this number have no loss and no gradient. Class indices only.
+    pub ignore_index: i64,
+    /// ε: targets become `(1 - ε) q + ε / C` (Szegedy et al., 2016). From 0 to 1.
+    pub label_smoothing: f64,
+    /// The mean is over the weights of the classes that are there; with probabilities over the positions.
+    pub reduction: Reduction,
+}
+
+impl Default for CrossEntropy {
+    fn default() -> CrossEntropy {
+        CrossEntropy {
+            weight: None,
+            ignore_index: -100,
+            label_smoothing: 0.0,
+            reduction: Reduction::Mean,
+        }
+    }
+}
+
+/// The mean of `-ln softmax(logits)[target]`, with positions of target -100 left out.
+///
+/// See [`cross_entropy_with`] for shapes.
+///
+/// # Errors
+///
+/// As [`cross_entropy_with`].
+pub fn cross_entropy(logits: &Tensor, target: &Tensor) -> Result<Tensor> {
+    cross_entropy_with(logits, target, &CrossEntropy::default())
+}
+
+/// Cross entropy with class weights, an ignored index, label smoothing, soft targets and any reduction.
+///
+/// `logits` are `[C]`, `[N, C]` or `[N, C, d1, ...]`. `target` is either class indices (i64, u32 or u8) of the
+/// same shape without `C`, or probabilities of the shape and dtype of `logits`, which get a gradient, too. The
+/// result is a scalar, or of the shape of the positions for [`Reduction::None`]. Logits of ±1e4 are fine. The
+/// mean over no position at all is NaN, as in PyTorch.
+///
+/// # Errors
+///
+/// Fails where shapes or dtypes do not fit, and where a class index is neither below C nor the ignored one.
+pub fn cross_entropy_with(
+    logits: &Tensor,
+    target: &Tensor,
+    settings: &CrossEntropy,
+) -> Result<Tensor> {
+    let op = "cross-entropy";
+    let axis = match logits.rank() {
+        0 => candle_core::bail!(
+            "{op}: the logits are a scalar: they must be [C], [N, C] or [N, C, ...]"
+        ),
+        1 => 0,
+        _ => 1,
+    };
+    let smoothing = settings.label_smoothing;
+    if !(0.0..=1.0).contains(&smoothing) {
+        candle_core::bail!("{op}: the label smoothing is {smoothing}: must be from 0 to 1")
+    }
+    let mut positions = logits.dims().to_vec();
+    let classes = positions.remove(axis);
+    let soft = target.dtype().is_float();
+    if soft && target.dims() != logits.dims() {
+        candle_core::bail!(
+            "{op}: the target is {:?} {} and the logits are {:?}: probabilities have the logits' shape, class \
+             indices an integer dtype",
+            target.dims(),
+            target.dtype().as_str(),
+            logits.dims()
+        )
+    }
+    if !soft && target.dims() != positions {
+        candle_core::bail!(
+            "{op}: the target is {:?} and the logits are {:?}: class indices must be {positions:?}, the logits' \
+             shape without their dimension {axis}",
+            target.dims(),
+            logits.dims()
+        )
+    }
+    if soft {
+        same_dtype(op, logits, "the target", target)?;
+    }
+    let weight = match &settings.weight {
+        Some(weight) if weight.dims() != [classes] => candle_core::bail!(
+            "{op}: the class weights are {:?} and the logits have {classes} classes: must be [{classes}]",
+            weight.dims()
+        ),
+        Some(weight) => Some(weight.to_dtype(DType::F64)?.to_vec1::<f64>()?),
+        None => None,
+    };
+    let fused = Fused {
+        at: Columns {
+            n: classes,
+            inner: positions
+                .get(axis..)
+                .map_or(1, |rest| rest.iter().product()),
+        },
+        weight_sum: weight
+            .as_ref()
+            .map_or(classes as f64, |weight| weight.iter().sum()),
+        weight,
+        ignore_index: settings.ignore_index,
+        smoothing,
+        reduction: settings.reduction,
+        positions: Shape::from(positions),
+        kept: OnceLock::new(),
+    };
+    widened(logits, |logits| {
+        if soft {
+            logits.apply_op2(&target.to_dtype(logits.dtype())?, fused)
+        } else {
+            logits.apply_op2(target, fused)
+        }
+    })
+}
+
+struct Fused {
+    at: Columns,
+    weight: Option<Vec<f64>>,
+    weight_sum: f64,
+    ignore_index: i64,
+    smoothing: f64,
+    reduction: Reduction,
+    /// The shape of the logits without the classes.
+    positions: Shape,
+    kept: OnceLock<Kept>,
+}
+
+/// What the backward pass takes from the forward pass.
+struct Kept {
+    /// ln Σ exp(logits) of each position.
+    log_sum_exp: Vec<f64>,
+    /// What the sum was divided by.
+    divisor: f64,
+}
+
+/// The target of each position.
+enum Target<'a, T: Real> {
+    /// A class; `None` for ignored positions.
+    Classes(Vec<Option<u32>>),
+    Probabilities(Cow<'a, [T]>),
+}
+
+impl Fused {
+    fn target<'a, T: Real>(
+        &self,
+        storage: &'a CpuStorage,
+        layout: &Layout,
+    ) -> Result<Target<'a, T>> {
+        let class = |value: i64| {
+            if value == self.ignore_index {
+                Ok(None)
+            } else if (0..self.at.n as i64).contains(&value) {
+                Ok(Some(value as u32))
+            } else {
+                candle_core::bail!(
+                    "cross-entropy: a target is class {value}: must be from 0 to {} or the ignored index {}",
+                    self.at.n as i64 - 1,
+                    self.ignore_index
+                )
+            }
+        };
+        Ok(Target::Classes(match storage {
+            CpuStorage::I64(all) => strided(all, layout)?
+                .iter()
+                .map(|&x| class(x))
+                .collect::<Result<_>>()?,
+            CpuStorage::U32(all) => strided(all, layout)?
+                .iter()
+                .map(|&x| class(i64::from(x)))
+                .collect::<Result<_>>()?,
+            CpuStorage::U8(all) => strided(all, layout)?
+                .iter()
+                .map(|&x| class(i64::from(x)))
+                .collect::<Result<_>>()?,
+            storage if storage.dtype().is_float() => {
+                return Ok(Target::Probabilities(values::<T>(storage, layout)?));
+            }
+            other => return Err(unsupported(other.dtype(), "cross-entropy: the target")),
+        }))
+    }
+
+    fn weight_of(&self, class: u32) -> f64 {
+        self.weight
+            .as_ref()
+            .map_or(1.0, |weight| weight[class as usize])
+    }
+
+    /// Per position, the part of the loss that the log-probabilities make: `(1 - ε) w_y` at the target's class
+    /// (0 where it is ignored), and `ε w / C` at each class, which the caller multiplies with the weights.
+    fn scales(&self, class: Option<u32>) -> (f64, f64) {
+        match class {
+            Some(class) => (
+                (1.0 - self.smoothing) * self.weight_of(class),
+                self.smoothing / self.at.n as f64,
+            ),
+            None => (0.0, 0.0),
+        }
+    }
+
+    fn weights<T: Real>(&self) -> Vec<T> {
+        match &self.weight {
+            Some(weight) => weight.iter().map(|&w| T::of(w)).collect(),
+            None => vec![T::ONE; self.at.n],
+        }
+    }
+
+    fn forward<T: Real>(&self, x: &[T], target: &Target<'_, T>) -> (Vec<T>, Kept) {
+        let count = self.positions.elem_count();
+        let mut losses = vec![0.0f64; count];
+        let mut log_sum_exp = vec![0.0f64; count];
+        let weights = self.weights::<T>();
+        let piece = rows_of_a_piece(count, 2 * self.at.n).next_multiple_of(LANES);
+        let rows = self.at.inner == 1 && self.at.n >= SHORT;
+        losses
+            .par_chunks_mut(piece)
+            .zip(log_sum_exp.par_chunks_mut(piece))
+            .enumerate()
+            .for_each(|(index, (losses, log_sum_exp))| {
+                let first = index * piece;
+                if rows {
+                    log_sum_exp_rows(x, self.at.n, first, log_sum_exp);
+                } else {
+                    log_sum_exp_columns(x, self.at, first, log_sum_exp);
+                }
+                match target {
+                    Target::Classes(classes) => {
+                        for (i, (loss, &lse)) in losses.iter_mut().zip(&*log_sum_exp).enumerate() {
+                            let Some(class) = classes[first + i] else {
+                                continue;
+                            };
+                            let (at_class, everywhere) = self.scales(Some(class));
+                            let start = self.at.start(first + i);
+                            let logit = x[start + class as usize * self.at.inner].as_f64();
+                            *loss = at_class * (lse - logit);
+                            if everywhere != 0.0 {
+                                let mean = weighted(x, &weights, self.at, start).as_f64();
+                                *loss += everywhere * (lse * self.weight_sum - mean);
+                            }
+                        }
+                    }
+                    Target::Probabilities(q) => {
+                        let (keep, add) = (1.0 - self.smoothing, self.smoothing / self.at.n as f64);
+                        for (i, (loss, &lse)) in losses.iter_mut().zip(&*log_sum_exp).enumerate() {
+                            let start = self.at.start(first + i);
+                            *loss = soft_loss(x, q, &weights, self.at, start, lse, keep, add);
+                        }
+                    }
+                }
+            });
+        let divisor = match (self.reduction, target) {
+            (Reduction::Mean, Target::Classes(classes)) => classes
+                .iter()
+                .flatten()
+                .map(|&class| self.weight_of(class))
+                .sum(),
+            (Reduction::Mean, Target::Probabilities(_)) => count as f64,
+            _ => 1.0,
+        };
+        let result = match self.reduction {
+            Reduction::None => losses.iter().map(|&loss| T::of(loss)).collect(),
+            _ => vec![T::of(losses.iter().sum::<f64>() / divisor)],
+        };
+        (
+            result,
+            Kept {
+                log_sum_exp,
+                divisor,
+            },
+        )
+    }
+
+    /// The gradient of the logits: at class j of a position, `scale (p_j Σ_k w_k q_k - w_j q_j)`, where scale is
+    /// the gradient that arrives, over the divisor.
+    fn backward<T: Real>(&self, x: &[T], target: &Target<'_, T>, grad: &[T]) -> Vec<T> {
+        let mut out = vec![T::ZERO; x.len()];
+        let Some(kept) = self.kept.get() else {
+            return out;
+        };
+        let scale = |position: usize| match self.reduction {
+            Reduction::None => grad[position].as_f64(),
+            _ => grad[0].as_f64() / kept.divisor,
+        };
+        let weights = self.weights::<T>();
+        let slab = (self.at.n * self.at.inner).max(1);
+        let slabs = out.len() / slab;
+        let piece = rows_of_a_piece(slabs, 2 * slab);
+        out.par_chunks_mut(piece * slab)
+            .enumerate()
+            .for_each(|(index, out)| {
+                let first = index * piece * self.at.inner;
+                let count = out.len() / slab * self.at.inner;
+                let x = &x[index * piece * slab..][..out.len()];
+                let log_sum_exp = &kept.log_sum_exp[first..first + count];
+                // The share that each position's probabilities get; where nothing comes in, nothing goes out, even
+                // if the logits are not numbers.
+                let share = |i: usize| match target {
+                    Target::Classes(classes) => {
+                        let (at_class, everywhere) = self.scales(classes[first + i]);
+                        scale(first + i) * (at_class + everywhere * self.weight_sum)
+                    }
+                    Target::Probabilities(_) => scale(first + i),
+                };
+                let shares: Vec<f64> = (0..count).map(share).collect();
+                match target {
+                    Target::Classes(classes) => {
+                        if self.at.inner == 1 && self.at.n >= SHORT {
+                            probabilities_rows(x, out, self.at.n, log_sum_exp, &shares);
+                        } else {
+                            probabilities_columns(x, out, self.at, log_sum_exp, &shares);
+                        }
+                        for i in 0..count {
+                            let Some(class) = classes[first + i] else {
+                                continue;
+                            };
+                            let (at_class, everywhere) = self.scales(Some(class));
+                            let start = self.at.start(i);
+                            out[start + class as usize * self.at.inner] -=
+                                T::of(scale(first + i) * at_class);
+                            if everywhere != 0.0 {
+                                let part = T::of(scale(first + i) * everywhere);
+                                for (j, &weight) in weights.iter().enumerate() {
+                                    out[start + j * self.at.inner] -= part * weight;
+                                }
+                            }
+                        }
+                    }
+                    Target::Probabilities(q) => {
+                        let q = &q[index * piece * slab..][..out.len()];
+                        let (keep, add) = (1.0 - self.smoothing, self.smoothing / self.at.n as f64);
+                        for i in 0..count {
+                            let start = self.at.start(i);
+                            soft_gradient(
+                                x,
+                                q,
+                                &weights,
+                                self.at,
+                                start,
+                                log_sum_exp[i],
+                                shares[i],
+                                keep,
+                                add,
+                                out,
+                            );
+                        }
+                    }
+                }
+            });
+        out
+    }
+
+    /// The gradient of probabilities: `-scale (1 - ε) w_j ln p_j`.
+    fn target_gradient<T: Real>(&self, x: &[T], grad: &[T]) -> Vec<T> {
+        let mut out = vec![T::ZERO; x.len()];
+        let Some(kept) = self.kept.get() else {
+            return out;
+        };
+        let weights = self.weights::<T>();
+        for (position, &lse) in kept.log_sum_exp.iter().enumerate() {
+            let scale = match self.reduction {
+                Reduction::None => grad[position].as_f64(),
+                _ => grad[0].as_f64() / kept.divisor,
+            } * (1.0 - self.smoothing);
+            let start = self.at.start(position);
+            for (j, &weight) in weights.iter().enumerate() {
+                let index = start + j * self.at.inner;
+                out[index] = T::of(scale) * weight * (T::of(lse) - x[index]);
+            }
+        }
+        out
+    }
+}
+
+impl CustomOp2 for Fused {
+    fn name(&self) -> &'static str {
+        "cross-entropy"
+    }
+
+    fn cpu_fwd(
+        &self,
+        logits: &CpuStorage,
+        logits_layout: &Layout,
+        target: &CpuStorage,
+        target_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        by_dtype!(logits.dtype(), self.name(), T => {
+            let x = values::<T>(logits, logits_layout)?;
+            let target = self.target::<T>(target, target_layout)?;
+            let (result, kept) = self.forward(&x, &target);
+            // The pass runs once for each op, so the cell is empty.
+            let _ = self.kept.set(kept);
+            Ok(match self.reduction {
+                Reduction::None => output(result, self.positions.clone()),
+                _ => output(result, ()),
+            })
+        })
+    }
+
+    fn bwd(
+        &self,
+        logits: &Tensor,
+        target: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let shape = logits.shape();
+        let target_tracked = target.track_op() && target.dtype().is_float();
+        let logits_tracked = logits.track_op();
+        by_dtype!(logits.dtype(), self.name(), T => {
+            let (logits_storage, logits_layout) = logits.storage_and_layout();
+            let x = values::<T>(on_cpu(&logits_storage, self.name())?, logits_layout)?;
+            let (grad_storage, grad_layout) = grad.storage_and_layout();
+            let grad = values::<T>(on_cpu(&grad_storage, self.name())?, grad_layout)?;
+            let (target_storage, target_layout): (_, &Layout) = target.storage_and_layout();
+            let target_storage: &Storage = &target_storage;
+            let target = self.target::<T>(on_cpu(target_storage, self.name())?, target_layout)?;
+            let logits_grad = logits_tracked
+                .then(|| tensor(self.backward(&x, &target, &grad), shape))
+                .transpose()?;
+            let target_grad = target_tracked
+                .then(|| tensor(self.target_gradient(&x, &grad), shape))
+                .transpose()?;
+            Ok((logits_grad, target_grad))
+        })
+    }
+}
+
+/// Σ_j w_j x_j of the position that starts at `start`.
+fn weighted<T: Real>(x: &[T], weights: &[T], at: Columns, start: usize) -> T {
+    if at.inner == 1 {
+        return dot(&x[start..start + at.n], weights);
+    }
+    let mut total = T::ZERO;
+    for (j, &weight) in weights.iter().enumerate() {
+        total += x[start + j * at.inner] * weight;
+    }
+    total
+}
+
+simd_kernel! {
+    fn log_sum_exp_rows['a, T: Real](x: &'a [T], n: usize, first: usize, out: &'a mut [f64]) -> () {
+        for (x, out) in x[first * n..].chunks_exact(n).zip(out) {
+            let shift = largest(x);
+            *out = shift.as_f64() + sum_exp(x, shift).as_f64().ln();
+        }
+    }
+}
+
+simd_kernel! {
+    fn log_sum_exp_columns['a, T: Real](x: &'a [T], at: Columns, first: usize, out: &'a mut [f64]) -> () {
+        let mut block = vec![T::ZERO; at.n * LANES];
+        for (index, out) in out.chunks_mut(LANES).enumerate() {
+            at.load(x, first + index * LANES, out.len(), &mut block);
+            let mut shift = [T::NEG_INFINITY; LANES];
+            for row in block.chunks_exact(LANES) {
+                for lane in 0..LANES {
+                    shift[lane] = shift[lane].larger(row[lane]);
+                }
+            }
+            let mut sum = [T::ZERO; LANES];
+            for row in block.chunks_exact(LANES) {
+                for lane in 0..LANES {
+                    sum[lane] += (row[lane] - shift[lane]).exp();
+                }
+            }
+            for (lane, out) in out.iter_mut().enumerate() {
+                *out = shift[lane].as_f64() + sum[lane].ln().as_f64();
+            }
+        }
+    }
+}
+
+simd_kernel! {
+    /// share · exp(x - log-sum-exp) for each row.
+    fn probabilities_rows['a, T: Real](
+        x: &'a [T], out: &'a mut [T], n: usize, log_sum_exp: &'a [f64], shares: &'a [f64],
+    ) -> () {
+        for (((x, out), &lse), &share) in
+            x.chunks_exact(n).zip(out.chunks_exact_mut(n)).zip(log_sum_exp).zip(shares)
+        {
+            if share != 0.0 {
+                let (lse, share) = (T::of(lse), T::of(share));
+                for (out, &x) in out.iter_mut().zip(x) {
+                    *out = (x - lse).exp() * share;
+                }
+            }
+        }
+    }
+}
+
+simd_kernel! {
+    fn probabilities_columns['a, T: Real](
+        x: &'a [T], out: &'a mut [T], at: Columns, log_sum_exp: &'a [f64], shares: &'a [f64],
+    ) -> () {
+        let mut block = vec![T::ZERO; at.n * LANES];
+        for first in (0..log_sum_exp.len()).step_by(LANES) {
+            let count = LANES.min(log_sum_exp.len() - first);
+            at.load(x, first, count, &mut block);
+            let (mut lse, mut share) = ([T::ZERO; LANES], [T::ZERO; LANES]);
+            for lane in 0..count {
+                lse[lane] = T::of(log_sum_exp[first + lane]);
+                share[lane] = T::of(shares[first + lane]);
+            }
+            for row in block.chunks_exact_mut(LANES) {
+                for lane in 0..LANES {
+                    let probability = (row[lane] - lse[lane]).exp() * share[lane];
+                    row[lane] = if share[lane] == T::ZERO { T::ZERO } else { probability };
+                }
+            }
+            at.store(out, first, count, &block);
+        }
+    }
+}
+
+simd_kernel! {
+    /// -Σ_j w_j (keep q_j + add) ln p_j.
+    fn soft_loss['a, T: Real](
+        x: &'a [T], q: &'a [T], weights: &'a [T], at: Columns, start: usize, lse: f64, keep: f64, add: f64,
+    ) -> f64 {
+        let (keep, add, lse) = (T::of(keep), T::of(add), T::of(lse));
+        let mut lanes = [T::ZERO; LANES];
+        for (j, &weight) in weights.iter().enumerate() {
+            let index = start + j * at.inner;
+            lanes[j % LANES] += weight * (keep * q[index] + add) * (lse - x[index]);
+        }
+        sum(&lanes).as_f64()
+    }
+}
+
+simd_kernel! {
+    /// share (p_j Σ_k w_k q'_k - w_j q'_j) with q' = keep q + add.
+    fn soft_gradient['a, T: Real](
+        x: &'a [T], q: &'a [T], weights: &'a [T], at: Columns, start: usize, lse: f64, share: f64, keep: f64,
+        add: f64, out: &'a mut [T],
+    ) -> () {
+        let (keep, add, lse, share) = (T::of(keep), T::of(add), T::of(lse), T::of(share));
+        let mut mass = T::ZERO;
+        for (j, &weight) in weights.iter().enumerate() {
+            mass += weight * (keep * q[start + j * at.inner] + add);
+        }
+        if at.inner == 1 {
+            let part = start..start + at.n;
+            for (((out, &x), &q), &weight) in out[part.clone()].iter_mut().zip(&x[part.clone()]).zip(&q[part]).zip(weights) {
+                *out = share * ((x - lse).exp() * mass - weight * (keep * q + add));
+            }
+        } else {
+            for (j, &weight) in weights.iter().enumerate() {
+                let index = start + j * at.inner;
+                out[index] = share * ((x[index] - lse).exp() * mass - weight * (keep * q[index] + add));
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Dropout (Srivastava et al., 2014).
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, backend::BackendStorage};
+
+use super::{
+    random::{BLOCK, Stream},
+    real::Real,
+    simd::{for_rows, simd_kernel},
+    storage::{by_dtype, output, read, tensor, values, widened},
+};
+
+/// In training, each value is zero with probability `p` and otherwise divided by `1 - p`; else the input itself.
+///
+/// Any shape. What is dropped follows from [`super::seed`] and the calls since, on any number of threads; the
+/// mask is computed again in the backward pass and takes no memory.
+///
+/// # Errors
+///
+/// Fails where `p` is not in [0, 1], and for integer dtypes.
+pub fn dropout(x: &Tensor, p: f64, train: bool) -> Result<Tensor> {
+    let chance = Chance::new("dropout", p)?;
+    if !train || p == 0.0 {
+        return Ok(x.clone());
+    }
+    let stream = Stream::next();
+    widened(x, |x| x.apply_op1(Dropout { chance, stream }))
+}
+
+/// A probability of dropping, as the kernels take it.
+#[derive(Clone, Copy)]
+pub(super) struct Chance {
+    /// Values whose random number is below this are dropped.
+    pub threshold: u64,
+    /// What the other values are multiplied with.
+    pub scale: f64,
+}
+
+impl Chance {
+    pub(super) fn new(op: &'static str, p: f64) -> Result<Chance> {
+        if !(0.0..=1.0).contains(&p) {
+            candle_core::bail!("{op}: the probability of dropping is {p}: must be from 0 to 1")
+        }
+        Ok(Chance {
+            threshold: (p * 4_294_967_296.0) as u64,
+            scale: if p < 1.0 { 1.0 / (1.0 - p) } else { 0.0 },
+        })
+    }
+}
+
+struct Dropout {
+    chance: Chance,
+    stream: Stream,
+}
+
+impl Dropout {
+    fn masked<T: Real>(&self, x: &[T]) -> Vec<T> {
+        let mut y = vec![T::ZERO; x.len()];
+        let whole = x.len() / BLOCK * BLOCK;
+        let (blocks, rest) = y.split_at_mut(whole);
+        for_rows(blocks, BLOCK, BLOCK, |range, y| {
+            let x = &x[range.start * BLOCK..range.end * BLOCK];
+            drop_blocks(x, y, self.stream, range.start as u64, self.chance);
+        });
+        let (mut last_x, mut last_y) = ([T::ZERO; BLOCK], [T::ZERO; BLOCK]);
+        last_x[..rest.len()].copy_from_slice(&x[whole..]);
+        drop_blocks(
+            &last_x,
+            &mut last_y,
+            self.stream,
+            (whole / BLOCK) as u64,
+            self.chance,
+        );
+        rest.copy_from_slice(&last_y[..rest.len()]);
+        y
+    }
+}
+
+impl CustomOp1 for Dropout {
+    fn name(&self) -> &'static str {
+        "dropout"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        by_dtype!(storage.dtype(), self.name(), T => {
+            let x = values::<T>(storage, layout)?;
+            Ok(output(self.masked::<T>(&x), layout.shape()))
+        })
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        by_dtype!(x.dtype(), self.name(), T => {
+            read!(grad: T = grad, self.name());
+            Ok(Some(tensor(self.masked::<T>(&grad), x.shape())?))
+        })
+    }
+}
+
+simd_kernel! {
+    fn drop_blocks['a, T: Real](
+        x: &'a [T], y: &'a mut [T], stream: Stream, first: u64, chance: Chance,
+    ) -> () {
+        let scale = T::of(chance.scale);
+        for (index, (x, y)) in x.chunks_exact(BLOCK).zip(y.chunks_exact_mut(BLOCK)).enumerate() {
+            let random = stream.block(0, first + index as u64);
+            for i in 0..BLOCK {
+                y[i] = if u64::from(random[i]) < chance.threshold { T::ZERO } else { x[i] * scale };
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Matrix products of strided matrices, by the `gemm` crate: the same kernels that candle's matmul runs.
+
+use rayon::prelude::*;
+
+use super::real::Real;
+
+/// A matrix within a slice: where it begins, and the steps from row to row and from column to column.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrix<'a, T> {
+    pub values: &'a [T],
+    pub row: usize,
+    pub column: usize,
+}
+
+impl<'a, T> Matrix<'a, T> {
+    /// A row-major matrix of rows of this width.
+    pub(crate) fn new(values: &'a [T], width: usize) -> Matrix<'a, T> {
+        Matrix {
+            values,
+            row: width,
+            column: 1,
+        }
+    }
+
+    pub(crate) fn transposed(self) -> Matrix<'a, T> {
+        Matrix {
+            row: self.column,
+            column: self.row,
+            ..self
+        }
+    }
+
+    /// How many values a matrix of this size reaches over.
+    fn extent(&self, rows: usize, columns: usize) -> usize {
+        if rows == 0 || columns == 0 {
+            0
+        } else {
+            (rows - 1) * self.row + (columns - 1) * self.column + 1
+        }
+    }
+}
+
+/// What becomes of the values that the destination holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    Overwrite,
+    Add,
+}
+
+/// `out = factor · left · right` (or `+=`), where `left` is m×k, `right` k×n, and `out` m×n in rows that are
+/// `out_row` apart.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn gemm<T: Real>(
+    (m, k, n): (usize, usize, usize),
+    left: Matrix<'_, T>,
+    right: Matrix<'_, T>,
+    factor: T,
+    before: Before,
+    out: &mut [T],
+    out_row: usize,
+    threads: bool,
+) {
+    if m == 0 || n == 0 {
+        return;
+    }
+    assert!(
+        out_row >= n && out.len() >= (m - 1) * out_row + n,
+        "gemm: the destination is too short"
+    );
+    // SAFETY: the destination's rows lie within `out` by the assertion, and `out` is borrowed mutably.
+    unsafe {
+        gemm_at(
+            (m, k, n),
+            left,
+            right,
+            factor,
+            before,
+            out.as_mut_ptr(),
+            out_row,
+            threads,
+        );
+    }
+}
+
+/// [`gemm`] onto rows that lie between the rows of others.
+///
+/// # Safety
+///
+/// `out` must be valid for writes, and for reads where values are added to, of m rows of n values that are
+/// `out_row` apart; no other thread may touch them during the call, and neither operand may overlap them.
+#[allow(clippy::too_many_arguments)]
+pub(crate) unsafe fn gemm_at<T: Real>(
+    (m, k, n): (usize, usize, usize),
+    left: Matrix<'_, T>,
+    right: Matrix<'_, T>,
+    factor: T,
+    before: Before,
+    out: *mut T,
+    out_row: usize,
+    threads: bool,
+) {
+    if m == 0 || n == 0 {
+        return;
+    }
+    assert!(
+        left.values.len() >= left.extent(m, k),
+        "gemm: the left matrix is too short"
+    );
+    assert!(
+        right.values.len() >= right.extent(k, n),
+        "gemm: the right matrix is too short"
+    );
+    let parallelism = if threads {
+        gemm::Parallelism::Rayon(rayon::current_num_threads())
+    } else {
+        gemm::Parallelism::None
+    };
+    // SAFETY: every index of the operands lies within its slice by the assertions above, every index of the
+    // destination is the caller's by its promise, and T is f32 or f64, which the crate knows.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out,
+            1,
+            out_row as isize,
+            before == Before::Add,
+            left.values.as_ptr(),
+            left.column as isize,
+            left.row as isize,
+            right.values.as_ptr(),
+            right.column as isize,
+            right.row as isize,
+            T::ONE,
+            factor,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+}
+
+/// One product for each pair of matrices, into consecutive m×n matrices of `out`. Many small products share
+/// the threads; few large ones use all of them each.
+pub(crate) fn gemm_batched<'a, T: Real>(
+    (m, k, n): (usize, usize, usize),
+    pairs: &[(Matrix<'a, T>, Matrix<'a, T>)],
+    out: &mut [T],
+) {
+    if m * n == 0 {
+        return;
+    }
+    let product = |(out, &(left, right)): (&mut [T], &(Matrix<'a, T>, Matrix<'a, T>)), threads| {
+        gemm(
+            (m, k, n),
+            left,
+            right,
+            T::ONE,
+            Before::Overwrite,
+            out,
+            n,
+            threads,
+        );
+    };
+    if pairs.len() >= rayon::current_num_threads() && pairs.len() > 1 {
+        out.par_chunks_mut(m * n)
+            .zip(pairs)
+            .for_each(|pair| product(pair, false));
+    } else {
+        out.chunks_mut(m * n)
+            .zip(pairs)
+            .for_each(|pair| product(pair, true));
+    }
+}

@@ -1,0 +1,372 @@
+//! Layer normalisation and root-mean-square normalisation.
+
+use std::sync::OnceLock;
+
+use candle_core::{
+    CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, backend::BackendStorage,
+};
+use rayon::prelude::*;
+
+use super::{
+    real::Real,
+    rows::{dot, sum},
+    simd::{LANES, for_rows, rows_of_a_piece, simd_kernel},
+    storage::{by_dtype, output, read, same_dtype, tensor, values, widened},
+};
+
+/// (x - mean) / sqrt(variance + eps) · weight + bias (Ba, Kiros and Hinton, 2016), as torch's `layer_norm`.
+///
+/// Mean and (biased) variance are over the last dimensions, as many as `weight` has: `x` is [..., *W], `weight`
+/// and `bias` are W. Without a weight they are over the last dimension alone.
+///
+/// # Errors
+///
+/// Fails where the shape of `weight` or `bias` is not that of the last dimensions of `x`, where dtypes differ,
+/// and for integer dtypes.
+pub fn layer_norm(
+    x: &Tensor,
+    weight: Option<&Tensor>,
+    bias: Option<&Tensor>,
+    eps: f64,
+) -> Result<Tensor> {
+    let op = "layer-norm";
+    let shape = normalised_shape(op, x, weight.or(bias))?;
+    let (weight, bias) = (
+        parameter(op, x, "the weight", weight, &shape, 1.0)?,
+        parameter(op, x, "the bias", bias, &shape, 0.0)?,
+    );
+    let norm = LayerNorm {
+        n: shape.elem_count(),
+        eps,
+        statistics: OnceLock::new(),
+    };
+    widened(x, |x| {
+        let (weight, bias) = (weight.to_dtype(x.dtype())?, bias.to_dtype(x.dtype())?);
+        x.apply_op3(&weight, &bias, norm)
+    })
+}
+
+/// x / sqrt(mean(x²) + eps) · weight (Zhang and Sennrich, 2019), as torch's `rms_norm`.
+///
+/// The mean is over the last dimensions, as many as `weight` has; without one, over the last.
+///
+/// # Errors
+///
+/// Fails where the shape of `weight` is not that of the last dimensions of `x`, where dtypes differ, and for
+/// integer dtypes.
+pub fn rms_norm(x: &Tensor, weight: Option<&Tensor>, eps: f64) -> Result<Tensor> {
+    let op = "rms-norm";
+    let shape = normalised_shape(op, x, weight)?;
+    let weight = parameter(op, x, "the weight", weight, &shape, 1.0)?;
+    let n = shape.elem_count();
+    widened(x, |x| {
+        x.apply_op2(&weight.to_dtype(x.dtype())?, RmsNorm { n, eps })
+    })
+}
+
+fn normalised_shape(op: &'static str, x: &Tensor, like: Option<&Tensor>) -> Result<Shape> {
+    let rank = like.map_or(1, Tensor::rank);
+    if rank == 0 || rank > x.rank() {
+        candle_core::bail!(
+            "{op}: a parameter of rank {rank} for an input of shape {:?}: must be from 1 to the input's rank",
+            x.dims()
+        )
+    }
+    Ok(Shape::from(&x.dims()[x.rank() - rank..]))
+}
+
+/// The parameter, after a look at its shape and dtype, or one that changes nothing.
+fn parameter(
+    op: &'static str,
+    x: &Tensor,
+    name: &str,
+    given: Option<&Tensor>,
+    shape: &Shape,
+    neutral: f64,
+) -> Result<Tensor> {
+    let Some(given) = given else {
+        return Tensor::full(neutral as f32, shape, x.device())?.to_dtype(x.dtype());
+    };
+    if given.shape() != shape {
+        candle_core::bail!(
+            "{op}: {name} has the shape {:?} and the last dimensions of the input are {:?}",
+            given.dims(),
+            shape.dims()
+        )
+    }
+    same_dtype(op, x, name, given)?;
+    Ok(given.clone())
+}
+
+struct LayerNorm {
+    n: usize,
+    eps: f64,
+    /// Mean and reciprocal standard deviation of each row, for the backward pass.
+    statistics: OnceLock<Vec<[f64; 2]>>,
+}
+
+impl CustomOp3 for LayerNorm {
+    fn name(&self) -> &'static str {
+        "layer-norm"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        by_dtype!(x.dtype(), self.name(), T => {
+            let x = values::<T>(x, x_layout)?;
+            let weight = values::<T>(weight, weight_layout)?;
+            let bias = values::<T>(bias, bias_layout)?;
+            let mut y = vec![T::ZERO; x.len()];
+            let n = self.n;
+            let rows = if n == 0 { 0 } else { x.len() / n };
+            let mut statistics = vec![[0.0; 2]; rows];
+            let piece = rows_of_a_piece(rows, n);
+            y.par_chunks_mut((piece * n).max(1))
+                .zip(statistics.par_chunks_mut(piece))
+                .zip(x.par_chunks((piece * n).max(1)))
+                .for_each(|((y, statistics), x)| {
+                    layer_norm_rows(x, y, statistics, &weight, &bias, self.eps);
+                });
+            // The pass runs once for each op, so the cell is empty.
+            let _ = self.statistics.set(statistics);
+            Ok(output(y, x_layout.shape()))
+        })
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        by_dtype!(x.dtype(), self.name(), T => {
+            let shapes = (x.shape(), weight.shape(), bias.shape());
+            read!(x: T = x, self.name());
+            read!(weight: T = weight, self.name());
+            read!(grad: T = grad, self.name());
+            let n = self.n;
+            let statistics = self.statistics.get().map_or(&[][..], Vec::as_slice);
+            let mut out = vec![T::ZERO; x.len()];
+            let piece = rows_of_a_piece(statistics.len(), n);
+            let width = (piece * n).max(1);
+            let partial: Vec<Vec<T>> = out
+                .par_chunks_mut(width)
+                .zip(statistics.par_chunks(piece))
+                .zip(x.par_chunks(width).zip(grad.par_chunks(width)))
+                .map(|((out, statistics), (x, grad))| {
+                    let mut sums = vec![T::ZERO; 2 * n];
+                    let (weight_sum, bias_sum) = sums.split_at_mut(n);
+                    layer_norm_rows_backward(x, grad, &weight, statistics, out, weight_sum, bias_sum);
+                    sums
+                })
+                .collect();
+            let (weight_grad, bias_grad) = added(partial, 2 * n, n);
+            Ok((
+                Some(tensor(out, shapes.0)?),
+                Some(tensor(weight_grad, shapes.1)?),
+                Some(tensor(bias_grad, shapes.2)?),
+            ))
+        })
+    }
+}
+
+/// Adds the pieces' sums in their order and splits the result at `middle`.
+fn added<T: Real>(partial: Vec<Vec<T>>, length: usize, middle: usize) -> (Vec<T>, Vec<T>) {
+    let mut total = vec![T::ZERO; length];
+    for part in partial {
+        for (total, part) in total.iter_mut().zip(part) {
+            *total += part;
+        }
+    }
+    let rest = total.split_off(middle);
+    (total, rest)
+}
+
+simd_kernel! {
+    fn layer_norm_rows['a, T: Real](
+        x: &'a [T], y: &'a mut [T], statistics: &'a mut [[f64; 2]], weight: &'a [T], bias: &'a [T], eps: f64,
+    ) -> () {
+        let n = weight.len();
+        let count = T::of(n as f64);
+        for ((x, y), statistics) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)).zip(statistics) {
+            let mean = sum(x) / count;
+            // The variance about the mean: the mean of squares minus the square of the mean cancels.
+            let variance = deviation(x, mean) / count;
+            let scale = T::ONE / (variance + T::of(eps)).sqrt();
+            *statistics = [mean.as_f64(), scale.as_f64()];
+            for (((y, &x), &weight), &bias) in y.iter_mut().zip(x).zip(weight).zip(bias) {
+                *y = (x - mean) * scale * weight + bias;
+            }
+        }
+    }
+}
+
+/// Σ (x - mean)².
+#[inline(always)]
+fn deviation<T: Real>(x: &[T], mean: T) -> T {
+    let mut lanes = [T::ZERO; LANES];
+    let chunks = x.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for lane in 0..LANES {
+            let d = chunk[lane] - mean;
+            lanes[lane] += d * d;
+        }
+    }
+    let mut value = T::ZERO;
+    for &x in &lanes {
+        value += x;
+    }
+    for &x in rest {
+        value += (x - mean) * (x - mean);
+    }
+    value
+}
+
+simd_kernel! {
+    /// With x̂ the normalised row and h = g · weight: scale (h - mean(h) - x̂ mean(h x̂)).
+    fn layer_norm_rows_backward['a, T: Real](
+        x: &'a [T], grad: &'a [T], weight: &'a [T], statistics: &'a [[f64; 2]], out: &'a mut [T],
+        weight_sum: &'a mut [T], bias_sum: &'a mut [T],
+    ) -> () {
+        let n = weight.len();
+        let count = T::of(n as f64);
+        for (((x, grad), out), statistics) in
+            x.chunks_exact(n).zip(grad.chunks_exact(n)).zip(out.chunks_exact_mut(n)).zip(statistics)
+        {
+            let (mean, scale) = (T::of(statistics[0]), T::of(statistics[1]));
+            for i in 0..n {
+                let normalised = (x[i] - mean) * scale;
+                weight_sum[i] += grad[i] * normalised;
+                bias_sum[i] += grad[i];
+                out[i] = normalised;
+            }
+            let mean_h = dot(grad, weight) / count;
+            let mean_hx = dot3(grad, weight, out) / count;
+            for ((out, &grad), &weight) in out.iter_mut().zip(grad).zip(weight) {
+                *out = scale * (grad * weight - mean_h - *out * mean_hx);
+            }
+        }
+    }
+}
+
+/// Σ x y z.
+#[inline(always)]
+fn dot3<T: Real>(x: &[T], y: &[T], z: &[T]) -> T {
+    let mut lanes = [T::ZERO; LANES];
+    let whole = x.len() / LANES * LANES;
+    for ((x, y), z) in x
+        .chunks_exact(LANES)
+        .zip(y.chunks_exact(LANES))
+        .zip(z.chunks_exact(LANES))
+    {
+        for lane in 0..LANES {
+            lanes[lane] += x[lane] * y[lane] * z[lane];
+        }
+    }
+    let mut value = T::ZERO;
+    for &x in &lanes {
+        value += x;
+    }
+    for i in whole..x.len() {
+        value += x[i] * y[i] * z[i];
+    }
+    value
+}
+
+struct RmsNorm {
+    n: usize,
+    eps: f64,
+}
+
+impl CustomOp2 for RmsNorm {
+    fn name(&self) -> &'static str {
+        "rms-norm"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        by_dtype!(x.dtype(), self.name(), T => {
+            let x = values::<T>(x, x_layout)?;
+            let weight = values::<T>(weight, weight_layout)?;
+            let mut y = vec![T::ZERO; x.len()];
+            for_rows(&mut y, self.n.max(1), self.n, |range, y| {
+                rms_norm_rows(&x[range.start * self.n..range.end * self.n], y, &weight, self.eps);
+            });
+            Ok(output(y, x_layout.shape()))
+        })
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        by_dtype!(x.dtype(), self.name(), T => {
+            let shapes = (x.shape(), weight.shape());
+            read!(x: T = x, self.name());
+            read!(weight: T = weight, self.name());
+            read!(grad: T = grad, self.name());
+            let mut out = vec![T::ZERO; x.len()];
+            let n = self.n;
+            let width = (rows_of_a_piece(x.len() / n.max(1), n) * n).max(1);
+            let partial: Vec<Vec<T>> = out
+                .par_chunks_mut(width)
+                .zip(x.par_chunks(width).zip(grad.par_chunks(width)))
+                .map(|(out, (x, grad))| {
+                    let mut sums = vec![T::ZERO; n];
+                    rms_norm_rows_backward(x, grad, &weight, out, &mut sums, self.eps);
+                    sums
+                })
+                .collect();
+            let (weight_grad, _) = added(partial, n, n);
+            Ok((Some(tensor(out, shapes.0)?), Some(tensor(weight_grad, shapes.1)?)))
+        })
+    }
+}
+
+simd_kernel! {
+    fn rms_norm_rows['a, T: Real](x: &'a [T], y: &'a mut [T], weight: &'a [T], eps: f64) -> () {
+        let n = weight.len();
+        for (x, y) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)) {
+            let scale = T::ONE / (dot(x, x) / T::of(n as f64) + T::of(eps)).sqrt();
+            for ((y, &x), &weight) in y.iter_mut().zip(x).zip(weight) {
+                *y = x * scale * weight;
+            }
+        }
+    }
+}
+
+simd_kernel! {
+    /// With h = g · weight: scale (h - x scale² mean(h x)).
+    fn rms_norm_rows_backward['a, T: Real](
+        x: &'a [T], grad: &'a [T], weight: &'a [T], out: &'a mut [T], weight_sum: &'a mut [T], eps: f64,
+    ) -> () {
+        let n = weight.len();
+        let count = T::of(n as f64);
+        for ((x, grad), out) in x.chunks_exact(n).zip(grad.chunks_exact(n)).zip(out.chunks_exact_mut(n)) {
+            let scale = T::ONE / (dot(x, x) / count + T::of(eps)).sqrt();
+            let pull = dot3(grad, weight, x) / count * scale * scale;
+            for i in 0..n {
+                weight_sum[i] += grad[i] * x[i] * scale;
+                out[i] = scale * (grad[i] * weight[i] - x[i] * pull);
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Differentiable operations that candle lacks, does slowly, or does without a gradient.
+//!
+//! Each is a custom op of candle's with a forward and a backward pass, so it mixes freely with candle's own
+//! tensors and `backward()`. All compute in f32 and f64 (f16 and bf16 by way of f32), vectorised for the
+//! processor at run time and on all threads. Inputs may have any strides; values and gradients are those of the
+//! PyTorch function that each names. A gradient of a gradient is not there, as in candle.
+
+mod activation;
+mod attention;
+mod attention_kernel;
+mod binary_cross_entropy;
+mod conv2d;
+mod cross_entropy;
+mod dropout;
+mod gemm;
+mod in_place;
+mod index;
+mod interpolate;
+mod l2_normalise;
+mod layer_norm;
+mod masked_fill;
+mod matmul;
+#[doc(hidden)]
+pub mod optimiser_step;
+mod pooling;
+mod random;
+mod real;
+mod reduction;
+mod rows;
+mod simd;
+mod softmax;
+pub(crate) mod storage;
+
+pub use activation::{gelu, gelu_tanh, relu, sigmoid, silu};
+pub use attention::{Attention, attention, attention_with, self_attention};
+pub use binary_cross_entropy::{
+    BinaryCrossEntropy, binary_cross_entropy_with_logits, binary_cross_entropy_with_logits_with,
+};
+pub use conv2d::{Conv2d, conv2d};
+pub use cross_entropy::{CrossEntropy, cross_entropy, cross_entropy_with};
+pub use dropout::dropout;
+pub use in_place::ema_update;
+#[doc(hidden)]
+pub use in_place::sum_of_squares;
+pub use index::{embedding, gather, scatter, scatter_add};
+pub use interpolate::{Interpolation, interpolate};
+pub use l2_normalise::l2_normalise;
+pub use layer_norm::{layer_norm, rms_norm};
+pub use masked_fill::masked_fill;
+pub use matmul::{linear, matmul};
+pub use pooling::{adaptive_avg_pool2d, avg_pool2d, max_pool2d};
+#[doc(hidden)]
+pub use random::Stream;
+pub use random::{RandomState, random_state, seed, set_random_state};
+pub use reduction::Reduction;
+pub use softmax::{log_softmax, log_softmax_dim, softmax, softmax_dim};

@@ -1,0 +1,251 @@
+//! Softmax and its logarithm over any dimension.
+
+use candle_core::{
+    CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor, backend::BackendStorage, shape::Dim,
+};
+
+use super::{
+    real::Real,
+    rows::{Columns, SHORT, dot, exp_and_sum, largest, sum, sum_exp},
+    simd::{LANES, for_rows, simd_kernel},
+    storage::{by_dtype, output, read, tensor, values, widened},
+};
+
+/// exp(x) / Σ exp(x) over the last dimension. Any shape of rank 1 or more.
+///
+/// Logits of any size are fine; a row of negative infinities gives NaN, as in PyTorch.
+///
+/// # Errors
+///
+/// Fails for scalars and for integer dtypes.
+pub fn softmax(x: &Tensor) -> Result<Tensor> {
+    apply(x, D::Minus1.to_index(x.shape(), "softmax")?, false)
+}
+
+/// [`softmax`] over dimension `dim`; negative numbers count from the end.
+///
+/// # Errors
+///
+/// Fails where the dimension does not exist, and for integer dtypes.
+pub fn softmax_dim(x: &Tensor, dim: i64) -> Result<Tensor> {
+    apply(x, dimension(x, dim, "softmax")?, false)
+}
+
+/// x - ln Σ exp(x) over the last dimension, without the rounding of a logarithm of [`softmax`].
+///
+/// # Errors
+///
+/// Fails for scalars and for integer dtypes.
+pub fn log_softmax(x: &Tensor) -> Result<Tensor> {
+    apply(x, D::Minus1.to_index(x.shape(), "log-softmax")?, true)
+}
+
+/// [`log_softmax`] over dimension `dim`; negative numbers count from the end.
+///
+/// # Errors
+///
+/// Fails where the dimension does not exist, and for integer dtypes.
+pub fn log_softmax_dim(x: &Tensor, dim: i64) -> Result<Tensor> {
+    apply(x, dimension(x, dim, "log-softmax")?, true)
+}
+
+/// A dimension that may be counted from the end.
+pub(super) fn dimension(x: &Tensor, dim: i64, op: &'static str) -> Result<usize> {
+    let rank = x.rank() as i64;
+    let index = if dim < 0 { dim + rank } else { dim };
+    if !(0..rank).contains(&index) {
+        candle_core::bail!(
+            "{op}: dimension {dim} of a tensor of shape {:?}: must be from {} to {}",
+            x.dims(),
+            -rank,
+            rank - 1
+        )
+    }
+    Ok(index as usize)
+}
+
+fn apply(x: &Tensor, dim: usize, log: bool) -> Result<Tensor> {
+    widened(x, |x| x.apply_op1(Softmax { dim, log }))
+}
+
+struct Softmax {
+    dim: usize,
+    log: bool,
+}
+
+impl Softmax {
+    fn columns(&self, shape: &Shape) -> Columns {
+        Columns {
+            n: shape.dims()[self.dim],
+            inner: shape.dims()[self.dim + 1..].iter().product(),
+        }
+    }
+}
+
+impl CustomOp1 for Softmax {
+    fn name(&self) -> &'static str {
+        if self.log { "log-softmax" } else { "softmax" }
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        by_dtype!(storage.dtype(), self.name(), T => {
+            let x = values::<T>(storage, layout)?;
+            let mut y = vec![T::ZERO; x.len()];
+            let at = self.columns(layout.shape());
+            let slab = at.n * at.inner;
+            for_rows(&mut y, slab_width(at), 2 * slab_width(at), |range, y| {
+                let x = &x[range.start * slab_width(at)..range.end * slab_width(at)];
+                match (at.inner == 1 && at.n >= SHORT, self.log) {
+                    (true, false) => softmax_rows(x, y, at.n),
+                    (true, true) => log_softmax_rows(x, y, at.n),
+                    (false, log) => softmax_columns(x, y, at, y_columns(range.len(), slab, at), log),
+                }
+            });
+            Ok(output(y, layout.shape()))
+        })
+    }
+
+    fn bwd(&self, x: &Tensor, y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        by_dtype!(x.dtype(), self.name(), T => {
+            read!(y_values: T = y, self.name());
+            read!(grad: T = grad, self.name());
+            let mut out = vec![T::ZERO; grad.len()];
+            let at = self.columns(y.shape());
+            let slab = at.n * at.inner;
+            for_rows(&mut out, slab_width(at), 2 * slab_width(at), |range, out| {
+                let part = range.start * slab_width(at)..range.end * slab_width(at);
+                let (y, grad) = (&y_values[part.clone()], &grad[part]);
+                match (at.inner == 1 && at.n >= SHORT, self.log) {
+                    (true, false) => softmax_rows_backward(y, grad, out, at.n),
+                    (true, true) => log_softmax_rows_backward(y, grad, out, at.n),
+                    (false, log) => {
+                        softmax_columns_backward(y, grad, out, at, y_columns(range.len(), slab, at), log)
+                    }
+                }
+            });
+            Ok(Some(tensor(out, y.shape())?))
+        })
+    }
+}
+
+/// The values of one outer index: pieces of work are whole outer indices.
+fn slab_width(at: Columns) -> usize {
+    (at.n * at.inner).max(1)
+}
+
+/// How many columns there are in `slabs` outer indices.
+fn y_columns(slabs: usize, slab: usize, at: Columns) -> usize {
+    if slab == 0 { 0 } else { slabs * at.inner }
+}
+
+simd_kernel! {
+    fn softmax_rows['a, T: Real](x: &'a [T], y: &'a mut [T], n: usize) -> () {
+        for (x, y) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)) {
+            let scale = T::ONE / exp_and_sum(x, y, largest(x));
+            for y in y.iter_mut() {
+                *y *= scale;
+            }
+        }
+    }
+}
+
+simd_kernel! {
+    fn log_softmax_rows['a, T: Real](x: &'a [T], y: &'a mut [T], n: usize) -> () {
+        for (x, y) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)) {
+            let shift = largest(x);
+            let log_sum = sum_exp(x, shift).ln();
+            for (y, &x) in y.iter_mut().zip(x) {
+                *y = x - shift - log_sum;
+            }
+        }
+    }
+}
+
+simd_kernel! {
+    /// y (g - Σ y g).
+    fn softmax_rows_backward['a, T: Real](y: &'a [T], grad: &'a [T], out: &'a mut [T], n: usize) -> () {
+        for ((y, grad), out) in y.chunks_exact(n).zip(grad.chunks_exact(n)).zip(out.chunks_exact_mut(n)) {
+            let projected = dot(y, grad);
+            for ((out, &y), &grad) in out.iter_mut().zip(y).zip(grad) {
+                *out = y * (grad - projected);
+            }
+        }
+    }
+}
+
+simd_kernel! {
+    /// g - exp(y) Σ g.
+    fn log_softmax_rows_backward['a, T: Real](y: &'a [T], grad: &'a [T], out: &'a mut [T], n: usize) -> () {
+        for ((y, grad), out) in y.chunks_exact(n).zip(grad.chunks_exact(n)).zip(out.chunks_exact_mut(n)) {
+            let total = sum(grad);
+            for ((out, &y), &grad) in out.iter_mut().zip(y).zip(grad) {
+                *out = grad - y.exp() * total;
+            }
+        }
+    }
+}
+
+simd_kernel! {
+    fn softmax_columns['a, T: Real](
+        x: &'a [T], y: &'a mut [T], at: Columns, columns: usize, log: bool,
+    ) -> () {
+        let mut block = vec![T::ZERO; at.n * LANES];
+        for first in (0..columns).step_by(LANES) {
+            let count = LANES.min(columns - first);
+            at.load(x, first, count, &mut block);
+            let mut shift = [T::NEG_INFINITY; LANES];
+            for row in block.chunks_exact(LANES) {
+                for lane in 0..LANES {
+                    shift[lane] = shift[lane].larger(row[lane]);
+                }
+            }
+            let mut sum = [T::ZERO; LANES];
+            for row in block.chunks_exact_mut(LANES) {
+                for lane in 0..LANES {
+                    let exp = (row[lane] - shift[lane]).exp();
+                    sum[lane] += exp;
+                    row[lane] = if log { row[lane] - shift[lane] } else { exp };
+                }
+            }
+            for lane in 0..LANES {
+                sum[lane] = if log { sum[lane].ln() } else { T::ONE / sum[lane] };
+            }
+            for row in block.chunks_exact_mut(LANES) {
+                for lane in 0..LANES {
+                    row[lane] = if log { row[lane] - sum[lane] } else { row[lane] * sum[lane] };
+                }
+            }
+            at.store(y, first, count, &block);
+        }
+    }
+}
+
+simd_kernel! {
+    fn softmax_columns_backward['a, T: Real](
+        y: &'a [T], grad: &'a [T], out: &'a mut [T], at: Columns, columns: usize, log: bool,
+    ) -> () {
+        let mut ys = vec![T::ZERO; at.n * LANES];
+        let mut grads = vec![T::ZERO; at.n * LANES];
+        for first in (0..columns).step_by(LANES) {
+            let count = LANES.min(columns - first);
+            at.load(y, first, count, &mut ys);
+            at.load(grad, first, count, &mut grads);
+            let mut total = [T::ZERO; LANES];
+            for (y, grad) in ys.chunks_exact(LANES).zip(grads.chunks_exact(LANES)) {
+                for lane in 0..LANES {
+                    total[lane] += if log { grad[lane] } else { y[lane] * grad[lane] };
+                }
+            }
+            for (y, grad) in ys.chunks_exact(LANES).zip(grads.chunks_exact_mut(LANES)) {
+                for lane in 0..LANES {
+                    grad[lane] = if log {
+                        grad[lane] - y[lane].exp() * total[lane]
+                    } else {
+                        y[lane] * (grad[lane] - total[lane])
+                    };
+                }
+            }
+            at.store(out, first, count, &grads);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Clipping of gradients: torch's `clip_grad_norm_` and `clip_grad_value_`.
+
+use candle_core::{Result, Var, backprop::GradStore};
+
+use crate::ops::sum_of_squares;
+
+/// The Euclidean norm of the gradients of `vars`, as if they were one vector.
+///
+/// # Errors
+///
+/// Fails where a gradient is not on the CPU or another device that sums squares.
+pub fn grad_norm(grads: &GradStore, vars: &[Var]) -> Result<f64> {
+    let mut sum = 0.0;
+    for var in vars {
+        if let Some(grad) = grads.get(var) {
+            sum += sum_of_squares(grad)?;
+        }
+    }
+    Ok(sum.sqrt())
+}
+
+/// Scales the gradients of `vars` so that their norm is at most `limit`; returns the norm before.
+///
+/// # Errors
+///
+/// Fails where the norm is not finite: scaling would carry that into all parameters.
+pub fn clip_grad_norm(grads: &mut GradStore, vars: &[Var], limit: f64) -> Result<f64> {
+    let norm = grad_norm(grads, vars)?;
+    if !norm.is_finite() {
+        candle_core::bail!(
+            "the norm of the gradients is {norm}: `nn::audit` lists the variables whose gradient is not finite; leave \
+             the step out, or lower the learning rate"
+        )
+    }
+    let scale = limit / (norm + 1e-6);
+    if scale < 1.0 {
+        for var in vars {
+            if let Some(grad) = grads.remove(var) {
+                grads.insert(var, (grad * scale)?);
+            }
+        }
+    }
+    Ok(norm)
+}
+
+/// Brings each value of the gradients of `vars` into [-limit, limit].
+///
+/// # Errors
+///
+/// Fails where tensors cannot be made.
+pub fn clip_grad_value(grads: &mut GradStore, vars: &[Var], limit: f64) -> Result<()> {
+    for var in vars {
+        if let Some(grad) = grads.remove(var) {
+            grads.insert(var, grad.clamp(-limit, limit)?);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! Images to sequences of patches: a strided convolution.
+
+use candle_core::{Result, Tensor};
+use candle_nn::{Module, VarBuilder};
+
+use super::linear::uniform;
+use crate::ops::{self, Conv2d};
+
+/// Cuts images into square patches and maps each to a vector (Dosovitskiy et al., 2021).
+///
+/// Parameters `weight` [width, channels, size, size] and `bias` [width], as those of a `torch.nn.Conv2d`.
+#[derive(Clone, Debug)]
+pub struct PatchEmbedding {
+    weight: Tensor,
+    bias: Tensor,
+    size: usize,
+}
+
+impl PatchEmbedding {
+    /// Initialised as a convolution in PyTorch.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the builder has parameters of other shapes.
+    pub fn new(
+        channels: usize,
+        width: usize,
+        size: usize,
+        vb: VarBuilder,
+    ) -> Result<PatchEmbedding> {
+        let init = uniform(channels * size * size);
+        Ok(PatchEmbedding {
+            weight: vb.get_with_hints((width, channels, size, size), "weight", init)?,
+            bias: vb.get_with_hints(width, "bias", init)?,
+            size,
+        })
+    }
+}
+
+impl Module for PatchEmbedding {
+    /// [batch, channels, height, width] to [batch, patches, width]. Pixels beyond the last whole patch are left out.
+    fn forward(&self, images: &Tensor) -> Result<Tensor> {
+        let settings = Conv2d {
+            stride: (self.size, self.size),
+            ..Conv2d::default()
+        };
+        ops::conv2d(images, &self.weight, Some(&self.bias), settings)?
+            .flatten_from(2)?
+            .transpose(1, 2)
+    }
+}

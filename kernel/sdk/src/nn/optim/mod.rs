@@ -1,0 +1,10 @@
+//! Optimisers that update each parameter in one pass.
+
+mod adam;
+mod parameters;
+mod sgd;
+
+pub use adam::{Adam, AdamW, ParamsAdam};
+pub use candle_nn::{Optimizer, ParamsAdamW};
+pub use parameters::{OptimizerState, ParameterGroup};
+pub use sgd::{ParamsSgd, SGD};

@@ -1,0 +1,109 @@
+//! Stochastic gradient descent with momentum, as `torch.optim.SGD`.
+
+use std::collections::HashMap;
+
+use candle_core::{Result, Tensor, Var, backprop::GradStore};
+use candle_nn::Optimizer;
+
+use crate::ops::optimiser_step::{Rule, update};
+
+use super::parameters::{OptimizerState, ParameterGroup, Parameters};
+
+/// The settings of [`SGD`]; a plain number is a learning rate without momentum.
+#[derive(Clone, Copy, Debug)]
+pub struct ParamsSgd {
+    pub lr: f64,
+    pub momentum: f64,
+    /// What is taken from the gradient as it enters the momentum.
+    pub dampening: f64,
+    /// Added to the gradient, times the parameter.
+    pub weight_decay: f64,
+    /// Nesterov's momentum (Sutskever et al., 2013).
+    pub nesterov: bool,
+}
+
+impl From<f64> for ParamsSgd {
+    fn from(lr: f64) -> ParamsSgd {
+        ParamsSgd {
+            lr,
+            momentum: 0.0,
+            dampening: 0.0,
+            weight_decay: 0.0,
+            nesterov: false,
+        }
+    }
+}
+
+/// Gradient descent; candle's own has no momentum.
+#[derive(Debug)]
+pub struct SGD {
+    parameters: Parameters,
+    settings: ParamsSgd,
+}
+
+impl SGD {
+    /// Momentum and weight decay.
+    pub fn with_settings(vars: Vec<Var>, settings: ParamsSgd) -> SGD {
+        SGD::with_groups(vec![ParameterGroup::new(vars)], settings)
+    }
+
+    /// Groups with a learning rate and weight decay of their own.
+    pub fn with_groups(groups: Vec<ParameterGroup>, settings: ParamsSgd) -> SGD {
+        SGD {
+            parameters: Parameters::new(groups, settings.lr, 1),
+            settings,
+        }
+    }
+}
+
+impl Optimizer for SGD {
+    /// The learning rate, as candle has it.
+    type Config = f64;
+
+    fn new(vars: Vec<Var>, learning_rate: f64) -> Result<SGD> {
+        Ok(SGD::with_settings(vars, learning_rate.into()))
+    }
+
+    fn step(&mut self, grads: &GradStore) -> Result<()> {
+        let has_momentum = self.settings.momentum != 0.0;
+        for parameter in &mut self.parameters.all {
+            let Some(grad) = grads.get(&parameter.var) else {
+                continue;
+            };
+            let moments = if has_momentum {
+                Parameters::moments_of(parameter, 1)?
+            } else {
+                Tensor::zeros(0, parameter.var.dtype(), parameter.var.device())?
+            };
+            let rule = Rule::Sgd {
+                learning_rate: self.parameters.learning_rate * parameter.learning_rate_scale,
+                momentum: self.settings.momentum,
+                dampening: self.settings.dampening,
+                weight_decay: parameter.weight_decay.unwrap_or(self.settings.weight_decay),
+                nesterov: self.settings.nesterov,
+                first: parameter.steps == 0,
+            };
+            update(parameter.var.as_tensor(), grad, &moments, rule)?;
+            parameter.steps += 1;
+        }
+        Ok(())
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.parameters.learning_rate
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.parameters.learning_rate = learning_rate;
+    }
+}
+
+impl OptimizerState for SGD {
+    fn state(&self) -> Result<HashMap<String, Tensor>> {
+        self.parameters.state()
+    }
+
+    fn load_state(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
+        self.parameters.load_state(state)
+    }
+}

@@ -1,0 +1,173 @@
+//! Learning rates as functions of the step.
+
+use std::f64::consts::PI;
+
+/// A linear rise, then half a cosine down (Loshchilov and Hutter, 2017).
+#[derive(Clone, Copy, Debug)]
+pub struct CosineSchedule {
+    /// The highest learning rate.
+    pub peak: f64,
+    /// Steps of the rise, from 0 to the peak.
+    pub warmup: usize,
+    /// All steps, the rise among them; later steps stay at the last learning rate.
+    pub total: usize,
+    /// The learning rate at the end.
+    pub last: f64,
+}
+
+impl CosineSchedule {
+    /// The learning rate of a step, counted from 0.
+    pub fn at(&self, step: usize) -> f64 {
+        if step < self.warmup {
+            return self.peak * step as f64 / self.warmup as f64;
+        }
+        let length = self.total.saturating_sub(self.warmup).max(1) as f64;
+        let t = ((step - self.warmup) as f64 / length).min(1.0);
+        self.last + (self.peak - self.last) * 0.5 * (1.0 + (PI * t).cos())
+    }
+}
+
+/// Up and down along cosines in one cycle (Smith and Topin, 2018): torch's `OneCycleLR`.
+#[derive(Clone, Copy, Debug)]
+pub struct OneCycleSchedule {
+    /// The highest learning rate.
+    pub peak: f64,
+    pub total: usize,
+    /// The share of steps that rise: torch's is 0.3.
+    pub rise: f64,
+    /// What the peak is divided by at the first step: torch's is 25.
+    pub first_division: f64,
+    /// What the first learning rate is divided by at the last step: torch's is 1e4.
+    pub last_division: f64,
+}
+
+impl OneCycleSchedule {
+    /// With torch's defaults.
+    pub fn new(peak: f64, total: usize) -> OneCycleSchedule {
+        OneCycleSchedule {
+            peak,
+            total,
+            rise: 0.3,
+            first_division: 25.0,
+            last_division: 1e4,
+        }
+    }
+
+    /// The learning rate of a step, counted from 0.
+    pub fn at(&self, step: usize) -> f64 {
+        let first = self.peak / self.first_division;
+        let last = first / self.last_division;
+        let top = self.rise * self.total as f64 - 1.0;
+        let end = self.total as f64 - 1.0;
+        let step = (step as f64).min(end);
+        let along = |from: f64, to: f64, t: f64| to + (from - to) / 2.0 * (1.0 + (PI * t).cos());
+        if step <= top {
+            along(first, self.peak, step / top)
+        } else {
+            along(self.peak, last, (step - top) / (end - top))
+        }
+    }
+}
+
+/// Lowers the learning rate when a value stops falling: torch's `ReduceLROnPlateau`, with a relative threshold.
+#[derive(Clone, Debug)]
+pub struct Plateau {
+    /// What the learning rate is multiplied with.
+    pub factor: f64,
+    /// How many values without an improvement are borne.
+    pub patience: usize,
+    /// An improvement is a value below `best (1 - threshold)`.
+    pub threshold: f64,
+    /// The learning rate does not fall below this.
+    pub lowest: f64,
+    best: f64,
+    waited: usize,
+}
+
+impl Plateau {
+    /// With torch's threshold, 1e-4.
+    pub fn new(factor: f64, patience: usize) -> Plateau {
+        Plateau {
+            factor,
+            patience,
+            threshold: 1e-4,
+            lowest: 0.0,
+            best: f64::INFINITY,
+            waited: 0,
+        }
+    }
+
+    /// The learning rate after this value, for instance the loss of held-out data.
+    pub fn observe(&mut self, value: f64, learning_rate: f64) -> f64 {
+        if value < self.best * (1.0 - self.threshold) {
+            self.best = value;
+            self.waited = 0;
+            return learning_rate;
+        }
+        self.waited += 1;
+        if self.waited <= self.patience {
+            return learning_rate;
+        }
+        self.waited = 0;
+        (learning_rate * self.factor).max(self.lowest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cosine_rises_and_falls() {
+        let schedule = CosineSchedule {
+            peak: 1.0,
+            warmup: 10,
+            total: 110,
+            last: 0.1,
+        };
+        for (step, rate) in [
+            (0, 0.0),
+            (5, 0.5),
+            (10, 1.0),
+            (60, 0.55),
+            (110, 0.1),
+            (1000, 0.1),
+        ] {
+            assert!((schedule.at(step) - rate).abs() < 1e-12, "{step}");
+        }
+    }
+
+    /// The numbers are those of torch 2.15: `OneCycleLR(optimiser, 0.1, total_steps=20)`.
+    #[test]
+    fn one_cycle_is_that_of_pytorch() {
+        let schedule = OneCycleSchedule::new(0.1, 20);
+        for (step, rate) in ONE_CYCLE {
+            assert!(
+                (schedule.at(step) / rate - 1.0).abs() < 1e-9,
+                "{step}: {}",
+                schedule.at(step)
+            );
+        }
+    }
+
+    const ONE_CYCLE: [(usize, f64); 5] = [
+        (0, 0.0040000000000000036),
+        (3, 0.06683281572999747),
+        (5, 0.1),
+        (12, 0.0500002),
+        (19, 4e-07),
+    ];
+
+    #[test]
+    fn a_plateau_lowers_the_rate_after_its_patience() {
+        let mut plateau = Plateau::new(0.5, 1);
+        let mut rate = 1.0;
+        let rates: Vec<f64> = [1.0, 0.9, 0.9, 0.9, 0.9, 0.9, 0.8]
+            .map(|value| {
+                rate = plateau.observe(value, rate);
+                rate
+            })
+            .to_vec();
+        assert_eq!(rates, [1.0, 1.0, 1.0, 0.5, 0.5, 0.25, 0.25]);
+    }
+}
