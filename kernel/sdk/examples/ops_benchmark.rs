@@ -49,6 +49,15 @@ const ROUNDS: usize = 12;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
+    // Memory as in the kernel's runtime process: the allocator reads its settings when a process starts.
+    let (variable, value) = patchbay_protocol::ALLOCATOR;
+    if env::var_os(variable).is_none() {
+        let status = Command::new(env::current_exe()?)
+            .args(&arguments)
+            .env(variable, value)
+            .status()?;
+        std::process::exit(status.code().unwrap_or(1));
+    }
     if arguments.iter().any(|argument| argument == "--memory") {
         // Only this: what other cases have allocated would hide what the step adds.
         let mut step = contrastive()?;
@@ -118,7 +127,10 @@ impl Peer {
             "/../../tests/bench/ops_torch.py"
         );
         let mut command = Command::new(env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned()));
-        command.arg(script).arg(threads.to_string());
+        command
+            .arg(script)
+            .arg(threads.to_string())
+            .env_remove(patchbay_protocol::ALLOCATOR.0);
         command
     }
 
