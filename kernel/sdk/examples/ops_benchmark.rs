@@ -41,7 +41,7 @@ const CASES: &[(&str, usize, f64)] = &[
     ("cross entropy", 10, 1.0),
     ("AdamW 10 M", 5, 1.0),
     ("ViT-tiny step", 1, 1.0),
-    ("TiDE step", 2, 0.6),
+    ("TiDE step", 3, 0.6),
     ("contrastive step", 1, 1.3),
 ];
 
@@ -424,14 +424,14 @@ fn tide() -> Result<Step> {
         nn::linear(64, 1, vb.pp("last.down"))?,
     );
     let skip = nn::linear(720, 96, vb.pp("skip"))?;
-    let (past, future) = (randn(&[256, 720])?, randn(&[256, 96])?);
+    let (past, future) = (randn(&[64, 720])?, randn(&[64, 96])?);
     train(&variables, move || {
         let mut x = past.clone();
         for block in &dense {
             x = block.forward(&x)?;
         }
         let last = down
-            .forward(&ops::relu(&up.forward(&x.reshape((256, 96, 32))?)?)?)?
+            .forward(&ops::relu(&up.forward(&x.reshape((64, 96, 32))?)?)?)?
             .squeeze(2)?;
         nn::loss::mse(&(last + skip.forward(&past)?)?, &future)
     })

@@ -112,6 +112,18 @@ impl CustomOp1 for Activation {
     }
 }
 
+/// gelu of all values.
+pub(super) fn gelu_of<T: Real>(x: &[T]) -> Vec<T> {
+    fill(x.len(), 1, 1, |range, y| forward::<T, Gelu>(&x[range], y))
+}
+
+/// The slope of gelu at each value, times the gradient there.
+pub(super) fn gelu_gradient<T: Real>(x: &[T], grad: &[T]) -> Vec<T> {
+    fill(x.len(), 1, 1, |range, out| {
+        backward::<T, Gelu>(&x[range.clone()], &grad[range], out);
+    })
+}
+
 /// A function of one number, and its derivative.
 trait Function {
     fn value<T: Real>(x: T) -> T;

@@ -169,10 +169,10 @@ impl CustomOp2 for MatMul {
     }
 }
 
-struct Linear;
+pub(super) struct Linear;
 
 impl Linear {
-    fn forward<T: Real>(
+    pub(super) fn forward<T: Real>(
         &self,
         x: &[T],
         weight: &[T],
@@ -196,21 +196,21 @@ impl Linear {
         y
     }
 
-    fn backward<T: Real>(
+    /// The gradients of what is tracked, from that of the result.
+    pub(super) fn backward<T: Real>(
         &self,
         x: &Tensor,
         weight: &Tensor,
         bias: Option<&Tensor>,
-        grad: &Tensor,
+        grad: &[T],
     ) -> Result<[Option<Tensor>; 3]> {
         let (outputs, inputs) = weight.dims2()?;
         let (x_shape, weight_shape) = (x.shape(), weight.shape());
         let (x_tracked, weight_tracked) = (x.track_op(), weight.track_op());
         read!(x: T = x, "linear");
         read!(weight: T = weight, "linear");
-        read!(grad: T = grad, "linear");
         let rows = x.len().checked_div(inputs).unwrap_or(0);
-        let g = Matrix::new(&grad, outputs);
+        let g = Matrix::new(grad, outputs);
         let x_grad = x_tracked
             .then(|| {
                 let weight = Matrix::new(&weight, inputs);
@@ -228,7 +228,7 @@ impl Linear {
             .transpose()?;
         let bias_grad = match bias {
             Some(bias) if bias.track_op() => {
-                Some(tensor(column_sums(&grad, outputs), bias.shape())?)
+                Some(tensor(column_sums(grad, outputs), bias.shape())?)
             }
             _ => None,
         };
@@ -237,7 +237,7 @@ impl Linear {
 }
 
 /// The sum over the rows of a row-major matrix.
-pub(super) fn column_sums<T: Real>(values: &[T], width: usize) -> Vec<T> {
+fn column_sums<T: Real>(values: &[T], width: usize) -> Vec<T> {
     let rows = values.len().checked_div(width).unwrap_or(0);
     let piece = rows_of_a_piece(rows, width);
     let partial: Vec<Vec<T>> = values
@@ -266,7 +266,7 @@ simd_kernel! {
 }
 
 /// Rows, inputs and outputs, and the shape of the result.
-fn linear_shape(x: &Layout, weight: &Layout) -> ((usize, usize, usize), Vec<usize>) {
+pub(super) fn linear_shape(x: &Layout, weight: &Layout) -> ((usize, usize, usize), Vec<usize>) {
     let (inputs, outputs) = (weight.dims()[1], weight.dims()[0]);
     let mut shape = x.dims().to_vec();
     shape.pop();
@@ -302,7 +302,8 @@ impl CustomOp2 for Linear {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         by_dtype!(x.dtype(), "linear", T => {
-            let [x, weight, _] = self.backward::<T>(x, weight, None, grad)?;
+            read!(grad: T = grad, "linear");
+            let [x, weight, _] = self.backward::<T>(x, weight, None, &grad)?;
             Ok((x, weight))
         })
     }
@@ -339,7 +340,8 @@ impl CustomOp3 for Linear {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         by_dtype!(x.dtype(), "linear", T => {
-            let [x, weight, bias] = self.backward::<T>(x, weight, Some(bias), grad)?;
+            read!(grad: T = grad, "linear");
+            let [x, weight, bias] = self.backward::<T>(x, weight, Some(bias), &grad)?;
             Ok((x, weight, bias))
         })
     }
