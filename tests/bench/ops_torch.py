@@ -153,7 +153,7 @@ def vit():
 
 
 def tide():
-    past, future = torch.randn(256, 720), torch.randn(256, 96)
+    past, future = torch.randn(64, 720), torch.randn(64, 96)
     return training(Tide(), lambda model: F.mse_loss(model(past), future))
 
 

@@ -6,7 +6,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use super::{
     real::Real,
-    simd::{for_rows, simd_kernel},
+    simd::{fill, simd_kernel},
     storage::{by_dtype, output, read, tensor, values, widened},
 };
 
@@ -81,8 +81,7 @@ impl CustomOp1 for Activation {
         use candle_core::backend::BackendStorage;
         by_dtype!(storage.dtype(), self.name(), T => {
             let x = values::<T>(storage, layout)?;
-            let mut y = vec![T::ZERO; x.len()];
-            for_rows(&mut y, 1, 1, |range, y| match self {
+            let y = fill(x.len(), 1, 1, |range, y| match self {
                 Activation::Gelu => forward::<T, Gelu>(&x[range], y),
                 Activation::GeluTanh => forward::<T, GeluTanh>(&x[range], y),
                 Activation::Relu => forward::<T, Relu>(&x[range], y),
@@ -98,8 +97,7 @@ impl CustomOp1 for Activation {
             let shape = x.shape();
             read!(x: T = x, self.name());
             read!(grad: T = grad, self.name());
-            let mut out = vec![T::ZERO; x.len()];
-            for_rows(&mut out, 1, 1, |range, out| {
+            let out = fill(x.len(), 1, 1, |range, out| {
                 let (x, grad) = (&x[range.clone()], &grad[range]);
                 match self {
                     Activation::Gelu => backward::<T, Gelu>(x, grad, out),
@@ -112,6 +110,18 @@ impl CustomOp1 for Activation {
             Ok(Some(tensor(out, shape)?))
         })
     }
+}
+
+/// gelu of all values.
+pub(super) fn gelu_of<T: Real>(x: &[T]) -> Vec<T> {
+    fill(x.len(), 1, 1, |range, y| forward::<T, Gelu>(&x[range], y))
+}
+
+/// The slope of gelu at each value, times the gradient there.
+pub(super) fn gelu_gradient<T: Real>(x: &[T], grad: &[T]) -> Vec<T> {
+    fill(x.len(), 1, 1, |range, out| {
+        backward::<T, Gelu>(&x[range.clone()], &grad[range], out);
+    })
 }
 
 /// A function of one number, and its derivative.

@@ -16,6 +16,7 @@ use super::{
     matmul::matmul,
     random::Stream,
     real::Real,
+    simd::zeros,
     softmax::softmax,
     storage::{by_dtype, on_cpu, output, read, same_dtype, tensor, widened},
 };
@@ -227,7 +228,7 @@ impl Fused {
 
     fn forward<T: Real>(&self, inputs: Inputs<'_, T>, out: View) -> Result<Vec<T>> {
         let p = &self.problem;
-        let mut y = vec![T::ZERO; p.batch * p.heads * p.queries * p.v_width];
+        let mut y = zeros::<T>(p.batch * p.heads * p.queries * p.v_width);
         let kept = self.with_mask(|mask| forward(p, inputs, mask, self.dropout, out, &mut y))?;
         // The pass runs once for each op, so the cell is empty.
         let _ = self.log_sum_exp.set(kept);
@@ -311,7 +312,7 @@ impl CustomOp3 for Fused {
                 v: (on_cpu(&v, "attention")?.as_slice::<T>()?, View::of(v_layout)),
             };
             let (q_size, k_size) = (shapes.0.elem_count(), shapes.1.elem_count());
-            let mut all = vec![T::ZERO; q_size + k_size + shapes.2.elem_count()];
+            let mut all = zeros::<T>(q_size + k_size + shapes.2.elem_count());
             let views = [
                 View::contiguous(p.heads, p.queries, p.width),
                 View::contiguous(p.heads, p.keys, p.width).at(q_size),
@@ -357,7 +358,7 @@ impl CustomOp1 for Fused {
             read!(grad: T = grad, "self-attention");
             let [q, k, v] = self.packed();
             let inputs = Inputs { q: (&qkv, q), k: (&qkv, k), v: (&qkv, v) };
-            let mut all = vec![T::ZERO; qkv.len()];
+            let mut all = zeros::<T>(qkv.len());
             let outputs = Outputs { values: &mut all, q, k, v };
             let kept = self.log_sum_exp.get().map_or(&[][..], Vec::as_slice);
             let out = self.merged();

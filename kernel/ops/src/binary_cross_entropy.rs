@@ -5,7 +5,7 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, backend:
 use super::{
     Reduction,
     real::Real,
-    simd::{for_rows, simd_kernel},
+    simd::{fill, simd_kernel},
     storage::{by_dtype, output, read, same_dtype, tensor, values, widened},
 };
 
@@ -94,9 +94,8 @@ impl CustomOp2 for Fused {
         by_dtype!(logits.dtype(), self.name(), T => {
             let x = values::<T>(logits, logits_layout)?;
             let y = values::<T>(target, target_layout)?;
-            let mut losses = vec![T::ZERO; x.len()];
             let (weight, pos_weight) = self.weights::<T>();
-            for_rows(&mut losses, 1, 1, |range, out| {
+            let losses = fill(x.len(), 1, 1, |range, out| {
                 forward(&x[range.clone()], &y[range.clone()], part(&weight, &range), part(&pos_weight, &range), out);
             });
             let total = || losses.iter().map(|loss| loss.as_f64()).sum::<f64>();
@@ -128,8 +127,7 @@ impl CustomOp2 for Fused {
             };
             let (weight, pos_weight) = self.weights::<T>();
             let run = |to_target: bool| {
-                let mut out = vec![T::ZERO; x.len()];
-                for_rows(&mut out, 1, 1, |range, out| {
+                let out = fill(x.len(), 1, 1, |range, out| {
                     let (weight, pos_weight) = (part(&weight, &range), part(&pos_weight, &range));
                     let (x, y, grad) = (&x[range.clone()], &y[range.clone()], &grad[range]);
                     if to_target {

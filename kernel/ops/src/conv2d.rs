@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::{
     gemm::{Before, Matrix, gemm},
     real::Real,
+    simd::zeros,
     storage::{by_dtype, output, read, same_dtype, tensor, values, widened},
 };
 
@@ -240,7 +241,7 @@ impl Geometry {
         let (from, to) = self.group_sizes();
         let (groups, depth, pixels) = (self.settings.groups, self.depth(), self.pixels());
         let part = self.outputs / groups;
-        let mut y = vec![T::ZERO; self.batch * groups * to];
+        let mut y = zeros(self.batch * groups * to);
         if y.is_empty() {
             return y;
         }

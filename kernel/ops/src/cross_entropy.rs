@@ -14,7 +14,7 @@ use super::{
     Reduction,
     real::Real,
     rows::{Columns, SHORT, dot, largest, sum, sum_exp},
-    simd::{LANES, rows_of_a_piece, simd_kernel},
+    simd::{LANES, fill, rows_of_a_piece, simd_kernel, zeros},
     storage::{
         by_dtype, on_cpu, output, same_dtype, strided, tensor, unsupported, values, widened,
     },
@@ -298,9 +298,8 @@ impl Fused {
     /// The gradient of the logits: at class j of a position, `scale (p_j Σ_k w_k q_k - w_j q_j)`, where scale is
     /// the gradient that arrives, over the divisor.
     fn backward<T: Real>(&self, x: &[T], target: &Target<'_, T>, grad: &[T]) -> Vec<T> {
-        let mut out = vec![T::ZERO; x.len()];
         let Some(kept) = self.kept.get() else {
-            return out;
+            return zeros(x.len());
         };
         let scale = |position: usize| match self.reduction {
             Reduction::None => grad[position].as_f64(),
@@ -308,70 +307,65 @@ impl Fused {
         };
         let weights = self.weights::<T>();
         let slab = (self.at.n * self.at.inner).max(1);
-        let slabs = out.len() / slab;
-        let piece = rows_of_a_piece(slabs, 2 * slab);
-        out.par_chunks_mut(piece * slab)
-            .enumerate()
-            .for_each(|(index, out)| {
-                let first = index * piece * self.at.inner;
-                let count = out.len() / slab * self.at.inner;
-                let x = &x[index * piece * slab..][..out.len()];
-                let log_sum_exp = &kept.log_sum_exp[first..first + count];
-                // The share that each position's probabilities get; where nothing comes in, nothing goes out, even
-                // if the logits are not numbers.
-                let share = |i: usize| match target {
-                    Target::Classes(classes) => {
-                        let (at_class, everywhere) = self.scales(classes[first + i]);
-                        scale(first + i) * (at_class + everywhere * self.weight_sum)
+        fill(x.len() / slab, slab, 2 * slab, |range, out| {
+            let first = range.start * self.at.inner;
+            let count = range.len() * self.at.inner;
+            let x = &x[range.start * slab..range.end * slab];
+            let log_sum_exp = &kept.log_sum_exp[first..first + count];
+            // The share that each position's probabilities get; where nothing comes in, nothing goes out, even
+            // if the logits are not numbers.
+            let share = |i: usize| match target {
+                Target::Classes(classes) => {
+                    let (at_class, everywhere) = self.scales(classes[first + i]);
+                    scale(first + i) * (at_class + everywhere * self.weight_sum)
+                }
+                Target::Probabilities(_) => scale(first + i),
+            };
+            let shares: Vec<f64> = (0..count).map(share).collect();
+            match target {
+                Target::Classes(classes) => {
+                    if self.at.inner == 1 && self.at.n >= SHORT {
+                        probabilities_rows(x, out, self.at.n, log_sum_exp, &shares);
+                    } else {
+                        probabilities_columns(x, out, self.at, log_sum_exp, &shares);
                     }
-                    Target::Probabilities(_) => scale(first + i),
-                };
-                let shares: Vec<f64> = (0..count).map(share).collect();
-                match target {
-                    Target::Classes(classes) => {
-                        if self.at.inner == 1 && self.at.n >= SHORT {
-                            probabilities_rows(x, out, self.at.n, log_sum_exp, &shares);
-                        } else {
-                            probabilities_columns(x, out, self.at, log_sum_exp, &shares);
-                        }
-                        for i in 0..count {
-                            let Some(class) = classes[first + i] else {
-                                continue;
-                            };
-                            let (at_class, everywhere) = self.scales(Some(class));
-                            let start = self.at.start(i);
-                            out[start + class as usize * self.at.inner] -=
-                                T::of(scale(first + i) * at_class);
-                            if everywhere != 0.0 {
-                                let part = T::of(scale(first + i) * everywhere);
-                                for (j, &weight) in weights.iter().enumerate() {
-                                    out[start + j * self.at.inner] -= part * weight;
-                                }
+                    for i in 0..count {
+                        let Some(class) = classes[first + i] else {
+                            continue;
+                        };
+                        let (at_class, everywhere) = self.scales(Some(class));
+                        let start = self.at.start(i);
+                        out[start + class as usize * self.at.inner] -=
+                            T::of(scale(first + i) * at_class);
+                        if everywhere != 0.0 {
+                            let part = T::of(scale(first + i) * everywhere);
+                            for (j, &weight) in weights.iter().enumerate() {
+                                out[start + j * self.at.inner] -= part * weight;
                             }
                         }
                     }
-                    Target::Probabilities(q) => {
-                        let q = &q[index * piece * slab..][..out.len()];
-                        let (keep, add) = (1.0 - self.smoothing, self.smoothing / self.at.n as f64);
-                        for i in 0..count {
-                            let start = self.at.start(i);
-                            soft_gradient(
-                                x,
-                                q,
-                                &weights,
-                                self.at,
-                                start,
-                                log_sum_exp[i],
-                                shares[i],
-                                keep,
-                                add,
-                                out,
-                            );
-                        }
+                }
+                Target::Probabilities(q) => {
+                    let q = &q[range.start * slab..range.end * slab];
+                    let (keep, add) = (1.0 - self.smoothing, self.smoothing / self.at.n as f64);
+                    for i in 0..count {
+                        let start = self.at.start(i);
+                        soft_gradient(
+                            x,
+                            q,
+                            &weights,
+                            self.at,
+                            start,
+                            log_sum_exp[i],
+                            shares[i],
+                            keep,
+                            add,
+                            out,
+                        );
                     }
                 }
-            });
-        out
+            }
+        })
     }
 
     /// The gradient of probabilities: `-scale (1 - ε) w_j ln p_j`.
@@ -451,6 +445,7 @@ impl CustomOp2 for Fused {
 }
 
 /// Σ_j w_j x_j of the position that starts at `start`.
+#[inline(always)]
 fn weighted<T: Real>(x: &[T], weights: &[T], at: Columns, start: usize) -> T {
     if at.inner == 1 {
         return dot(&x[start..start + at.n], weights);
@@ -544,7 +539,14 @@ simd_kernel! {
     ) -> f64 {
         let (keep, add, lse) = (T::of(keep), T::of(add), T::of(lse));
         let mut lanes = [T::ZERO; LANES];
-        for (j, &weight) in weights.iter().enumerate() {
+        let whole = if at.inner == 1 { at.n / LANES * LANES } else { 0 };
+        let rows = x[start..].chunks_exact(LANES).zip(q[start..].chunks_exact(LANES));
+        for ((x, q), weights) in rows.zip(weights[..whole].chunks_exact(LANES)) {
+            for lane in 0..LANES {
+                lanes[lane] += weights[lane] * (keep * q[lane] + add) * (lse - x[lane]);
+            }
+        }
+        for (j, &weight) in weights.iter().enumerate().skip(whole) {
             let index = start + j * at.inner;
             lanes[j % LANES] += weight * (keep * q[index] + add) * (lse - x[index]);
         }
@@ -559,10 +561,7 @@ simd_kernel! {
         add: f64, out: &'a mut [T],
     ) -> () {
         let (keep, add, lse, share) = (T::of(keep), T::of(add), T::of(lse), T::of(share));
-        let mut mass = T::ZERO;
-        for (j, &weight) in weights.iter().enumerate() {
-            mass += weight * (keep * q[start + j * at.inner] + add);
-        }
+        let mass = keep * weighted(q, weights, at, start) + add * sum(weights);
         if at.inner == 1 {
             let part = start..start + at.n;
             for (((out, &x), &q), &weight) in out[part.clone()].iter_mut().zip(&x[part.clone()]).zip(&q[part]).zip(weights) {

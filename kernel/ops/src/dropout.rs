@@ -5,7 +5,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, backend:
 use super::{
     random::{BLOCK, Stream},
     real::Real,
-    simd::{for_rows, simd_kernel},
+    simd::{fill, simd_kernel},
     storage::{by_dtype, output, read, tensor, values, widened},
 };
 
@@ -54,23 +54,16 @@ struct Dropout {
 
 impl Dropout {
     fn masked<T: Real>(&self, x: &[T]) -> Vec<T> {
-        let mut y = vec![T::ZERO; x.len()];
-        let whole = x.len() / BLOCK * BLOCK;
-        let (blocks, rest) = y.split_at_mut(whole);
-        for_rows(blocks, BLOCK, BLOCK, |range, y| {
+        let whole = x.len() / BLOCK;
+        let (last_x, last_y) = (&x[whole * BLOCK..], &mut [T::ZERO; BLOCK]);
+        let mut padded = [T::ZERO; BLOCK];
+        padded[..last_x.len()].copy_from_slice(last_x);
+        drop_blocks(&padded, last_y, self.stream, whole as u64, self.chance);
+        let mut y = fill(whole, BLOCK, 4 * BLOCK, |range, y| {
             let x = &x[range.start * BLOCK..range.end * BLOCK];
             drop_blocks(x, y, self.stream, range.start as u64, self.chance);
         });
-        let (mut last_x, mut last_y) = ([T::ZERO; BLOCK], [T::ZERO; BLOCK]);
-        last_x[..rest.len()].copy_from_slice(&x[whole..]);
-        drop_blocks(
-            &last_x,
-            &mut last_y,
-            self.stream,
-            (whole / BLOCK) as u64,
-            self.chance,
-        );
-        rest.copy_from_slice(&last_y[..rest.len()]);
+        y.extend_from_slice(&last_y[..last_x.len()]);
         y
     }
 }

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::real::Real;
+use super::{real::Real, simd::zeros};
 
 /// A matrix within a slice: where it begins, and the steps from row to row and from column to column.
 #[derive(Clone, Copy)]
@@ -80,6 +80,34 @@ pub(crate) fn gemm<T: Real>(
             threads,
         );
     }
+}
+
+/// `left · right` as a new row-major m×n matrix. Its memory is written once, by the product.
+pub(crate) fn product<T: Real>(
+    (m, k, n): (usize, usize, usize),
+    left: Matrix<'_, T>,
+    right: Matrix<'_, T>,
+) -> Vec<T> {
+    if k == 0 {
+        return zeros(m * n);
+    }
+    let mut out = Vec::with_capacity(m * n);
+    // SAFETY: the vector has room for m rows of n values, nobody else knows of it, and the product writes all of
+    // them without reading any.
+    unsafe {
+        gemm_at(
+            (m, k, n),
+            left,
+            right,
+            T::ONE,
+            Before::Overwrite,
+            out.as_mut_ptr(),
+            n,
+            true,
+        );
+        out.set_len(m * n);
+    }
+    out
 }
 
 /// [`gemm`] onto rows that lie between the rows of others.

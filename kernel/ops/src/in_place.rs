@@ -112,7 +112,7 @@ pub fn sum_of_squares(x: &Tensor) -> Result<f64> {
     by_dtype!(x.dtype(), "sum-of-squares", T => {
         let (storage, layout) = x.storage_and_layout();
         let x = values::<T>(on_cpu(&storage, "sum-of-squares")?, layout)?;
-        let sums: Vec<f64> = x.par_chunks(GRAIN).map(|x| squares(x)).collect();
+        let sums: Vec<f64> = x.par_chunks(GRAIN).map(squares).collect();
         Ok(sums.iter().sum())
     })
 }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::{
     real::Real,
-    simd::for_rows,
+    simd::fill,
     softmax::dimension,
     storage::{by_dtype, on_cpu, output, read, same_dtype, strided, tensor, values, widened},
 };
@@ -317,8 +317,7 @@ impl CustomOp2 for Embedding {
             let (entries, width) = (table_layout.dims()[0], table_layout.dims()[1]);
             let table = values::<T>(table, table_layout)?;
             let ids = indices(self.name(), ids, ids_layout, entries)?;
-            let mut y = vec![<T as Real>::ZERO; ids.len() * width];
-            for_rows(&mut y, width.max(1), width, |range, y| {
+            let y = fill(ids.len(), width, width, |range, y: &mut [T]| {
                 for (y, &id) in y.chunks_exact_mut(width).zip(&ids[range]) {
                     y.copy_from_slice(&table[id * width..(id + 1) * width]);
                 }

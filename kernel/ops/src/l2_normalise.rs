@@ -5,7 +5,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, backend:
 use super::{
     real::Real,
     rows::dot,
-    simd::{for_rows, simd_kernel},
+    simd::{fill, simd_kernel},
     softmax::dimension,
     storage::{by_dtype, output, read, tensor, values, widened},
 };
@@ -41,9 +41,8 @@ impl CustomOp1 for L2Normalise {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         by_dtype!(storage.dtype(), self.name(), T => {
             let x = values::<T>(storage, layout)?;
-            let mut y = vec![T::ZERO; x.len()];
             let n = layout.dims().last().copied().unwrap_or(1);
-            for_rows(&mut y, n, n, |range, y| {
+            let y = fill(x.len().checked_div(n).unwrap_or(0), n, n, |range, y| {
                 normalise_rows(&x[range.start * n..range.end * n], y, n, self.eps);
             });
             Ok(output(y, layout.shape()))
@@ -57,8 +56,7 @@ impl CustomOp1 for L2Normalise {
             read!(x: T = x, self.name());
             read!(y: T = y, self.name());
             read!(grad: T = grad, self.name());
-            let mut out = vec![T::ZERO; x.len()];
-            for_rows(&mut out, n, 2 * n, |range, out| {
+            let out = fill(x.len().checked_div(n).unwrap_or(0), n, 2 * n, |range, out| {
                 let part = range.start * n..range.end * n;
                 normalise_rows_backward(&x[part.clone()], &y[part.clone()], &grad[part], out, n, self.eps);
             });

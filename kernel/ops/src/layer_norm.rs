@@ -5,12 +5,11 @@ use std::sync::OnceLock;
 use candle_core::{
     CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, backend::BackendStorage,
 };
-use rayon::prelude::*;
 
 use super::{
     real::Real,
     rows::{dot, sum},
-    simd::{LANES, for_rows, rows_of_a_piece, simd_kernel},
+    simd::{LANES, fill, produce, simd_kernel},
     storage::{by_dtype, output, read, same_dtype, tensor, values, widened},
 };
 
@@ -123,19 +122,16 @@ impl CustomOp3 for LayerNorm {
             let x = values::<T>(x, x_layout)?;
             let weight = values::<T>(weight, weight_layout)?;
             let bias = values::<T>(bias, bias_layout)?;
-            let mut y = vec![T::ZERO; x.len()];
             let n = self.n;
-            let rows = if n == 0 { 0 } else { x.len() / n };
-            let mut statistics = vec![[0.0; 2]; rows];
-            let piece = rows_of_a_piece(rows, n);
-            y.par_chunks_mut((piece * n).max(1))
-                .zip(statistics.par_chunks_mut(piece))
-                .zip(x.par_chunks((piece * n).max(1)))
-                .for_each(|((y, statistics), x)| {
-                    layer_norm_rows(x, y, statistics, &weight, &bias, self.eps);
-                });
+            let rows = x.len().checked_div(n).unwrap_or(0);
+            let (y, statistics) = produce(rows, n, n, |range, y| {
+                let mut statistics = vec![[0.0; 2]; range.len()];
+                let x = &x[range.start * n..range.end * n];
+                layer_norm_rows(x, y, &mut statistics, &weight, &bias, self.eps);
+                statistics
+            });
             // The pass runs once for each op, so the cell is empty.
-            let _ = self.statistics.set(statistics);
+            let _ = self.statistics.set(statistics.concat());
             Ok(output(y, x_layout.shape()))
         })
     }
@@ -155,20 +151,14 @@ impl CustomOp3 for LayerNorm {
             read!(grad: T = grad, self.name());
             let n = self.n;
             let statistics = self.statistics.get().map_or(&[][..], Vec::as_slice);
-            let mut out = vec![T::ZERO; x.len()];
-            let piece = rows_of_a_piece(statistics.len(), n);
-            let width = (piece * n).max(1);
-            let partial: Vec<Vec<T>> = out
-                .par_chunks_mut(width)
-                .zip(statistics.par_chunks(piece))
-                .zip(x.par_chunks(width).zip(grad.par_chunks(width)))
-                .map(|((out, statistics), (x, grad))| {
-                    let mut sums = vec![T::ZERO; 2 * n];
-                    let (weight_sum, bias_sum) = sums.split_at_mut(n);
-                    layer_norm_rows_backward(x, grad, &weight, statistics, out, weight_sum, bias_sum);
-                    sums
-                })
-                .collect();
+            let (out, partial) = produce(statistics.len(), n, 2 * n, |range, out| {
+                let mut sums = vec![T::ZERO; 2 * n];
+                let (weight_sum, bias_sum) = sums.split_at_mut(n);
+                let part = range.start * n..range.end * n;
+                let (x, grad, statistics) = (&x[part.clone()], &grad[part], &statistics[range]);
+                layer_norm_rows_backward(x, grad, &weight, statistics, out, weight_sum, bias_sum);
+                sums
+            });
             let (weight_grad, bias_grad) = added(partial, 2 * n, n);
             Ok((
                 Some(tensor(out, shapes.0)?),
@@ -303,9 +293,9 @@ impl CustomOp2 for RmsNorm {
         by_dtype!(x.dtype(), self.name(), T => {
             let x = values::<T>(x, x_layout)?;
             let weight = values::<T>(weight, weight_layout)?;
-            let mut y = vec![T::ZERO; x.len()];
-            for_rows(&mut y, self.n.max(1), self.n, |range, y| {
-                rms_norm_rows(&x[range.start * self.n..range.end * self.n], y, &weight, self.eps);
+            let n = self.n;
+            let y = fill(x.len().checked_div(n).unwrap_or(0), n, n, |range, y| {
+                rms_norm_rows(&x[range.start * n..range.end * n], y, &weight, self.eps);
             });
             Ok(output(y, x_layout.shape()))
         })
@@ -323,18 +313,14 @@ impl CustomOp2 for RmsNorm {
             read!(x: T = x, self.name());
             read!(weight: T = weight, self.name());
             read!(grad: T = grad, self.name());
-            let mut out = vec![T::ZERO; x.len()];
             let n = self.n;
-            let width = (rows_of_a_piece(x.len() / n.max(1), n) * n).max(1);
-            let partial: Vec<Vec<T>> = out
-                .par_chunks_mut(width)
-                .zip(x.par_chunks(width).zip(grad.par_chunks(width)))
-                .map(|(out, (x, grad))| {
-                    let mut sums = vec![T::ZERO; n];
-                    rms_norm_rows_backward(x, grad, &weight, out, &mut sums, self.eps);
-                    sums
-                })
-                .collect();
+            let rows = x.len().checked_div(n).unwrap_or(0);
+            let (out, partial) = produce(rows, n, 2 * n, |range, out| {
+                let mut sums = vec![T::ZERO; n];
+                let part = range.start * n..range.end * n;
+                rms_norm_rows_backward(&x[part.clone()], &grad[part], &weight, out, &mut sums, self.eps);
+                sums
+            });
             let (weight_grad, _) = added(partial, n, n);
             Ok((Some(tensor(out, shapes.0)?), Some(tensor(weight_grad, shapes.1)?)))
         })

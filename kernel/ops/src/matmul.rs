@@ -9,9 +9,9 @@ use candle_core::{
 };
 
 use super::{
-    gemm::{Before, Matrix, gemm, gemm_batched},
+    gemm::{Before, Matrix, gemm, gemm_batched, product},
     real::Real,
-    simd::{for_rows, rows_of_a_piece, simd_kernel},
+    simd::{fill, rows_of_a_piece, simd_kernel, zeros},
     storage::{by_dtype, output, read, same_dtype, tensor, values, widened},
 };
 use rayon::prelude::*;
@@ -134,12 +134,18 @@ impl CustomOp2 for MatMul {
             let (m, k, n) = (shape[rank - 2], shape[rank - 1], right_layout.dims()[rank - 1]);
             shape[rank - 1] = n;
             let shape = Shape::from(shape);
-            let mut out = vec![<T as Real>::ZERO; shape.elem_count()];
             let pairs: Vec<_> = matrices(left.as_slice::<T>()?, left_layout)
                 .into_iter()
                 .zip(matrices(right.as_slice::<T>()?, right_layout))
                 .collect();
-            gemm_batched((m, k, n), &pairs, &mut out);
+            let out = match pairs[..] {
+                [(left, right)] => product((m, k, n), left, right),
+                _ => {
+                    let mut out = zeros::<T>(shape.elem_count());
+                    gemm_batched((m, k, n), &pairs, &mut out);
+                    out
+                }
+            };
             Ok(output(out, shape))
         })
     }
@@ -163,99 +169,66 @@ impl CustomOp2 for MatMul {
     }
 }
 
-struct Linear;
+pub(super) struct Linear;
 
 impl Linear {
-    fn forward<T: Real>(
+    pub(super) fn forward<T: Real>(
         &self,
         x: &[T],
         weight: &[T],
         bias: Option<&[T]>,
-        inputs: usize,
-        outputs: usize,
+        (rows, inputs, outputs): (usize, usize, usize),
     ) -> Vec<T> {
-        let rows = x.len().checked_div(inputs).unwrap_or(0);
-        let mut y = vec![T::ZERO; rows * outputs];
-        let before = match bias {
-            Some(bias) => {
-                for_rows(&mut y, outputs.max(1), outputs, |_, y| {
-                    for y in y.chunks_exact_mut(outputs) {
-                        y.copy_from_slice(bias);
-                    }
-                });
-                Before::Add
-            }
-            None => Before::Overwrite,
-        };
+        let size = (rows, inputs, outputs);
         let (x, weight) = (
             Matrix::new(x, inputs),
             Matrix::new(weight, inputs).transposed(),
         );
-        gemm(
-            (rows, inputs, outputs),
-            x,
-            weight,
-            T::ONE,
-            before,
-            &mut y,
-            outputs,
-            true,
-        );
+        let Some(bias) = bias else {
+            return product(size, x, weight);
+        };
+        let mut y = fill(rows, outputs, outputs, |_, y| {
+            for y in y.chunks_exact_mut(outputs) {
+                y.copy_from_slice(bias);
+            }
+        });
+        gemm(size, x, weight, T::ONE, Before::Add, &mut y, outputs, true);
         y
     }
 
-    fn backward<T: Real>(
+    /// The gradients of what is tracked, from that of the result.
+    pub(super) fn backward<T: Real>(
         &self,
         x: &Tensor,
         weight: &Tensor,
         bias: Option<&Tensor>,
-        grad: &Tensor,
+        grad: &[T],
     ) -> Result<[Option<Tensor>; 3]> {
         let (outputs, inputs) = weight.dims2()?;
         let (x_shape, weight_shape) = (x.shape(), weight.shape());
         let (x_tracked, weight_tracked) = (x.track_op(), weight.track_op());
         read!(x: T = x, "linear");
         read!(weight: T = weight, "linear");
-        read!(grad: T = grad, "linear");
-        let rows = grad.len().checked_div(outputs).unwrap_or(0);
-        let g = Matrix::new(&grad, outputs);
-        let x_grad = if x_tracked {
-            let mut out = vec![T::ZERO; x.len()];
-            let weight = Matrix::new(&weight, inputs);
-            gemm(
-                (rows, outputs, inputs),
-                g,
-                weight,
-                T::ONE,
-                Before::Overwrite,
-                &mut out,
-                inputs,
-                true,
-            );
-            Some(tensor(out, x_shape)?)
-        } else {
-            None
-        };
-        let weight_grad = if weight_tracked {
-            let mut out = vec![T::ZERO; weight.len()];
-            let x = Matrix::new(&x, inputs);
-            gemm(
-                (outputs, rows, inputs),
-                g.transposed(),
-                x,
-                T::ONE,
-                Before::Overwrite,
-                &mut out,
-                inputs,
-                true,
-            );
-            Some(tensor(out, weight_shape)?)
-        } else {
-            None
-        };
+        let rows = x.len().checked_div(inputs).unwrap_or(0);
+        let g = Matrix::new(grad, outputs);
+        let x_grad = x_tracked
+            .then(|| {
+                let weight = Matrix::new(&weight, inputs);
+                tensor(product((rows, outputs, inputs), g, weight), x_shape)
+            })
+            .transpose()?;
+        let weight_grad = weight_tracked
+            .then(|| {
+                let x = Matrix::new(&x, inputs);
+                tensor(
+                    product((outputs, rows, inputs), g.transposed(), x),
+                    weight_shape,
+                )
+            })
+            .transpose()?;
         let bias_grad = match bias {
             Some(bias) if bias.track_op() => {
-                Some(tensor(column_sums(&grad, outputs), bias.shape())?)
+                Some(tensor(column_sums(grad, outputs), bias.shape())?)
             }
             _ => None,
         };
@@ -264,7 +237,7 @@ impl Linear {
 }
 
 /// The sum over the rows of a row-major matrix.
-pub(super) fn column_sums<T: Real>(values: &[T], width: usize) -> Vec<T> {
+fn column_sums<T: Real>(values: &[T], width: usize) -> Vec<T> {
     let rows = values.len().checked_div(width).unwrap_or(0);
     let piece = rows_of_a_piece(rows, width);
     let partial: Vec<Vec<T>> = values
@@ -292,13 +265,14 @@ simd_kernel! {
     }
 }
 
-fn linear_shape(x: &Layout, weight: &Layout) -> (usize, usize, Vec<usize>) {
+/// Rows, inputs and outputs, and the shape of the result.
+pub(super) fn linear_shape(x: &Layout, weight: &Layout) -> ((usize, usize, usize), Vec<usize>) {
     let (inputs, outputs) = (weight.dims()[1], weight.dims()[0]);
     let mut shape = x.dims().to_vec();
-    if let Some(last) = shape.last_mut() {
-        *last = outputs;
-    }
-    (inputs, outputs, shape)
+    shape.pop();
+    let rows = shape.iter().product();
+    shape.push(outputs);
+    ((rows, inputs, outputs), shape)
 }
 
 impl CustomOp2 for Linear {
@@ -314,9 +288,9 @@ impl CustomOp2 for Linear {
         weight_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         by_dtype!(x.dtype(), "linear", T => {
-            let (inputs, outputs, shape) = linear_shape(x_layout, weight_layout);
+            let (size, shape) = linear_shape(x_layout, weight_layout);
             let (x, weight) = (values::<T>(x, x_layout)?, values::<T>(weight, weight_layout)?);
-            Ok(output(self.forward::<T>(&x, &weight, None, inputs, outputs), shape))
+            Ok(output(self.forward::<T>(&x, &weight, None, size), shape))
         })
     }
 
@@ -328,7 +302,8 @@ impl CustomOp2 for Linear {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         by_dtype!(x.dtype(), "linear", T => {
-            let [x, weight, _] = self.backward::<T>(x, weight, None, grad)?;
+            read!(grad: T = grad, "linear");
+            let [x, weight, _] = self.backward::<T>(x, weight, None, &grad)?;
             Ok((x, weight))
         })
     }
@@ -349,10 +324,10 @@ impl CustomOp3 for Linear {
         bias_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         by_dtype!(x.dtype(), "linear", T => {
-            let (inputs, outputs, shape) = linear_shape(x_layout, weight_layout);
+            let (size, shape) = linear_shape(x_layout, weight_layout);
             let (x, weight) = (values::<T>(x, x_layout)?, values::<T>(weight, weight_layout)?);
             let bias = values::<T>(bias, bias_layout)?;
-            Ok(output(self.forward::<T>(&x, &weight, Some(&bias), inputs, outputs), shape))
+            Ok(output(self.forward::<T>(&x, &weight, Some(&bias), size), shape))
         })
     }
 
@@ -365,7 +340,8 @@ impl CustomOp3 for Linear {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         by_dtype!(x.dtype(), "linear", T => {
-            let [x, weight, bias] = self.backward::<T>(x, weight, Some(bias), grad)?;
+            read!(grad: T = grad, "linear");
+            let [x, weight, bias] = self.backward::<T>(x, weight, Some(bias), &grad)?;
             Ok((x, weight, bias))
         })
     }

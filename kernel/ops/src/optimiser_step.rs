@@ -159,7 +159,7 @@ simd_kernel! {
             let g = g + decay * *p;
             *b = momentum * *b + rest * g;
             let direction = if nesterov { g + momentum * *b } else { *b };
-            *p = *p - rate * direction;
+            *p -= rate * direction;
         }
     }
 }

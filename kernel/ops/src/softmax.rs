@@ -7,7 +7,7 @@ use candle_core::{
 use super::{
     real::Real,
     rows::{Columns, SHORT, dot, exp_and_sum, largest, sum, sum_exp},
-    simd::{LANES, for_rows, simd_kernel},
+    simd::{LANES, fill, simd_kernel},
     storage::{by_dtype, output, read, tensor, values, widened},
 };
 
@@ -90,10 +90,9 @@ impl CustomOp1 for Softmax {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         by_dtype!(storage.dtype(), self.name(), T => {
             let x = values::<T>(storage, layout)?;
-            let mut y = vec![T::ZERO; x.len()];
             let at = self.columns(layout.shape());
             let slab = at.n * at.inner;
-            for_rows(&mut y, slab_width(at), 2 * slab_width(at), |range, y| {
+            let y = fill(x.len() / slab_width(at), slab_width(at), 2 * slab_width(at), |range, y| {
                 let x = &x[range.start * slab_width(at)..range.end * slab_width(at)];
                 match (at.inner == 1 && at.n >= SHORT, self.log) {
                     (true, false) => softmax_rows(x, y, at.n),
@@ -109,10 +108,9 @@ impl CustomOp1 for Softmax {
         by_dtype!(x.dtype(), self.name(), T => {
             read!(y_values: T = y, self.name());
             read!(grad: T = grad, self.name());
-            let mut out = vec![T::ZERO; grad.len()];
             let at = self.columns(y.shape());
             let slab = at.n * at.inner;
-            for_rows(&mut out, slab_width(at), 2 * slab_width(at), |range, out| {
+            let out = fill(grad.len() / slab_width(at), slab_width(at), 2 * slab_width(at), |range, out| {
                 let part = range.start * slab_width(at)..range.end * slab_width(at);
                 let (y, grad) = (&y_values[part.clone()], &grad[part]);
                 match (at.inner == 1 && at.n >= SHORT, self.log) {

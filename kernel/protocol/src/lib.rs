@@ -30,3 +30,14 @@ pub const LINES_VARIABLE: &str = "PATCHBAY_LINES";
 
 /// How such a line begins; an event as JSON follows.
 pub const LINE_PREFIX: &str = "\u{1e}patchbay ";
+
+/// The C library's allocator settings for processes that compute, as an environment variable and its value.
+///
+/// By default memory of large tensors goes back to the system whenever one is dropped, and every new tensor is
+/// cleared page by page: the forward and backward pass of an activation on 2.4 million values takes 35 ms instead
+/// of 7. These settings keep freed memory up to a GiB, in one arena, on large pages.
+pub const ALLOCATOR: (&str, &str) = (
+    "GLIBC_TUNABLES",
+    "glibc.malloc.arena_max=1:glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:\
+     glibc.malloc.trim_threshold=1073741824",
+);

@@ -130,6 +130,7 @@ case("matmul/ones", torch.matmul, rand(1, 1), rand(1, 1))
 case("linear/bias", F.linear, rand(2, 5, 7), rand(3, 7), rand(3))
 case("linear/plain", F.linear, rand(5, 7), rand(3, 7))
 case("linear/vector", F.linear, rand(7), rand(3, 7), rand(3))
+case("linear_gelu/plain", lambda x, w, b: F.gelu(F.linear(x, w, b)), rand(2, 5, 7), rand(3, 7), rand(3))
 
 sdpa = F.scaled_dot_product_attention
 case("attention/plain", sdpa, rand(2, 3, 5, 8), rand(2, 3, 7, 8), rand(2, 3, 7, 6))

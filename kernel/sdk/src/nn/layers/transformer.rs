@@ -70,11 +70,10 @@ impl FeedForward {
 impl ModuleT for FeedForward {
     /// [..., width] to [..., width].
     fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        let hidden = self.linear1.forward(x)?;
-        let active = if self.gelu {
-            ops::gelu(&hidden)?
-        } else {
-            ops::relu(&hidden)?
+        let active = match self.linear1.bias() {
+            Some(bias) if self.gelu => ops::linear_gelu(x, self.linear1.weight(), bias)?,
+            _ if self.gelu => ops::gelu(&self.linear1.forward(x)?)?,
+            _ => ops::relu(&self.linear1.forward(x)?)?,
         };
         self.linear2
             .forward(&ops::dropout(&active, self.dropout, train)?)
