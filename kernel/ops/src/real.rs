@@ -76,7 +76,10 @@ impl Real for f32 {
         const ROUND: f32 = 12_582_912.0;
         const LN_2_HIGH: f32 = 0.693_359_4;
         const LN_2_LOW: f32 = -2.121_944_4e-4;
-        let clamped = self.larger(-87.336).smaller(88.73);
+        // Within these the exponent of the result is that of a normal number.
+        const LOWEST: f32 = -87.336;
+        const HIGHEST: f32 = 88.722_8;
+        let clamped = self.larger(LOWEST).smaller(HIGHEST);
         let shifted = clamped.mul_add(std::f32::consts::LOG2_E, ROUND);
         let n = shifted - ROUND;
         let r = n.mul_add(-LN_2_LOW, n.mul_add(-LN_2_HIGH, clamped));
@@ -87,10 +90,10 @@ impl Real for f32 {
         let polynomial = polynomial.mul_add(r, 0.166_666_67);
         let polynomial = polynomial.mul_add(r, 0.5);
         let polynomial = (polynomial * r).mul_add(r, r) + 1.0;
-        // 2^(n - 1), and once more 2: for n = 128 the power itself is not a number of this type.
-        let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(126 << 23));
-        let value = polynomial * power * 2.0;
-        if self < -87.336 { 0.0 } else { value }
+        // Adding n to the exponent multiplies by 2^n, also by 2^128, which is no number of this type.
+        let value = f32::from_bits(polynomial.to_bits().wrapping_add(shifted.to_bits() << 23));
+        let value = if self > HIGHEST { f32::INFINITY } else { value };
+        if self < LOWEST { 0.0 } else { value }
     }
 
     #[inline(always)]
