@@ -329,7 +329,12 @@ fn averages_move_in_place() {
     let (average, value) = (some(&[40_000]), some(&[200, 200]).flatten_all().unwrap());
     let average = average.affine(1.0, 1.0).unwrap();
     let before = values(&average);
-    ops::ema_update(&[average.clone()], &[value.clone()], 0.75).unwrap();
+    ops::ema_update(
+        std::slice::from_ref(&average),
+        std::slice::from_ref(&value),
+        0.75,
+    )
+    .unwrap();
     for ((now, before), value) in values(&average).iter().zip(before).zip(values(&value)) {
         assert!((now - (0.75 * before + 0.25 * value)).abs() < 1e-6);
     }

@@ -126,7 +126,7 @@ impl Real for f32 {
     fn normal(self) -> (f32, f32) {
         const SLOPE: f32 = 0.231_641_89;
         let t = 1.0 / f32::abs(self).mul_add(SLOPE, 1.0);
-        let u = t.mul_add(2.581_444_9, -1.581_444_9);
+        let u = t.mul_add(2.581_445, -1.581_445);
         let polynomial = -9.141_112e-5_f32;
         let polynomial = polynomial.mul_add(u, -1.835_377e-4);
         let polynomial = polynomial.mul_add(u, 1.339_806_8e-3);
