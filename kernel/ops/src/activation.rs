@@ -5,6 +5,7 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use super::{
+    composed,
     real::Real,
     simd::{fill, simd_kernel},
     storage::{by_dtype, output, read, tensor, values, widened},
@@ -18,6 +19,9 @@ use super::{
 ///
 /// Fails for integer dtypes.
 pub fn gelu(x: &Tensor) -> Result<Tensor> {
+    if !x.device().is_cpu() {
+        return x.gelu_erf();
+    }
     widened(x, |x| x.apply_op1(Activation::Gelu))
 }
 
@@ -27,6 +31,9 @@ pub fn gelu(x: &Tensor) -> Result<Tensor> {
 ///
 /// Fails for integer dtypes.
 pub fn gelu_tanh(x: &Tensor) -> Result<Tensor> {
+    if !x.device().is_cpu() {
+        return x.gelu();
+    }
     widened(x, |x| x.apply_op1(Activation::GeluTanh))
 }
 
@@ -36,6 +43,9 @@ pub fn gelu_tanh(x: &Tensor) -> Result<Tensor> {
 ///
 /// Fails for integer dtypes.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
+    if !x.device().is_cpu() {
+        return composed::relu(x);
+    }
     widened(x, |x| x.apply_op1(Activation::Relu))
 }
 
@@ -45,6 +55,9 @@ pub fn relu(x: &Tensor) -> Result<Tensor> {
 ///
 /// Fails for integer dtypes.
 pub fn silu(x: &Tensor) -> Result<Tensor> {
+    if !x.device().is_cpu() {
+        return composed::silu(x);
+    }
     widened(x, |x| x.apply_op1(Activation::Silu))
 }
 
@@ -54,6 +67,9 @@ pub fn silu(x: &Tensor) -> Result<Tensor> {
 ///
 /// Fails for integer dtypes.
 pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    if !x.device().is_cpu() {
+        return composed::sigmoid(x);
+    }
     widened(x, |x| x.apply_op1(Activation::Sigmoid))
 }
 

@@ -12,12 +12,11 @@ use candle_core::{
 
 use super::{
     attention_kernel::{Inputs, Mask, Outputs, Problem, View, backward, forward},
+    composed,
     dropout::Chance,
-    matmul::matmul,
     random::Stream,
     real::Real,
     simd::zeros,
-    softmax::softmax,
     storage::{by_dtype, on_cpu, output, read, same_dtype, tensor, widened},
 };
 
@@ -54,7 +53,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
 ///
 /// # Errors
 ///
-/// Fails where shapes or dtypes do not fit, and for dropout with such a mask.
+/// Fails where shapes or dtypes do not fit.
 pub fn attention_with(q: &Tensor, k: &Tensor, v: &Tensor, settings: &Attention) -> Result<Tensor> {
     let op = "attention";
     let (batch, heads, queries, width) = rank_4(op, "q", q)?;
@@ -73,10 +72,11 @@ pub fn attention_with(q: &Tensor, k: &Tensor, v: &Tensor, settings: &Attention) 
     }
     same_dtype(op, q, "k", k)?;
     same_dtype(op, q, "v", v)?;
-    let scale = settings.scale.unwrap_or(1.0 / (width as f64).sqrt());
-    if let Some(mask) = settings.mask.as_ref().filter(|mask| mask.track_op()) {
-        return with_learned_mask(q, k, v, mask, settings, scale);
+    let learned = settings.mask.as_ref().is_some_and(Tensor::track_op);
+    if learned || !q.device().is_cpu() {
+        return composed::attention(q, k, v, settings);
     }
+    let scale = settings.scale.unwrap_or(1.0 / (width as f64).sqrt());
     let problem = Problem {
         batch,
         heads,
@@ -121,6 +121,9 @@ pub fn self_attention(qkv: &Tensor, heads: usize, settings: &Attention) -> Resul
             "{op}: the mask needs a gradient: call `attention_with`, or detach the mask"
         )
     }
+    if !qkv.device().is_cpu() {
+        return composed::self_attention(qkv, heads, settings);
+    }
     let width = packed / (3 * heads);
     let problem = Problem {
         batch,
@@ -144,34 +147,6 @@ fn rank_4(op: &'static str, name: &str, x: &Tensor) -> Result<(usize, usize, usi
         ))
         .bt()
     })
-}
-
-/// The plain composition, for masks with a gradient (a relative position bias, for instance).
-fn with_learned_mask(
-    q: &Tensor,
-    k: &Tensor,
-    v: &Tensor,
-    mask: &Tensor,
-    settings: &Attention,
-    scale: f64,
-) -> Result<Tensor> {
-    let mut scores = (matmul(q, &k.t()?)? * scale)?.broadcast_add(mask)?;
-    if settings.causal {
-        let (queries, keys) = (scores.dims()[2], scores.dims()[3]);
-        let hidden: Vec<f64> = (0..queries * keys)
-            .map(|i| {
-                if i % keys > i / keys {
-                    f64::NEG_INFINITY
-                } else {
-                    0.0
-                }
-            })
-            .collect();
-        let hidden = Tensor::from_vec(hidden, (queries, keys), q.device())?.to_dtype(q.dtype())?;
-        scores = scores.broadcast_add(&hidden)?;
-    }
-    let weights = super::dropout(&softmax(&scores)?, settings.dropout, settings.dropout > 0.0)?;
-    matmul(&weights, v)
 }
 
 struct Fused {

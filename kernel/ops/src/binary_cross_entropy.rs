@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, backend::BackendStorage};
 
 use super::{
-    Reduction,
+    Reduction, composed,
     real::Real,
     simd::{fill, simd_kernel},
     storage::{by_dtype, output, read, same_dtype, tensor, values, widened},
@@ -52,6 +52,9 @@ pub fn binary_cross_entropy_with_logits_with(
         )
     }
     same_dtype(op, logits, "the target", target)?;
+    if !logits.device().is_cpu() {
+        return composed::binary_cross_entropy_with_logits(logits, target, settings);
+    }
     let full = |weight: &Option<Tensor>| match weight {
         Some(weight) => Ok::<_, candle_core::Error>(Some(
             weight

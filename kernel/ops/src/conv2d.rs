@@ -4,6 +4,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, backend:
 use rayon::prelude::*;
 
 use super::{
+    composed,
     gemm::{Before, Matrix, gemm},
     real::Real,
     simd::zeros,
@@ -49,6 +50,9 @@ pub fn conv2d(
 ) -> Result<Tensor> {
     let geometry = Geometry::new(x, weight, bias, settings)?;
     same_dtype("conv2d", x, "the weight", weight)?;
+    if !x.device().is_cpu() {
+        return composed::conv2d(x, weight, bias, settings);
+    }
     let bias = match bias {
         Some(bias) => {
             same_dtype("conv2d", x, "the bias", bias)?;

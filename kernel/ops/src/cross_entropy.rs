@@ -11,7 +11,7 @@ use candle_core::{
 use rayon::prelude::*;
 
 use super::{
-    Reduction,
+    Reduction, composed,
     real::Real,
     rows::{Columns, SHORT, dot, largest, sum, sum_exp},
     simd::{LANES, fill, rows_of_a_piece, simd_kernel, zeros},
@@ -104,6 +104,9 @@ pub fn cross_entropy_with(
     }
     if soft {
         same_dtype(op, logits, "the target", target)?;
+    }
+    if !logits.device().is_cpu() {
+        return composed::cross_entropy(logits, target, settings);
     }
     let weight = match &settings.weight {
         Some(weight) if weight.dims() != [classes] => candle_core::bail!(

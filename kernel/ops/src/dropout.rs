@@ -3,6 +3,7 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, backend::BackendStorage};
 
 use super::{
+    composed,
     random::{BLOCK, Stream},
     real::Real,
     simd::{fill, simd_kernel},
@@ -21,6 +22,9 @@ pub fn dropout(x: &Tensor, p: f64, train: bool) -> Result<Tensor> {
     let chance = Chance::new("dropout", p)?;
     if !train || p == 0.0 {
         return Ok(x.clone());
+    }
+    if !x.device().is_cpu() {
+        return composed::dropout(x, p);
     }
     let stream = Stream::next();
     widened(x, |x| x.apply_op1(Dropout { chance, stream }))

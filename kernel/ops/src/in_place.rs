@@ -12,8 +12,8 @@ use super::{
 
 /// `average = decay · average + (1 - decay) · value`, in place, for each pair: momentum encoders and model averages.
 ///
-/// Each average is contiguous and has the shape and dtype (f32 or f64) of its value. On the CPU and in place, so a
-/// tensor that shares an average's memory sees the new values.
+/// Each average is contiguous and has the shape and dtype (f32 or f64) of its value. A tensor that shares an average's
+/// memory sees the new values.
 ///
 /// # Errors
 ///
@@ -36,7 +36,12 @@ pub fn ema_update(averages: &[Tensor], values: &[Tensor], decay: f64) -> Result<
                 value.dtype().as_str()
             )
         }
-        average.inplace_op2(value, &EmaUpdate { decay })?;
+        if average.device().is_cpu() {
+            average.inplace_op2(value, &EmaUpdate { decay })?;
+        } else {
+            let blended = ((average * decay)? + (value.detach() * (1.0 - decay))?)?;
+            average.slice_set(&blended, 0, 0)?;
+        }
     }
     Ok(())
 }

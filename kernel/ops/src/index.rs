@@ -9,6 +9,7 @@ use candle_core::{
 use rayon::prelude::*;
 
 use super::{
+    composed,
     real::Real,
     simd::fill,
     softmax::dimension,
@@ -25,6 +26,9 @@ use super::{
 /// Fails where shapes do not fit or an index lies outside.
 pub fn gather(x: &Tensor, dim: i64, index: &Tensor) -> Result<Tensor> {
     let walk = Walk::new("gather", x, dim, index)?;
+    if !x.device().is_cpu() {
+        return x.gather(index, walk.dim);
+    }
     widened(x, |x| x.apply_op2(index, Gather { walk }))
 }
 
@@ -85,6 +89,9 @@ pub fn embedding(ids: &Tensor, table: &Tensor, padding_index: Option<usize>) -> 
             "embedding: the table is {:?}: must be [entries, width]",
             table.dims()
         )
+    }
+    if !table.device().is_cpu() {
+        return composed::embedding(ids, table, padding_index);
     }
     widened(table, |table| {
         table.apply_op2(ids, Embedding { padding_index })

@@ -3,6 +3,7 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, backend::BackendStorage};
 
 use super::{
+    composed,
     real::Real,
     rows::dot,
     simd::{fill, simd_kernel},
@@ -17,6 +18,9 @@ use super::{
 /// Fails where the dimension does not exist, and for integer dtypes.
 pub fn l2_normalise(x: &Tensor, dim: i64, eps: f64) -> Result<Tensor> {
     let dim = dimension(x, dim, "l2-normalise")?;
+    if !x.device().is_cpu() {
+        return composed::l2_normalise(x, dim, eps);
+    }
     let last = x.rank() - 1;
     widened(x, |x| {
         if dim == last {

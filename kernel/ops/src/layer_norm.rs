@@ -7,6 +7,7 @@ use candle_core::{
 };
 
 use super::{
+    composed,
     real::Real,
     rows::{dot, sum},
     simd::{LANES, fill, produce, simd_kernel},
@@ -34,6 +35,9 @@ pub fn layer_norm(
         parameter(op, x, "the weight", weight, &shape, 1.0)?,
         parameter(op, x, "the bias", bias, &shape, 0.0)?,
     );
+    if !x.device().is_cpu() {
+        return composed::layer_norm(x, &weight, &bias, eps);
+    }
     let norm = LayerNorm {
         n: shape.elem_count(),
         eps,
@@ -57,6 +61,9 @@ pub fn rms_norm(x: &Tensor, weight: Option<&Tensor>, eps: f64) -> Result<Tensor>
     let op = "rms-norm";
     let shape = normalised_shape(op, x, weight)?;
     let weight = parameter(op, x, "the weight", weight, &shape, 1.0)?;
+    if !x.device().is_cpu() {
+        return composed::rms_norm(x, &weight, eps);
+    }
     let n = shape.elem_count();
     widened(x, |x| {
         x.apply_op2(&weight.to_dtype(x.dtype())?, RmsNorm { n, eps })

@@ -4,15 +4,16 @@
 //! tensors and `backward()`. All compute in f32 and f64 (f16 and bf16 by way of f32), vectorised for the
 //! processor at run time and on all threads. Inputs may have any strides; values and gradients are those of the
 //! PyTorch function that each names. A gradient of a gradient is not there, as in candle.
+//!
+//! On devices other than the CPU the ops run as [`composed`], where that has them.
 
-// Loops over the lanes of a register index several arrays at once, which the vectoriser reads best as it
-// stands.
+// Loops over lanes index several arrays at once; with zips of them the vectoriser gives up.
 #![allow(clippy::needless_range_loop)]
-
 mod activation;
 mod attention;
 mod attention_kernel;
 mod binary_cross_entropy;
+pub mod composed;
 mod conv2d;
 mod cross_entropy;
 mod dropout;

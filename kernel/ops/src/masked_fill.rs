@@ -5,6 +5,7 @@ use candle_core::{
 };
 
 use super::{
+    composed,
     real::Real,
     storage::{by_dtype, on_cpu, output, read, strided, tensor, values, widened},
 };
@@ -24,6 +25,9 @@ pub fn masked_fill(x: &Tensor, mask: &Tensor, value: f64) -> Result<Tensor> {
         )
     }
     let mask = mask.broadcast_as(x.shape())?;
+    if !x.device().is_cpu() {
+        return composed::masked_fill(x, &mask.contiguous()?, value);
+    }
     widened(x, |x| x.apply_op2(&mask, MaskedFill { value }))
 }
 

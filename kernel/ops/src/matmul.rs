@@ -9,6 +9,7 @@ use candle_core::{
 };
 
 use super::{
+    composed,
     gemm::{Before, Matrix, gemm, gemm_batched, product},
     real::Real,
     simd::{fill, rows_of_a_piece, simd_kernel, zeros},
@@ -33,6 +34,9 @@ pub fn matmul(left: &Tensor, right: &Tensor) -> Result<Tensor> {
             left.dims(),
             right.dims()
         )
+    }
+    if !left.device().is_cpu() {
+        return left.broadcast_matmul(right);
     }
     if r == 2 && l > 2 && left.is_contiguous() {
         // One product of all rows instead of one for each leading index.
@@ -83,6 +87,9 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
                 weight.dims()
             )
         }
+    }
+    if !x.device().is_cpu() {
+        return composed::linear(x, weight, bias);
     }
     widened(x, |x| {
         let weight = weight.to_dtype(x.dtype())?;

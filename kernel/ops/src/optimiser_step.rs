@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use candle_core::{
-    CpuStorage, InplaceOp1, InplaceOp2, Layout, Result, Tensor, backend::BackendStorage,
+    CpuStorage, InplaceOp1, InplaceOp2, Layout, Result, Tensor, Var, backend::BackendStorage,
 };
 use rayon::prelude::*;
 
@@ -38,8 +38,9 @@ pub enum Rule {
     },
 }
 
-/// Updates the parameter and its moments, [moments, elements], in place. SGD without momentum takes an empty one.
-pub fn update(parameter: &Tensor, grad: &Tensor, moments: &Tensor, rule: Rule) -> Result<()> {
+/// Updates the parameter in place and returns its moments, [moments, elements]; on the CPU these are updated in
+/// place, too. SGD without momentum takes and returns an empty tensor.
+pub fn update(parameter: &Var, grad: &Tensor, moments: Tensor, rule: Rule) -> Result<Tensor> {
     if grad.dims() != parameter.dims() || grad.dtype() != parameter.dtype() {
         candle_core::bail!(
             "the gradient is {:?} {} and the parameter {:?} {}: they must agree",
@@ -49,7 +50,75 @@ pub fn update(parameter: &Tensor, grad: &Tensor, moments: &Tensor, rule: Rule) -
             parameter.dtype().as_str()
         )
     }
-    parameter.inplace_op2(grad, &Update { moments, rule })
+    if !parameter.device().is_cpu() {
+        return composed(parameter, grad, &moments, rule);
+    }
+    parameter.inplace_op2(
+        grad,
+        &Update {
+            moments: &moments,
+            rule,
+        },
+    )?;
+    Ok(moments)
+}
+
+/// The same of candle's ops, for devices that have no kernel.
+fn composed(parameter: &Var, grad: &Tensor, moments: &Tensor, rule: Rule) -> Result<Tensor> {
+    let (p, grad) = (parameter.as_detached_tensor(), grad.detach());
+    let moment = |index: usize| moments.get(index)?.reshape(p.shape());
+    match rule {
+        Rule::Adam {
+            learning_rate,
+            beta1,
+            beta2,
+            eps,
+            weight_decay,
+            decoupled,
+            step,
+        } => {
+            let grad = if decoupled {
+                grad
+            } else {
+                (grad + (&p * weight_decay)?)?
+            };
+            let shrink = if decoupled {
+                1.0 - learning_rate * weight_decay
+            } else {
+                1.0
+            };
+            let m = ((moment(0)? * beta1)? + (&grad * (1.0 - beta1))?)?;
+            let v = ((moment(1)? * beta2)? + (grad.sqr()? * (1.0 - beta2))?)?;
+            let root_scale = 1.0 / (1.0 - beta2.powi(step as i32)).sqrt();
+            let direction = (&m / ((v.sqrt()? * root_scale)? + eps)?)?;
+            let rate = learning_rate / (1.0 - beta1.powi(step as i32));
+            parameter.set(&((p * shrink)? - (direction * rate)?)?)?;
+            Tensor::stack(&[m.flatten_all()?, v.flatten_all()?], 0)
+        }
+        Rule::Sgd {
+            learning_rate,
+            momentum,
+            dampening,
+            weight_decay,
+            nesterov,
+            first,
+        } => {
+            let grad = (grad + (&p * weight_decay)?)?;
+            if momentum == 0.0 {
+                parameter.set(&(p - (grad * learning_rate)?)?)?;
+                return Ok(moments.clone());
+            }
+            let rest = if first { 1.0 } else { 1.0 - dampening };
+            let buffer = ((moment(0)? * momentum)? + (&grad * rest)?)?;
+            let direction = if nesterov {
+                (grad + (&buffer * momentum)?)?
+            } else {
+                buffer.clone()
+            };
+            parameter.set(&(p - (direction * learning_rate)?)?)?;
+            buffer.flatten_all()?.unsqueeze(0)
+        }
+    }
 }
 
 struct Update<'a> {
@@ -160,6 +229,62 @@ simd_kernel! {
             *b = momentum * *b + rest * g;
             let direction = if nesterov { g + momentum * *b } else { *b };
             *p -= rate * direction;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    /// The kernels are compared with PyTorch in `tests/nn_parity.rs`; here the composition is compared with them.
+    #[test]
+    fn the_composition_takes_the_kernels_steps() {
+        let adam = |decoupled, step| Rule::Adam {
+            learning_rate: 0.1,
+            beta1: 0.9,
+            beta2: 0.99,
+            eps: 1e-8,
+            weight_decay: 0.2,
+            decoupled,
+            step,
+        };
+        let sgd = |nesterov, step| Rule::Sgd {
+            learning_rate: 0.1,
+            momentum: 0.9,
+            dampening: if nesterov { 0.0 } else { 0.3 },
+            weight_decay: 0.2,
+            nesterov,
+            first: step == 1,
+        };
+        for (rows, variant) in [(2, true), (2, false), (1, true), (1, false)] {
+            let make = || Var::new(&[[1.0f64, -2.0], [0.5, 3.0]], &Device::Cpu).unwrap();
+            let (fused, plain) = (make(), make());
+            let zeros = Tensor::zeros((rows, 4), candle_core::DType::F64, &Device::Cpu).unwrap();
+            let (mut fused_moments, mut plain_moments) = (zeros.copy().unwrap(), zeros);
+            for step in 1..4 {
+                let grad =
+                    Tensor::new(&[[0.3f64, -1.0], [step as f64, 0.1]], &Device::Cpu).unwrap();
+                let rule = if rows == 2 {
+                    adam(variant, step)
+                } else {
+                    sgd(variant, step)
+                };
+                fused_moments = update(&fused, &grad, fused_moments, rule).unwrap();
+                plain_moments = composed(&plain, &grad, &plain_moments, rule).unwrap();
+            }
+            let difference = (fused.as_tensor() - plain.as_tensor())
+                .unwrap()
+                .abs()
+                .unwrap()
+                .max_all()
+                .unwrap();
+            assert!(
+                difference.to_scalar::<f64>().unwrap() < 1e-12,
+                "{rows} {variant}"
+            );
         }
     }
 }

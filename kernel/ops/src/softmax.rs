@@ -5,6 +5,7 @@ use candle_core::{
 };
 
 use super::{
+    composed,
     real::Real,
     rows::{Columns, SHORT, dot, exp_and_sum, largest, sum, sum_exp},
     simd::{LANES, fill, simd_kernel},
@@ -65,7 +66,11 @@ pub(super) fn dimension(x: &Tensor, dim: i64, op: &'static str) -> Result<usize>
 }
 
 fn apply(x: &Tensor, dim: usize, log: bool) -> Result<Tensor> {
-    widened(x, |x| x.apply_op1(Softmax { dim, log }))
+    match (x.device().is_cpu(), log) {
+        (true, _) => widened(x, |x| x.apply_op1(Softmax { dim, log })),
+        (false, false) => composed::softmax(x, dim),
+        (false, true) => composed::log_softmax(x, dim),
+    }
 }
 
 struct Softmax {

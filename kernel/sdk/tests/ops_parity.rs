@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use patchbay::{
     Result,
     candle::{DType, Device, Tensor, Var, safetensors},
-    ops::{self, Attention, BinaryCrossEntropy, Conv2d, CrossEntropy, Interpolation, Reduction},
+    ops::{
+        self, Attention, BinaryCrossEntropy, Conv2d, CrossEntropy, Interpolation, Reduction,
+        composed,
+    },
 };
 
 type Run = fn(&[Tensor]) -> Result<Tensor>;
@@ -273,6 +276,130 @@ fn none(x: &[Tensor]) -> Result<Tensor> {
     )
 }
 
+/// The compositions for other devices, in the same cases.
+const COMPOSED: &[(&str, Run)] = &[
+    ("relu/", |x| composed::relu(&x[0])),
+    ("silu/", |x| composed::silu(&x[0])),
+    ("sigmoid/image", |x| composed::sigmoid(&x[0])),
+    ("softmax/last", |x| composed::softmax(&x[0], 2)),
+    ("softmax/middle", |x| composed::softmax(&x[0], 1)),
+    ("softmax/large", |x| composed::softmax(&x[0], 1)),
+    ("log_softmax/middle", |x| composed::log_softmax(&x[0], 1)),
+    ("layer_norm/affine", |x| {
+        composed::layer_norm(&x[0], &x[1], &x[2], 1e-5)
+    }),
+    ("layer_norm/two", |x| {
+        composed::layer_norm(&x[0], &x[1], &x[2], 1e-5)
+    }),
+    ("rms_norm/weight", |x| {
+        composed::rms_norm(&x[0], &x[1], 1e-6)
+    }),
+    ("l2_normalise/last", |x| {
+        composed::l2_normalise(&x[0], 1, 1e-12)
+    }),
+    ("l2_normalise/zero", |x| {
+        composed::l2_normalise(&x[0], 1, 1e-3)
+    }),
+    ("l2_normalise/first", |x| {
+        composed::l2_normalise(&x[0], 0, 1e-12)
+    }),
+    ("cross_entropy/ignored", |x| {
+        composed::cross_entropy(&x[0], &x[1], &CrossEntropy::default())
+    }),
+    ("cross_entropy/large", |x| {
+        composed::cross_entropy(&x[0], &x[1], &CrossEntropy::default())
+    }),
+    ("cross_entropy/single", |x| {
+        composed::cross_entropy(&x[0], &x[1], &CrossEntropy::default())
+    }),
+    ("cross_entropy/soft", |x| {
+        composed::cross_entropy(&x[0], &x[1], &CrossEntropy::default())
+    }),
+    ("cross_entropy/weight", |x| {
+        let settings = CrossEntropy {
+            weight: Some(x[2].clone()),
+            label_smoothing: 0.1,
+            ..Default::default()
+        };
+        composed::cross_entropy(&x[0], &x[1], &settings)
+    }),
+    ("cross_entropy/pixels_none", |x| {
+        let settings = CrossEntropy {
+            ignore_index: 255,
+            reduction: Reduction::None,
+            ..Default::default()
+        };
+        composed::cross_entropy(&x[0], &x[1], &settings)
+    }),
+    ("binary_cross_entropy_with_logits/large", |x| {
+        let settings = BinaryCrossEntropy {
+            reduction: Reduction::None,
+            ..Default::default()
+        };
+        composed::binary_cross_entropy_with_logits(&x[0], &x[1], &settings)
+    }),
+    ("binary_cross_entropy_with_logits/weights", |x| {
+        let settings = BinaryCrossEntropy {
+            weight: Some(x[2].clone()),
+            pos_weight: Some(x[3].clone()),
+            reduction: Reduction::Sum,
+        };
+        composed::binary_cross_entropy_with_logits(&x[0], &x[1], &settings)
+    }),
+    ("linear/bias", |x| {
+        composed::linear(&x[0], &x[1], Some(&x[2]))
+    }),
+    ("attention/plain", |x| {
+        composed::attention(&x[0], &x[1], &x[2], &Attention::default())
+    }),
+    ("attention/causal", |x| {
+        composed::attention(
+            &x[0],
+            &x[1],
+            &x[2],
+            &Attention {
+                causal: true,
+                ..Default::default()
+            },
+        )
+    }),
+    ("attention/visible", |x| {
+        composed::attention(
+            &x[0],
+            &x[1],
+            &x[2],
+            &Attention {
+                mask: Some(x[3].clone()),
+                ..Default::default()
+            },
+        )
+    }),
+    ("self_attention/plain", |x| {
+        composed::self_attention(&x[0], 3, &Attention::default())
+    }),
+    ("embedding/plain", |x| {
+        composed::embedding(&x[1], &x[0], None)
+    }),
+    ("embedding/padding", |x| {
+        composed::embedding(&x[1], &x[0], Some(2))
+    }),
+    ("conv2d/plain", |x| {
+        composed::conv2d(&x[0], &x[1], Some(&x[2]), Conv2d::default())
+    }),
+    ("conv2d/groups", |x| {
+        composed::conv2d(
+            &x[0],
+            &x[1],
+            None,
+            Conv2d {
+                padding: (1, 1),
+                groups: 2,
+                ..Default::default()
+            },
+        )
+    }),
+];
+
 struct Case {
     name: String,
     run: Run,
@@ -420,7 +547,7 @@ fn relative_error(ours: &Tensor, expected: &Tensor, floor: f64, smallest: f64) -
         )
 }
 
-fn compare(dtype: DType, limit: f64, floor: f64) {
+fn compare(cases: Vec<Case>, dtype: DType, limit: f64, floor: f64) {
     // Below this a number of the dtype is zero.
     let smallest = match dtype {
         DType::F16 => 1e-4,
@@ -428,7 +555,7 @@ fn compare(dtype: DType, limit: f64, floor: f64) {
         _ => 1e-300,
     };
     let mut failures = Vec::new();
-    for case in cases() {
+    for case in cases {
         for layout in [Layout::Contiguous, Layout::Narrowed, Layout::Transposed] {
             let mut vars = BTreeMap::new();
             let inputs: Vec<Tensor> = case
@@ -489,18 +616,37 @@ fn compare(dtype: DType, limit: f64, floor: f64) {
 
 #[test]
 fn values_and_gradients_are_those_of_pytorch_in_f64() {
-    compare(DType::F64, 1e-10, 1e-5);
+    compare(cases(), DType::F64, 1e-10, 1e-5);
 }
 
 #[test]
 fn values_and_gradients_are_those_of_pytorch_in_f32() {
-    compare(DType::F32, 1e-5, 0.1);
+    compare(cases(), DType::F32, 1e-5, 0.1);
 }
 
 /// Half precision computes in f32, so what is lost is the rounding of inputs and results.
 #[test]
 fn half_precision_has_values_and_gradients() {
-    compare(DType::F16, 2e-2, 1.0);
+    compare(cases(), DType::F16, 2e-2, 1.0);
+}
+
+#[test]
+fn compositions_for_other_devices_have_the_same_values_and_gradients() {
+    let mut chosen = cases();
+    chosen.retain_mut(|case| {
+        match COMPOSED
+            .iter()
+            .find(|(name, _)| case.name.starts_with(name))
+        {
+            Some((_, run)) => {
+                case.run = *run;
+                true
+            }
+            None => false,
+        }
+    });
+    assert!(chosen.len() >= COMPOSED.len());
+    compare(chosen, DType::F64, 1e-10, 1e-5);
 }
 
 /// The slope along a direction, by the results a little to both sides, is that of the gradient.

@@ -112,7 +112,7 @@ fn step(
             decoupled,
             step: parameter.steps + 1,
         };
-        update(parameter.var.as_tensor(), grad, &moments, rule)?;
+        parameter.moments = Some(update(&parameter.var, grad, moments, rule)?);
         parameter.steps += 1;
     }
     Ok(())

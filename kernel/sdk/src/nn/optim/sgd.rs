@@ -83,7 +83,8 @@ impl Optimizer for SGD {
                 nesterov: self.settings.nesterov,
                 first: parameter.steps == 0,
             };
-            update(parameter.var.as_tensor(), grad, &moments, rule)?;
+            let moments = update(&parameter.var, grad, moments, rule)?;
+            parameter.moments = has_momentum.then_some(moments);
             parameter.steps += 1;
         }
         Ok(())
