@@ -217,7 +217,7 @@ pub fn embedding(ids: &Tensor, table: &Tensor, padding_index: Option<usize>) -> 
     let flat = ids.flatten_all()?;
     let mut shape = ids.dims().to_vec();
     shape.push(table.dim(1)?);
-    let y = table.index_select(&flat, 0)?;
+    let y = table.contiguous()?.index_select(&flat, 0)?;
     let y = match padding_index {
         Some(index) => {
             let padding = flat
