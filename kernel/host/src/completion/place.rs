@@ -311,7 +311,7 @@ mod tests {
         assert_eq!(at("swap(\"loss/focal\", json!({ \"ga|"), setting(28, true));
         assert_eq!(
             at("swap(\"loss/focal\", json!({ \"a\": 1, |"),
-            setting(36, false)
+            setting(35, false)
         );
         assert_eq!(
             at("swap(\"loss/focal\", json!({ \"a\": \"x|"),
