@@ -81,8 +81,10 @@ class Kernel:
             except (FileNotFoundError, ProcessLookupError):
                 continue
             parent = int(re.search(r"PPid:\s+(\d+)", status).group(1))
-            if parent == self.manager.provisioner.pid and "patchbay-evcxr" in status:
-                return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1024
+            # A process that is about to end has no memory any more.
+            resident = re.search(r"VmRSS:\s+(\d+)", status)
+            if parent == self.manager.provisioner.pid and "patchbay-evcxr" in status and resident:
+                return int(resident.group(1)) / 1024
         return None
 
     def stop(self):
@@ -130,11 +132,30 @@ def notebook_cell(number):
     return kinds[number % len(kinds)]
 
 
+def measure_starts(names, turns=5):
+    """From the start of the process to its first answer, and to the methods of a list; kernels in turn."""
+    ready = {name: [] for name in names}
+    first = {name: [] for name in names}
+    for _ in range(turns):
+        for name in names:
+            kernel = Kernel(name)
+            ready[name].append(kernel.ready_s)
+            first[name].append(kernel.until("let v = vec![1]; v.", "push"))
+            kernel.stop()
+    seconds = lambda values: f"{statistics.median(values):.2f} s (most {max(values):.2f})"
+    return {
+        name: {
+            "start of the kernel": seconds(ready[name]),
+            "start to a list's methods": seconds(first[name]),
+        }
+        for name in names
+    }
+
+
 def measure_patchbay(rounds):
     rows = {}
     kernel = Kernel("patchbay")
-    rows["start of the kernel"] = f"{kernel.ready_s:.2f} s"
-    rows["start to a list's methods"] = f"{kernel.until('let v = vec![1]; v.', 'push'):.2f} s"
+    kernel.until("let v = vec![1]; v.", "push")
     kernel.run("let t = Tensor::ones((2, 3), DType::F32, &Device::Cpu)?; let v = vec![1];")
     rows["methods of a list"] = milliseconds(warm(kernel, rounds, "let a{number} = 1; v."))
     rows["methods of a tensor"] = milliseconds(warm(kernel, rounds, "let a{number} = 1; t."))
@@ -158,8 +179,7 @@ def measure_patchbay(rounds):
 def measure_peer(rounds):
     rows = {}
     kernel = Kernel("evcxr_peer")
-    rows["start of the kernel"] = f"{kernel.ready_s:.2f} s"
-    rows["start to a list's methods"] = f"{kernel.until('let v = vec![1]; v.', 'push'):.2f} s"
+    kernel.until("let v = vec![1]; v.", "push")
     kernel.run("let v = vec![1];")
     rows["methods of a list"] = milliseconds(warm(kernel, rounds, "let a{number} = 1; v."))
     kernel.stop()
@@ -215,9 +235,11 @@ def main():
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as prefix:
         register(prefix, arguments.evcxr_jupyter)
-        columns = {"patchbay": measure_patchbay(arguments.rounds)}
+        names = ["patchbay"] + (["evcxr_peer"] if arguments.evcxr_jupyter else [])
+        starts = measure_starts(names)
+        columns = {"patchbay": starts["patchbay"] | measure_patchbay(arguments.rounds)}
         if arguments.evcxr_jupyter:
-            columns["evcxr_jupyter"] = measure_peer(arguments.rounds)
+            columns["evcxr_jupyter"] = starts["evcxr_peer"] | measure_peer(arguments.rounds)
         cost = measure_cost(arguments.rounds)
         release = measure_release()
     print(f"{os.cpu_count()} cores, {platform.platform()}; medians of {arguments.rounds}\n")

@@ -159,6 +159,7 @@ s = s + "c"; let n = s.len();
 //=> ("abc", 3)
 
 //# a variable is moved in one branch only
+//evcxr evcxr takes a variable for lost that was moved, though it is assigned again
 let mut list = vec![1, 2];
 //--
 if list.len() > 1 { drop(list); list = Vec::new(); }

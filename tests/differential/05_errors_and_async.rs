@@ -72,6 +72,7 @@ check(1); check(-4);
 //! Panic: negative: -4
 
 //# a panic that is caught
+//evcxr evcxr writes the type of a variable without its path (`dyn Any`), which is not in scope
 let result = std::panic::catch_unwind(|| { if true { panic!("inside") } 5 });
 result.is_err()
 //=> true

@@ -38,6 +38,8 @@ pub enum Request {
         id: u64,
         /// The folder of the package; `src/lib.rs` in it stands for the texts.
         package: PathBuf,
+        /// Nobody waits for it: cells go first.
+        background: bool,
         text: String,
         cursor: usize,
     },

@@ -23,8 +23,10 @@ use ra_ap_vfs::{FileId, VfsPath};
 
 use crate::project;
 
-/// How much lower than the cells' own priority this process runs.
-const NICE: i32 = 15;
+/// How much lower than the cells' priority rust-analyzer's is, when it starts by itself and when somebody
+/// waits for it.
+const NICE_IN_BACKGROUND: i32 = 15;
+const NICE: i32 = 5;
 
 /// The most completions of one answer.
 const MOST_ITEMS: usize = 500;
@@ -38,14 +40,15 @@ pub struct Analyzer {
 
 impl Analyzer {
     /// Loads a package with its dependencies and the standard library's sources. All threads that this
-    /// starts have a low priority, so that cells are not delayed.
+    /// starts have a low priority, a very low one in the background, so that cells are not delayed.
     ///
     /// # Errors
     ///
     /// Fails where cargo cannot describe the package without a network.
-    pub fn open(package: &Path) -> Result<Analyzer> {
+    pub fn open(package: &Path, background: bool) -> Result<Analyzer> {
         // On Linux this is the priority of the calling thread and of those that it starts.
-        let _ = rustix::process::setpriority_process(None, NICE);
+        let nice = if background { NICE_IN_BACKGROUND } else { NICE };
+        let _ = rustix::process::setpriority_process(None, nice);
         let load = LoadCargoConfig {
             load_out_dirs_from_check: false,
             with_proc_macro_server: ProcMacroServerChoice::None,

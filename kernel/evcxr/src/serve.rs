@@ -189,10 +189,11 @@ fn answer_questions(requests: &Receiver<Request>, outbox: &Outbox) {
             Request::Open {
                 id,
                 package,
+                background,
                 text,
                 cursor,
             } => {
-                let problem = match Analyzer::open(&package) {
+                let problem = match Analyzer::open(&package, background) {
                     Ok(mut opened) => {
                         // The first look is the slow one.
                         let _ = opened.complete(&text, cursor);

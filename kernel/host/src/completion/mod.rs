@@ -1,7 +1,8 @@
 //! Completion and inspection: what the kernel knows answers at once, rust-analyzer adds the rest.
 //!
 //! rust-analyzer is in the side process, which is started in the background after the first idle second,
-//! runs at a low priority, and is ended after a while without a question. A question about members
+//! runs at a low priority, stands still while a cell runs until it is up, and is ended after a while
+//! without a question. A question about members
 //! waits for it; all others are answered with what is there.
 
 mod own;
@@ -37,6 +38,9 @@ const KEPT: Duration = Duration::from_secs(900);
 /// How long the kernel is idle before rust-analyzer is started.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// A cell that runs for longer shares the machine with a rust-analyzer that starts.
+const LONG_CELL: Duration = Duration::from_secs(2);
+
 /// How long a question about members waits while rust-analyzer is being started.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -66,6 +70,8 @@ struct State {
     changed: Instant,
     asked: Instant,
     starting: bool,
+    /// The process that starts in the background, and stands still while a cell runs.
+    opening: Option<SideProcess>,
 }
 
 impl Completer {
@@ -86,6 +92,7 @@ impl Completer {
                 changed: now,
                 asked: now,
                 starting: false,
+                opening: None,
             }),
             ready: watch::Sender::new(None),
         }
@@ -105,6 +112,11 @@ impl Completer {
             };
             let (idle, unused) = {
                 let state = completer.state();
+                if let Some(opening) = &state.opening
+                    && state.changed.elapsed() >= LONG_CELL
+                {
+                    opening.resume();
+                }
                 (
                     !state.busy && state.changed.elapsed() >= IDLE,
                     state.asked.elapsed() >= completer.kept,
@@ -112,7 +124,7 @@ impl Completer {
             };
             if idle && !warmed && completer.is_enabled() {
                 warmed = true;
-                completer.start();
+                completer.start(true);
             }
             if unused || !completer.is_enabled() {
                 completer
@@ -127,6 +139,9 @@ impl Completer {
         let mut state = self.state();
         state.busy = true;
         state.changed = Instant::now();
+        if let Some(opening) = &state.opening {
+            opening.pause();
+        }
     }
 
     /// Notes what the cells have defined, and that none runs.
@@ -135,6 +150,9 @@ impl Completer {
         let mut state = self.state();
         state.busy = false;
         state.changed = Instant::now();
+        if let Some(opening) = &state.opening {
+            opening.resume();
+        }
     }
 
     /// Notes what the cells have defined so far.
@@ -267,14 +285,21 @@ impl Completer {
         if !self.is_enabled() || self.side.is_none() {
             return None;
         }
-        self.state().asked = Instant::now();
+        {
+            let mut state = self.state();
+            state.asked = Instant::now();
+            // From here on somebody waits for it.
+            if let Some(opening) = state.opening.take() {
+                opening.resume();
+            }
+        }
         self.ready
             .send_if_modified(|ready| ready.take_if(|process| process.has_ended()).is_some());
         let mut ready = self.ready.subscribe();
         if let Some(process) = ready.borrow_and_update().clone() {
             return Some(process);
         }
-        self.start();
+        self.start(false);
         if !patient {
             return None;
         }
@@ -282,8 +307,8 @@ impl Completer {
         process.ok()?.ok()?.clone()
     }
 
-    /// Starts rust-analyzer in the background, unless that is under way.
-    fn start(self: &Arc<Self>) {
+    /// Starts rust-analyzer, unless that is under way; in the `background` if nobody waits for it.
+    fn start(self: &Arc<Self>, background: bool) {
         let Some(side) = self.side.clone() else {
             return;
         };
@@ -292,8 +317,15 @@ impl Completer {
         }
         let completer = self.clone();
         tokio::spawn(async move {
-            let opened = completer.open(&side).await;
-            completer.state().starting = false;
+            let opened = completer.open(&side, background).await;
+            {
+                let mut state = completer.state();
+                state.starting = false;
+                // A cell may have begun in this moment.
+                if let Some(opening) = state.opening.take() {
+                    opening.resume();
+                }
+            }
             match opened {
                 Ok(process) => drop(completer.ready.send_replace(Some(process))),
                 Err(error) => eprintln!("patchbay: no completion by rust-analyzer: {error:#}"),
@@ -301,15 +333,23 @@ impl Completer {
         });
     }
 
-    async fn open(&self, side: &SideConfig) -> anyhow::Result<SideProcess> {
+    async fn open(&self, side: &SideConfig, background: bool) -> anyhow::Result<SideProcess> {
         let package = self.scratch.join("analysis");
         package::write_for_analysis(side, &package)?;
         let process = SideProcess::start(side, &self.folder, &package)?;
+        if background {
+            let mut state = self.state();
+            if state.busy {
+                process.pause();
+            }
+            state.opening = Some(process.clone());
+        }
         let view = program::view(&self.engine(), FIRST_LOOK);
         let answer = process
             .ask(|id| Request::Open {
                 id,
                 package,
+                background,
                 cursor: view.offset + FIRST_LOOK.len(),
                 text: view.text,
             })

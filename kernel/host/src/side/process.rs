@@ -13,6 +13,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use patchbay_evcxr_protocol::{Event, Request, line};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::{Child, ChildStdin, ChildStdout},
@@ -27,6 +28,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// A running side process. Dropping all handles ends it.
 #[derive(Clone)]
 pub struct SideProcess {
+    pid: Option<Pid>,
     requests: mpsc::UnboundedSender<Request>,
     shared: Arc<Shared>,
 }
@@ -69,6 +71,10 @@ impl SideProcess {
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             anyhow::bail!("the side process has no pipes");
         };
+        let pid = child
+            .id()
+            .and_then(|pid| i32::try_from(pid).ok())
+            .and_then(Pid::from_raw);
         let shared = Arc::new(Shared {
             next_id: AtomicU64::new(0),
             waiting: Mutex::default(),
@@ -77,7 +83,11 @@ impl SideProcess {
         let (requests, outgoing) = mpsc::unbounded_channel();
         tokio::spawn(write(child, stdin, outgoing));
         tokio::spawn(read(stdout, Arc::downgrade(&shared)));
-        Ok(SideProcess { requests, shared })
+        Ok(SideProcess {
+            pid,
+            requests,
+            shared,
+        })
     }
 
     /// Sends a request that is not answered.
@@ -100,6 +110,25 @@ impl SideProcess {
     /// Where the outputs of cells go from here on.
     pub fn set_sink(&self, sink: mpsc::UnboundedSender<Event>) {
         *lock(&self.shared.sink) = Some(sink);
+    }
+
+    /// Lets the process stand still.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        // The pid is the process's own until it is waited for, which ends the writing of requests.
+        if let Some(pid) = self.pid
+            && !self.has_ended()
+        {
+            let _ = kill_process(pid, signal);
+        }
     }
 
     /// Whether the process has ended.
