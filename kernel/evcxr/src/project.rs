@@ -16,10 +16,11 @@ use ra_ap_project_model::{CargoConfig, ProjectJson, ProjectJsonData, ProjectWork
 use serde_json::{Map, Value, json};
 
 /// Dependencies of dependencies whose types show in signatures.
-const SHOWN: [&str; 8] = [
+const SHOWN: [&str; 9] = [
     "float8",
     "half",
     "num-traits",
+    "patchbay-ops",
     "patchbay-protocol",
     "plotters-backend",
     "plotters-svg",
