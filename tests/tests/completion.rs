@@ -204,7 +204,9 @@ async fn rust_analyzer_completes_and_inspects() {
     assert!(found.iter().any(|known| known == "trim_start"), "{found:?}");
     let (found, ..) = complete(&mut client, "greeting::good_|").await;
     assert_eq!(found, ["good_morning"]);
-    let text = inspect(&mut client, "greeting::good_mor|ning()").await.unwrap();
+    let text = inspect(&mut client, "greeting::good_mor|ning()")
+        .await
+        .unwrap();
     assert!(text.contains("Says good morning."), "{text}");
     let (found, ..) = complete(&mut client, "t.matm|").await;
     assert_eq!(found, ["matmul"]);

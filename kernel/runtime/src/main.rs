@@ -54,6 +54,7 @@ fn main() -> ExitCode {
         .stack_size(CELL_STACK_BYTES)
         .spawn(move || {
             cell::record_panics_of_this_thread();
+            patchbay::ops::join_pool();
             commands::serve(&commands);
         });
     if let Err(error) = cells {

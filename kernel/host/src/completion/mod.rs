@@ -128,10 +128,7 @@ impl Completer {
                     state.asked.elapsed() >= completer.kept,
                 )
             };
-            if idle
-                && completer.is_enabled()
-                && !completer.warmed.swap(true, Ordering::SeqCst)
-            {
+            if idle && completer.is_enabled() && !completer.warmed.swap(true, Ordering::SeqCst) {
                 completer.start(true);
             }
             if unused || !completer.is_enabled() {

@@ -26,11 +26,7 @@ const PACKAGES: [&str; 7] = [
 /// # Errors
 ///
 /// Fails where the disk refuses.
-pub fn write_for_analysis(
-    config: &SideConfig,
-    folder: &Path,
-    added: &[Request],
-) -> io::Result<()> {
+pub fn write_for_analysis(config: &SideConfig, folder: &Path, added: &[Request]) -> io::Result<()> {
     let mut manifest = String::from(
         "[package]\nname = \"patchbay-notebook\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
          [dependencies]\n",
