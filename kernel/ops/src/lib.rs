@@ -36,7 +36,7 @@ mod rows;
 mod simd;
 mod softmax;
 pub(crate) mod storage;
-mod threads;
+pub mod threads;
 
 pub use activation::{gelu, gelu_tanh, relu, sigmoid, silu};
 pub use attention::{Attention, attention, attention_with, self_attention};
@@ -62,4 +62,3 @@ pub use random::Stream;
 pub use random::{RandomState, random_state, seed, set_random_state};
 pub use reduction::Reduction;
 pub use softmax::{log_softmax, log_softmax_dim, softmax, softmax_dim};
-pub use threads::join_pool;

@@ -67,7 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     // As the kernel's thread for cells does.
-    ops::join_pool();
+    ops::threads::join_pool();
     let threads = patchbay::candle::utils::get_num_threads();
     let mut peer = Peer::start(threads)?;
     println!("{threads} threads; torch {}", peer.version);

@@ -15,9 +15,9 @@ fn product(size: usize) -> Result<f32> {
 
 #[test]
 fn other_threads_compute_while_the_one_that_joined_waits() {
-    ops::join_pool();
+    ops::threads::join_pool();
     // A second time it does nothing.
-    ops::join_pool();
+    ops::threads::join_pool();
     assert_eq!(product(256).unwrap(), 256.0);
     let (sender, results) = mpsc::channel();
     for size in [64, 512] {
