@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(request.name, "rand");
         assert_eq!(
             Request::entries(&[request.clone(), parse("regex").unwrap()]),
-            "rand = { version = \"0.9\", features = [\"small_rng\"] }\nregex = \"*\"\n"
+            "rand = { features = [\"small_rng\"], version = \"0.9\" }\nregex = \"*\"\n"
         );
         let manifest = Request::manifest(&[request], "bundle", "bundle_1");
         assert!(
