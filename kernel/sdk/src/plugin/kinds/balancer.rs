@@ -13,7 +13,8 @@ pub trait Balancer: Component {
     /// The gradients for one step.
     ///
     /// `losses` are K scalars `[]` with their graphs; `shared` are the parameters that several
-    /// losses reach. Gradients of other parameters are those of the weighted sum.
+    /// losses reach. Gradients of other parameters are those of the weighted sum from a loss-level
+    /// balancer, and those of the plain sum from a gradient-level one.
     ///
     /// # Errors
     ///

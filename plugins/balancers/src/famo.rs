@@ -1,0 +1,155 @@
+//! Fast adaptive multitask optimisation: all losses fall at the same relative rate, with one backward pass.
+//!
+//! After the optimiser's step the losses are wanted again, on the same batch (`after_step`): how far each has fallen moves
+//! the weights. Without that call the weights stay as they are.
+
+use patchbay::plugin::prelude::*;
+use std::sync::Mutex;
+
+use serde_json::{Map, Value};
+
+use crate::losses::{Adam, backward, lock, numbers, softmax, values};
+
+patchbay::config! {
+    /// Settings of [`Famo`].
+    pub struct FamoConfig {
+        /// The learning rate of the weights' logits.
+        #[schemars(range(min = 0.0))]
+        rate: f64 = 0.025,
+        /// How fast the logits decay.
+        #[schemars(range(min = 0.0))]
+        decay: f64 = 1e-3,
+        /// What is taken off the losses before their logarithm: their least possible value.
+        least: f64 = 0.0,
+    }
+}
+
+#[derive(Default)]
+struct State {
+    logits: Vec<f64>,
+    adam: Adam,
+    /// ln (L - least) of the step that is under way.
+    before: Option<Vec<f64>>,
+}
+
+/// Equal relative decrease of all losses at the cost of one backward pass.
+pub struct Famo {
+    config: FamoConfig,
+    state: Mutex<State>,
+}
+
+impl Component for Famo {
+    fn state(&self) -> Map<String, Value> {
+        Map::from_iter([("logits".to_owned(), json!(lock(&self.state).logits))])
+    }
+
+    fn restore(&self, state: &Map<String, Value>) -> Vec<String> {
+        match numbers(state, "logits") {
+            Some(logits) => {
+                lock(&self.state).logits = logits;
+                vec!["logits".to_owned()]
+            }
+            None => Vec::new(),
+        }
+    }
+}
+
+impl Define for Famo {
+    type Kind = dyn Balancer;
+    type Config = FamoConfig;
+    const ID: &'static str = "balancer/famo";
+    const SUMMARY: &'static str =
+        "Equal relative decrease of all losses at the cost of one backward pass";
+    const DETAILS: Details = Details {
+        formula: "w_k = c z_k / (L_k - least), z = softmax(xi), c = 1 / sum_k z_k / (L_k - least); xi follows the change of ln L by Adam",
+        reference: "Liu, Feng, Stone and Liu 2023, FAMO, arXiv 2306.03792, algorithm 1; as the authors' program",
+        shapes: "losses: K scalars []; weights: K numbers",
+        trainable: false,
+        example: r#"let balancer = create::<dyn Balancer>("balancer/famo", json!({}))?;
+let x = Var::new(&[1f32, 2.0], &device())?;
+let losses = [x.sqr()?.sum_all()?, (x.as_tensor() - 3.0)?.sqr()?.sum_all()?];
+balancer.backward(&losses, &[x.clone()])?.weights"#,
+    };
+
+    fn build(config: FamoConfig, _context: &Context) -> Result<Self> {
+        Ok(Famo {
+            config,
+            state: Mutex::default(),
+        })
+    }
+}
+
+impl Balancer for Famo {
+    fn backward(&self, losses: &[Tensor], _shared: &[Var]) -> Result<Balanced> {
+        let logarithms = self.logarithms(losses)?;
+        let mut state = lock(&self.state);
+        state.logits.resize(losses.len(), 0.0);
+        let z = softmax(&state.logits);
+        let rates: Vec<f64> = z
+            .iter()
+            .zip(&logarithms)
+            .map(|(z, log)| z * (-log).exp())
+            .collect();
+        let sum: f64 = rates.iter().sum();
+        state.before = Some(logarithms);
+        drop(state);
+        backward(losses, rates.iter().map(|rate| rate / sum).collect())
+    }
+
+    fn after_step(&self, losses: &[Tensor]) -> Result<()> {
+        let after = self.logarithms(losses)?;
+        let mut state = lock(&self.state);
+        let Some(before) = state
+            .before
+            .take()
+            .filter(|before| before.len() == after.len())
+        else {
+            bail!(
+                "after_step wants the losses that backward had, on the same batch; there was no backward before"
+            );
+        };
+        let fall: Vec<f64> = before
+            .iter()
+            .zip(&after)
+            .map(|(before, after)| before - after)
+            .collect();
+        let z = softmax(&state.logits);
+        let mean: f64 = z.iter().zip(&fall).map(|(z, fall)| z * fall).sum();
+        // The derivative of Σ z_k fall_k by the logits, and the decay as Adam's own weight decay.
+        let gradient: Vec<f64> = z
+            .iter()
+            .zip(&fall)
+            .zip(&state.logits)
+            .map(|((z, fall), logit)| z * (fall - mean) + self.config.decay * logit)
+            .collect();
+        let State { logits, adam, .. } = &mut *state;
+        adam.step(logits, &gradient, self.config.rate);
+        Ok(())
+    }
+
+    fn wants_losses_after(&self) -> bool {
+        true
+    }
+}
+
+impl Famo {
+    /// ln (L - least).
+    fn logarithms(&self, losses: &[Tensor]) -> Result<Vec<f64>> {
+        let values = values(losses)?;
+        values
+            .iter()
+            .enumerate()
+            .map(|(index, value)| {
+                let above = value - self.config.least + 1e-8;
+                if above <= 0.0 {
+                    bail!(
+                        "loss {index} of {} is {value}, below `least`, which is {}: give the least value that it can have",
+                        values.len(),
+                        self.config.least
+                    );
+                }
+                Ok(above.ln())
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,256 @@
+//! The gradients of each loss at the shared parameters.
+
+use patchbay::{candle::backprop::GradStore, plugin::prelude::*};
+
+use crate::{linear_algebra::Matrix, losses::values};
+
+/// K gradients, from one backward pass for each loss over the graph that they share.
+pub struct Gradients<'a> {
+    /// The losses as numbers.
+    pub losses: Vec<f64>,
+    /// G `[K, K]`: the scalar product of each two losses' gradients.
+    pub gram: Matrix,
+    shared: &'a [Var],
+    /// By loss, then by shared parameter; `None` where the loss does not reach the parameter.
+    rows: Vec<Vec<Option<Tensor>>>,
+    /// The gradients of all other parameters, summed over the losses.
+    others: GradStore,
+}
+
+impl<'a> Gradients<'a> {
+    /// # Errors
+    ///
+    /// Fails where a loss is no finite scalar or reaches none of the shared parameters, where there are none, and where
+    /// a gradient is not finite.
+    pub fn of(losses: &[Tensor], shared: &'a [Var]) -> Result<Gradients<'a>> {
+        let numbers = values(losses)?;
+        if shared.is_empty() {
+            bail!(
+                "this balancer combines gradients at the shared parameters, and was given none: pass the variables that \
+                 all losses use, those of the encoder for instance"
+            );
+        }
+        let mut rows = Vec::with_capacity(losses.len());
+        let mut others: Option<GradStore> = None;
+        for (index, loss) in losses.iter().enumerate() {
+            let mut store = loss.backward()?;
+            let row: Vec<Option<Tensor>> = shared.iter().map(|var| store.remove(var)).collect();
+            if row.iter().all(Option::is_none) {
+                bail!(
+                    "loss {index} of {} reaches none of the {} shared parameters (the first has shape {:?}): it was \
+                     computed without them, or from a detached tensor",
+                    losses.len(),
+                    shared.len(),
+                    shared[0].dims()
+                );
+            }
+            rows.push(row);
+            match &mut others {
+                Some(others) => others.extend(store)?,
+                None => others = Some(store),
+            }
+        }
+        let Some(others) = others else {
+            bail!("a balancer needs at least one loss, and got none");
+        };
+        let gram = gram(&rows, &rows)?;
+        for (index, row) in gram.iter().enumerate() {
+            if !row[index].is_finite() {
+                return Err(not_finite(index, losses.len(), &rows[index]));
+            }
+        }
+        Ok(Gradients {
+            losses: numbers,
+            gram,
+            shared,
+            rows,
+            others,
+        })
+    }
+
+    /// The gradient Σ weight · gradient at the shared parameters.
+    ///
+    /// # Errors
+    ///
+    /// Fails where a weight is not finite.
+    pub fn combine(self, weights: Vec<f64>) -> Result<Balanced> {
+        let combined = sum(&self.rows, &weights, self.shared)?;
+        self.with(combined, weights)
+    }
+
+    /// Any other gradients in their place, one for each shared parameter.
+    ///
+    /// # Errors
+    ///
+    /// Fails where a weight is not finite.
+    pub fn with(mut self, combined: Vec<Option<Tensor>>, weights: Vec<f64>) -> Result<Balanced> {
+        if let Some(bad) = weights.iter().find(|weight| !weight.is_finite()) {
+            bail!(
+                "the balancer's factors are {weights:?}, and {bad} is no factor; the gradients' norms are {:?}",
+                self.norms()
+            );
+        }
+        for (var, gradient) in self.shared.iter().zip(combined) {
+            if let Some(gradient) = gradient {
+                self.others.insert(var, gradient);
+            }
+        }
+        Ok(Balanced {
+            gradients: self.others,
+            weights,
+        })
+    }
+
+    /// The Euclidean norm of each loss's gradient.
+    pub fn norms(&self) -> Vec<f64> {
+        (0..self.gram.len())
+            .map(|index| self.gram[index][index].sqrt())
+            .collect()
+    }
+
+    /// By loss, then by shared parameter.
+    pub fn rows(&self) -> &[Vec<Option<Tensor>>] {
+        &self.rows
+    }
+
+    pub fn shared(&self) -> &'a [Var] {
+        self.shared
+    }
+}
+
+/// The scalar products of the rows of one list with those of another, in f64.
+///
+/// # Errors
+///
+/// Fails where shapes disagree.
+pub fn gram(left: &[Vec<Option<Tensor>>], right: &[Vec<Option<Tensor>>]) -> Result<Matrix> {
+    let symmetric = std::ptr::eq(left, right);
+    let mut gram = vec![vec![0.0; right.len()]; left.len()];
+    for i in 0..left.len() {
+        for j in 0..right.len() {
+            if symmetric && j < i {
+                gram[i][j] = gram[j][i];
+                continue;
+            }
+            for pair in left[i].iter().zip(&right[j]) {
+                if let (Some(a), Some(b)) = pair {
+                    gram[i][j] += dot(a, b)?;
+                }
+            }
+        }
+    }
+    Ok(gram)
+}
+
+fn dot(a: &Tensor, b: &Tensor) -> Result<f64> {
+    // A product of a row and a column: vectorised, and without a tensor of the parameter's size.
+    let (a, b) = (
+        a.flatten_all()?.unsqueeze(0)?,
+        b.flatten_all()?.unsqueeze(1)?,
+    );
+    patchbay::ops::matmul(&a.contiguous()?, &b.contiguous()?)?
+        .to_dtype(DType::F64)?
+        .sum_all()?
+        .to_scalar::<f64>()
+}
+
+/// Σ weight · row, parameter by parameter.
+///
+/// # Errors
+///
+/// Fails where shapes disagree.
+pub fn sum(
+    rows: &[Vec<Option<Tensor>>],
+    weights: &[f64],
+    shared: &[Var],
+) -> Result<Vec<Option<Tensor>>> {
+    (0..shared.len())
+        .map(|parameter| {
+            let mut total: Option<Tensor> = None;
+            for (row, &weight) in rows.iter().zip(weights) {
+                if let Some(gradient) = &row[parameter] {
+                    let weighted = (gradient * weight)?;
+                    total = Some(match total {
+                        Some(total) => (total + weighted)?,
+                        None => weighted,
+                    });
+                }
+            }
+            Ok(total)
+        })
+        .collect()
+}
+
+fn not_finite(index: usize, count: usize, row: &[Option<Tensor>]) -> patchbay::candle::Error {
+    let place = row.iter().enumerate().find(|(_, gradient)| {
+        gradient.as_ref().is_some_and(|gradient| {
+            dot(gradient, gradient).map_or(true, |square| !square.is_finite())
+        })
+    });
+    let text = match place {
+        Some((parameter, Some(gradient))) => format!(
+            "the gradient of loss {index} of {count} is not finite at shared parameter {parameter}, of shape {:?}",
+            gradient.dims()
+        ),
+        _ => format!("the gradient of loss {index} of {count} is too large to be squared"),
+    };
+    patchbay::candle::Error::Msg(text).bt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn var(values: &[f32]) -> Var {
+        Var::from_tensor(&Tensor::new(values, &Device::Cpu).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn shared_gradients_are_combined_and_a_losss_own_are_kept() {
+        let (shared, head) = (var(&[1.0, 2.0]), var(&[3.0]));
+        let first = shared.as_tensor().sum_all().unwrap();
+        let second = ((shared.as_tensor() * 2.0).unwrap().sum_all().unwrap()
+            + head.as_tensor().sum_all().unwrap())
+        .unwrap();
+        let vars = [shared.clone()];
+        let gradients = Gradients::of(&[first, second], &vars).unwrap();
+        assert_eq!(gradients.gram, [[2.0, 4.0], [4.0, 8.0]]);
+        let balanced = gradients.combine(vec![1.0, 0.5]).unwrap();
+        let get = |var: &Var| {
+            balanced
+                .gradients
+                .get(var)
+                .unwrap()
+                .to_vec1::<f32>()
+                .unwrap()
+        };
+        assert_eq!((get(&shared), get(&head)), (vec![2.0, 2.0], vec![1.0]));
+    }
+
+    #[test]
+    fn losses_that_miss_the_shared_parameters_are_told() {
+        let (shared, other) = (var(&[1.0, 2.0]), var(&[3.0]));
+        let good = shared.as_tensor().sum_all().unwrap();
+        let miss = other.as_tensor().sum_all().unwrap();
+        let error = Gradients::of(&[good.clone(), miss], std::slice::from_ref(&shared));
+        let text = error.err().unwrap().to_string();
+        assert!(
+            text.contains("loss 1 of 2 reaches none of the 1 shared parameters"),
+            "{text}"
+        );
+        assert!(text.contains("[2]"), "{text}");
+        let none = Gradients::of(&[good], &[]).err().unwrap().to_string();
+        assert!(none.contains("was given none"), "{none}");
+        // The root is finite at zero, its slope is not.
+        let zero = var(&[0.0, 1.0]);
+        let root = zero.as_tensor().sqrt().unwrap().sum_all().unwrap();
+        let text = Gradients::of(&[root], std::slice::from_ref(&zero))
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            text.contains("loss 0 of 1 is not finite at shared parameter 0, of shape [2]"),
+            "{text}"
+        );
+    }
+}

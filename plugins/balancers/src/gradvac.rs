@@ -1,0 +1,120 @@
+//! Gradient vaccine: gradients are turned towards one another until they are as alike as they usually are.
+//!
+//! The usual likeness of a pair is an exponential average of cosines. The others are gone through in random order, which
+//! follows `nn::seed_all`.
+
+use patchbay::plugin::prelude::*;
+use std::sync::Mutex;
+
+use crate::{
+    gradients::Gradients,
+    linear_algebra::{Matrix, dot, square},
+    losses::lock,
+    pcgrad::others,
+};
+
+patchbay::config! {
+    /// Settings of [`GradVac`].
+    pub struct GradVacConfig {
+        /// How fast the usual cosine follows.
+        #[schemars(range(min = 0.0, max = 1.0))]
+        beta: f64 = 0.5,
+    }
+}
+
+/// Gradient vaccine: gradients are turned towards one another up to their usual cosine.
+pub struct GradVac {
+    config: GradVacConfig,
+    /// The usual cosine of each pair.
+    usual: Mutex<Matrix>,
+}
+
+impl Component for GradVac {}
+
+impl Define for GradVac {
+    type Kind = dyn Balancer;
+    type Config = GradVacConfig;
+    const ID: &'static str = "balancer/gradvac";
+    const SUMMARY: &'static str =
+        "Gradient vaccine: gradients are turned towards one another up to their usual cosine";
+    const DETAILS: Details = Details {
+        formula: "g_i <- g_i + |g_i| (r sqrt(1 - c^2) - c sqrt(1 - r^2)) / (|g_j| sqrt(1 - r^2)) g_j where c = cos(g_i, g_j) < r; r <- (1 - beta) r + beta c",
+        reference: "Wang et al. 2021, Gradient Vaccine, arXiv 2010.05874, eq. 3; as LibMTL's GradVac",
+        shapes: "losses: K scalars []; shared: the variables that all losses use; weights: K numbers",
+        trainable: false,
+        example: r#"let balancer = create::<dyn Balancer>("balancer/gradvac", json!({}))?;
+let x = Var::new(&[1f32, 2.0], &device())?;
+let losses = [x.sqr()?.sum_all()?, (x.as_tensor() - 3.0)?.sqr()?.sum_all()?];
+balancer.backward(&losses, &[x.clone()])?.weights"#,
+    };
+
+    fn build(config: GradVacConfig, _context: &Context) -> Result<Self> {
+        Ok(GradVac {
+            config,
+            usual: Mutex::default(),
+        })
+    }
+}
+
+impl Balancer for GradVac {
+    fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
+        let gradients = Gradients::of(losses, shared)?;
+        let weights = self.weights(&gradients.gram, others);
+        gradients.combine(weights)
+    }
+}
+
+impl GradVac {
+    fn weights(&self, gram: &Matrix, order: fn(usize, usize) -> Vec<usize>) -> Vec<f64> {
+        let count = gram.len();
+        let mut usual = lock(&self.usual);
+        if usual.len() != count {
+            *usual = vec![vec![0.0; count]; count];
+        }
+        let mut total = vec![0.0; count];
+        for i in 0..count {
+            let mut combination = vec![0.0; count];
+            combination[i] = 1.0;
+            for j in order(i, count) {
+                let (own, other) = (square(gram, &combination).sqrt(), gram[j][j].sqrt());
+                if own == 0.0 || other == 0.0 {
+                    continue;
+                }
+                let cosine = dot(&combination, &gram[j]) / (own * other);
+                let goal = usual[i][j];
+                if cosine < goal {
+                    let (a, b) = (
+                        (1.0 - cosine * cosine).max(0.0).sqrt(),
+                        (1.0 - goal * goal).sqrt(),
+                    );
+                    combination[j] += own * (goal * a - cosine * b) / (other * b);
+                }
+                usual[i][j] = (1.0 - self.config.beta) * goal + self.config.beta * cosine;
+            }
+            for (total, part) in total.iter_mut().zip(&combination) {
+                *total += part;
+            }
+        }
+        total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_is_turned_up_to_its_usual_cosine() {
+        let balancer = GradVac {
+            config: GradVacConfig { beta: 0.0 },
+            usual: Mutex::new(vec![vec![0.0, 0.6], vec![0.6, 0.0]]),
+        };
+        let gram = vec![vec![1.0, 0.0], vec![0.0, 4.0]];
+        // Both turn: g1 + 0.375 g2 and g2 + 1.5 g1, each with a cosine of 0.6 to the other's original.
+        let weights = balancer.weights(&gram, others);
+        assert!(
+            (weights[0] - 2.5).abs() < 1e-12 && (weights[1] - 1.375).abs() < 1e-12,
+            "{weights:?}"
+        );
+    }
+}

@@ -1,0 +1,134 @@
+//! MoCo: the gradients are tracked over the steps, which takes out the bias that noise gives to the weights.
+//!
+//! As in LibMTL, gradients are brought to the length of their loss before they are tracked. What is tracked begins anew when
+//! another balancer takes the place of this one, or when the shared parameters change.
+
+use patchbay::plugin::prelude::*;
+use std::sync::Mutex;
+
+use crate::{
+    gradients::{Gradients, gram, sum},
+    linear_algebra::apply,
+    losses::{lock, softmax},
+};
+
+patchbay::config! {
+    /// Settings of [`MoCo`].
+    pub struct MoCoConfig {
+        /// How fast the tracked gradients follow.
+        #[schemars(range(min = 0.0, max = 1.0))]
+        beta: f64 = 0.5,
+        /// The exponent by which `beta` falls with the number of the step.
+        #[schemars(range(min = 0.0))]
+        beta_sigma: f64 = 0.5,
+        /// The learning rate of the weights.
+        #[schemars(range(min = 0.0))]
+        gamma: f64 = 0.1,
+        /// The exponent by which `gamma` falls with the number of the step.
+        #[schemars(range(min = 0.0))]
+        gamma_sigma: f64 = 0.5,
+        /// What is added to the diagonal of the products.
+        #[schemars(range(min = 0.0))]
+        rho: f64 = 0.0,
+    }
+}
+
+#[derive(Default)]
+struct State {
+    /// y, by loss, then by shared parameter.
+    tracked: Vec<Vec<Option<Tensor>>>,
+    weights: Vec<f64>,
+    step: usize,
+}
+
+/// Tracked gradients, and weights that follow their products.
+pub struct MoCo {
+    config: MoCoConfig,
+    state: Mutex<State>,
+}
+
+impl Component for MoCo {}
+
+impl Define for MoCo {
+    type Kind = dyn Balancer;
+    type Config = MoCoConfig;
+    const ID: &'static str = "balancer/moco";
+    const SUMMARY: &'static str = "Tracked gradients, and weights that follow their products";
+    const DETAILS: Details = Details {
+        formula: "y_k <- y_k - beta / t^sigma (y_k - L_k g_k / |g_k|); w <- softmax(w - gamma / t^sigma' (Y Y^T + rho I) w); sum_k w_k y_k",
+        reference: "Fernando et al. 2023, Mitigating Gradient Bias in Multi-objective Learning, ICLR 2023, algorithm 1; as LibMTL's MoCo",
+        shapes: "losses: K scalars []; shared: the variables that all losses use; weights: K numbers",
+        trainable: false,
+        example: r#"let balancer = create::<dyn Balancer>("balancer/moco", json!({}))?;
+let x = Var::new(&[1f32, 2.0], &device())?;
+let losses = [x.sqr()?.sum_all()?, (x.as_tensor() - 3.0)?.sqr()?.sum_all()?];
+balancer.backward(&losses, &[x.clone()])?.weights"#,
+    };
+
+    fn build(config: MoCoConfig, _context: &Context) -> Result<Self> {
+        Ok(MoCo {
+            config,
+            state: Mutex::default(),
+        })
+    }
+}
+
+impl Balancer for MoCo {
+    fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
+        let gradients = Gradients::of(losses, shared)?;
+        let count = gradients.losses.len();
+        let norms = gradients.norms();
+        let mut state = lock(&self.state);
+        let fits = state.tracked.len() == count
+            && state.tracked.iter().all(|row| {
+                row.len() == shared.len()
+                    && row
+                        .iter()
+                        .zip(shared)
+                        .all(|(y, var)| y.as_ref().is_none_or(|y| y.shape() == var.shape()))
+            });
+        if !fits {
+            *state = State {
+                tracked: vec![vec![None; shared.len()]; count],
+                weights: vec![1.0; count],
+                step: 0,
+            };
+        }
+        state.step += 1;
+        let step = state.step as f64;
+        let beta = self.config.beta / step.powf(self.config.beta_sigma);
+        let gamma = self.config.gamma / step.powf(self.config.gamma_sigma);
+        for (k, row) in gradients.rows().iter().enumerate() {
+            let scale = gradients.losses[k] / (norms[k] + 1e-8);
+            for (tracked, gradient) in state.tracked[k].iter_mut().zip(row) {
+                *tracked = follow(tracked.as_ref(), gradient.as_ref(), scale, beta)?;
+            }
+        }
+        let mut products = gram(&state.tracked, &state.tracked)?;
+        for (k, row) in products.iter_mut().enumerate() {
+            row[k] += self.config.rho;
+        }
+        let pull = apply(&products, &state.weights);
+        let moved: Vec<f64> = state
+            .weights
+            .iter()
+            .zip(&pull)
+            .map(|(w, pull)| w - gamma * pull)
+            .collect();
+        state.weights = softmax(&moved);
+        let combined = sum(&state.tracked, &state.weights, shared)?;
+        let weights = state.weights.clone();
+        drop(state);
+        gradients.with(combined, weights)
+    }
+}
+
+/// y - beta (y - scale g), where y begins at zero.
+fn follow(y: Option<&Tensor>, g: Option<&Tensor>, scale: f64, beta: f64) -> Result<Option<Tensor>> {
+    Ok(match (y, g) {
+        (Some(y), Some(g)) => Some(((y * (1.0 - beta))? + (g * (beta * scale))?)?),
+        (Some(y), None) => Some((y * (1.0 - beta))?),
+        (None, Some(g)) => Some((g * (beta * scale))?),
+        (None, None) => None,
+    })
+}

@@ -1,0 +1,160 @@
+//! The smooth Tchebycheff scalarisation: the worst loss counts most, smoothly.
+//!
+//! Losses are taken relative to their means over the last warm-up epoch, by logarithms, as LibMTL does; during the warm-up
+//! the sum of logarithms is minimised. Epochs begin where the training loop says so (`slot.begin_epoch`).
+
+use patchbay::plugin::prelude::*;
+use std::sync::Mutex;
+
+use serde_json::{Map, Value};
+
+use crate::losses::{backward, lock, numbers, positive_values, softmax};
+
+patchbay::config! {
+    /// Settings of [`Stch`].
+    pub struct StchConfig {
+        /// How smooth the maximum is; small values look at the worst loss only.
+        #[schemars(range(min = 1e-6))]
+        mu: f64 = 1.0,
+        /// Epochs before the scalarisation begins; the last of them gives the losses' sizes.
+        warmup: usize = 4,
+    }
+}
+
+#[derive(Default)]
+struct State {
+    epoch: usize,
+    /// Of the last warm-up epoch.
+    sum: Vec<f64>,
+    steps: usize,
+    /// Once the warm-up is over, the losses' means over its last epoch.
+    sizes: Option<Vec<f64>>,
+}
+
+/// Smooth Tchebycheff scalarisation: the relatively worst loss counts most.
+pub struct Stch {
+    config: StchConfig,
+    state: Mutex<State>,
+}
+
+impl Component for Stch {
+    fn begin_epoch(&self, epoch: usize) {
+        let mut state = lock(&self.state);
+        state.epoch = epoch;
+        if state.sizes.is_none() && epoch >= self.config.warmup && state.steps > 0 {
+            let steps = state.steps as f64;
+            state.sizes = Some(state.sum.iter().map(|sum| sum / steps).collect());
+        }
+    }
+
+    fn state(&self) -> Map<String, Value> {
+        let state = lock(&self.state);
+        state
+            .sizes
+            .iter()
+            .map(|sizes| ("sizes".to_owned(), json!(sizes)))
+            .collect()
+    }
+
+    fn restore(&self, state: &Map<String, Value>) -> Vec<String> {
+        match numbers(state, "sizes") {
+            Some(sizes) => {
+                let mut own = lock(&self.state);
+                own.sum = vec![0.0; sizes.len()];
+                own.sizes = Some(sizes);
+                vec!["sizes".to_owned()]
+            }
+            None => Vec::new(),
+        }
+    }
+}
+
+impl Define for Stch {
+    type Kind = dyn Balancer;
+    type Config = StchConfig;
+    const ID: &'static str = "balancer/stch";
+    const SUMMARY: &'static str =
+        "Smooth Tchebycheff scalarisation: the relatively worst loss counts most";
+    const DETAILS: Details = Details {
+        formula: "K mu ln sum_k exp(ln(L_k / z_k) / mu), so w_k = K softmax(ln(L / z) / mu)_k / L_k; in the warm-up w_k = 1 / L_k",
+        reference: "Lin et al. 2024, Smooth Tchebycheff Scalarization, arXiv 2402.19078, eq. 12; as LibMTL's STCH",
+        shapes: "losses: K scalars []; weights: K numbers",
+        trainable: false,
+        example: r#"let balancer = create::<dyn Balancer>("balancer/stch", json!({}))?;
+let x = Var::new(&[1f32, 2.0], &device())?;
+let losses = [x.sqr()?.sum_all()?, (x.as_tensor() - 3.0)?.sqr()?.sum_all()?];
+balancer.backward(&losses, &[x.clone()])?.weights"#,
+    };
+
+    fn build(config: StchConfig, _context: &Context) -> Result<Self> {
+        Ok(Stch {
+            config,
+            state: Mutex::default(),
+        })
+    }
+}
+
+impl Balancer for Stch {
+    fn backward(&self, losses: &[Tensor], _shared: &[Var]) -> Result<Balanced> {
+        let values = positive_values(losses, "balancer/stch")?;
+        let count = values.len();
+        let mut state = lock(&self.state);
+        if state.sum.len() != count {
+            *state = State {
+                sum: vec![0.0; count],
+                epoch: state.epoch,
+                ..State::default()
+            };
+        }
+        let weights = if let Some(sizes) = &state.sizes {
+            let logarithms: Vec<f64> = values
+                .iter()
+                .zip(sizes)
+                .map(|(value, size)| (value / size).ln() / self.config.mu)
+                .collect();
+            softmax(&logarithms)
+                .iter()
+                .zip(&values)
+                .map(|(share, value)| count as f64 * share / value)
+                .collect()
+        } else {
+            if state.epoch + 1 >= self.config.warmup {
+                for (sum, value) in state.sum.iter_mut().zip(&values) {
+                    *sum += value;
+                }
+                state.steps += 1;
+            }
+            values.iter().map(|value| 1.0 / value).collect()
+        };
+        drop(state);
+        backward(losses, weights)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_the_warm_up_the_relatively_worst_loss_counts_most() -> Result<()> {
+        crate::register()?;
+        let balancer = create::<dyn Balancer>("balancer/stch", json!({"warmup": 1, "mu": 0.5}))?;
+        let step = |first: f32, second: f32| -> Result<Vec<f64>> {
+            let losses = [
+                Tensor::new(first, &Device::Cpu)?,
+                Tensor::new(second, &Device::Cpu)?,
+            ];
+            Ok(balancer.backward(&losses, &[])?.weights)
+        };
+        balancer.begin_epoch(0)?;
+        assert_eq!(step(2.0, 4.0)?, [0.5, 0.25]);
+        balancer.begin_epoch(1)?;
+        let weights = step(2.0, 2.0)?;
+        // 2 softmax([ln 1, ln 0.5] / 0.5) = 2 [0.8, 0.2], over the losses.
+        assert!(
+            (weights[0] - 0.8).abs() < 1e-6 && (weights[1] - 0.2).abs() < 1e-6,
+            "{weights:?}"
+        );
+        Ok(())
+    }
+}

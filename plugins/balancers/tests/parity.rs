@@ -1,0 +1,353 @@
+//! Factors and combined gradients against TorchJD and the formulas of LibMTL: numbers by reference/balancers.py.
+
+use patchbay::{
+    Result,
+    plugin::{Balancer, Carry, Slot, create},
+    prelude::{DType, Device, Tensor, Var, json},
+    serde_json::{self, Value},
+};
+
+const CPU: Device = Device::Cpu;
+
+fn numbers() -> Value {
+    patchbay_balancers::register().unwrap();
+    serde_json::from_str(include_str!("reference/balancers.json")).unwrap()
+}
+
+fn list(value: &Value) -> Vec<f64> {
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|x| x.as_f64().unwrap())
+        .collect()
+}
+
+fn matrix(value: &Value) -> Vec<Vec<f64>> {
+    value.as_array().unwrap().iter().map(list).collect()
+}
+
+/// Two shared parameters, of 7 and 5 values, at zero.
+fn shared() -> Result<[Var; 2]> {
+    Ok([
+        Var::zeros(7, DType::F32, &CPU)?,
+        Var::zeros(5, DType::F32, &CPU)?,
+    ])
+}
+
+/// Losses with these values and gradients.
+fn losses(shared: &[Var; 2], gradients: &[Vec<f64>], values: &[f64]) -> Result<Vec<Tensor>> {
+    gradients
+        .iter()
+        .zip(values)
+        .map(|(gradient, &value)| {
+            let gradient: Vec<f32> = gradient.iter().map(|&g| g as f32).collect();
+            let first = (shared[0].as_tensor() * Tensor::new(&gradient[..7], &CPU)?)?.sum_all()?;
+            let second = (shared[1].as_tensor() * Tensor::new(&gradient[7..], &CPU)?)?.sum_all()?;
+            (first + second)? + value
+        })
+        .collect()
+}
+
+#[track_caller]
+fn close(what: &str, got: &[f64], expected: &[f64], tolerance: f64) {
+    let size = expected.iter().fold(1e-3f64, |size, x| size.max(x.abs()));
+    assert_eq!(got.len(), expected.len(), "{what}");
+    for (a, b) in got.iter().zip(expected) {
+        assert!(
+            (a - b).abs() <= tolerance * size,
+            "{what}: {got:?}, expected {expected:?}"
+        );
+    }
+}
+
+/// Id and settings of what the reference names.
+fn component(name: &str) -> (String, Value) {
+    let (id, setting) = name.split_once(' ').unwrap_or((name, ""));
+    let settings = match (id, setting) {
+        ("mgda", form) if !form.is_empty() => json!({ "normalise": form }),
+        ("aligned_mtl", "mean") => json!({ "scale": "mean" }),
+        ("fairgrad", "2") => json!({ "alpha": 2.0 }),
+        _ => json!({}),
+    };
+    (format!("balancer/{id}"), settings)
+}
+
+fn combined(balanced: &patchbay::plugin::Balanced, shared: &[Var; 2]) -> Result<Vec<f64>> {
+    let mut all = Vec::new();
+    for var in shared {
+        let gradient = balanced.gradients.get(var).unwrap();
+        all.extend(gradient.to_dtype(DType::F64)?.to_vec1::<f64>()?);
+    }
+    Ok(all)
+}
+
+#[test]
+fn factors_and_gradients_are_those_of_the_references() -> Result<()> {
+    let numbers = numbers();
+    let mut compared = 0;
+    for (case, problem) in numbers["cases"].as_object().unwrap() {
+        let (gradients, values) = (matrix(&problem["gradients"]), list(&problem["losses"]));
+        for (name, expected) in problem["weights"].as_object().unwrap() {
+            let (id, settings) = component(name);
+            let balancer = create::<dyn Balancer>(&id, settings)?;
+            let shared = shared()?;
+            let balanced = balancer.backward(&losses(&shared, &gradients, &values)?, &shared)?;
+            let expected = list(expected);
+            close(
+                &format!("{case}, {name}: weights"),
+                &balanced.weights,
+                &expected,
+                1e-4,
+            );
+            let gradient: Vec<f64> = (0..12)
+                .map(|i| expected.iter().zip(&gradients).map(|(w, g)| w * g[i]).sum())
+                .collect();
+            close(
+                &format!("{case}, {name}: gradient"),
+                &combined(&balanced, &shared)?,
+                &gradient,
+                1e-4,
+            );
+            compared += 1;
+        }
+    }
+    assert!(compared > 60, "{compared}");
+    Ok(())
+}
+
+#[test]
+fn balancers_with_a_memory_follow_the_references_over_steps() -> Result<()> {
+    let numbers = numbers();
+    let sequence = &numbers["sequence"];
+    for name in ["db_mtl", "moco", "excess_mtl", "famo", "gradnorm"] {
+        let balancer = create::<dyn Balancer>(&format!("balancer/{name}"), json!({}))?;
+        let shared = shared()?;
+        for (step, expected) in matrix(&sequence[name]).iter().enumerate() {
+            let gradients = matrix(&sequence["gradients"][step]);
+            let values = list(&sequence["losses"][step]);
+            let balanced = balancer.backward(&losses(&shared, &gradients, &values)?, &shared)?;
+            if expected.len() == 12 {
+                close(
+                    &format!("{name}, step {step}"),
+                    &combined(&balanced, &shared)?,
+                    expected,
+                    1e-4,
+                );
+            } else {
+                close(
+                    &format!("{name}, step {step}"),
+                    &balanced.weights,
+                    expected,
+                    1e-4,
+                );
+            }
+            if balancer.wants_losses_after() {
+                let after = list(&sequence["after"][step]);
+                balancer.after_step(&losses(&shared, &gradients, &after)?)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A network with a shared layer and a head for each of three losses.
+struct Network {
+    shared: Var,
+    heads: Vec<Var>,
+    x: Tensor,
+    targets: Vec<Tensor>,
+}
+
+impl Network {
+    fn new() -> Result<Network> {
+        patchbay::nn::seed_all(3)?;
+        let var = |rows: usize, columns: usize, scale: f64| -> Result<Var> {
+            let count = rows * columns;
+            let values: Vec<f32> = (0..count)
+                .map(|i| (scale * (i as f64 * 12.9898 + scale).sin()) as f32)
+                .collect();
+            Var::from_tensor(&Tensor::from_vec(values, (rows, columns), &CPU)?)
+        };
+        let x = var(32, 6, 1.0)?.as_detached_tensor();
+        Ok(Network {
+            shared: var(6, 8, 0.4)?,
+            heads: vec![var(8, 1, 0.3)?, var(8, 1, 0.5)?, var(8, 1, 0.7)?],
+            targets: vec![
+                x.narrow(1, 0, 1)?,
+                (x.narrow(1, 1, 1)? * 5.0)?,
+                (x.narrow(1, 0, 1)? * -0.5)?,
+            ],
+            x,
+        })
+    }
+
+    fn losses(&self) -> Result<Vec<Tensor>> {
+        let hidden = self.x.matmul(&self.shared)?.tanh()?;
+        self.heads
+            .iter()
+            .zip(&self.targets)
+            .map(|(head, target)| (hidden.matmul(head)? - target)?.sqr()?.mean_all())
+            .collect()
+    }
+
+    fn train(&self, balancer: &Slot<dyn Balancer>, steps: usize) -> Result<()> {
+        let mut variables = vec![self.shared.clone()];
+        variables.extend(self.heads.iter().cloned());
+        variables.extend(balancer.trainable());
+        let mut optimiser = patchbay::nn::AdamW::new_lr(variables, 0.02)?;
+        for step in 0..steps {
+            if step % 5 == 0 {
+                balancer.begin_epoch(step / 5)?;
+            }
+            let balanced =
+                balancer.backward(&self.losses()?, std::slice::from_ref(&self.shared))?;
+            patchbay::nn::Optimizer::step(&mut optimiser, &balanced.gradients)?;
+            if balancer.wants_losses_after() {
+                balancer.after_step(&self.losses()?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What `describe` and `list` know, without the settings that the number of losses asks for.
+fn all() -> Vec<(&'static str, Value)> {
+    patchbay_balancers::register().unwrap();
+    vec![
+        ("equal", json!({})),
+        ("fixed", json!({ "weights": [1.0, 0.5, 2.0] })),
+        ("uncertainty", json!({ "losses": 3 })),
+        ("dwa", json!({})),
+        ("rlw", json!({})),
+        ("gls", json!({})),
+        ("famo", json!({})),
+        ("stch", json!({ "warmup": 2 })),
+        ("gradnorm", json!({})),
+        ("pcgrad", json!({})),
+        ("gradvac", json!({})),
+        ("cagrad", json!({})),
+        ("mgda", json!({})),
+        ("imtl_g", json!({})),
+        ("nash_mtl", json!({})),
+        ("aligned_mtl", json!({})),
+        ("upgrad", json!({})),
+        ("fairgrad", json!({})),
+        ("db_mtl", json!({})),
+        ("sdmgrad", json!({})),
+        ("moco", json!({})),
+        ("excess_mtl", json!({})),
+    ]
+}
+
+#[test]
+fn each_balancer_trains_a_network_and_gives_every_parameter_a_gradient() -> Result<()> {
+    for (name, settings) in all() {
+        let network = Network::new()?;
+        let balancer = create::<dyn Balancer>(&format!("balancer/{name}"), settings)?;
+        let total = |network: &Network| -> Result<f32> {
+            network
+                .losses()?
+                .iter()
+                .map(|loss| loss.to_scalar::<f32>())
+                .sum()
+        };
+        let before = total(&network)?;
+        let balanced =
+            balancer.backward(&network.losses()?, std::slice::from_ref(&network.shared))?;
+        for var in network.heads.iter().chain([&network.shared]) {
+            let gradient = balanced.gradients.get(var).expect(name);
+            assert!(
+                gradient.abs()?.max_all()?.to_scalar::<f32>()? > 0.0,
+                "{name}"
+            );
+        }
+        assert_eq!(balanced.weights.len(), 3, "{name}");
+        network.train(&balancer, 100)?;
+        let after = total(&network)?;
+        assert!(after < 0.7 * before, "{name}: {before} to {after}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_balancer_takes_the_place_of_another_in_a_running_loop_with_its_state() -> Result<()> {
+    patchbay_balancers::register()?;
+    let network = Network::new()?;
+    let slot = create::<dyn Balancer>("balancer/famo", json!({}))?;
+    network.train(&slot, 20)?;
+    let report = slot.swap("balancer/gradnorm", json!({}))?;
+    assert!(report.state.is_empty(), "{report:?}");
+    network.train(&slot, 20)?;
+    let report = slot.swap("balancer/famo", json!({ "rate": 0.1 }))?;
+    assert_eq!(report.state, ["logits"]);
+    network.train(&slot, 5)?;
+    for (name, settings) in all() {
+        // The trained scales of `uncertainty` are given up only where that is asked for.
+        slot.swap_with(&format!("balancer/{name}"), settings, Carry::Matching)?;
+        network.train(&slot, 2)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn bad_input_is_told_by_all() -> Result<()> {
+    for (name, settings) in all() {
+        let balancer = create::<dyn Balancer>(&format!("balancer/{name}"), settings)?;
+        let x = Var::new(&[1f32, 2.0], &CPU)?;
+        let loss = x.sum_all()?;
+        let text = |losses: &[Tensor], shared: &[Var]| {
+            let error = balancer.backward(losses, shared).err();
+            error.map(|error| error.to_string()).unwrap_or_default()
+        };
+        let shared = [x.clone()];
+        let nan = (&loss * f64::NAN)?;
+        let told = text(&[loss.clone(), nan, loss.clone()], &shared);
+        assert!(told.contains("loss 1 of 3 is NaN"), "{name}: {told}");
+        assert!(text(&[], &shared).contains("at least one loss"), "{name}");
+        let vector = text(
+            &[loss.clone(), x.as_tensor().clone(), loss.clone()],
+            &shared,
+        );
+        assert!(vector.contains("[2]"), "{name}: {vector}");
+    }
+    let x = Var::new(&[1f32, 2.0], &CPU)?;
+    let loss = x.sum_all()?;
+    let other = Var::new(1f32, &CPU)?.as_tensor() * 2.0;
+    let mgda = create::<dyn Balancer>("balancer/mgda", json!({}))?;
+    let error = mgda
+        .backward(&[loss.clone(), other?], &[x.clone()])
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        error.contains("loss 1 of 2 reaches none of the 1 shared parameters"),
+        "{error}"
+    );
+    // One loss alone is as good as no balancer, for those that do not bargain over several.
+    for name in [
+        "equal",
+        "dwa",
+        "gls",
+        "pcgrad",
+        "cagrad",
+        "mgda",
+        "imtl_g",
+        "upgrad",
+        "aligned_mtl",
+    ] {
+        let balancer = create::<dyn Balancer>(&format!("balancer/{name}"), json!({}))?;
+        let balanced = balancer.backward(&[loss.clone()], &[x.clone()])?;
+        let weight = balanced.weights[0];
+        assert!(weight > 0.0 && weight.is_finite(), "{name}: {weight}");
+    }
+    // Dependent gradients have no impartial step, and opposed ones are no reason to fall back on equal weights.
+    let imtl = create::<dyn Balancer>("balancer/imtl_g", json!({}))?;
+    let error = imtl
+        .backward(&[loss.clone(), (&loss * 2.0)?], &[x])
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(error.contains("singular"), "{error}");
+    Ok(())
+}
