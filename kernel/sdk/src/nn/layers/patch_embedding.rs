@@ -35,6 +35,11 @@ impl PatchEmbedding {
             size,
         })
     }
+
+    /// [width, channels, size, size].
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
 }
 
 impl Module for PatchEmbedding {
