@@ -113,6 +113,8 @@ patchbay::config! {
         /// Factor of the positions of sin_cos: ground sample distance over the reference one (Scale-MAE).
         #[schemars(range(min = 0.0))]
         position_scale: f64 = 1.0,
+        /// Whether the map of patches has a bias (CLIP: not).
+        patch_bias: bool = true,
         /// Whether queries, keys and values have a bias.
         qkv_bias: bool = true,
         /// First value of each block's layer scale; null: no layer scale.

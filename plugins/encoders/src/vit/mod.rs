@@ -71,9 +71,13 @@ encoder.forward(&plugin::EncoderInput::new(&images))?.pooled"#,
             mean: 0.0,
             stdev: 1e-6,
         };
+        let make_patches = match config.patch_bias {
+            true => PatchEmbedding::new,
+            false => PatchEmbedding::no_bias,
+        };
         let norm = |name: &str| layer_norm(width, config.eps, vb.pp(name));
         Ok(Vit {
-            patches: PatchEmbedding::new(
+            patches: make_patches(
                 config.channels,
                 width,
                 config.patch_size,
