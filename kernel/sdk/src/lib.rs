@@ -28,6 +28,7 @@ pub mod show;
 pub mod table;
 pub mod tensor;
 pub mod timing;
+pub mod weights;
 
 pub use candle_core as candle;
 // The compiler names types by the crates' own names: `patchbay::candle_nn::SGD`.
