@@ -69,7 +69,9 @@ impl KeyMap {
             () if is_albef => return None,
             () if has("visual.transformer.resblocks.") => KeyMap::OpenClip,
             () if has("attention.self.query") => KeyMap::HuggingFaceBert,
-            () if has("attention.attention.query") => KeyMap::HuggingFaceVit,
+            () if has("attention.attention.query") || has("attention.q_proj") => {
+                KeyMap::HuggingFaceVit
+            }
             () if has("decoder_blocks.") => KeyMap::Mae,
             () if has("blocks.") && has("mask_token") => KeyMap::DinoV2,
             () if has("blocks.") && has("attn.qkv") => KeyMap::Timm,
@@ -174,8 +176,21 @@ fn hugging_face_vit(name: &str) -> Place {
     .iter()
     .find_map(|prefix| name.strip_prefix(prefix))
     .unwrap_or(name);
+    // The names since version 5 of transformers, which its published checkpoints do not have.
+    let mut name = name.to_owned();
+    if let Some(rest) = name.strip_prefix("layers.") {
+        name = format!("encoder.layer.{rest}");
+    }
+    for (new, old) in [
+        ("attention.q_proj.", "attention.attention.query."),
+        ("attention.k_proj.", "attention.attention.key."),
+        ("attention.v_proj.", "attention.attention.value."),
+        ("attention.o_proj.", "attention.output.dense."),
+    ] {
+        name = name.replace(new, old);
+    }
     let to = |name: &str| Place::To(name.to_owned());
-    match name {
+    match name.as_str() {
         "embeddings.cls_token" => return to("cls_token"),
         "embeddings.position_embeddings" => return to("pos_embed"),
         "embeddings.register_tokens" => return to("reg_token"),
@@ -195,7 +210,7 @@ fn hugging_face_vit(name: &str) -> Place {
         let is_head = ["classifier.", "pooler.", "decoder.", "head."]
             .iter()
             .any(|head| name.starts_with(head));
-        return if is_head { HEAD } else { to(name) };
+        return if is_head { HEAD } else { to(&name) };
     };
     for (part, projection) in ["query", "key", "value"].into_iter().enumerate() {
         let prefix = format!("attention.attention.{projection}.");

@@ -18,7 +18,7 @@ import transformers
 from safetensors.numpy import save_file
 from transformers.models.bert.modeling_bert import BertConfig, BertLayer, BertModel
 
-SAMPLES = 12
+SAMPLES = 8
 torch.manual_seed(0)
 torch.set_num_threads(1)
 
