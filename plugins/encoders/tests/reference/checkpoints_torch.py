@@ -76,7 +76,7 @@ clip = randomise(open_clip.CLIP(
     embed_dim=8,
     vision_cfg=open_clip.CLIPVisionCfg(layers=1, width=16, head_width=8, patch_size=8, image_size=16),
     text_cfg=open_clip.CLIPTextCfg(context_length=4, vocab_size=20, width=8, heads=2, layers=1)))
-torch.save(clip.state_dict(), place("checkpoint_open_clip.pth"))
+save_file(clip.state_dict(), place("checkpoint_open_clip.safetensors"))
 visual = clip.visual
 visual.output_tokens = True
 visual.proj = None
