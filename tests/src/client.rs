@@ -46,6 +46,7 @@ pub struct Received {
     pub parent: String,
     pub content: Value,
     pub metadata: Value,
+    pub buffers: Vec<Bytes>,
 }
 
 /// A kernel and its front end.
@@ -93,6 +94,7 @@ impl Client {
             .current_dir(folder.path())
             // rust-analyzer would only slow the other tests.
             .env("PATCHBAY_COMPLETION", "off")
+            .env("PATCHBAY_HISTORY", folder.path().join("history.sqlite"))
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -161,11 +163,25 @@ impl Client {
     }
 
     fn frames(&self, msg_type: &str, content: &Value, key: &str) -> (String, ZmqMessage) {
+        self.frames_with(msg_type, content, key, None, &[])
+    }
+
+    fn frames_with(
+        &self,
+        msg_type: &str,
+        content: &Value,
+        key: &str,
+        subshell: Option<&str>,
+        buffers: &[&'static [u8]],
+    ) -> (String, ZmqMessage) {
         let msg_id = uuid::Uuid::new_v4().to_string();
-        let header = json!({
+        let mut header = json!({
             "msg_id": msg_id, "msg_type": msg_type, "session": self.session, "username": "test",
             "date": "2026-01-01T00:00:00Z", "version": "5.5",
         });
+        if let Some(subshell) = subshell {
+            header["subshell_id"] = json!(subshell);
+        }
         let parts = [
             header.to_string(),
             "{}".to_owned(),
@@ -182,12 +198,26 @@ impl Client {
             .collect();
         let mut frames = vec![Bytes::from_static(b"<IDS|MSG>"), Bytes::from(signature)];
         frames.extend(parts.into_iter().map(Bytes::from));
+        frames.extend(buffers.iter().map(|buffer| Bytes::from_static(buffer)));
         (msg_id, ZmqMessage::try_from(frames).unwrap())
     }
 
     /// Sends a request on shell and returns its id.
     pub async fn send_shell(&mut self, msg_type: &str, content: Value) -> String {
         let (msg_id, frames) = self.frames(msg_type, &content, KEY);
+        self.shell.send(frames).await.unwrap();
+        msg_id
+    }
+
+    /// Sends a request on shell for a subshell, with buffers, and returns its id.
+    pub async fn send_to_subshell(
+        &mut self,
+        subshell: Option<&str>,
+        msg_type: &str,
+        content: Value,
+        buffers: &[&'static [u8]],
+    ) -> String {
+        let (msg_id, frames) = self.frames_with(msg_type, &content, KEY, subshell, buffers);
         self.shell.send(frames).await.unwrap();
         msg_id
     }
@@ -378,6 +408,7 @@ fn parse(message: ZmqMessage) -> Received {
         parent: value(3)["msg_id"].as_str().unwrap_or_default().to_owned(),
         metadata: value(4),
         content: value(5),
+        buffers: frames[delimiter + 6..].to_vec(),
     }
 }
 

@@ -183,6 +183,33 @@ async fn rust_analyzer_completes_and_inspects() {
     );
     let text = inspect(&mut client, "pair.su|m()").await.unwrap();
     assert!(text.contains("Their sum."), "{text}");
+    // A crate that a cell adds is known from then on.
+    let folder = client.folder().join("greeting");
+    std::fs::create_dir_all(folder.join("src")).unwrap();
+    std::fs::write(
+        folder.join("Cargo.toml"),
+        "[package]\nname = \"greeting\"\nversion = \"0.1.0\"\nedition = \"2024\"\n",
+    )
+    .unwrap();
+    std::fs::write(
+        folder.join("src/lib.rs"),
+        "/// Says good morning.\npub fn good_morning() -> String { String::new() }\n",
+    )
+    .unwrap();
+    client
+        .execute(":dep greeting = { path = \"greeting\" }")
+        .await
+        .rest();
+    let (found, ..) = complete(&mut client, "greeting::good_morning().trim_sta|").await;
+    assert!(found.iter().any(|known| known == "trim_start"), "{found:?}");
+    let (found, ..) = complete(&mut client, "greeting::good_|").await;
+    assert_eq!(found, ["good_morning"]);
+    let text = inspect(&mut client, "greeting::good_mor|ning()")
+        .await
+        .unwrap();
+    assert!(text.contains("Says good morning."), "{text}");
+    let (found, ..) = complete(&mut client, "t.matm|").await;
+    assert_eq!(found, ["matmul"]);
     client
         .execute("%completion off")
         .await

@@ -2,6 +2,7 @@
 
 mod cache;
 mod command_line;
+mod comms;
 mod compiled;
 mod completion;
 mod crashes;
@@ -9,6 +10,7 @@ mod dehaze;
 mod dependencies;
 mod differential;
 mod errors;
+mod history;
 mod interrupts;
 mod items;
 mod magics;

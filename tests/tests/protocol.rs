@@ -142,7 +142,7 @@ async fn cells_are_counted_from_one_and_silent_ones_not_at_all() {
             json!({ "hist_access_type": "tail", "n": 10, "output": false, "raw": true }),
         )
         .await;
-    assert_eq!(history["history"], json!([[0, 1, "1;"], [0, 2, "3"]]));
+    assert_eq!(history["history"], json!([[1, 1, "1;"], [1, 2, "3"]]));
 }
 
 #[tokio::test]

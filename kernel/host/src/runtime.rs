@@ -155,14 +155,16 @@ impl Runtime {
             .with_context(|| format!("no socket for the runtime at {}", socket.display()))?;
         let (stdout, stdout_writer) = pipe_ends()?;
         let (stderr, stderr_writer) = pipe_ends()?;
-        let (allocator, settings) = patchbay_protocol::ALLOCATOR;
-        let settings = std::env::var_os(allocator).unwrap_or_else(|| settings.into());
+        // What the user has set stays.
+        let settings = patchbay_protocol::COMPUTING
+            .into_iter()
+            .filter(|(name, _)| std::env::var_os(name).is_none());
         let mut command = tokio::process::Command::new(program);
         if let Some(parameters) = parameters {
             command.env(PARAMETERS_VARIABLE, parameters);
         }
         let child = command
-            .env(allocator, settings)
+            .envs(settings)
             .current_dir(working_directory)
             .env(SOCKET_VARIABLE, &socket)
             .env("LD_LIBRARY_PATH", library_path)

@@ -2,7 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::{real::Real, simd::zeros};
+use super::{
+    real::Real,
+    simd::{fill, simd_kernel, zeros},
+};
 
 /// A matrix within a slice: where it begins, and the steps from row to row and from column to column.
 #[derive(Clone, Copy)]
@@ -82,8 +85,63 @@ pub(crate) fn gemm<T: Real>(
     }
 }
 
-/// `left · right` as a new row-major m×n matrix. Its memory is written once, by the product.
+/// `left · right` as a new row-major m×n matrix, with `bias`, of n values, added to each row.
 pub(crate) fn product<T: Real>(
+    (m, k, n): (usize, usize, usize),
+    left: Matrix<'_, T>,
+    right: Matrix<'_, T>,
+    bias: Option<&[T]>,
+) -> Vec<T> {
+    // The kernels copy one operand into their own order: the right one, where the result is row-major. For a
+    // small batch that copy of the weights takes as long as the product, and turning the result round does not.
+    if (16..=k / 2).contains(&m) {
+        let turned = fresh((n, k, m), right.transposed(), left.transposed());
+        return fill(m, n, 2 * n, |rows, out| {
+            turn(&turned, m, rows.start, bias.unwrap_or(&[]), out, n);
+        });
+    }
+    let Some(bias) = bias else {
+        return fresh((m, k, n), left, right);
+    };
+    let mut out = fill(m, n, n, |_, out| {
+        for out in out.chunks_exact_mut(n) {
+            out.copy_from_slice(bias);
+        }
+    });
+    gemm(
+        (m, k, n),
+        left,
+        right,
+        T::ONE,
+        Before::Add,
+        &mut out,
+        n,
+        true,
+    );
+    out
+}
+
+simd_kernel! {
+    /// Rows of the transpose of a matrix whose rows have `width` values, from row `first` on.
+    fn turn['a, T: Real](
+        x: &'a [T], width: usize, first: usize, bias: &'a [T], out: &'a mut [T], n: usize,
+    ) -> () {
+        const SIDE: usize = 16;
+        for (block, rows) in out.chunks_mut(SIDE * n).enumerate() {
+            let from = first + block * SIDE;
+            for column in 0..n {
+                let values = &x[column * width + from..][..rows.len() / n];
+                let bias = if bias.is_empty() { T::ZERO } else { bias[column] };
+                for (row, &value) in values.iter().enumerate() {
+                    rows[row * n + column] = value + bias;
+                }
+            }
+        }
+    }
+}
+
+/// `left · right` in memory that is written once, by the product.
+fn fresh<T: Real>(
     (m, k, n): (usize, usize, usize),
     left: Matrix<'_, T>,
     right: Matrix<'_, T>,

@@ -237,10 +237,13 @@ simd_kernel! {
     ) -> () {
         let n = weight.len();
         let count = T::of(n as f64);
+        // Equal lengths that the compiler can see: it vectorises the loop over the sums only then.
+        let (weight_sum, bias_sum) = (&mut weight_sum[..n], &mut bias_sum[..n]);
         for (((x, grad), out), statistics) in
             x.chunks_exact(n).zip(grad.chunks_exact(n)).zip(out.chunks_exact_mut(n)).zip(statistics)
         {
             let (mean, scale) = (T::of(statistics[0]), T::of(statistics[1]));
+            let (x, grad, out) = (&x[..n], &grad[..n], &mut out[..n]);
             for i in 0..n {
                 let normalised = (x[i] - mean) * scale;
                 weight_sum[i] += grad[i] * normalised;
@@ -353,9 +356,11 @@ simd_kernel! {
     ) -> () {
         let n = weight.len();
         let count = T::of(n as f64);
+        let weight_sum = &mut weight_sum[..n];
         for ((x, grad), out) in x.chunks_exact(n).zip(grad.chunks_exact(n)).zip(out.chunks_exact_mut(n)) {
             let scale = T::ONE / (dot(x, x) / count + T::of(eps)).sqrt();
             let pull = dot3(grad, weight, x) / count * scale * scale;
+            let (x, grad, out) = (&x[..n], &grad[..n], &mut out[..n]);
             for i in 0..n {
                 weight_sum[i] += grad[i] * x[i] * scale;
                 out[i] = scale * (grad[i] * weight[i] - x[i] * pull);

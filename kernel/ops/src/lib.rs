@@ -36,6 +36,7 @@ mod rows;
 mod simd;
 mod softmax;
 pub(crate) mod storage;
+pub mod threads;
 
 pub use activation::{gelu, gelu_tanh, relu, sigmoid, silu};
 pub use attention::{Attention, attention, attention_with, self_attention};

@@ -10,9 +10,9 @@ use candle_core::{
 
 use super::{
     composed,
-    gemm::{Before, Matrix, gemm, gemm_batched, product},
+    gemm::{Matrix, gemm_batched, product},
     real::Real,
-    simd::{fill, rows_of_a_piece, simd_kernel, zeros},
+    simd::{rows_of_a_piece, simd_kernel, zeros},
     storage::{by_dtype, output, read, same_dtype, tensor, values, widened},
 };
 use rayon::prelude::*;
@@ -146,7 +146,7 @@ impl CustomOp2 for MatMul {
                 .zip(matrices(right.as_slice::<T>()?, right_layout))
                 .collect();
             let out = match pairs[..] {
-                [(left, right)] => product((m, k, n), left, right),
+                [(left, right)] => product((m, k, n), left, right, None),
                 _ => {
                     let mut out = zeros::<T>(shape.elem_count());
                     gemm_batched((m, k, n), &pairs, &mut out);
@@ -191,16 +191,7 @@ impl Linear {
             Matrix::new(x, inputs),
             Matrix::new(weight, inputs).transposed(),
         );
-        let Some(bias) = bias else {
-            return product(size, x, weight);
-        };
-        let mut y = fill(rows, outputs, outputs, |_, y| {
-            for y in y.chunks_exact_mut(outputs) {
-                y.copy_from_slice(bias);
-            }
-        });
-        gemm(size, x, weight, T::ONE, Before::Add, &mut y, outputs, true);
-        y
+        product(size, x, weight, bias)
     }
 
     /// The gradients of what is tracked, from that of the result.
@@ -221,14 +212,14 @@ impl Linear {
         let x_grad = x_tracked
             .then(|| {
                 let weight = Matrix::new(&weight, inputs);
-                tensor(product((rows, outputs, inputs), g, weight), x_shape)
+                tensor(product((rows, outputs, inputs), g, weight, None), x_shape)
             })
             .transpose()?;
         let weight_grad = weight_tracked
             .then(|| {
                 let x = Matrix::new(&x, inputs);
                 tensor(
-                    product((outputs, rows, inputs), g.transposed(), x),
+                    product((outputs, rows, inputs), g.transposed(), x, None),
                     weight_shape,
                 )
             })

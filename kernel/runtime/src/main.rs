@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use patchbay::{build, cell, channel, interrupt};
+use patchbay::{build, cell, channel, comm, interrupt};
 use patchbay_protocol::{Command, Event, SOCKET_VARIABLE};
 
 /// Address space for the stack of the cells; only what is used is ever backed by memory.
@@ -54,6 +54,7 @@ fn main() -> ExitCode {
         .stack_size(CELL_STACK_BYTES)
         .spawn(move || {
             cell::record_panics_of_this_thread();
+            patchbay::ops::threads::join_pool();
             commands::serve(&commands);
         });
     if let Err(error) = cells {
@@ -90,6 +91,7 @@ fn read_commands(stream: UnixStream, queue: &mpsc::Sender<Command>) {
             Ok(Some(Command::Interrupt)) => interrupt::request(),
             Ok(Some(Command::Ack { sequence })) => channel::acknowledge(sequence),
             Ok(Some(Command::InputReply { value })) => channel::answer_input(value),
+            Ok(Some(Command::Comm(message))) => comm::deliver(message),
             Ok(Some(Command::Shutdown) | None) => return,
             Ok(Some(Command::Ask { id, topic, content })) => {
                 questions.ask(questions::Question { id, topic, content });

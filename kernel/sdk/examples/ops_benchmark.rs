@@ -50,11 +50,11 @@ const ROUNDS: usize = 12;
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     // Memory as in the kernel's runtime process: the allocator reads its settings when a process starts.
-    let (variable, value) = patchbay_protocol::ALLOCATOR;
-    if env::var_os(variable).is_none() {
+    let settings = patchbay_protocol::COMPUTING;
+    if settings.iter().any(|(name, _)| env::var_os(name).is_none()) {
         let status = Command::new(env::current_exe()?)
             .args(&arguments)
-            .env(variable, value)
+            .envs(settings)
             .status()?;
         std::process::exit(status.code().unwrap_or(1));
     }
@@ -66,6 +66,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{}", status("VmHWM")? - before);
         return Ok(());
     }
+    // As the kernel's thread for cells does.
+    ops::threads::join_pool();
     let threads = patchbay::candle::utils::get_num_threads();
     let mut peer = Peer::start(threads)?;
     println!("{threads} threads; torch {}", peer.version);
@@ -130,7 +132,7 @@ impl Peer {
         command
             .arg(script)
             .arg(threads.to_string())
-            .env_remove(patchbay_protocol::ALLOCATOR.0);
+            .env_remove(patchbay_protocol::COMPUTING[0].0);
         command
     }
 

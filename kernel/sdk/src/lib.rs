@@ -9,6 +9,7 @@ extern crate self as patchbay;
 pub mod build;
 pub mod cell;
 pub mod channel;
+pub mod comm;
 pub mod device;
 pub mod display;
 mod evcxr;
@@ -29,6 +30,7 @@ pub mod table;
 pub mod tensor;
 pub mod timing;
 pub mod weights;
+pub mod widgets;
 
 pub use candle_core as candle;
 // The compiler names types by the crates' own names: `patchbay::candle_nn::SGD`.

@@ -107,10 +107,11 @@ pub fn parse(file: &[u8]) -> Result<Tensors, String> {
         let is_matrix = tensors
             .get(&anonymous)
             .is_some_and(|tensor| tensor.shape.len() == 2);
-        if is_matrix && !tensors.contains_key(&name) {
-            if let Some(tensor) = tensors.remove(&anonymous) {
-                tensors.insert(name, transposed(&tensor));
-            }
+        if is_matrix
+            && !tensors.contains_key(&name)
+            && let Some(tensor) = tensors.remove(&anonymous)
+        {
+            tensors.insert(name, transposed(&tensor));
         }
     }
     if tensors.is_empty() {

@@ -23,6 +23,7 @@ use patchbay_evcxr_protocol::{Completion, Completions, Event, Request};
 use tokio::sync::watch;
 
 use crate::{
+    dependency,
     engine::Engine,
     runtime::Sender,
     side::{SideConfig, package, process::SideProcess},
@@ -56,6 +57,8 @@ pub struct Completer {
     folder: PathBuf,
     scratch: PathBuf,
     enabled: AtomicBool,
+    /// Whether rust-analyzer has been started ahead of the first question.
+    warmed: AtomicBool,
     kept: Duration,
     state: Mutex<State>,
     /// The analyzer that answers, if one is up.
@@ -65,6 +68,8 @@ pub struct Completer {
 struct State {
     /// What the cells have defined.
     engine: Arc<Engine>,
+    /// The crates that `:dep` has added.
+    crates: Vec<dependency::Request>,
     /// Whether a cell runs, and since when that is so.
     busy: bool,
     changed: Instant,
@@ -85,9 +90,11 @@ impl Completer {
             folder,
             scratch,
             enabled: AtomicBool::new(setting != "off"),
+            warmed: AtomicBool::new(false),
             kept: setting.parse().map_or(KEPT, Duration::from_secs),
             state: Mutex::new(State {
                 engine: Arc::default(),
+                crates: Vec::new(),
                 busy: false,
                 changed: now,
                 asked: now,
@@ -102,7 +109,6 @@ impl Completer {
     /// ends.
     pub async fn attend(self: Arc<Completer>) {
         let mut interval = tokio::time::interval(Duration::from_millis(200));
-        let mut warmed = false;
         let completer = Arc::downgrade(&self);
         drop(self);
         loop {
@@ -122,8 +128,7 @@ impl Completer {
                     state.asked.elapsed() >= completer.kept,
                 )
             };
-            if idle && !warmed && completer.is_enabled() {
-                warmed = true;
+            if idle && completer.is_enabled() && !completer.warmed.swap(true, Ordering::SeqCst) {
                 completer.start(true);
             }
             if unused || !completer.is_enabled() {
@@ -158,6 +163,20 @@ impl Completer {
     /// Notes what the cells have defined so far.
     pub fn note(&self, engine: &Engine) {
         self.state().engine = Arc::new(engine.clone());
+    }
+
+    /// Notes the crates that `:dep` has added. A rust-analyzer that does not know them is ended; the
+    /// next one starts when the kernel is idle or somebody asks.
+    pub fn crates_change(&self, crates: &[dependency::Request]) {
+        let mut state = self.state();
+        if state.crates == crates {
+            return;
+        }
+        state.crates = crates.to_vec();
+        drop(state);
+        if self.ready.send_replace(None).is_some() {
+            self.warmed.store(false, Ordering::SeqCst);
+        }
     }
 
     pub fn is_enabled(&self) -> bool {
@@ -317,7 +336,7 @@ impl Completer {
         }
         let completer = self.clone();
         tokio::spawn(async move {
-            let opened = completer.open(&side, background).await;
+            let opened = completer.open_with_crates(&side, background).await;
             {
                 let mut state = completer.state();
                 state.starting = false;
@@ -333,9 +352,34 @@ impl Completer {
         });
     }
 
-    async fn open(&self, side: &SideConfig, background: bool) -> anyhow::Result<SideProcess> {
+    /// Opens the package with the crates that `:dep` has added, those that are added meanwhile
+    /// included.
+    async fn open_with_crates(
+        &self,
+        side: &SideConfig,
+        background: bool,
+    ) -> anyhow::Result<SideProcess> {
+        loop {
+            let crates = self.state().crates.clone();
+            let mut opened = self.open(side, background, &crates).await;
+            if opened.is_err() && !crates.is_empty() {
+                // Cargo may not describe an added crate without a network; the rest is still of use.
+                opened = self.open(side, background, &[]).await;
+            }
+            if self.state().crates == crates {
+                return opened;
+            }
+        }
+    }
+
+    async fn open(
+        &self,
+        side: &SideConfig,
+        background: bool,
+        crates: &[dependency::Request],
+    ) -> anyhow::Result<SideProcess> {
         let package = self.scratch.join("analysis");
-        package::write_for_analysis(side, &package)?;
+        package::write_for_analysis(side, &package, crates)?;
         let process = SideProcess::start(side, &self.folder, &package)?;
         if background {
             let mut state = self.state();

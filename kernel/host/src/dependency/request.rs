@@ -84,6 +84,12 @@ impl Request {
         texts.join("\n")
     }
 
+    /// The lines of a manifest's `[dependencies]` that ask for these crates.
+    pub fn entries(requests: &[Request]) -> String {
+        let line = |request: &Request| format!("{} = {}\n", request.name, request.value);
+        requests.iter().map(line).collect()
+    }
+
     /// The part of a manifest that asks for these crates.
     pub fn dependencies(requests: &[Request]) -> String {
         let dependencies: Table = requests
@@ -118,6 +124,10 @@ mod tests {
         assert_eq!(any.value, parse("regex = \"*\"").unwrap().value);
         let request = parse("rand = { version = \"0.9\", features = [\"small_rng\"] }").unwrap();
         assert_eq!(request.name, "rand");
+        assert_eq!(
+            Request::entries(&[request.clone(), parse("regex").unwrap()]),
+            "rand = { features = [\"small_rng\"], version = \"0.9\" }\nregex = \"*\"\n"
+        );
         let manifest = Request::manifest(&[request], "bundle", "bundle_1");
         assert!(
             manifest

@@ -87,7 +87,8 @@ impl<'a> Recorder<'a> {
             }
             SessionEvent::Clear { wait: true } => self.clear_pending = true,
             SessionEvent::Clear { wait: false } => self.clear(),
-            SessionEvent::InputRequest { .. } | SessionEvent::Comm(_) => {}
+            SessionEvent::InputRequest { .. } | SessionEvent::Comm(_) | SessionEvent::CommsLost => {
+            }
         }
     }
 

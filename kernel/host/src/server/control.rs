@@ -6,7 +6,7 @@ use serde_json::json;
 use zeromq::RouterRecvHalf;
 
 use super::{Channel, DRAIN, Kernel, info, log, receive};
-use crate::notebook::Control;
+use crate::{notebook::Control, wire::Message};
 
 /// Serves interrupts, shutdown and questions about the kernel.
 pub async fn serve(mut socket: RouterRecvHalf, channel: Channel, kernel: Arc<Kernel>) {
@@ -20,6 +20,14 @@ pub async fn serve(mut socket: RouterRecvHalf, channel: Channel, kernel: Arc<Ker
                 kernel.control.interrupt();
                 json!({ "status": "ok" })
             }
+            "usage_request" => {
+                // Reading all processes takes some milliseconds, in which interrupts are to be heard.
+                tokio::spawn(answer_usage(request, channel.clone(), kernel.clone()));
+                continue;
+            }
+            "create_subshell_request" => kernel.subshells.create(),
+            "delete_subshell_request" => kernel.subshells.delete(&request),
+            "list_subshell_request" => kernel.subshells.list(),
             "shutdown_request" => {
                 stops = true;
                 let restart = request.content["restart"].as_bool().unwrap_or(false);
@@ -45,4 +53,21 @@ pub async fn serve(mut socket: RouterRecvHalf, channel: Channel, kernel: Arc<Ker
             kernel.repeat_busy();
         }
     }
+}
+
+async fn answer_usage(request: Message, channel: Channel, kernel: Arc<Kernel>) {
+    let measured = {
+        let kernel = kernel.clone();
+        tokio::task::spawn_blocking(move || kernel.usage.content()).await
+    };
+    match measured {
+        Ok(content) => {
+            channel
+                .send(&kernel.reply(&request, content), &kernel)
+                .await;
+        }
+        Err(error) => log(&format!("the usage could not be measured: {error}")),
+    }
+    kernel.status(&request, "idle");
+    kernel.repeat_busy();
 }

@@ -1,13 +1,15 @@
 //! Cells, one after the other.
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, PoisonError},
+};
 
-use bytes::Bytes;
-use patchbay_protocol::{CommMessage, MimeBundle};
+use patchbay_protocol::MimeBundle;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
-use super::{Channel, Kernel};
+use super::{Channel, Kernel, comms, subshells};
 use crate::{
     engines::AnySession,
     notebook::Engine,
@@ -20,20 +22,54 @@ use crate::{
 /// meant to run.
 const ABORT_WINDOW: std::time::Duration = std::time::Duration::from_millis(10);
 
+/// The cells that wait, in the order of their requests.
+struct Queue {
+    incoming: mpsc::UnboundedReceiver<Message>,
+    /// What was taken from `incoming` and not executed.
+    kept: VecDeque<Message>,
+}
+
+impl Queue {
+    async fn next(&mut self) -> Option<Message> {
+        match self.kept.pop_front() {
+            Some(request) => Some(request),
+            None => self.incoming.recv().await,
+        }
+    }
+
+    /// Takes out what waits on the same subshell as `request`.
+    fn take_of_subshell(&mut self, request: &Message) -> Vec<Message> {
+        while let Ok(waiting) = self.incoming.try_recv() {
+            self.kept.push_back(waiting);
+        }
+        let (taken, kept) = std::mem::take(&mut self.kept)
+            .into_iter()
+            .partition::<VecDeque<_>, _>(|waiting| {
+                subshells::of(waiting) == subshells::of(request)
+            });
+        self.kept = kept;
+        taken.into()
+    }
+}
+
 /// Runs cells until the kernel ends.
 pub async fn serve(
     mut session: AnySession,
-    mut requests: mpsc::UnboundedReceiver<Message>,
+    requests: mpsc::UnboundedReceiver<Message>,
     shell: Channel,
     stdin: Channel,
     kernel: Arc<Kernel>,
 ) {
     let mut execution_count = 0;
-    while let Some(request) = requests.recv().await {
+    let mut queue = Queue {
+        incoming: requests,
+        kept: VecDeque::new(),
+    };
+    while let Some(request) = queue.next().await {
         let aborted = execute(
             &mut session,
             &request,
-            &mut requests,
+            &mut queue,
             &mut execution_count,
             &shell,
             &stdin,
@@ -53,7 +89,7 @@ pub async fn serve(
 async fn execute(
     session: &mut AnySession,
     request: &Message,
-    queue: &mut mpsc::UnboundedReceiver<Message>,
+    queue: &mut Queue,
     execution_count: &mut u32,
     shell: &Channel,
     stdin: &Channel,
@@ -73,11 +109,7 @@ async fn execute(
         .unwrap_or_else(PoisonError::into_inner) = Some(request.clone());
     if store_history {
         *execution_count += 1;
-        let mut history = kernel
-            .history
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        history.push((*execution_count, code.clone()));
+        kernel.history().add(*execution_count, &code);
     }
     if !silent {
         let content = json!({ "code": code, "execution_count": *execution_count });
@@ -87,6 +119,7 @@ async fn execute(
     let outputs = Outputs {
         request,
         silent,
+        store_history,
         allow_stdin,
         execution_count: *execution_count,
         stdin,
@@ -114,9 +147,7 @@ async fn execute(
     let mut aborted = Vec::new();
     if reply.error.is_some() && flag("stop_on_error", true) && !silent {
         tokio::time::sleep(ABORT_WINDOW).await;
-        while let Ok(request) = queue.try_recv() {
-            aborted.push(request);
-        }
+        aborted = queue.take_of_subshell(request);
     }
     let mut message = kernel.reply(
         request,
@@ -188,7 +219,9 @@ async fn publish_late_outputs(
     kernel: Arc<Kernel>,
 ) {
     while let Some(event) = events.recv().await {
-        if let Some((msg_type, content)) = broadcast(&event, None) {
+        if let SessionEvent::Comm(message) = &event {
+            comms::publish(message, &request, &kernel);
+        } else if let Some((msg_type, content)) = broadcast(&event, None) {
             kernel.publish(msg_type, Some(&request), content);
         }
     }
@@ -198,6 +231,7 @@ async fn publish_late_outputs(
 struct Outputs<'a> {
     request: &'a Message,
     silent: bool,
+    store_history: bool,
     allow_stdin: bool,
     execution_count: u32,
     stdin: &'a Channel,
@@ -220,9 +254,15 @@ impl Outputs<'_> {
                 );
                 self.stdin.send(&message, self.kernel).await;
             }
-            SessionEvent::Comm(message) => publish_comm(&message, self.request, self.kernel),
+            SessionEvent::Comm(message) => comms::publish(&message, self.request, self.kernel),
+            SessionEvent::CommsLost => comms::close_all(self.request, self.kernel),
             _ if self.silent => {}
             event => {
+                if let (true, SessionEvent::Result { bundle }) = (self.store_history, &event)
+                    && let Some(text) = bundle.data.get("text/plain").and_then(Value::as_str)
+                {
+                    self.kernel.history().add_output(self.execution_count, text);
+                }
                 if let Some((msg_type, content)) = broadcast(&event, Some(self.execution_count)) {
                     self.kernel.publish(msg_type, Some(self.request), content);
                 }
@@ -268,46 +308,10 @@ fn broadcast(event: &SessionEvent, execution_count: Option<u32>) -> Option<(&'st
             }),
         ),
         SessionEvent::Clear { wait } => ("clear_output", json!({ "wait": wait })),
-        SessionEvent::InputRequest { .. } | SessionEvent::Comm(_) => return None,
+        SessionEvent::InputRequest { .. } | SessionEvent::Comm(_) | SessionEvent::CommsLost => {
+            return None;
+        }
     })
-}
-
-fn publish_comm(message: &CommMessage, request: &Message, kernel: &Kernel) {
-    use base64::Engine;
-    let mut comms = kernel.comms.lock().unwrap_or_else(PoisonError::into_inner);
-    match message.kind.as_str() {
-        "comm_open" => {
-            comms.insert(
-                message.comm_id.clone(),
-                message.target_name.clone().unwrap_or_default(),
-            );
-        }
-        "comm_close" => {
-            comms.remove(&message.comm_id);
-        }
-        _ => {}
-    }
-    drop(comms);
-    let mut content = json!({ "comm_id": message.comm_id, "data": message.data });
-    if let Some(target) = &message.target_name {
-        content["target_name"] = json!(target);
-    }
-    let mut broadcast = Message::new(&message.kind, &kernel.session_id, Some(request), content);
-    broadcast.identities = vec![Bytes::from(format!("comm-{}", message.comm_id))];
-    if message.metadata.is_object() {
-        broadcast.metadata = message.metadata.clone();
-    }
-    broadcast.buffers = message
-        .buffers
-        .iter()
-        .filter_map(|buffer| {
-            base64::engine::general_purpose::STANDARD
-                .decode(buffer)
-                .ok()
-        })
-        .map(Bytes::from)
-        .collect();
-    let _ = kernel.iopub.send(broadcast);
 }
 
 fn error_content(error: &CellError) -> Value {

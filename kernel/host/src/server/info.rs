@@ -32,6 +32,6 @@ pub fn content(kernel: &Kernel) -> Value {
             { "text": "candle", "url": "https://docs.rs/candle-core" },
             { "text": "plotters", "url": "https://docs.rs/plotters" },
         ],
-        "supported_features": ["iopub_welcome"],
+        "supported_features": ["iopub_welcome", "kernel subshells"],
     })
 }

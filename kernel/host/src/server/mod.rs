@@ -5,13 +5,17 @@
 //! wrong with a message is logged and the message dropped; nothing ends a loop but the end of the
 //! kernel.
 
+mod comms;
 mod completion;
 mod control;
 mod executor;
+mod history;
 mod info;
 mod iopub;
 mod shell;
 mod stdin;
+mod subshells;
+mod usage;
 
 use std::{sync::Arc, time::Duration};
 
@@ -43,8 +47,10 @@ pub struct Kernel {
     language_version: String,
     /// The request of the running cell, for the busy status and for late outputs.
     running: std::sync::Mutex<Option<Message>>,
-    comms: std::sync::Mutex<std::collections::BTreeMap<String, String>>,
-    history: std::sync::Mutex<Vec<(u32, String)>>,
+    comms: comms::Comms,
+    history: std::sync::Mutex<history::History>,
+    subshells: subshells::Subshells,
+    usage: usage::Usage,
     stop: watch::Sender<bool>,
 }
 
@@ -83,8 +89,10 @@ pub async fn run(
         control: session.control(),
         language_version,
         running: std::sync::Mutex::new(None),
-        comms: std::sync::Mutex::default(),
-        history: std::sync::Mutex::default(),
+        comms: comms::Comms::default(),
+        history: std::sync::Mutex::new(history::History::open()),
+        subshells: subshells::Subshells::default(),
+        usage: usage::Usage::new(),
         stop,
     });
     kernel.publish("status", None, json!({ "execution_state": "starting" }));
@@ -261,6 +269,12 @@ impl Kernel {
     fn reply(&self, request: &Message, content: Value) -> Message {
         let msg_type = request.header.msg_type.replace("_request", "_reply");
         Message::new(&msg_type, &self.session_id, Some(request), content)
+    }
+
+    fn history(&self) -> std::sync::MutexGuard<'_, history::History> {
+        self.history
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Says again that the running cell is busy, after another request has ended with `idle`: front

@@ -68,6 +68,7 @@ impl Session {
         self.ahead = None;
         self.builder.abandon_all();
         self.builder = Arc::new(self.builder.with_compiler(compiler));
+        self.shared.completer.crates_change(&requests);
         self.requests = requests;
         Ok(())
     }

@@ -102,6 +102,8 @@ pub enum SessionEvent {
         password: bool,
     },
     Comm(CommMessage),
+    /// The process that held the cells' ends of all comms has ended.
+    CommsLost,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -379,6 +381,8 @@ impl Session {
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = self.runtime.sender();
         self.load_plugins_again();
+        // A front end that has gone away has no comms either.
+        let _ = events.send(SessionEvent::CommsLost);
         Ok(())
     }
 

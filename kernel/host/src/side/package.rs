@@ -8,6 +8,7 @@
 use std::{fs, io, path::Path};
 
 use super::SideConfig;
+use crate::dependency::Request;
 
 /// Crates of the SDK that a cell can name, as packages.
 const PACKAGES: [&str; 7] = [
@@ -20,12 +21,12 @@ const PACKAGES: [&str; 7] = [
     "serde_json",
 ];
 
-/// Writes the package that rust-analyzer looks at.
+/// Writes the package that rust-analyzer looks at, with the crates that `:dep` has added.
 ///
 /// # Errors
 ///
 /// Fails where the disk refuses.
-pub fn write_for_analysis(config: &SideConfig, folder: &Path) -> io::Result<()> {
+pub fn write_for_analysis(config: &SideConfig, folder: &Path, added: &[Request]) -> io::Result<()> {
     let mut manifest = String::from(
         "[package]\nname = \"patchbay-notebook\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
          [dependencies]\n",
@@ -34,13 +35,15 @@ pub fn write_for_analysis(config: &SideConfig, folder: &Path) -> io::Result<()> 
         "patchbay = {{ path = {} }}\n",
         quoted(&config.sdk_sources())
     ));
-    for package in PACKAGES {
+    let is_added = |package: &&str| added.iter().any(|request| request.name == **package);
+    for package in PACKAGES.iter().filter(|package| !is_added(package)) {
         // The features are those that the SDK asks for: another one might need a crate that is not
         // there.
         manifest.push_str(&format!(
             "{package} = {{ version = \"*\", default-features = false }}\n"
         ));
     }
+    manifest.push_str(&Request::entries(added));
     fs::create_dir_all(folder.join("src"))?;
     fs::write(folder.join("Cargo.toml"), manifest)?;
     fs::write(folder.join("src/lib.rs"), "")?;

@@ -62,7 +62,7 @@ pub fn sin_cos_position_embedding(
     scale: f64,
     device: &Device,
 ) -> Result<Tensor> {
-    if channels == 0 || channels % 4 != 0 {
+    if channels == 0 || !channels.is_multiple_of(4) {
         bail!("sin-cos positions need a width that is a multiple of 4, not {channels}")
     }
     let quarter = channels / 4;

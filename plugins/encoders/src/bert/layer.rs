@@ -27,7 +27,7 @@ impl LayerSettings {
     ///
     /// Fails where the width is not a multiple of the heads.
     pub fn check(&self) -> Result<()> {
-        if self.heads == 0 || self.width % self.heads != 0 {
+        if self.heads == 0 || !self.width.is_multiple_of(self.heads) {
             bail!(
                 "a width of {} does not divide into {} heads: give another `heads`",
                 self.width,

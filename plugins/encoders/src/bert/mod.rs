@@ -152,7 +152,8 @@ impl Encoder for Bert {
         let layers = self.config.layers;
         let values = input.values;
         let is_ids = values.dtype() == DType::U32 && values.rank() == 2;
-        if !is_ids && !(values.dtype().is_float() && values.rank() == 3) {
+        let are_tokens = values.dtype().is_float() && values.rank() == 3;
+        if !is_ids && !are_tokens {
             bail!(
                 "encoder/bert takes token ids [batch, length] of u32, or tokens [batch, length, {}], not {:?} of {}",
                 self.config.width,

@@ -146,7 +146,7 @@ impl VitConfig {
         let (width, depth, heads) = self.preset.size();
         let width = self.width.unwrap_or(width);
         let heads = self.heads.unwrap_or(heads);
-        if width % heads != 0 {
+        if !width.is_multiple_of(heads) {
             bail!("a width of {width} does not divide into {heads} heads: give another `heads`");
         }
         Ok((width, self.depth.unwrap_or(depth), heads))
@@ -163,7 +163,7 @@ impl VitConfig {
     ///
     /// Fails where the settings contradict each other.
     pub fn grid(&self) -> Result<usize> {
-        if self.image_size % self.patch_size != 0 {
+        if !self.image_size.is_multiple_of(self.patch_size) {
             bail!(
                 "image_size {} is not a multiple of patch_size {}",
                 self.image_size,

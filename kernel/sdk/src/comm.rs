@@ -1,0 +1,296 @@
+//! Comms: messages between a cell and code in the front end, in both directions, while a cell runs and after.
+//!
+//! A [`Comm`] is one end of a pair (Jupyter messaging protocol 5.5, "Custom messages"). Widgets are built on it
+//! ([`crate::widgets`]); a front end's own extension can be reached with it, too. Handlers run one after the other on
+//! a thread of their own, so they are called while a cell computes.
+
+use std::{
+    collections::HashMap,
+    panic::{self, AssertUnwindSafe},
+    sync::{
+        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use patchbay_protocol::CommMessage;
+use serde_json::{Value, json};
+
+use crate::channel;
+
+/// What came over a comm.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Message {
+    pub data: Value,
+    pub metadata: Value,
+    /// Binary data beside the JSON.
+    pub buffers: Vec<Vec<u8>>,
+}
+
+type Handler = Box<dyn FnMut(&Message) + Send>;
+type TargetHandler = Box<dyn FnMut(Comm, &Message) + Send>;
+
+/// The kernel's end of a comm. Clones are the same comm; it stays open until one of them closes it.
+#[derive(Clone, Debug)]
+pub struct Comm {
+    id: Arc<str>,
+}
+
+#[derive(Default)]
+struct Handlers {
+    /// A handler is taken out while it runs.
+    messages: HashMap<Arc<str>, Option<Handler>>,
+    targets: HashMap<String, TargetHandler>,
+}
+
+static HANDLERS: LazyLock<Mutex<Handlers>> = LazyLock::new(Mutex::default);
+
+impl Comm {
+    /// Opens a comm to what the front end has registered under `target`.
+    pub fn open(target: &str, data: Value) -> Comm {
+        Comm::open_with(
+            target,
+            Message {
+                data,
+                ..Message::default()
+            },
+        )
+    }
+
+    /// [`Comm::open`] with metadata and buffers.
+    pub fn open_with(target: &str, message: Message) -> Comm {
+        let comm = Comm { id: fresh_id() };
+        lock(&HANDLERS).messages.insert(comm.id.clone(), None);
+        comm.post("comm_open", Some(target), message);
+        comm
+    }
+
+    /// The id that both ends know the comm by.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Sends data to the front end. Without a front end nothing happens.
+    pub fn send(&self, data: Value) {
+        self.send_message(Message {
+            data,
+            ..Message::default()
+        });
+    }
+
+    /// [`Comm::send`] with metadata and buffers.
+    pub fn send_message(&self, message: Message) {
+        self.post("comm_msg", None, message);
+    }
+
+    /// Calls `handler` with what the front end sends from now on, in place of the handler before.
+    pub fn on_message(&self, handler: impl FnMut(&Message) + Send + 'static) {
+        let handler: Handler = Box::new(handler);
+        lock(&HANDLERS)
+            .messages
+            .insert(self.id.clone(), Some(handler));
+    }
+
+    /// Whether neither end has closed it.
+    pub fn is_open(&self) -> bool {
+        lock(&HANDLERS).messages.contains_key(&self.id)
+    }
+
+    /// Closes it at both ends.
+    pub fn close(&self) {
+        if lock(&HANDLERS).messages.remove(&self.id).is_some() {
+            self.post("comm_close", None, Message::default());
+        }
+    }
+
+    fn post(&self, kind: &str, target: Option<&str>, message: Message) {
+        let metadata = match message.metadata {
+            Value::Null => json!({}),
+            metadata => metadata,
+        };
+        let data = match message.data {
+            Value::Null => json!({}),
+            data => data,
+        };
+        // Where no host is connected there is nobody to talk to.
+        let _ = channel::send_comm(CommMessage {
+            kind: kind.to_owned(),
+            comm_id: self.id.to_string(),
+            target_name: target.map(str::to_owned),
+            data,
+            metadata,
+            buffers: message
+                .buffers
+                .iter()
+                .map(|buffer| STANDARD.encode(buffer))
+                .collect(),
+        });
+    }
+}
+
+/// Calls `handler` for each comm that the front end opens under this name, in place of the handler before. A comm under
+/// a name that nobody has registered is closed, as the protocol asks for.
+pub fn register_target(name: &str, handler: impl FnMut(Comm, &Message) + Send + 'static) {
+    lock(&HANDLERS)
+        .targets
+        .insert(name.to_owned(), Box::new(handler));
+}
+
+/// Takes a message from the front end; its handler is called on the comms' own thread.
+#[doc(hidden)]
+pub fn deliver(message: CommMessage) {
+    static DESK: LazyLock<Option<mpsc::Sender<CommMessage>>> = LazyLock::new(|| {
+        let (sender, messages) = mpsc::channel::<CommMessage>();
+        let thread = thread::Builder::new()
+            .name("patchbay-comms".to_owned())
+            .spawn(move || messages.into_iter().for_each(handle));
+        thread.is_ok().then_some(sender)
+    });
+    match DESK.as_ref() {
+        Some(desk) if desk.send(message).is_ok() => {}
+        _ => eprintln!("a comm message was dropped: there is no thread to handle it"),
+    }
+}
+
+fn handle(message: CommMessage) {
+    let comm = Comm {
+        id: message.comm_id.as_str().into(),
+    };
+    let content = Message {
+        data: message.data,
+        metadata: message.metadata,
+        buffers: message
+            .buffers
+            .iter()
+            .filter_map(|buffer| STANDARD.decode(buffer).ok())
+            .collect(),
+    };
+    match message.kind.as_str() {
+        "comm_open" => opened(
+            &comm,
+            message.target_name.as_deref().unwrap_or_default(),
+            &content,
+        ),
+        "comm_close" => drop(lock(&HANDLERS).messages.remove(&comm.id)),
+        _ => {
+            // The handler may send, register others, or close its own comm: it runs without the lock.
+            let handler = lock(&HANDLERS)
+                .messages
+                .get_mut(&comm.id)
+                .and_then(Option::take);
+            if let Some(mut handler) = handler {
+                guard("handler of a comm", || handler(&content));
+                if let Some(place @ None) = lock(&HANDLERS).messages.get_mut(&comm.id) {
+                    *place = Some(handler);
+                }
+            }
+        }
+    }
+    channel::flush_standard_streams();
+}
+
+fn opened(comm: &Comm, target: &str, content: &Message) {
+    let handler = lock(&HANDLERS).targets.remove(target);
+    lock(&HANDLERS).messages.insert(comm.id.clone(), None);
+    match handler {
+        Some(mut handler) => {
+            guard("handler of a comm's target", || {
+                handler(comm.clone(), content);
+            });
+            lock(&HANDLERS)
+                .targets
+                .entry(target.to_owned())
+                .or_insert(handler);
+        }
+        None => comm.close(),
+    }
+}
+
+/// A handler that panics is told of; the next message finds the others.
+fn guard(what: &str, call: impl FnOnce()) {
+    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(call)) {
+        let text = payload
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| payload.downcast_ref::<&str>().copied())
+            .unwrap_or("of unknown cause");
+        eprintln!("a {what} panicked: {text}");
+    }
+}
+
+/// An id that no other comm has, those of earlier processes included: front ends may remember them.
+fn fresh_id() -> Arc<str> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    static START: LazyLock<u128> = LazyLock::new(|| {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |time| time.as_nanos())
+    });
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("{:016x}{:08x}{number:08x}", *START, std::process::id()).into()
+}
+
+/// A panic of a handler leaves the tables whole.
+fn lock(handlers: &Mutex<Handlers>) -> MutexGuard<'_, Handlers> {
+    handlers.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(kind: &str, id: &str, target: Option<&str>, data: Value) -> CommMessage {
+        CommMessage {
+            kind: kind.to_owned(),
+            comm_id: id.to_owned(),
+            target_name: target.map(str::to_owned),
+            data,
+            metadata: json!({}),
+            buffers: vec![STANDARD.encode([1, 2, 3])],
+        }
+    }
+
+    #[test]
+    fn messages_reach_their_handler_with_buffers_and_a_panic_ends_nothing() {
+        let comm = Comm::open("test", json!({}));
+        let (sender, received) = mpsc::channel();
+        comm.on_message(move |message| {
+            assert_ne!(message.data, "bad");
+            sender.send(message.clone()).unwrap();
+        });
+        handle(message("comm_msg", comm.id(), None, json!("bad")));
+        handle(message("comm_msg", comm.id(), None, json!({ "value": 1 })));
+        let got = received.recv().unwrap();
+        assert_eq!(got.data, json!({ "value": 1 }));
+        assert_eq!(got.buffers, [[1, 2, 3]]);
+        handle(message("comm_close", comm.id(), None, json!({})));
+        assert!(!comm.is_open());
+        handle(message("comm_msg", comm.id(), None, json!(2)));
+        assert!(received.try_recv().is_err());
+    }
+
+    #[test]
+    fn front_ends_open_comms_of_registered_targets_only() {
+        let (sender, received) = mpsc::channel();
+        register_target("known", move |comm, message| {
+            sender.send((comm, message.data.clone())).unwrap();
+        });
+        for id in ["one", "two"] {
+            handle(message("comm_open", id, Some("known"), json!(id)));
+            let (comm, data) = received.recv().unwrap();
+            assert_eq!((comm.id(), data), (id, json!(id)));
+            assert!(comm.is_open());
+        }
+        handle(message("comm_open", "three", Some("unknown"), json!({})));
+        assert!(!lock(&HANDLERS).messages.contains_key("three"));
+    }
+
+    #[test]
+    fn ids_differ() {
+        assert_ne!(fresh_id(), fresh_id());
+    }
+}

@@ -1,0 +1,181 @@
+//! Comms and widgets, while a cell runs and after.
+
+use patchbay_tests::{Client, Received};
+use serde_json::{Value, json};
+
+/// The next broadcast of a type, others left out.
+async fn next(client: &mut Client, msg_type: &str) -> Received {
+    loop {
+        let message = client.broadcast().await;
+        if message.msg_type == msg_type {
+            return message;
+        }
+    }
+}
+
+/// The id of the widget's model of this name that a cell has opened.
+async fn model(client: &mut Client, name: &str) -> String {
+    loop {
+        let open = next(client, "comm_open").await;
+        assert_eq!(open.content["target_name"], "jupyter.widget");
+        assert_eq!(open.metadata["version"], "2.1.0");
+        if open.content["data"]["state"]["_model_name"] == name {
+            return open.content["comm_id"].as_str().unwrap().to_owned();
+        }
+    }
+}
+
+fn update(id: &str, state: &Value) -> Value {
+    json!({ "comm_id": id, "data": { "method": "update", "state": state, "buffer_paths": [] } })
+}
+
+#[tokio::test]
+async fn a_slider_changes_a_running_loop() {
+    let mut client = Client::start().await;
+    let cell = client
+        .send_cell(
+            "let rate = widgets::slider(\"rate\", 0.0, 1.0).value(0.25);\n\
+             display(&rate);\n\
+             let mut steps = 0;\n\
+             println!(\"at {}\", rate.get());\n\
+             while rate.get() < 0.5 { steps += 1; std::thread::sleep(std::time::Duration::from_millis(1)); }\n\
+             println!(\"ended at {}\", rate.get());",
+        )
+        .await;
+    let slider = model(&mut client, "FloatSliderModel").await;
+    let first = next(&mut client, "comm_msg").await;
+    assert_eq!(first.content["data"]["state"], json!({ "value": 0.25 }));
+    let shown = next(&mut client, "display_data").await;
+    let view = &shown.content["data"]["application/vnd.jupyter.widget-view+json"];
+    assert_eq!(view["model_id"], slider.as_str());
+    assert_eq!(
+        next(&mut client, "stream").await.content["text"],
+        "at 0.25\n"
+    );
+    client
+        .send_shell("comm_msg", update(&slider, &json!({ "value": 0.75 })))
+        .await;
+    assert_eq!(
+        next(&mut client, "stream").await.content["text"],
+        "ended at 0.75\n"
+    );
+    while client.shell_reply().await.parent != cell {}
+    // What the front end has set is the state that another front end is told.
+    client
+        .send_shell(
+            "comm_msg",
+            json!({ "comm_id": slider, "data": { "method": "request_state" } }),
+        )
+        .await;
+    let state = next(&mut client, "comm_msg").await.content["data"]["state"].clone();
+    assert_eq!(
+        (&state["value"], &state["max"]),
+        (&json!(0.75), &json!(1.0))
+    );
+}
+
+#[tokio::test]
+async fn a_button_is_heard_after_its_cell_has_ended() {
+    let mut client = Client::start().await;
+    let cell = client
+        .send_cell(
+            "let press = widgets::button(\"press\").on_click(|| println!(\"pressed\")); press",
+        )
+        .await;
+    let button = model(&mut client, "ButtonModel").await;
+    while client.shell_reply().await.parent != cell {}
+    let click = json!({ "comm_id": button, "data": { "method": "custom", "content": { "event": "click" } } });
+    client.send_shell("comm_msg", click).await;
+    let text = next(&mut client, "stream").await;
+    assert_eq!(
+        (text.content["text"].as_str(), text.parent),
+        (Some("pressed\n"), cell)
+    );
+    let counted = client.send_cell("press.clicks()").await;
+    let result = next(&mut client, "execute_result").await;
+    assert_eq!(
+        (&result.content["data"]["text/plain"], result.parent),
+        (&json!("1"), counted)
+    );
+}
+
+#[tokio::test]
+async fn both_sides_open_comms_with_buffers() {
+    let mut client = Client::start().await;
+    let cell = client
+        .send_cell(
+            "use patchbay::comm::{self, Comm, Message};\n\
+             comm::register_target(\"echo\", |comm, first| {\n\
+                 let data = first.data.clone();\n\
+                 let same = comm.clone();\n\
+                 comm.on_message(move |message| same.send_message(message.clone()));\n\
+                 comm.send(data);\n\
+             });\n\
+             let own = Comm::open(\"front\", json!({ \"hello\": 1 }));",
+        )
+        .await;
+    let own = next(&mut client, "comm_open").await;
+    assert_eq!(
+        (&own.content["target_name"], &own.content["data"]),
+        (&json!("front"), &json!({ "hello": 1 }))
+    );
+    while client.shell_reply().await.parent != cell {}
+    client
+        .send_shell(
+            "comm_open",
+            json!({ "comm_id": "mine", "target_name": "echo", "data": { "first": true } }),
+        )
+        .await;
+    let answer = next(&mut client, "comm_msg").await;
+    assert_eq!(
+        (&answer.content["comm_id"], &answer.content["data"]),
+        (&json!("mine"), &json!({ "first": true }))
+    );
+    client
+        .send_to_subshell(
+            None,
+            "comm_msg",
+            json!({ "comm_id": "mine", "data": { "n": 2 } }),
+            &[b"\0\xff", b"two"],
+        )
+        .await;
+    let echo = next(&mut client, "comm_msg").await;
+    assert_eq!(echo.content["data"], json!({ "n": 2 }));
+    assert_eq!(echo.buffers, [&b"\0\xff"[..], b"two"]);
+
+    let info = client
+        .request("comm_info_request", json!({ "target_name": "echo" }))
+        .await;
+    assert_eq!(info["comms"], json!({ "mine": { "target_name": "echo" } }));
+    // Nobody waits for such a comm: it is closed at once.
+    client
+        .send_shell(
+            "comm_open",
+            json!({ "comm_id": "lost", "target_name": "unknown", "data": {} }),
+        )
+        .await;
+    let close = next(&mut client, "comm_close").await;
+    assert_eq!(close.content["comm_id"], "lost");
+    let info = client.request("comm_info_request", json!({})).await;
+    assert_eq!(info["comms"].as_object().unwrap().len(), 2, "{info}");
+}
+
+#[tokio::test]
+async fn comms_are_closed_with_the_process_that_held_them() {
+    let mut client = Client::start().await;
+    client
+        .send_cell("let box_ = widgets::checkbox(\"on\", true); box_")
+        .await;
+    let id = model(&mut client, "CheckboxModel").await;
+    client.shell_reply().await;
+    client.send_cell("std::process::abort()").await;
+    loop {
+        let close = next(&mut client, "comm_close").await;
+        if close.content["comm_id"] == id.as_str() {
+            break;
+        }
+    }
+    client.shell_reply().await;
+    let info = client.request("comm_info_request", json!({})).await;
+    assert_eq!(info["comms"], json!({}));
+}
