@@ -33,6 +33,7 @@ fn main() {
         workspace.join("Cargo.toml"),
         manifest_dir.join("Cargo.toml"),
         manifest_dir.join("../ops/Cargo.toml"),
+        manifest_dir.join("../weights/Cargo.toml"),
         manifest_dir.join("../protocol/Cargo.toml"),
     ];
     let features = hash((
@@ -42,6 +43,7 @@ fn main() {
     let mut sources = Vec::new();
     collect(&manifest_dir.join("src"), &mut sources);
     collect(&manifest_dir.join("../ops/src"), &mut sources);
+    collect(&manifest_dir.join("../weights/src"), &mut sources);
     collect(&manifest_dir.join("../protocol/src"), &mut sources);
     sources.sort();
     let sources_hash = hash(
@@ -74,7 +76,7 @@ fn main() {
         "cargo::rerun-if-changed={}",
         manifest_dir.join("src").display()
     );
-    for folder in ["../ops/src", "../protocol/src"] {
+    for folder in ["../ops/src", "../weights/src", "../protocol/src"] {
         println!(
             "cargo::rerun-if-changed={}",
             manifest_dir.join(folder).display()

@@ -21,6 +21,7 @@ const SHOWN: [&str; 9] = [
     "half",
     "num-traits",
     "patchbay-ops",
+    "patchbay-weights",
     "patchbay-protocol",
     "plotters-backend",
     "plotters-svg",

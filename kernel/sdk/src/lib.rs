@@ -29,6 +29,7 @@ pub mod show;
 pub mod table;
 pub mod tensor;
 pub mod timing;
+pub mod weights;
 pub mod widgets;
 
 pub use candle_core as candle;

@@ -54,11 +54,12 @@ pub fn solve(a: &Matrix, b: &[f64]) -> Result<Vec<f64>> {
                 "the {n} x {n} system of the gradients is singular: some are multiples of others, or zero"
             );
         }
-        for row in column + 1..n {
-            let factor = rows[row][column] / lead;
-            for k in column..=n {
-                let above = rows[column][k];
-                rows[row][k] -= factor * above;
+        let (above, below) = rows.split_at_mut(column + 1);
+        let pivot_row = &above[column];
+        for row in below {
+            let factor = row[column] / lead;
+            for (entry, above) in row[column..].iter_mut().zip(&pivot_row[column..]) {
+                *entry -= factor * above;
             }
         }
     }
@@ -102,10 +103,10 @@ pub fn eigen(a: &Matrix) -> Result<(Vec<f64>, Matrix)> {
                 let t = theta.signum() / (theta.abs() + (theta * theta + 1.0).sqrt());
                 let cosine = 1.0 / (t * t + 1.0).sqrt();
                 let sine = t * cosine;
-                for k in 0..n {
-                    let (x, y) = (a[k][p], a[k][q]);
-                    a[k][p] = cosine * x - sine * y;
-                    a[k][q] = sine * x + cosine * y;
+                for row in &mut a {
+                    let (x, y) = (row[p], row[q]);
+                    row[p] = cosine * x - sine * y;
+                    row[q] = sine * x + cosine * y;
                 }
                 for k in 0..n {
                     let (x, y) = (a[p][k], a[q][k]);

@@ -17,6 +17,7 @@ mod layers;
 pub mod loss;
 pub mod ops;
 pub mod optim;
+mod position;
 mod schedule;
 mod seed;
 mod training;
@@ -36,6 +37,7 @@ pub use layers::{
 pub use optim::{
     Adam, AdamW, Optimizer, OptimizerState, ParameterGroup, ParamsAdam, ParamsAdamW, ParamsSgd, SGD,
 };
+pub use position::{resample_position_embedding, sin_cos_position_embedding};
 pub use schedule::{CosineSchedule, OneCycleSchedule, Plateau};
 pub use seed::seed_all;
 pub use training::{History, Step, Training, training};

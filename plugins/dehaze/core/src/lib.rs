@@ -22,8 +22,9 @@ mod simd;
 pub mod skip;
 pub mod subsampled;
 pub mod synthesis;
-pub mod weights;
 mod workspace;
+
+pub use patchbay_weights as weights;
 
 pub use dehazer::{Dehazer, Findings, Guide, Prior};
 pub use picture::{Order, Picture, Shape};

@@ -12,7 +12,7 @@ use crate::ops::{self, Conv2d};
 #[derive(Clone, Debug)]
 pub struct PatchEmbedding {
     weight: Tensor,
-    bias: Tensor,
+    bias: Option<Tensor>,
     size: usize,
 }
 
@@ -29,11 +29,35 @@ impl PatchEmbedding {
         vb: VarBuilder,
     ) -> Result<PatchEmbedding> {
         let init = uniform(channels * size * size);
+        let bias = vb.get_with_hints(width, "bias", init)?;
+        Ok(PatchEmbedding {
+            bias: Some(bias),
+            ..PatchEmbedding::no_bias(channels, width, size, vb)?
+        })
+    }
+
+    /// [`PatchEmbedding::new`] without `bias`, as in CLIP.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn no_bias(
+        channels: usize,
+        width: usize,
+        size: usize,
+        vb: VarBuilder,
+    ) -> Result<PatchEmbedding> {
+        let init = uniform(channels * size * size);
         Ok(PatchEmbedding {
             weight: vb.get_with_hints((width, channels, size, size), "weight", init)?,
-            bias: vb.get_with_hints(width, "bias", init)?,
+            bias: None,
             size,
         })
+    }
+
+    /// [width, channels, size, size].
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
     }
 }
 
@@ -44,7 +68,7 @@ impl Module for PatchEmbedding {
             stride: (self.size, self.size),
             ..Conv2d::default()
         };
-        ops::conv2d(images, &self.weight, Some(&self.bias), settings)?
+        ops::conv2d(images, &self.weight, self.bias.as_ref(), settings)?
             .flatten_from(2)?
             .transpose(1, 2)
     }

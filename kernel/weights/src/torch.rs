@@ -91,7 +91,7 @@ struct Storage {
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+pub(crate) enum Kind {
     F16,
     Bf16,
     F32,
@@ -120,7 +120,7 @@ impl Kind {
         )
     }
 
-    fn size(self) -> usize {
+    pub(crate) fn size(self) -> usize {
         match self {
             Kind::F16 | Kind::Bf16 => 2,
             Kind::F32 => 4,
@@ -167,7 +167,17 @@ fn collect_storages(value: &Value, found: &mut HashMap<String, usize>) -> Result
     Ok(())
 }
 
-/// The tensors of a state dict; a checkpoint has it under `state_dict` or `model`.
+/// The names under which training programs keep the state dict of a network.
+const CONTAINERS: [&str; 6] = [
+    "state_dict",
+    "model",
+    "model_state_dict",
+    "teacher",
+    "student",
+    "network",
+];
+
+/// The tensors of a state dict, which may lie inside a checkpoint under one of [`CONTAINERS`].
 fn tensors<'a>(
     value: &Value,
     data: &impl Fn(&Storage) -> Result<&'a [u8], String>,
@@ -178,9 +188,7 @@ fn tensors<'a>(
         );
     };
     let inner = pairs.iter().find_map(|(key, value)| match (key, value) {
-        (Value::Text(key), Value::Dict(_)) if ["state_dict", "model"].contains(&key.as_str()) => {
-            Some(value)
-        }
+        (Value::Text(key), Value::Dict(_)) if CONTAINERS.contains(&key.as_str()) => Some(value),
         _ => None,
     });
     if let Some(inner) = inner {
@@ -271,6 +279,18 @@ fn gather(
             "shape {shape:?} does not fit its storage of {available} elements"
         ));
     }
+    let mut dense = 1;
+    let is_dense = shape.iter().zip(strides).rev().all(|(&size, &stride)| {
+        let fits = size == 1 || stride == dense;
+        dense *= size;
+        fits
+    });
+    if is_dense {
+        let bytes = &data[offset * kind.size()..][..count * kind.size()];
+        let values = bytes.chunks_exact(kind.size());
+        let values = values.map(|bytes| element(bytes, kind)).collect();
+        return Ok(Tensor { shape, values });
+    }
     let mut values = Vec::with_capacity(count);
     let mut index = vec![0; shape.len()];
     for _ in 0..count {
@@ -292,7 +312,7 @@ fn gather(
     Ok(Tensor { shape, values })
 }
 
-fn element(bytes: &[u8], kind: Kind) -> f32 {
+pub(crate) fn element(bytes: &[u8], kind: Kind) -> f32 {
     match (kind, bytes) {
         (Kind::F32, &[a, b, c, d, ..]) => f32::from_le_bytes([a, b, c, d]),
         (Kind::F64, &[a, b, c, d, e, f, g, h, ..]) => {

@@ -1,6 +1,6 @@
 //! Pickles, read without running them.
 //!
-//! The operations are those of Python's `pickletools`, protocol 2, as far as PyTorch uses them. `GLOBAL`
+//! The operations are those of Python's `pickletools`, protocols 2 to 5, as far as checkpoints use them. `GLOBAL`
 //! names a function and `REDUCE` would call it: here the name and the arguments are kept side by side,
 //! and whoever reads the value decides by the name.
 
@@ -139,20 +139,22 @@ impl<'a> Machine<'a> {
             .get(&key)
             .ok_or("nothing was stored there")?
             .clone();
-        self.copied += size(&value);
-        if self.copied > MOST_VALUES {
-            return Err("more values than a file of weights has".to_owned());
-        }
+        self.count(&value)?;
         self.stack.push(value);
         Ok(())
     }
 
+    fn count(&mut self, value: &Value) -> Result<(), String> {
+        self.copied += size(value);
+        match self.copied > MOST_VALUES {
+            true => Err("more values than a file of weights has".to_owned()),
+            false => Ok(()),
+        }
+    }
+
     fn remember(&mut self, key: u32) -> Result<(), String> {
         let value = self.last()?.clone();
-        self.copied += size(&value);
-        if self.copied > MOST_VALUES {
-            return Err("more values than a file of weights has".to_owned());
-        }
+        self.count(&value)?;
         self.memo.insert(key, value);
         Ok(())
     }
@@ -161,8 +163,10 @@ impl<'a> Machine<'a> {
         match operation {
             0x80 => {
                 let protocol = self.byte()?;
-                if protocol > 2 {
-                    return Err(format!("protocol {protocol}; PyTorch writes 2"));
+                if protocol > 5 {
+                    return Err(format!(
+                        "protocol {protocol}; PyTorch writes 2, the newest is 5"
+                    ));
                 }
             }
             b'(' => self.marks.push(self.stack.len()),
@@ -194,6 +198,45 @@ impl<'a> Machine<'a> {
             b'X' => {
                 let length = u32::from_le_bytes(self.array()?);
                 self.text(length as usize)?;
+            }
+            0x8c => {
+                let length = self.byte()?;
+                self.text(length.into())?;
+            }
+            // Bytes: seeds and states of random generators, nothing that a tensor needs.
+            b'B' => {
+                let length = u32::from_le_bytes(self.array()?);
+                self.take(length as usize)?;
+                self.stack.push(Value::Other);
+            }
+            b'C' => {
+                let length = self.byte()?;
+                self.take(length.into())?;
+                self.stack.push(Value::Other);
+            }
+            // The length of a frame: only a hint for reading ahead.
+            0x95 => drop(self.array::<8>()?),
+            0x94 => {
+                let key = u32::try_from(self.memo.len()).map_err(|_| "too many values")?;
+                self.remember(key)?;
+            }
+            0x8f => self.stack.push(Value::List(Vec::new())),
+            0x90 => {
+                let values = self.pop_to_mark()?;
+                self.append(values)?;
+            }
+            b'1' => drop(self.pop_to_mark()?),
+            b'2' => {
+                let value = self.last()?.clone();
+                self.count(&value)?;
+                self.stack.push(value);
+            }
+            0x93 => {
+                let (name, module) = (self.pop()?, self.pop()?);
+                let (Value::Text(module), Value::Text(name)) = (module, name) else {
+                    return Err("a function whose name is no text".to_owned());
+                };
+                self.stack.push(Value::Global(format!("{module} {name}")));
             }
             b'U' => {
                 let length = self.byte()?;
@@ -254,13 +297,16 @@ impl<'a> Machine<'a> {
                 let id = self.pop()?;
                 self.stack.push(Value::Persistent(Box::new(id)));
             }
-            b'R' => {
+            // A call of a function, or of a class to make an object.
+            b'R' | 0x81 => {
                 let (arguments, called) = (self.pop()?, self.pop()?);
                 let (Value::Tuple(arguments), Value::Global(name)) = (arguments, called) else {
                     return Err("a call of something that is no function".to_owned());
                 };
                 self.stack.push(match name.as_str() {
-                    "collections OrderedDict" => Value::Dict(Vec::new()),
+                    "collections OrderedDict" | "collections defaultdict" | "builtins dict" => {
+                        Value::Dict(Vec::new())
+                    }
                     _ => Value::Call(name, arguments),
                 });
             }
@@ -274,14 +320,18 @@ impl<'a> Machine<'a> {
     fn append(&mut self, values: Vec<Value>) -> Result<(), String> {
         match self.last()? {
             Value::List(list) => list.extend(values),
+            // An object of a class that was not made: what goes into it is not needed.
+            Value::Call(..) => {}
             _ => return Err("items for something that is no list".to_owned()),
         }
         Ok(())
     }
 
     fn set(&mut self, values: Vec<Value>) -> Result<(), String> {
-        let Value::Dict(pairs) = self.last()? else {
-            return Err("items for something that is no dictionary".to_owned());
+        let pairs = match self.last()? {
+            Value::Dict(pairs) => pairs,
+            Value::Call(..) => return Ok(()),
+            _ => return Err("items for something that is no dictionary".to_owned()),
         };
         let mut values = values.into_iter();
         while let (Some(key), Some(value)) = (values.next(), values.next()) {

@@ -1,0 +1,257 @@
+//! Tensors of a file in the shapes that a component wants.
+
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Result, Tensor, Var, bail};
+use patchbay_weights::Tensors;
+
+use super::{LoadOptions, Report, State, key_map::Found};
+use crate::{nn::resample_position_embedding, plugin::NamedVar};
+
+/// What to do where a file's patch embedding is for other bands than the component's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Bands {
+    /// A shape mismatch.
+    #[default]
+    Exact,
+    /// Theirs one after the other, again from the first, scaled by their number over ours so that the sums
+    /// stay as large (timm's `adapt_input_conv`; for one band it is the sum of theirs).
+    Repeat,
+    /// For each of ours the number of theirs that it begins with, counted from 0.
+    Pick(Vec<usize>),
+}
+
+/// The keys that begin with `prefix`, without it, and without `module.`, which parallel training puts in front.
+pub(super) fn with_prefix(tensors: Tensors, prefix: &str) -> Result<Tensors> {
+    let strip = |tensors: Tensors, prefix: &str| -> Tensors {
+        tensors
+            .into_iter()
+            .filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?.to_owned(), tensor)))
+            .collect()
+    };
+    let mut tensors = tensors;
+    if tensors.keys().all(|name| name.starts_with("module.")) {
+        tensors = strip(tensors, "module.");
+    }
+    if prefix.is_empty() {
+        return Ok(tensors);
+    }
+    let some: Vec<String> = tensors.keys().take(6).cloned().collect();
+    let found = strip(tensors, prefix);
+    if found.is_empty() {
+        bail!(
+            "no key begins with {prefix:?}; the first are {}",
+            some.join(", ")
+        )
+    }
+    Ok(found)
+}
+
+/// Pairs variables with values; what does not fit is in the report.
+pub(super) fn fit(
+    mut found: BTreeMap<String, Found>,
+    variables: &[NamedVar],
+    options: &LoadOptions,
+    report: &mut Report,
+) -> Result<Vec<(Var, Tensor)>> {
+    let names: BTreeMap<&str, &NamedVar> = variables
+        .iter()
+        .map(|named| (named.name.as_str(), named))
+        .collect();
+    class_positions(&mut found, &names)?;
+    let mut values = Vec::new();
+    for named in variables {
+        let (name, shape) = (&named.name, named.var.dims());
+        let Some(found) = found.remove(name) else {
+            if !report.rows.iter().any(|row| &row.1 == name) {
+                report.push(State::Missing, name, format!("{shape:?}"));
+            }
+            continue;
+        };
+        let from = found.tensor.shape.clone();
+        let value = Tensor::from_vec(found.tensor.values, found.tensor.shape, &Device::Cpu)?;
+        let Some((value, note)) = adapted(name, value, shape, &names, options)? else {
+            report.push(
+                State::Mismatch,
+                name,
+                format!("{from:?} in the file, {shape:?} here"),
+            );
+            continue;
+        };
+        let notes: Vec<String> = [found.note, note].into_iter().flatten().collect();
+        match notes.is_empty() {
+            true => report.push(State::Loaded, name, ""),
+            false => report.push(State::Converted, name, notes.join("; ")),
+        }
+        let value = value
+            .to_dtype(named.var.dtype())?
+            .to_device(named.var.device())?;
+        values.push((named.var.clone(), value));
+    }
+    for (name, found) in found {
+        let shape = format!("{:?}", found.tensor.shape);
+        match no_place(&name, &names) {
+            Some(why) => report.push(State::LeftOut, found.source, why),
+            None => report.push(State::Unexpected, found.source, shape),
+        }
+    }
+    Ok(values)
+}
+
+/// Why a tensor without a place is no surprise.
+fn no_place(name: &str, names: &BTreeMap<&str, &NamedVar>) -> Option<&'static str> {
+    let has = |prefix: &str| names.keys().any(|name| name.starts_with(prefix));
+    if name == "pos_embed" && has("patch_embed.") {
+        return Some("positions are computed here");
+    }
+    if name.starts_with("pooler.") && has("embeddings.") {
+        return Some("the class token stands for the text here");
+    }
+    let layer = name.strip_prefix("encoder.layer.")?.split('.').next()?;
+    let is_cut = has("embeddings.") && !has(&format!("encoder.layer.{layer}."));
+    let has_fusion = names.keys().any(|name| name.contains(".crossattention."));
+    (is_cut && !has_fusion).then_some("a layer above this encoder's")
+}
+
+/// Positions for class token and patches, where here only patches have any: the class token takes its own with
+/// it. The sum in front of the first block is the same.
+fn class_positions(
+    found: &mut BTreeMap<String, Found>,
+    names: &BTreeMap<&str, &NamedVar>,
+) -> Result<()> {
+    let Some(target) = names.get("pos_embed") else {
+        return Ok(());
+    };
+    let prefix = prefix_tokens(names);
+    let entries = target.var.dim(1)?;
+    let only_patches =
+        prefix > 0 && is_square(entries) && !is_square(entries - prefix.min(entries));
+    let (Some(positions), Some(token)) = (found.get("pos_embed"), found.get("cls_token")) else {
+        return Ok(());
+    };
+    let &[1, length, width] = positions.tensor.shape.as_slice() else {
+        return Ok(());
+    };
+    let fits = token.tensor.values.len() == width && is_square(length - 1) && !is_square(length);
+    if !only_patches || !fits {
+        return Ok(());
+    }
+    if let Some(token_position) = found.get_mut("pos_embed").map(|positions| {
+        positions.note = Some("the class token's went into the class token".to_owned());
+        positions.tensor.shape[1] -= 1;
+        positions.tensor.values.drain(..width).collect::<Vec<f32>>()
+    }) && let Some(token) = found.get_mut("cls_token")
+    {
+        token.note = Some("with its position".to_owned());
+        for (value, position) in token.tensor.values.iter_mut().zip(token_position) {
+            *value += position;
+        }
+    }
+    Ok(())
+}
+
+/// Class token and registers of the component.
+fn prefix_tokens(names: &BTreeMap<&str, &NamedVar>) -> usize {
+    ["cls_token", "reg_token"]
+        .iter()
+        .filter_map(|name| names.get(name)?.var.dims().get(1).copied())
+        .sum()
+}
+
+fn is_square(count: usize) -> bool {
+    count > 0 && count.isqrt().pow(2) == count
+}
+
+/// The value in the shape that is wanted and what was done to it; none where it cannot be.
+fn adapted(
+    name: &str,
+    value: Tensor,
+    shape: &[usize],
+    names: &BTreeMap<&str, &NamedVar>,
+    options: &LoadOptions,
+) -> Result<Option<(Tensor, Option<String>)>> {
+    if value.dims() == shape {
+        return Ok(Some((value, None)));
+    }
+    let without_ones =
+        |dims: &[usize]| -> Vec<usize> { dims.iter().copied().filter(|&n| n != 1).collect() };
+    if without_ones(value.dims()) == without_ones(shape) {
+        let note = format!("reshaped from {:?}", value.dims());
+        return Ok(Some((value.reshape(shape)?, Some(note))));
+    }
+    match name {
+        "pos_embed" => positions(&value, shape, prefix_tokens(names)),
+        "patch_embed.proj.weight" => bands(&value, shape, &options.bands),
+        _ => Ok(None),
+    }
+}
+
+fn positions(
+    value: &Tensor,
+    shape: &[usize],
+    prefix: usize,
+) -> Result<Option<(Tensor, Option<String>)>> {
+    // CLIP's has no dimension for the batch.
+    let value = match value.rank() {
+        2 => value.unsqueeze(0)?,
+        _ => value.clone(),
+    };
+    let (&[1, from, width], &[1, to, channels]) = (value.dims(), shape) else {
+        return Ok(None);
+    };
+    let fits =
+        |prefix: usize| prefix < from.min(to) && is_square(from - prefix) && is_square(to - prefix);
+    let Some(prefix) = [prefix, 0].into_iter().find(|&prefix| fits(prefix)) else {
+        return Ok(None);
+    };
+    if width != channels {
+        return Ok(None);
+    }
+    let side = |entries: usize| (entries - prefix).isqrt();
+    let (old, new) = (side(from), side(to));
+    let note = format!("grid {old} x {old} interpolated to {new} x {new} (bicubic)");
+    let value = resample_position_embedding(&value, prefix, (old, old), (new, new))?;
+    Ok(Some((value, Some(note))))
+}
+
+fn bands(
+    value: &Tensor,
+    shape: &[usize],
+    rule: &Bands,
+) -> Result<Option<(Tensor, Option<String>)>> {
+    let (&[width, theirs, height, side], &[channels, ours, rows, columns]) = (value.dims(), shape)
+    else {
+        return Ok(None);
+    };
+    if (width, height, side) != (channels, rows, columns) {
+        return Ok(None);
+    }
+    let picked: Vec<usize> = match rule {
+        Bands::Exact => return Ok(None),
+        Bands::Repeat if ours == 1 => {
+            let note = format!("the sum of {theirs} bands");
+            return Ok(Some((value.sum_keepdim(1)?, Some(note))));
+        }
+        Bands::Repeat => (0..ours).map(|band| band % theirs).collect(),
+        Bands::Pick(picked) => picked.clone(),
+    };
+    if picked.len() != ours || picked.iter().any(|&band| band >= theirs) {
+        bail!(
+            "Bands::Pick({picked:?}) must have one band of the file, 0 to {}, for each of {ours} bands",
+            theirs - 1
+        )
+    }
+    let parts: Vec<Tensor> = picked
+        .iter()
+        .map(|&band| value.narrow(1, band, 1))
+        .collect::<Result<_>>()?;
+    let value = Tensor::cat(&parts, 1)?;
+    Ok(Some(match rule {
+        Bands::Repeat => {
+            let scale = theirs as f64 / ours as f64;
+            let note = format!("{theirs} bands repeated to {ours}, times {theirs}/{ours}");
+            ((value * scale)?, Some(note))
+        }
+        _ => (value, Some(format!("from bands {picked:?}"))),
+    }))
+}

@@ -1,0 +1,75 @@
+//! Mean and standard deviation of each band, as a network was trained with.
+
+use candle_core::{Result, Tensor, bail};
+
+/// `(image - mean) / std`, band by band. Images are in the unit that the constants are in: 0..=1 for the RGB
+/// ones, reflectance times 10,000 for [`Normalisation::prithvi_2`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Normalisation {
+    pub mean: Vec<f64>,
+    pub std: Vec<f64>,
+}
+
+impl Normalisation {
+    fn new(mean: &[f64], std: &[f64]) -> Normalisation {
+        Normalisation {
+            mean: mean.to_vec(),
+            std: std.to_vec(),
+        }
+    }
+
+    /// ImageNet's: timm, DeiT, MAE, RVSA, Scale-MAE, DINOv2.
+    pub fn imagenet() -> Normalisation {
+        Normalisation::new(&[0.485, 0.456, 0.406], &[0.229, 0.224, 0.225])
+    }
+
+    /// CLIP's, which ALBEF and RemoteCLIP use, too.
+    pub fn clip() -> Normalisation {
+        Normalisation::new(
+            &[0.481_454_66, 0.457_827_5, 0.408_210_73],
+            &[0.268_629_54, 0.261_302_58, 0.275_777_11],
+        )
+    }
+
+    /// Of Functional Map of the World in RGB: SatMAE.
+    pub fn fmow_rgb() -> Normalisation {
+        Normalisation::new(&[0.4182, 0.4215, 0.3991], &[0.2877, 0.2754, 0.2764])
+    }
+
+    /// Of the satellite images of DINOv3.
+    pub fn dinov3_satellite() -> Normalisation {
+        Normalisation::new(&[0.430, 0.411, 0.296], &[0.213, 0.156, 0.143])
+    }
+
+    /// Of Prithvi-EO-2's six bands of harmonised Landsat and Sentinel-2.
+    pub fn prithvi_2() -> Normalisation {
+        Normalisation::new(
+            &[1087.0, 1342.0, 1433.0, 2734.0, 1958.0, 1363.0],
+            &[2248.0, 2179.0, 2178.0, 1850.0, 1242.0, 1049.0],
+        )
+    }
+
+    /// `images` is `[batch, bands, height, width]` or `[bands, height, width]`.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the images have another number of bands.
+    pub fn apply(&self, images: &Tensor) -> Result<Tensor> {
+        let bands = self.mean.len();
+        let rank = images.rank();
+        if !(3..=4).contains(&rank) || images.dim(rank - 3)? != bands {
+            bail!(
+                "this normalisation is for images [batch, {bands}, height, width], not {:?}",
+                images.dims()
+            )
+        }
+        let constants = |values: &[f64]| {
+            Tensor::new(values, images.device())?
+                .to_dtype(images.dtype())?
+                .reshape((bands, 1, 1))
+        };
+        images
+            .broadcast_sub(&constants(&self.mean)?)?
+            .broadcast_div(&constants(&self.std)?)
+    }
+}
