@@ -316,7 +316,7 @@ fn bad_input_is_told_by_all() -> Result<()> {
     let other = Var::new(1f32, &CPU)?.as_tensor() * 2.0;
     let mgda = create::<dyn Balancer>("balancer/mgda", json!({}))?;
     let error = mgda
-        .backward(&[loss.clone(), other?], &[x.clone()])
+        .backward(&[loss.clone(), other?], std::slice::from_ref(&x))
         .err()
         .unwrap()
         .to_string();
@@ -337,7 +337,7 @@ fn bad_input_is_told_by_all() -> Result<()> {
         "aligned_mtl",
     ] {
         let balancer = create::<dyn Balancer>(&format!("balancer/{name}"), json!({}))?;
-        let balanced = balancer.backward(&[loss.clone()], &[x.clone()])?;
+        let balanced = balancer.backward(std::slice::from_ref(&loss), std::slice::from_ref(&x))?;
         let weight = balanced.weights[0];
         assert!(weight > 0.0 && weight.is_finite(), "{name}: {weight}");
     }
