@@ -383,10 +383,11 @@ impl Fused {
                 Reduction::None => grad[position].as_f64(),
                 _ => grad[0].as_f64() / kept.divisor,
             } * (1.0 - self.smoothing);
+            let (lse, rest) = halves::<T>(lse);
             let start = self.at.start(position);
             for (j, &weight) in weights.iter().enumerate() {
                 let index = start + j * self.at.inner;
-                out[index] = T::of(scale) * weight * (T::of(lse) - x[index]);
+                out[index] = T::of(scale) * weight * ((lse - x[index]) + rest);
             }
         }
         out
@@ -460,6 +461,18 @@ fn weighted<T: Real>(x: &[T], weights: &[T], at: Columns, start: usize) -> T {
     total
 }
 
+/// A number as the sum of the nearest T and the small rest. Logits of 1e4 leave f32 a step of 1e-3, so that a
+/// probability from a rounded log-sum-exp would be wrong in its fourth place.
+#[inline(always)]
+fn halves<T: Real>(number: f64) -> (T, T) {
+    let near = T::of(number);
+    if number.is_finite() {
+        (near, T::of(number - near.as_f64()))
+    } else {
+        (near, T::ZERO)
+    }
+}
+
 simd_kernel! {
     fn log_sum_exp_rows['a, T: Real](x: &'a [T], n: usize, first: usize, out: &'a mut [f64]) -> () {
         for (x, out) in x[first * n..].chunks_exact(n).zip(out) {
@@ -502,9 +515,9 @@ simd_kernel! {
             x.chunks_exact(n).zip(out.chunks_exact_mut(n)).zip(log_sum_exp).zip(shares)
         {
             if share != 0.0 {
-                let (lse, share) = (T::of(lse), T::of(share));
+                let ((lse, rest), share) = (halves::<T>(lse), T::of(share));
                 for (out, &x) in out.iter_mut().zip(x) {
-                    *out = (x - lse).exp() * share;
+                    *out = ((x - lse) - rest).exp() * share;
                 }
             }
         }
@@ -519,14 +532,14 @@ simd_kernel! {
         for first in (0..log_sum_exp.len()).step_by(LANES) {
             let count = LANES.min(log_sum_exp.len() - first);
             at.load(x, first, count, &mut block);
-            let (mut lse, mut share) = ([T::ZERO; LANES], [T::ZERO; LANES]);
+            let (mut lse, mut rest, mut share) = ([T::ZERO; LANES], [T::ZERO; LANES], [T::ZERO; LANES]);
             for lane in 0..count {
-                lse[lane] = T::of(log_sum_exp[first + lane]);
+                (lse[lane], rest[lane]) = halves(log_sum_exp[first + lane]);
                 share[lane] = T::of(shares[first + lane]);
             }
             for row in block.chunks_exact_mut(LANES) {
                 for lane in 0..LANES {
-                    let probability = (row[lane] - lse[lane]).exp() * share[lane];
+                    let probability = ((row[lane] - lse[lane]) - rest[lane]).exp() * share[lane];
                     row[lane] = if share[lane] == T::ZERO { T::ZERO } else { probability };
                 }
             }
@@ -540,18 +553,18 @@ simd_kernel! {
     fn soft_loss['a, T: Real](
         x: &'a [T], q: &'a [T], weights: &'a [T], at: Columns, start: usize, lse: f64, keep: f64, add: f64,
     ) -> f64 {
-        let (keep, add, lse) = (T::of(keep), T::of(add), T::of(lse));
+        let (keep, add, (lse, rest)) = (T::of(keep), T::of(add), halves::<T>(lse));
         let mut lanes = [T::ZERO; LANES];
         let whole = if at.inner == 1 { at.n / LANES * LANES } else { 0 };
         let rows = x[start..].chunks_exact(LANES).zip(q[start..].chunks_exact(LANES));
         for ((x, q), weights) in rows.zip(weights[..whole].chunks_exact(LANES)) {
             for lane in 0..LANES {
-                lanes[lane] += weights[lane] * (keep * q[lane] + add) * (lse - x[lane]);
+                lanes[lane] += weights[lane] * (keep * q[lane] + add) * ((lse - x[lane]) + rest);
             }
         }
         for (j, &weight) in weights.iter().enumerate().skip(whole) {
             let index = start + j * at.inner;
-            lanes[j % LANES] += weight * (keep * q[index] + add) * (lse - x[index]);
+            lanes[j % LANES] += weight * (keep * q[index] + add) * ((lse - x[index]) + rest);
         }
         sum(&lanes).as_f64()
     }
@@ -563,17 +576,17 @@ simd_kernel! {
         x: &'a [T], q: &'a [T], weights: &'a [T], at: Columns, start: usize, lse: f64, share: f64, keep: f64,
         add: f64, out: &'a mut [T],
     ) -> () {
-        let (keep, add, lse, share) = (T::of(keep), T::of(add), T::of(lse), T::of(share));
+        let (keep, add, (lse, rest), share) = (T::of(keep), T::of(add), halves::<T>(lse), T::of(share));
         let mass = keep * weighted(q, weights, at, start) + add * sum(weights);
         if at.inner == 1 {
             let part = start..start + at.n;
             for (((out, &x), &q), &weight) in out[part.clone()].iter_mut().zip(&x[part.clone()]).zip(&q[part]).zip(weights) {
-                *out = share * ((x - lse).exp() * mass - weight * (keep * q + add));
+                *out = share * (((x - lse) - rest).exp() * mass - weight * (keep * q + add));
             }
         } else {
             for (j, &weight) in weights.iter().enumerate() {
                 let index = start + j * at.inner;
-                out[index] = share * ((x[index] - lse).exp() * mass - weight * (keep * q[index] + add));
+                out[index] = share * (((x[index] - lse) - rest).exp() * mass - weight * (keep * q[index] + add));
             }
         }
     }
