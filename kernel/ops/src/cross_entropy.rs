@@ -3,7 +3,10 @@
 //! Values and gradients are those of `torch.nn.functional.cross_entropy`. The log-softmax is never stored: the
 //! forward pass keeps one log-sum-exp a position, and the backward pass writes the gradient from it.
 
-use std::{borrow::Cow, sync::OnceLock};
+use std::{
+    borrow::Cow,
+    sync::{Arc, OnceLock},
+};
 
 use candle_core::{
     CpuStorage, CustomOp2, DType, Layout, Result, Shape, Storage, Tensor, backend::BackendStorage,
@@ -13,7 +16,7 @@ use rayon::prelude::*;
 use super::{
     Reduction, composed,
     real::Real,
-    rows::{Columns, SHORT, dot, largest, sum, sum_exp},
+    rows::{Columns, SHORT, TILE, dot, largest, sum, sum_exp},
     simd::{LANES, fill, rows_of_a_piece, simd_kernel, zeros},
     storage::{
         by_dtype, on_cpu, output, same_dtype, strided, tensor, unsupported, values, widened,
@@ -154,8 +157,13 @@ struct Fused {
     kept: OnceLock<Kept>,
 }
 
+/// Stands for the class of positions that are ignored.
+const IGNORED: u32 = u32::MAX;
+
 /// What the backward pass takes from the forward pass.
 struct Kept {
+    /// The class of each position, or [`IGNORED`]; `None` where the target is probabilities.
+    classes: Option<Arc<Vec<u32>>>,
     /// ln Σ exp(logits) of each position.
     log_sum_exp: Vec<f64>,
     /// What the sum was divided by.
@@ -164,8 +172,8 @@ struct Kept {
 
 /// The target of each position.
 enum Target<'a, T: Real> {
-    /// A class; `None` for ignored positions.
-    Classes(Vec<Option<u32>>),
+    /// A class, or [`IGNORED`].
+    Classes(Arc<Vec<u32>>),
     Probabilities(Cow<'a, [T]>),
 }
 
@@ -175,37 +183,42 @@ impl Fused {
         storage: &'a CpuStorage,
         layout: &Layout,
     ) -> Result<Target<'a, T>> {
-        let class = |value: i64| {
-            if value == self.ignore_index {
-                Ok(None)
-            } else if (0..self.at.n as i64).contains(&value) {
-                Ok(Some(value as u32))
-            } else {
-                candle_core::bail!(
-                    "cross-entropy: a target is class {value}: must be from 0 to {} or the ignored index {}",
-                    self.at.n as i64 - 1,
-                    self.ignore_index
-                )
-            }
-        };
-        Ok(Target::Classes(match storage {
-            CpuStorage::I64(all) => strided(all, layout)?
-                .iter()
-                .map(|&x| class(x))
-                .collect::<Result<_>>()?,
-            CpuStorage::U32(all) => strided(all, layout)?
-                .iter()
-                .map(|&x| class(i64::from(x)))
-                .collect::<Result<_>>()?,
-            CpuStorage::U8(all) => strided(all, layout)?
-                .iter()
-                .map(|&x| class(i64::from(x)))
-                .collect::<Result<_>>()?,
+        if let Some(classes) = self.kept.get().and_then(|kept| kept.classes.as_ref()) {
+            return Ok(Target::Classes(classes.clone()));
+        }
+        Ok(Target::Classes(Arc::new(match storage {
+            CpuStorage::I64(all) => self.classes(&strided(all, layout)?)?,
+            CpuStorage::U32(all) => self.classes(&strided(all, layout)?)?,
+            CpuStorage::U8(all) => self.classes(&strided(all, layout)?)?,
             storage if storage.dtype().is_float() => {
                 return Ok(Target::Probabilities(values::<T>(storage, layout)?));
             }
             other => return Err(unsupported(other.dtype(), "cross-entropy: the target")),
-        }))
+        })))
+    }
+
+    /// The class of each position, or [`IGNORED`].
+    fn classes<I: Copy + Into<i64>>(&self, given: &[I]) -> Result<Vec<u32>> {
+        let (count, ignore) = (self.at.n as i64, self.ignore_index);
+        // Without branches, so that the pass is vectorised; what is wrong is looked for afterwards.
+        let mut wrong = false;
+        let classes = given
+            .iter()
+            .map(|&value| {
+                let value: i64 = value.into();
+                let ignored = value == ignore;
+                wrong |= !ignored & ((value < 0) | (value >= count));
+                if ignored { IGNORED } else { value as u32 }
+            })
+            .collect();
+        let bad = |value: &i64| *value != ignore && !(0..count).contains(value);
+        if wrong && let Some(value) = given.iter().map(|&value| value.into()).find(bad) {
+            candle_core::bail!(
+                "cross-entropy: a target is class {value}: must be from 0 to {} or the ignored index {ignore}",
+                count - 1
+            )
+        }
+        Ok(classes)
     }
 
     fn weight_of(&self, class: u32) -> f64 {
@@ -216,14 +229,14 @@ impl Fused {
 
     /// Per position, the part of the loss that the log-probabilities make: `(1 - ε) w_y` at the target's class
     /// (0 where it is ignored), and `ε w / C` at each class, which the caller multiplies with the weights.
-    fn scales(&self, class: Option<u32>) -> (f64, f64) {
-        match class {
-            Some(class) => (
-                (1.0 - self.smoothing) * self.weight_of(class),
-                self.smoothing / self.at.n as f64,
-            ),
-            None => (0.0, 0.0),
+    fn scales(&self, class: u32) -> (f64, f64) {
+        if class == IGNORED {
+            return (0.0, 0.0);
         }
+        (
+            (1.0 - self.smoothing) * self.weight_of(class),
+            self.smoothing / self.at.n as f64,
+        )
     }
 
     fn weights<T: Real>(&self) -> Vec<T> {
@@ -248,16 +261,30 @@ impl Fused {
                 let first = index * piece;
                 if rows {
                     log_sum_exp_rows(x, self.at.n, first, log_sum_exp);
+                } else if self.at.wide() {
+                    let mut done = 0;
+                    while done < log_sum_exp.len() {
+                        let column = first + done;
+                        let run = self.at.tile().min(self.at.inner - column % self.at.inner);
+                        let end = log_sum_exp.len().min(done + run);
+                        log_sum_exp_tile(
+                            &x[self.at.start(column)..],
+                            self.at,
+                            &mut log_sum_exp[done..end],
+                        );
+                        done = end;
+                    }
                 } else {
                     log_sum_exp_columns(x, self.at, first, log_sum_exp);
                 }
                 match target {
                     Target::Classes(classes) => {
                         for (i, (loss, &lse)) in losses.iter_mut().zip(&*log_sum_exp).enumerate() {
-                            let Some(class) = classes[first + i] else {
+                            let class = classes[first + i];
+                            if class == IGNORED {
                                 continue;
-                            };
-                            let (at_class, everywhere) = self.scales(Some(class));
+                            }
+                            let (at_class, everywhere) = self.scales(class);
                             let start = self.at.start(first + i);
                             let logit = x[start + class as usize * self.at.inner].as_f64();
                             *loss = at_class * (lse - logit);
@@ -279,7 +306,7 @@ impl Fused {
         let divisor = match (self.reduction, target) {
             (Reduction::Mean, Target::Classes(classes)) => classes
                 .iter()
-                .flatten()
+                .filter(|&&class| class != IGNORED)
                 .map(|&class| self.weight_of(class))
                 .sum(),
             (Reduction::Mean, Target::Probabilities(_)) => count as f64,
@@ -292,6 +319,10 @@ impl Fused {
         (
             result,
             Kept {
+                classes: match target {
+                    Target::Classes(classes) => Some(classes.clone()),
+                    Target::Probabilities(_) => None,
+                },
                 log_sum_exp,
                 divisor,
             },
@@ -310,6 +341,38 @@ impl Fused {
         };
         let weights = self.weights::<T>();
         let slab = (self.at.n * self.at.inner).max(1);
+        if let (true, Target::Classes(classes)) = (self.at.wide(), target) {
+            return self.at.fill_tiles(x.len() / slab, |first, out| {
+                let columns = out.len() / self.at.n;
+                let classes = &classes[first..first + columns];
+                let log_sum_exp = &kept.log_sum_exp[first..first + columns];
+                let mut shares = [T::ZERO; TILE];
+                for (i, &class) in classes.iter().enumerate() {
+                    let (at_class, everywhere) = self.scales(class);
+                    shares[i] = T::of(scale(first + i) * (at_class + everywhere * self.weight_sum));
+                }
+                probabilities_tile(
+                    &x[self.at.start(first)..],
+                    out,
+                    self.at,
+                    log_sum_exp,
+                    &shares,
+                );
+                for (i, &class) in classes.iter().enumerate() {
+                    if class == IGNORED {
+                        continue;
+                    }
+                    let (at_class, everywhere) = self.scales(class);
+                    out[class as usize * columns + i] -= T::of(scale(first + i) * at_class);
+                    if everywhere != 0.0 {
+                        let part = T::of(scale(first + i) * everywhere);
+                        for (j, &weight) in weights.iter().enumerate() {
+                            out[j * columns + i] -= part * weight;
+                        }
+                    }
+                }
+            });
+        }
         fill(x.len() / slab, slab, 2 * slab, |range, out| {
             let first = range.start * self.at.inner;
             let count = range.len() * self.at.inner;
@@ -333,10 +396,11 @@ impl Fused {
                         probabilities_columns(x, out, self.at, log_sum_exp, &shares);
                     }
                     for i in 0..count {
-                        let Some(class) = classes[first + i] else {
+                        let class = classes[first + i];
+                        if class == IGNORED {
                             continue;
-                        };
-                        let (at_class, everywhere) = self.scales(Some(class));
+                        }
+                        let (at_class, everywhere) = self.scales(class);
                         let start = self.at.start(i);
                         out[start + class as usize * self.at.inner] -=
                             T::of(scale(first + i) * at_class);
@@ -501,6 +565,50 @@ simd_kernel! {
             }
             for (lane, out) in out.iter_mut().enumerate() {
                 *out = shift[lane].as_f64() + sum[lane].ln().as_f64();
+            }
+        }
+    }
+}
+
+simd_kernel! {
+    /// ln Σ exp of the columns of a tile; `x` begins at its first value.
+    fn log_sum_exp_tile['a, T: Real](x: &'a [T], at: Columns, out: &'a mut [f64]) -> () {
+        let columns = out.len();
+        let (mut shift, mut sum) = ([T::NEG_INFINITY; TILE], [T::ZERO; TILE]);
+        let (shift, sum) = (&mut shift[..columns], &mut sum[..columns]);
+        for j in 0..at.n {
+            for (shift, &x) in shift.iter_mut().zip(&x[j * at.inner..][..columns]) {
+                *shift = shift.larger(x);
+            }
+        }
+        for j in 0..at.n {
+            let row = &x[j * at.inner..][..columns];
+            for ((sum, &x), &shift) in sum.iter_mut().zip(row).zip(&*shift) {
+                *sum += (x - shift).exp();
+            }
+        }
+        for ((out, &sum), &shift) in out.iter_mut().zip(&*sum).zip(&*shift) {
+            *out = shift.as_f64() + sum.ln().as_f64();
+        }
+    }
+}
+
+simd_kernel! {
+    /// share · exp(x - log-sum-exp) for the columns of a tile `out` `[n, columns]`; `x` begins at its first value.
+    fn probabilities_tile['a, T: Real](
+        x: &'a [T], out: &'a mut [T], at: Columns, log_sum_exp: &'a [f64], shares: &'a [T],
+    ) -> () {
+        let columns = log_sum_exp.len();
+        let (mut lse, mut rest) = ([T::ZERO; TILE], [T::ZERO; TILE]);
+        for (i, &number) in log_sum_exp.iter().enumerate() {
+            (lse[i], rest[i]) = halves(number);
+        }
+        let (lse, rest, shares) = (&lse[..columns], &rest[..columns], &shares[..columns]);
+        for (j, out) in out.chunks_exact_mut(columns).enumerate() {
+            let row = &x[j * at.inner..][..columns];
+            for ((((out, &x), &lse), &rest), &share) in out.iter_mut().zip(row).zip(lse).zip(rest).zip(shares) {
+                let probability = ((x - lse) - rest).exp() * share;
+                *out = if share == T::ZERO { T::ZERO } else { probability };
             }
         }
     }

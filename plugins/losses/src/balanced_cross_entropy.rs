@@ -10,7 +10,7 @@ use patchbay::{ops, plugin::prelude::*};
 
 use crate::{
     binary::Binary,
-    classes::{Classes, cross_entropy_of},
+    classes::{Classes, cross_entropy_of, histogram},
     focal::Activation,
     reduction::Reduction,
 };
@@ -68,7 +68,7 @@ impl Loss for BalancedCrossEntropy {
 impl BalancedCrossEntropy {
     fn softmax(&self, logits: &Tensor, target: &Tensor) -> Result<Tensor> {
         let (logits, target) = Classes::of_indices(logits, target, self.config.ignore_index)?;
-        let count = target.histogram.len();
+        let count = target.count;
         // With [batch, classes] there are no images: the batch is balanced as a whole.
         let image = if logits.rank() == 2 {
             target.classes.len()
@@ -80,25 +80,20 @@ impl BalancedCrossEntropy {
             .chunks_mut(image.max(1))
             .zip(target.classes.chunks(image.max(1)))
         {
-            let mut seen = vec![0usize; count];
-            for class in classes.iter().flatten() {
-                seen[*class as usize] += 1;
-            }
+            let seen = histogram(classes, count);
             let all = seen.iter().sum::<usize>() as f64;
             let shares: Vec<f32> = seen
                 .iter()
                 .map(|&n| (1.0 - n as f64 / all) as f32)
                 .collect();
-            for (weight, class) in weights.iter_mut().zip(classes) {
-                *weight = class.map_or(0.0, |class| shares[class as usize]);
+            for (weight, &class) in weights.iter_mut().zip(classes) {
+                *weight = shares.get(class as usize).copied().unwrap_or(0.0);
             }
         }
         let weights = Tensor::from_vec(weights, target.tensor.shape(), logits.device())?
             .to_dtype(logits.dtype())?;
         let values = (cross_entropy_of(&logits, &target, None)? * weights)?;
-        self.config
-            .reduction
-            .apply(&values, target.counted() as f64)
+        self.config.reduction.apply(&values, target.counted as f64)
     }
 
     fn sigmoid(&self, logits: &Tensor, target: &Tensor) -> Result<Tensor> {

@@ -14,6 +14,8 @@ pub struct Binary {
     pub mask: Option<Tensor>,
     /// How many logits count.
     pub counted: usize,
+    /// Whether all targets are 0 or 1.
+    pub labels: bool,
 }
 
 impl Binary {
@@ -45,11 +47,13 @@ impl Binary {
             let target = target.to_dtype(logits.dtype())?;
             check_probabilities(&target)?;
             let counted = target.elem_count();
+            let between = (&target * target.affine(-1.0, 1.0)?)?.abs()?.sum_all()?;
             return Ok(Binary {
                 logits,
                 target,
                 mask: None,
                 counted,
+                labels: between.to_dtype(DType::F64)?.to_scalar::<f64>()? == 0.0,
             });
         }
         let one_logit = dims.len() > 1 && dims[1] == 1 && target.dims() == positions(dims);
@@ -60,7 +64,7 @@ impl Binary {
         let Target::Index(indices) = classes.target else {
             bail!("a target of an integer type is class indices");
         };
-        let counted = indices.counted() * classes.count;
+        let counted = indices.counted * classes.count;
         let mask = if counted < classes.logits.elem_count() {
             let counts = indices.map(|_| 1.0, classes.logits.dtype())?;
             Some(counts.unsqueeze(1)?.broadcast_as(dims)?.contiguous()?)
@@ -72,6 +76,7 @@ impl Binary {
             logits: classes.logits,
             mask,
             counted,
+            labels: true,
         })
     }
 
@@ -111,6 +116,7 @@ impl Binary {
             mask,
             counted,
             logits,
+            labels: true,
         })
     }
 

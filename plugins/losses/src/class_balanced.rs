@@ -5,6 +5,7 @@
 //! are counted from the targets as they come. With `gamma` > 0 the balanced loss is the focal one, as in the paper.
 
 use patchbay::{
+    ops,
     plugin::prelude::*,
     serde_json::{Map, Value},
 };
@@ -12,7 +13,6 @@ use patchbay::{
 use crate::{
     class_counts::{ClassCounts, effective_number_weights},
     classes::{Classes, cross_entropy_of},
-    focal::modulate,
     reduction::Reduction,
 };
 
@@ -78,15 +78,13 @@ loss.forward(&logits, &target)?"#,
 impl Loss for ClassBalanced {
     fn forward(&self, logits: &Tensor, target: &Tensor) -> Result<Tensor> {
         let (logits, target) = Classes::of_indices(logits, target, self.config.ignore_index)?;
-        let counts = self.counts.after(&target.histogram)?;
+        let counts = self.counts.after(&target.histogram())?;
         let weights = effective_number_weights(&counts, self.config.beta);
-        let focal = modulate(
+        let focal = ops::focal(
             &cross_entropy_of(&logits, &target, None)?,
             self.config.gamma,
         )?;
         let values = (focal * target.map(|class| weights[class], logits.dtype())?)?;
-        self.config
-            .reduction
-            .apply(&values, target.counted() as f64)
+        self.config.reduction.apply(&values, target.counted as f64)
     }
 }

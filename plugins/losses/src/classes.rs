@@ -1,6 +1,10 @@
 //! Logits and targets of classification, brought to one form.
 
-use patchbay::{ops, plugin::prelude::*};
+use patchbay::{
+    candle_core::{CpuStorage, Error, Storage},
+    ops,
+    plugin::prelude::*,
+};
 
 /// Logits in `f32` or `f64`, the classes on axis 1, with their targets.
 pub struct Classes {
@@ -23,28 +27,32 @@ pub enum Target {
 pub struct Indices {
     /// As it was given.
     pub tensor: Tensor,
-    /// The class of each position in row-major order; `None` where it is ignored.
-    pub classes: Vec<Option<u32>>,
-    /// How many targets there are of each class.
-    pub histogram: Vec<usize>,
+    /// The class of each position in row-major order; [`IGNORED`] where it does not count.
+    pub classes: Vec<u32>,
+    /// How many classes there are.
+    pub count: usize,
+    /// How many targets count.
+    pub counted: usize,
     ignore: i64,
 }
 
+/// Stands for the class of targets that do not count.
+pub const IGNORED: u32 = u32::MAX;
+
 impl Indices {
-    /// How many targets count.
-    pub fn counted(&self) -> usize {
-        self.histogram.iter().sum()
+    /// How many targets there are of each class.
+    pub fn histogram(&self) -> Vec<usize> {
+        histogram(&self.classes, self.count)
     }
 
     /// One number for each position, from its class, in `dtype`: `[batch, ...]`, 0 where it is ignored.
     pub fn map(&self, value: impl Fn(usize) -> f64, dtype: DType) -> Result<Tensor> {
-        let by_class: Vec<f32> = (0..self.histogram.len())
-            .map(|class| value(class) as f32)
-            .collect();
+        let by_class: Vec<f32> = (0..self.count).map(|class| value(class) as f32).collect();
+        // What is ignored is beyond the end.
         let values: Vec<f32> = self
             .classes
             .iter()
-            .map(|class| class.map_or(0.0, |class| by_class[class as usize]))
+            .map(|&class| by_class.get(class as usize).copied().unwrap_or(0.0))
             .collect();
         Tensor::from_vec(values, self.tensor.shape(), self.tensor.device())?.to_dtype(dtype)
     }
@@ -186,10 +194,10 @@ pub fn one_hot(logits: &Tensor, target: &Indices) -> Result<Tensor> {
     let count = logits.dim(1)?;
     let inner: usize = logits.dims()[2..].iter().product();
     let mut values = vec![0f32; logits.elem_count()];
-    for (position, class) in target.classes.iter().enumerate() {
-        if let Some(class) = class {
+    for (position, &class) in target.classes.iter().enumerate() {
+        if class != IGNORED {
             let (batch, at) = (position / inner.max(1), position % inner.max(1));
-            values[(batch * count + *class as usize) * inner + at] = 1.0;
+            values[(batch * count + class as usize) * inner + at] = 1.0;
         }
     }
     Tensor::from_vec(values, logits.shape(), logits.device())?.to_dtype(logits.dtype())
@@ -221,7 +229,7 @@ pub fn floats(name: &str, tensor: &Tensor) -> Result<Tensor> {
 ///
 /// # Errors
 ///
-/// Names the value and its place.
+/// Names a value that is not.
 pub fn check_probabilities(target: &Tensor) -> Result<()> {
     const ROUNDING: f64 = 1e-4;
     if target.elem_count() == 0 {
@@ -241,40 +249,84 @@ pub fn check_probabilities(target: &Tensor) -> Result<()> {
     Ok(())
 }
 
-/// Reads the indices once on the host: they are checked and counted in the same pass.
-fn indices(logits: &Tensor, target: &Tensor, count: usize, ignore: Option<i64>) -> Result<Indices> {
-    let given = target
-        .to_dtype(DType::I64)?
-        .flatten_all()?
-        .to_vec1::<i64>()?;
-    let mut histogram = vec![0; count];
-    let mut classes = Vec::with_capacity(given.len());
-    for (position, &class) in given.iter().enumerate() {
-        if Some(class) == ignore {
-            classes.push(None);
-        } else if let Some(seen) = usize::try_from(class)
-            .ok()
-            .and_then(|class| histogram.get_mut(class))
-        {
-            *seen += 1;
-            classes.push(Some(class as u32));
-        } else {
-            bail!(
-                "the target at position {position} of {:?} is class {class}; the logits {:?} have classes \
-                 0 to {}, and ignore_index is {}",
-                target.dims(),
-                logits.dims(),
-                count - 1,
-                ignore.map_or_else(|| "not set".to_owned(), |ignore| ignore.to_string())
-            );
+/// How often each class occurs.
+pub fn histogram(classes: &[u32], count: usize) -> Vec<usize> {
+    // Two of them, so that equal neighbours do not wait for each other.
+    let mut even = vec![0; count];
+    let mut odd = vec![0; count];
+    for pair in classes.chunks(2) {
+        for (histogram, &class) in [&mut even, &mut odd].into_iter().zip(pair) {
+            if let Some(seen) = histogram.get_mut(class as usize) {
+                *seen += 1;
+            }
         }
     }
+    even.iter().zip(odd).map(|(even, odd)| even + odd).collect()
+}
+
+/// Reads the indices once on the host: they are checked and counted in the same pass.
+fn indices(logits: &Tensor, target: &Tensor, count: usize, ignore: Option<i64>) -> Result<Indices> {
+    let on_host = target.to_device(&Device::Cpu)?.contiguous()?;
+    let (storage, layout) = on_host.storage_and_layout();
+    let range = layout
+        .contiguous_offsets()
+        .map_or(0..0, |(start, end)| start..end);
+    let read = match &*storage {
+        Storage::Cpu(CpuStorage::I64(all)) => read(&all[range], count, ignore),
+        Storage::Cpu(CpuStorage::U32(all)) => read(&all[range], count, ignore),
+        Storage::Cpu(CpuStorage::U8(all)) => read(&all[range], count, ignore),
+        _ => bail!(
+            "expected a target of type i64, u32 or u8, got {}",
+            target.dtype().as_str()
+        ),
+    };
+    let (classes, counted) = read.map_err(|(position, class)| {
+        Error::Msg(format!(
+            "the target at position {position} of {:?} is class {class}; the logits {:?} have classes 0 to {}, and \
+             ignore_index is {}",
+            target.dims(),
+            logits.dims(),
+            count - 1,
+            ignore.map_or_else(|| "not set".to_owned(), |ignore| ignore.to_string())
+        ))
+    })?;
     Ok(Indices {
         tensor: target.clone(),
         classes,
-        histogram,
+        count,
+        counted,
         ignore: ignore.unwrap_or(i64::MIN),
     })
+}
+
+/// The classes and how many count, or the first that is none, with its position.
+fn read<I: Copy + Into<i64>>(
+    given: &[I],
+    count: usize,
+    ignore: Option<i64>,
+) -> std::result::Result<(Vec<u32>, usize), (usize, i64)> {
+    let (count, ignore) = (count as i64, ignore.unwrap_or(i64::MIN));
+    let is_class = |value: i64| (value >= 0) & (value < count);
+    let (mut wrong, mut counted) = (false, 0);
+    let classes = given
+        .iter()
+        .map(|&value| {
+            let value: i64 = value.into();
+            let ignored = value == ignore;
+            wrong |= !ignored & !is_class(value);
+            counted += usize::from(!ignored);
+            if ignored { IGNORED } else { value as u32 }
+        })
+        .collect();
+    if wrong {
+        for (position, &value) in given.iter().enumerate() {
+            let value: i64 = value.into();
+            if value != ignore && !is_class(value) {
+                return Err((position, value));
+            }
+        }
+    }
+    Ok((classes, counted))
 }
 
 /// Checks weights that come from a config.

@@ -64,7 +64,8 @@ impl Loss for CrossEntropy {
         let classes = Classes::new(logits, target, config.ignore_index)?;
         let values = classes.cross_entropy(&config.weights, config.label_smoothing)?;
         let total = match &classes.target {
-            Target::Index(indices) => total_weight(&indices.histogram, &config.weights),
+            Target::Index(indices) if config.weights.is_empty() => indices.counted as f64,
+            Target::Index(indices) => total_weight(&indices.histogram(), &config.weights),
             Target::Probabilities(_) => values.elem_count() as f64,
         };
         config.reduction.apply(&values, total)
@@ -73,10 +74,9 @@ impl Loss for CrossEntropy {
 
 /// The sum of the weights of all targets that count.
 fn total_weight(histogram: &[usize], weights: &[f64]) -> f64 {
-    let weight = |class: usize| weights.get(class).copied().unwrap_or(1.0);
     histogram
         .iter()
-        .enumerate()
-        .map(|(class, &seen)| seen as f64 * weight(class))
+        .zip(weights)
+        .map(|(&seen, weight)| seen as f64 * weight)
         .sum()
 }

@@ -45,7 +45,7 @@ patchbay::config! {
     }
 }
 
-/// Below this, `1 - p` is taken as constant: its power would have an infinite slope at 0.
+/// Below this, `1 - p_t` is taken as constant: its power would have an infinite slope at 0.
 const LEAST: f64 = 1e-12;
 
 /// Focal loss of logits against class indices or probabilities.
@@ -100,16 +100,16 @@ impl Focal {
         let (values, counted) = match &classes.target {
             Target::Index(indices) => {
                 let cross_entropy = classes.cross_entropy(&[], 0.0)?;
-                let mut values = modulate(&cross_entropy, config.gamma)?;
+                let mut values = ops::focal(&cross_entropy, config.gamma)?;
                 if classes.weights(&config.weights)?.is_some() {
                     let weight = |class: usize| config.weights[class];
                     values = (values * indices.map(weight, cross_entropy.dtype())?)?;
                 }
-                (values, indices.counted())
+                (values, indices.counted)
             }
             Target::Probabilities(target) => {
                 let log_probabilities = ops::log_softmax_dim(&classes.logits, 1)?;
-                let mut values = (modulate(&log_probabilities.neg()?, config.gamma)? * target)?;
+                let mut values = (ops::focal(&log_probabilities.neg()?, config.gamma)? * target)?;
                 if let Some(weights) = classes.weights(&config.weights)? {
                     values = values.broadcast_mul(&classes.along_classes(&weights)?)?;
                 }
@@ -129,14 +129,16 @@ impl Focal {
             reduction: ops::Reduction::None,
             ..Default::default()
         };
-        let mut values =
+        let cross_entropy =
             ops::binary_cross_entropy_with_logits_with(&binary.logits, target, &settings)?;
-        if config.gamma > 0.0 {
-            // 1 - p_t = t + p (1 - 2 t).
+        let mut values = if binary.labels {
+            ops::focal(&cross_entropy, config.gamma)?
+        } else {
+            // 1 - p_t = t + p (1 - 2 t), which only for t of 0 and 1 is 1 - exp of the cross entropy.
             let p = ops::sigmoid(&binary.logits)?;
             let miss = ((p * target.affine(-2.0, 1.0)?)? + target)?.maximum(LEAST)?;
-            values = (values * power(&miss, config.gamma)?)?;
-        }
+            (cross_entropy * power(&miss, config.gamma)?)?
+        };
         if let Some(alpha) = config.alpha {
             // alpha t + (1 - alpha) (1 - t).
             values = (values * target.affine(2.0 * alpha - 1.0, 1.0 - alpha)?)?;
@@ -154,19 +156,6 @@ impl Focal {
         let values = binary.masked(values)?;
         config.reduction.apply(&values, binary.counted as f64)
     }
-}
-
-/// `(1 - p)^gamma c` of cross entropies `c` = -log p.
-pub fn modulate(cross_entropy: &Tensor, gamma: f64) -> Result<Tensor> {
-    if gamma == 0.0 {
-        return Ok(cross_entropy.clone());
-    }
-    let miss = cross_entropy
-        .neg()?
-        .exp()?
-        .affine(-1.0, 1.0)?
-        .maximum(LEAST)?;
-    cross_entropy * power(&miss, gamma)?
 }
 
 /// `x^gamma` for x >= 0; squares are common and much cheaper than a general power.

@@ -56,7 +56,7 @@ impl Loss for LabelSmoothing {
         let classes = Classes::new(logits, target, self.config.ignore_index)?;
         let values = classes.cross_entropy(&[], self.config.smoothing)?;
         let counted = match &classes.target {
-            Target::Index(indices) => indices.counted(),
+            Target::Index(indices) => indices.counted,
             Target::Probabilities(_) => values.elem_count(),
         };
         self.config.reduction.apply(&values, counted as f64)

@@ -102,7 +102,7 @@ loss.forward(&logits, &target)?"#,
 impl Loss for Ldam {
     fn forward(&self, logits: &Tensor, target: &Tensor) -> Result<Tensor> {
         let (logits, target) = Classes::of_indices(logits, target, self.config.ignore_index)?;
-        let counts = self.counts.after(&target.histogram)?;
+        let counts = self.counts.after(&target.histogram())?;
         let least = counts
             .iter()
             .copied()
@@ -119,14 +119,11 @@ impl Loss for Ldam {
             .reweight_from_epoch
             .is_some_and(|first| self.epoch.load(Ordering::Relaxed) >= first);
         if !reweights {
-            return self
-                .config
-                .reduction
-                .apply(&values, target.counted() as f64);
+            return self.config.reduction.apply(&values, target.counted as f64);
         }
         let weights = effective_number_weights(&counts, self.config.beta);
         let total = target
-            .histogram
+            .histogram()
             .iter()
             .zip(&weights)
             .map(|(&count, weight)| count as f64 * weight)

@@ -5,7 +5,11 @@
 
 use patchbay::{ops, plugin::prelude::*};
 
-use crate::{classes::Classes, lovasz::slopes, reduction::Reduction};
+use crate::{
+    classes::{Classes, IGNORED},
+    lovasz::slopes,
+    reduction::Reduction,
+};
 
 patchbay::config! {
     /// Settings of [`LovaszSoftmax`].
@@ -53,7 +57,7 @@ impl Loss for LovaszSoftmax {
     fn forward(&self, logits: &Tensor, target: &Tensor) -> Result<Tensor> {
         let config = &self.config;
         let (logits, target) = Classes::of_indices(logits, target, config.ignore_index)?;
-        let (batch, count) = (logits.dim(0)?, target.histogram.len());
+        let (batch, count) = (logits.dim(0)?, target.count);
         let inner: usize = logits.dims()[2..].iter().product();
         let probabilities = ops::softmax_dim(&logits, 1)?;
         let values = probabilities
@@ -69,7 +73,8 @@ impl Loss for LovaszSoftmax {
         for group in 0..groups {
             let first = group * images * inner;
             let counted: Vec<(usize, u32)> = (first..first + images * inner)
-                .filter_map(|position| target.classes[position].map(|class| (position, class)))
+                .map(|position| (position, target.classes[position]))
+                .filter(|&(_, class)| class != IGNORED)
                 .collect();
             let chosen: Vec<usize> = (0..count)
                 .filter(|&class| {

@@ -8,7 +8,7 @@ use patchbay::{
 
 use crate::{
     binary::Binary,
-    classes::{Classes, Target},
+    classes::{Classes, IGNORED, Target, histogram},
     focal::Activation,
 };
 
@@ -59,13 +59,14 @@ pub fn overlap(
         }
     };
     let (batch, classes) = (probabilities.dim(0)?, probabilities.dim(1)?);
-    let inner = probabilities.dims()[2..].iter().product();
     let sums = Sums {
         truth,
         classes,
-        inner,
+        groups: if per_image { batch } else { 1 },
+        images: if per_image { 1 } else { batch },
+        inner: probabilities.dims()[2..].iter().product(),
     };
-    let true_sums = Tensor::from_vec(sums.true_sums(batch), (batch, classes), &Device::Cpu)?
+    let true_sums = Tensor::from_vec(sums.true_sums(), (sums.groups, classes), &Device::Cpu)?
         .to_device(probabilities.device())?
         .to_dtype(probabilities.dtype())?;
     let predicted = if probabilities.device().is_cpu() {
@@ -73,26 +74,19 @@ pub fn overlap(
     } else {
         sums.composed(&probabilities)?
     };
-    let group = |sums: Tensor| {
-        if per_image {
-            Ok(sums)
-        } else {
-            sums.sum_keepdim(0)
-        }
-    };
     Ok(Overlap {
-        intersection: group(predicted.get(0)?)?,
-        prediction: group(predicted.get(1)?)?,
-        target: group(true_sums)?,
+        intersection: predicted.get(0)?,
+        prediction: predicted.get(1)?,
+        target: true_sums,
     })
 }
 
 /// The target of each position, on the host.
 enum Truth {
-    /// `[batch, ...]`; `None` where it is ignored.
-    Classes(Vec<Option<u32>>),
+    /// `[batch, ...]`; [`IGNORED`] where it does not count.
+    Classes(Vec<u32>),
     /// `[batch, classes, ...]`: the target, and 1 where it counts.
-    Values(Vec<f32>, Option<Vec<f32>>),
+    Values(Vec<f32>, Vec<f32>),
 }
 
 impl Truth {
@@ -104,32 +98,53 @@ impl Truth {
                 .flatten_all()?
                 .to_vec1::<f32>()
         };
-        Ok(Truth::Values(read(target)?, mask.map(read).transpose()?))
+        let mask = match mask {
+            Some(mask) => read(mask)?,
+            None => vec![1.0; target.elem_count()],
+        };
+        Ok(Truth::Values(read(target)?, mask))
     }
 }
 
-/// Probabilities `[batch, classes, ...]` to `[2, batch, classes]`: the sums of p t and of p.
+/// Probabilities `[batch, classes, ...]` to `[2, groups, classes]`: the sums of p t and of p.
 struct Sums {
     truth: Truth,
     classes: usize,
+    groups: usize,
+    /// How many images a group has.
+    images: usize,
     /// How many positions an image has.
     inner: usize,
 }
 
+/// The sums of one group and class.
+#[derive(Clone, Copy, Default)]
+struct Pair {
+    intersection: f64,
+    prediction: f64,
+}
+
+/// How many partial sums are kept: the compiler keeps them in wide registers.
+const LANES: usize = 16;
+
 impl Sums {
-    fn true_sums(&self, batch: usize) -> Vec<f64> {
-        let mut sums = vec![0.0; batch * self.classes];
-        match &self.truth {
-            Truth::Classes(classes) => {
-                for (position, class) in classes.iter().enumerate() {
-                    if let Some(class) = class {
-                        sums[position / self.inner.max(1) * self.classes + *class as usize] += 1.0;
-                    }
+    fn true_sums(&self) -> Vec<f64> {
+        let mut sums = Vec::with_capacity(self.groups * self.classes);
+        let image = self.inner * self.images;
+        for group in 0..self.groups {
+            match &self.truth {
+                Truth::Classes(classes) => {
+                    let seen = histogram(&classes[group * image..][..image], self.classes);
+                    sums.extend(seen.into_iter().map(|count| count as f64));
                 }
-            }
-            Truth::Values(values, _) => {
-                for (sum, values) in sums.iter_mut().zip(values.chunks(self.inner.max(1))) {
-                    *sum = values.iter().map(|&value| f64::from(value)).sum();
+                Truth::Values(values, _) => {
+                    let mut all = vec![0.0; self.classes];
+                    let values = &values[group * image * self.classes..][..image * self.classes];
+                    for (slab, values) in values.chunks(self.inner.max(1)).enumerate() {
+                        all[slab % self.classes] +=
+                            values.iter().map(|&value| f64::from(value)).sum::<f64>();
+                    }
+                    sums.extend(all);
                 }
             }
         }
@@ -137,59 +152,93 @@ impl Sums {
     }
 
     fn forward<T: WithDType>(&self, probabilities: &[T]) -> Vec<T> {
-        let slabs = probabilities.len() / self.inner.max(1);
-        let mut sums = vec![T::from_f64(0.0); 2 * slabs];
-        for (slab, p) in probabilities.chunks(self.inner.max(1)).enumerate() {
-            let (intersection, total) = match &self.truth {
-                Truth::Classes(classes) => {
-                    let first = slab / self.classes * self.inner;
-                    let class = (slab % self.classes) as u32;
-                    add_up(p, &classes[first..first + self.inner], |&truth| {
-                        (truth == Some(class), truth.is_some())
-                    })
+        let mut sums = vec![Pair::default(); self.groups * self.classes];
+        match &self.truth {
+            Truth::Classes(truth) if self.inner == 1 => {
+                for (image, (row, &truth)) in
+                    probabilities.chunks(self.classes).zip(truth).enumerate()
+                {
+                    if truth == IGNORED {
+                        continue;
+                    }
+                    let sums = &mut sums[image / self.images * self.classes..][..self.classes];
+                    for (sums, p) in sums.iter_mut().zip(row) {
+                        sums.prediction += p.to_f64();
+                    }
+                    sums[truth as usize].intersection += row[truth as usize].to_f64();
                 }
-                Truth::Values(values, None) => {
-                    let truth = &values[slab * self.inner..][..self.inner];
-                    weigh(p, truth.iter().map(|&truth| (truth, 1.0)))
+            }
+            Truth::Classes(truth) => {
+                for (slab, p) in probabilities.chunks(self.inner.max(1)).enumerate() {
+                    let (image, class) = (slab / self.classes, slab % self.classes);
+                    let truth = &truth[image * self.inner..][..self.inner];
+                    let sums = &mut sums[image / self.images * self.classes + class];
+                    add_class(p, truth, class as u32, sums);
                 }
-                Truth::Values(values, Some(mask)) => {
-                    let range = slab * self.inner..(slab + 1) * self.inner;
-                    let mask = mask[range.clone()].iter().copied();
-                    weigh(p, values[range].iter().copied().zip(mask))
+            }
+            Truth::Values(truth, mask) => {
+                for (slab, p) in probabilities.chunks(self.inner.max(1)).enumerate() {
+                    let (image, class) = (slab / self.classes, slab % self.classes);
+                    let sums = &mut sums[image / self.images * self.classes + class];
+                    let at = slab * self.inner;
+                    for ((p, &truth), &counts) in p.iter().zip(&truth[at..]).zip(&mask[at..]) {
+                        let p = p.to_f64();
+                        sums.intersection += p * f64::from(truth);
+                        sums.prediction += p * f64::from(counts);
+                    }
                 }
-            };
-            sums[slab] = T::from_f64(intersection);
-            sums[slabs + slab] = T::from_f64(total);
+            }
         }
-        sums
+        let intersections = sums.iter().map(|sums| T::from_f64(sums.intersection));
+        let predictions = sums.iter().map(|sums| T::from_f64(sums.prediction));
+        intersections.chain(predictions).collect()
     }
 
     fn backward<T: WithDType>(&self, count: usize, grad: &[T]) -> Vec<T> {
-        let slabs = count / self.inner.max(1);
+        let (to_intersection, to_prediction) = grad.split_at(self.groups * self.classes);
         let mut out = Vec::with_capacity(count);
         let zero = T::from_f64(0.0);
-        for slab in 0..slabs {
-            let (to_intersection, to_total) = (grad[slab], grad[slabs + slab]);
-            let both = to_intersection + to_total;
-            let range = slab * self.inner..(slab + 1) * self.inner;
-            match &self.truth {
-                Truth::Classes(classes) => {
-                    let first = slab / self.classes * self.inner;
-                    let class = (slab % self.classes) as u32;
-                    out.extend(classes[first..first + self.inner].iter().map(
-                        |&truth| match truth {
-                            Some(truth) if truth == class => both,
-                            Some(_) => to_total,
-                            None => zero,
+        match &self.truth {
+            Truth::Classes(truth) if self.inner == 1 => {
+                for (image, &truth) in truth.iter().enumerate() {
+                    let first = image / self.images * self.classes;
+                    let start = out.len();
+                    if truth == IGNORED {
+                        out.resize(start + self.classes, zero);
+                    } else {
+                        out.extend_from_slice(&to_prediction[first..first + self.classes]);
+                        out[start + truth as usize] += to_intersection[first + truth as usize];
+                    }
+                }
+            }
+            Truth::Classes(truth) => {
+                for slab in 0..count / self.inner.max(1) {
+                    let (image, class) = (slab / self.classes, slab % self.classes);
+                    let at = image / self.images * self.classes + class;
+                    let (elsewhere, both) =
+                        (to_prediction[at], to_prediction[at] + to_intersection[at]);
+                    let truth = &truth[image * self.inner..][..self.inner];
+                    out.extend(truth.iter().map(|&truth| {
+                        let counted = if truth == class as u32 {
+                            both
+                        } else {
+                            elsewhere
+                        };
+                        if truth == IGNORED { zero } else { counted }
+                    }));
+                }
+            }
+            Truth::Values(truth, mask) => {
+                for slab in 0..count / self.inner.max(1) {
+                    let (image, class) = (slab / self.classes, slab % self.classes);
+                    let at = image / self.images * self.classes + class;
+                    let range = slab * self.inner..(slab + 1) * self.inner;
+                    out.extend(truth[range.clone()].iter().zip(&mask[range]).map(
+                        |(&truth, &counts)| {
+                            to_intersection[at] * T::from_f64(f64::from(truth))
+                                + to_prediction[at] * T::from_f64(f64::from(counts))
                         },
                     ));
-                }
-                Truth::Values(values, mask) => {
-                    out.extend(range.map(|at| {
-                        let counts = mask.as_ref().map_or(1.0, |mask| mask[at]);
-                        to_intersection * T::from_f64(f64::from(values[at]))
-                            + to_total * T::from_f64(f64::from(counts))
-                    }));
                 }
             }
         }
@@ -202,66 +251,54 @@ impl Sums {
             Tensor::from_vec(values, probabilities.shape(), probabilities.device())?
                 .to_dtype(probabilities.dtype())
         };
-        let at = |position: usize| {
-            position / (self.classes * self.inner) * self.inner + position % self.inner
-        };
-        let class = |position: usize| (position / self.inner % self.classes) as u32;
-        let count = probabilities.elem_count();
         let (truth, mask) = match &self.truth {
-            Truth::Classes(classes) => (
-                (0..count)
-                    .map(|i| f32::from(u8::from(classes[at(i)] == Some(class(i)))))
-                    .collect(),
-                Some(
-                    (0..count)
-                        .map(|i| f32::from(u8::from(classes[at(i)].is_some())))
+            Truth::Classes(classes) => {
+                let of = |index: usize| {
+                    let (slab, at) = (index / self.inner, index % self.inner);
+                    let class = classes[slab / self.classes * self.inner + at];
+                    (class, (slab % self.classes) as u32)
+                };
+                let number = |yes: bool| f32::from(u8::from(yes));
+                let all = 0..probabilities.elem_count();
+                (
+                    all.clone()
+                        .map(of)
+                        .map(|(truth, class)| number(truth == class))
                         .collect(),
-                ),
-            ),
+                    all.map(of)
+                        .map(|(truth, _)| number(truth != IGNORED))
+                        .collect(),
+                )
+            }
             Truth::Values(values, mask) => (values.clone(), mask.clone()),
         };
         let sum = |values: Tensor| {
             values
-                .flatten_from(1)?
-                .reshape((values.dim(0)?, self.classes, ()))?
-                .sum(2)
+                .reshape((self.groups, self.images, self.classes, self.inner))?
+                .sum((1, 3))
         };
         let intersection = sum((probabilities * constant(truth)?)?)?;
-        let total = match mask {
-            Some(mask) => sum((probabilities * constant(mask)?)?)?,
-            None => sum(probabilities.clone())?,
-        };
-        Tensor::stack(&[intersection, total], 0)
+        let prediction = sum((probabilities * constant(mask)?)?)?;
+        Tensor::stack(&[intersection, prediction], 0)
     }
 }
 
-/// The sums of `p` where the first and where the second answer is yes, in four lanes that the compiler vectorises.
-fn add_up<T: WithDType>(
-    p: &[T],
-    truth: &[Option<u32>],
-    answers: impl Fn(&Option<u32>) -> (bool, bool),
-) -> (f64, f64) {
-    let mut first = [0.0; 4];
-    let mut second = [0.0; 4];
-    for (p, truth) in p.chunks(4).zip(truth.chunks(4)) {
-        for (lane, (p, truth)) in p.iter().zip(truth).enumerate() {
-            let (yes, counts) = answers(truth);
-            let p = p.to_f64();
-            first[lane] += if yes { p } else { 0.0 };
-            second[lane] += if counts { p } else { 0.0 };
+/// Adds the sums of one class in one image.
+fn add_class<T: WithDType>(p: &[T], truth: &[u32], class: u32, sums: &mut Pair) {
+    // Runs are short enough for partial sums in the values' own type to be exact to its last places.
+    const RUN: usize = 64 * LANES;
+    let zero = T::from_f64(0.0);
+    for (p, truth) in p.chunks(RUN).zip(truth.chunks(RUN)) {
+        let (mut intersection, mut prediction) = ([zero; LANES], [zero; LANES]);
+        for (p, truth) in p.chunks(LANES).zip(truth.chunks(LANES)) {
+            for (lane, (&p, &truth)) in p.iter().zip(truth).enumerate() {
+                intersection[lane] += if truth == class { p } else { zero };
+                prediction[lane] += if truth == IGNORED { zero } else { p };
+            }
         }
+        sums.intersection += intersection.iter().map(|p| p.to_f64()).sum::<f64>();
+        sums.prediction += prediction.iter().map(|p| p.to_f64()).sum::<f64>();
     }
-    (first.iter().sum(), second.iter().sum())
-}
-
-/// The sums of `p` times the first and times the second number.
-fn weigh<T: WithDType>(p: &[T], truth: impl Iterator<Item = (f32, f32)>) -> (f64, f64) {
-    p.iter()
-        .zip(truth)
-        .fold((0.0, 0.0), |(first, second), (p, (t, m))| {
-            let p = p.to_f64();
-            (first + p * f64::from(t), second + p * f64::from(m))
-        })
 }
 
 impl CustomOp1 for Sums {
@@ -276,7 +313,7 @@ impl CustomOp1 for Sums {
                 layout.dims()
             );
         };
-        let shape = Shape::from((2, layout.dims()[0], self.classes));
+        let shape = Shape::from((2, self.groups, self.classes));
         Ok(match storage {
             CpuStorage::F32(p) => (CpuStorage::F32(self.forward(&p[start..end])), shape),
             CpuStorage::F64(p) => (CpuStorage::F64(self.forward(&p[start..end])), shape),

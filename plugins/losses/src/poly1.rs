@@ -59,7 +59,7 @@ impl Loss for Poly1 {
             // Where the target is ignored the cross entropy is 0, and so is 1 - exp(-0).
             Target::Index(indices) => (
                 cross_entropy.neg()?.exp()?.affine(-1.0, 1.0)?,
-                indices.counted(),
+                indices.counted,
             ),
             Target::Probabilities(target) => {
                 let hit = (ops::softmax_dim(&classes.logits, 1)? * target)?.sum(1)?;

@@ -81,7 +81,7 @@ loss.forward(&logits, &target)?"#,
 impl Loss for Seesaw {
     fn forward(&self, logits: &Tensor, target: &Tensor) -> Result<Tensor> {
         let (logits, target) = Classes::of_indices(logits, target, self.config.ignore_index)?;
-        let counts = self.counts.after(&target.histogram)?;
+        let counts = self.counts.after(&target.histogram())?;
         // A factor S of e^x is ln S beside x, and ln max and ln min are max and min of logarithms.
         let mut shift = self.log_mitigation(&logits, &target, &counts)?;
         if self.config.q > 0.0 {
@@ -90,9 +90,7 @@ impl Loss for Seesaw {
         let others = one_hot(&logits, &target)?.affine(-1.0, 1.0)?;
         let logits = (logits + (shift * others)?.detach())?;
         let values = cross_entropy_of(&logits, &target, None)?;
-        self.config
-            .reduction
-            .apply(&values, target.counted() as f64)
+        self.config.reduction.apply(&values, target.counted as f64)
     }
 }
 
