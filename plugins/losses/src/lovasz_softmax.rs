@@ -70,7 +70,7 @@ impl Loss for LovaszSoftmax {
         // The loss is linear in the probabilities once their order is known: factor p + offset.
         let mut factors = vec![0f32; values.len()];
         let mut offsets = vec![0f64; groups];
-        for group in 0..groups {
+        for (group, offset) in offsets.iter_mut().enumerate() {
             let first = group * images * inner;
             let counted: Vec<(usize, u32)> = (first..first + images * inner)
                 .map(|position| (position, target.classes[position]))
@@ -96,7 +96,7 @@ impl Loss for LovaszSoftmax {
                 for (index, slope) in slopes(&errors, own).into_iter().enumerate() {
                     let slope = slope / chosen.len() as f32;
                     if own(index) {
-                        offsets[group] += f64::from(slope);
+                        *offset += f64::from(slope);
                     }
                     factors[at(counted[index].0)] = if own(index) { -slope } else { slope };
                 }
