@@ -13,6 +13,7 @@ pub mod comm;
 pub mod device;
 pub mod display;
 mod evcxr;
+pub mod experiment;
 pub mod image;
 pub mod input;
 #[doc(hidden)]
@@ -26,6 +27,7 @@ pub mod plugin;
 pub mod prelude;
 pub mod progress;
 pub mod show;
+pub mod stats;
 pub mod table;
 pub mod tensor;
 pub mod timing;

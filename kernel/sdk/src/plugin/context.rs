@@ -16,6 +16,9 @@ use super::{
 pub struct Options {
     pub dtype: DType,
     pub device: Device,
+    /// Whether no tensor is trained: all are buffers, and no graph is built through them. For teachers, and for
+    /// encoders that stay as they were loaded.
+    pub frozen: bool,
 }
 
 impl Default for Options {
@@ -24,6 +27,7 @@ impl Default for Options {
         Options {
             dtype: DType::F32,
             device: crate::device(),
+            frozen: false,
         }
     }
 }
@@ -37,8 +41,8 @@ pub struct Context {
 impl Context {
     pub(crate) fn new(options: Options, previous: Vec<NamedVar>) -> Self {
         Context {
+            store: Arc::new(Store::new(previous, options.frozen)),
             options,
-            store: Arc::new(Store::new(previous)),
         }
     }
 
@@ -80,6 +84,33 @@ impl Context {
             &self.options.device,
             true,
         )
+    }
+
+    /// A trained parameter as a variable, for components that update copies of it themselves. Taken over on a swap as
+    /// those of [`Context::vb`] are.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the name is taken by a tensor of another shape.
+    pub fn variable(
+        &self,
+        name: &str,
+        shape: impl Into<Shape>,
+        init: Init,
+    ) -> candle_core::Result<Var> {
+        self.store.make(
+            name,
+            shape.into(),
+            First::Init(init),
+            self.options.dtype,
+            &self.options.device,
+            true,
+        )
+    }
+
+    /// Whether the predecessor in the slot had a tensor of this name.
+    pub fn carries(&self, name: &str) -> bool {
+        self.store.carries(name)
     }
 
     /// A tensor that is carried over swaps but not trained: a momentum copy, a queue, a counter.
@@ -124,5 +155,31 @@ impl Context {
         )?;
         self.store.add_part(name, slot.as_part());
         Ok(slot)
+    }
+
+    /// Makes a part that is the same component as `of` with the same values, frozen: a momentum copy, a teacher.
+    /// After a swap of the whole it has the values that it had.
+    ///
+    /// # Errors
+    ///
+    /// As [`super::create`].
+    pub fn create_frozen_copy<K: ?Sized + Kind>(
+        &self,
+        name: &str,
+        of: &Slot<K>,
+    ) -> Result<Slot<K>, Error> {
+        let origin = of.provenance();
+        let previous = self.store.previous_of_part(name);
+        let carried = !previous.is_empty();
+        let options = Options {
+            frozen: true,
+            ..self.options.clone()
+        };
+        let copy = Slot::new(&origin.id, origin.config, options, previous)?;
+        if !carried {
+            copy.set_values_of(of)?;
+        }
+        self.store.add_part(name, copy.as_part());
+        Ok(copy)
     }
 }

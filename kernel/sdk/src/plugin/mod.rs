@@ -54,7 +54,7 @@ pub use guard::check;
 pub use history::{History, HistoryEntry};
 pub use kinds::{
     Balanced, Balancer, Batch, Encoder, EncoderInput, Encoding, Fit, Forecaster, ImageTransform,
-    Kind, Loss, Objective, Tool, Window, tool,
+    Kind, Loss, Objective, Parts, Tool, Window, tool,
 };
 pub use listing::{Listing, list};
 pub use loader::{LoadReport, SlotUpdate, load};

@@ -177,6 +177,29 @@ impl<K: ?Sized + Kind> Slot<K> {
         self.0.variables()
     }
 
+    /// Gives this component's tensors the values of another's, by name.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the other lacks a tensor or has it in another shape; tensors before it have the new values then.
+    pub fn set_values_of(&self, other: &Slot<K>) -> Result<(), Error> {
+        let values = other.variables();
+        for named in self.variables() {
+            let Some(value) = values.iter().find(|value| value.name == named.name) else {
+                return Err(Error::new(format!(
+                    "{}: there is no tensor {} to take values from",
+                    other.provenance().id,
+                    named.name
+                )));
+            };
+            named
+                .var
+                .set(&value.var.as_detached_tensor())
+                .map_err(|error| Error::new(format!("{}: {error}", named.name)))?;
+        }
+        Ok(())
+    }
+
     /// The variables for an optimiser.
     pub fn trainable(&self) -> Vec<Var> {
         self.variables()

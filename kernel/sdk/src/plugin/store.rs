@@ -35,6 +35,8 @@ pub(crate) trait Part: Send + Sync {
 #[derive(Default)]
 pub(crate) struct Store {
     previous: BTreeMap<String, NamedVar>,
+    /// Whether all tensors are buffers.
+    frozen: bool,
     made: Mutex<Made>,
 }
 
@@ -45,13 +47,14 @@ struct Made {
 }
 
 impl Store {
-    pub(crate) fn new(previous: Vec<NamedVar>) -> Self {
+    pub(crate) fn new(previous: Vec<NamedVar>, frozen: bool) -> Self {
         let previous = previous
             .into_iter()
             .map(|named| (named.name.clone(), named))
             .collect();
         Store {
             previous,
+            frozen,
             made: Mutex::default(),
         }
     }
@@ -72,6 +75,10 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    pub(crate) fn carries(&self, name: &str) -> bool {
+        self.previous.contains_key(name)
     }
 
     pub(crate) fn add_part(&self, name: &str, part: Arc<dyn Part>) {
@@ -123,7 +130,7 @@ impl Store {
         let named = NamedVar {
             name: name.to_owned(),
             var: var.clone(),
-            trainable,
+            trainable: trainable && !self.frozen,
         };
         made.variables.insert(name.to_owned(), named);
         Ok(var)
@@ -147,11 +154,15 @@ impl SimpleBackend for Parameters {
         dtype: DType,
         device: &Device,
     ) -> Result<Tensor> {
-        Ok(self
+        let var = self
             .0
-            .make(name, shape, First::Init(init), dtype, device, true)?
-            .as_tensor()
-            .clone())
+            .make(name, shape, First::Init(init), dtype, device, true)?;
+        Ok(if self.0.frozen {
+            // The same memory, without a graph through it.
+            var.as_detached_tensor()
+        } else {
+            var.as_tensor().clone()
+        })
     }
 
     fn get_unchecked(&self, name: &str, _dtype: DType, _device: &Device) -> Result<Tensor> {

@@ -85,6 +85,8 @@ fn a_plugin_of_an_edited_sdk_is_refused_and_never_called() {
         fs::write(&path, text.replacen(from, to, 1)).unwrap();
         run(Command::new(env!("CARGO"))
             .args(["build", "--release", "--offline", "--workspace", "--lib"])
+            // These make the struct whose field has another type, and would not compile.
+            .args(["--exclude", "patchbay-balancers"])
             .env_remove("CARGO_TARGET_DIR")
             .current_dir(&copy));
         fs::write(&path, text).unwrap();

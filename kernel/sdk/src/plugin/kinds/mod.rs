@@ -16,7 +16,7 @@ pub use encoder::{Encoder, EncoderInput, Encoding};
 pub use forecaster::{Fit, Forecaster, Window};
 pub use image_transform::ImageTransform;
 pub use loss::Loss;
-pub use objective::{Batch, Objective};
+pub use objective::{Batch, Objective, Parts};
 pub use tool::{Tool, tool};
 
 use super::Component;

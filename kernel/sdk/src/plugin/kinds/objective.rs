@@ -1,10 +1,10 @@
 //! Training objectives: a whole step's losses from a batch, with the networks inside.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use candle_core::{Tensor, bail};
 
-use super::{Component, Kind, slot_is_component};
+use super::{Component, Encoder, Kind, Loss, slot_is_component};
 use crate::{Result, plugin::Slot};
 
 /// A batch: tensors by name (`image`, `text`, `text_mask`), the first axis being the batch's.
@@ -39,6 +39,64 @@ pub trait Objective: Component {
         let _ = batch;
         Ok(Batch::new())
     }
+
+    /// What is made of each image with its text, by name, for evaluation: `match` `[batch]`, the probability that they
+    /// belong together, and `attention` `[batch, layers, heads, length, image tokens]`, where the text looks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Objective::losses`].
+    fn pairs(&self, batch: &Batch) -> Result<Batch> {
+        let _ = batch;
+        Ok(Batch::new())
+    }
+
+    /// The components inside. Each is a slot: what is swapped there is used from the next step on.
+    fn parts(&self) -> Parts {
+        Parts::default()
+    }
+
+    /// The forward passes of the last step in their order, and how long each took.
+    fn passes(&self) -> Vec<(String, Duration)> {
+        Vec::new()
+    }
+}
+
+/// The components inside an objective, by name.
+#[derive(Default)]
+pub struct Parts {
+    pub losses: Vec<(String, Slot<dyn Loss>)>,
+    pub encoders: Vec<(String, Slot<dyn Encoder>)>,
+}
+
+impl Parts {
+    /// The loss of this name.
+    ///
+    /// # Errors
+    ///
+    /// Fails where there is none, naming those there are.
+    pub fn loss(&self, name: &str) -> Result<&Slot<dyn Loss>> {
+        find("loss", &self.losses, name)
+    }
+
+    /// The encoder of this name.
+    ///
+    /// # Errors
+    ///
+    /// Fails where there is none, naming those there are.
+    pub fn encoder(&self, name: &str) -> Result<&Slot<dyn Encoder>> {
+        find("encoder", &self.encoders, name)
+    }
+}
+
+fn find<'a, T>(what: &str, parts: &'a [(String, T)], name: &str) -> Result<&'a T> {
+    match parts.iter().find(|(known, _)| known == name) {
+        Some((_, part)) => Ok(part),
+        None => bail!(
+            "there is no {what} {name} inside; there are {:?}",
+            parts.iter().map(|(name, _)| name).collect::<Vec<_>>()
+        ),
+    }
 }
 
 impl Kind for dyn Objective {
@@ -72,5 +130,19 @@ impl Objective for Slot<dyn Objective> {
 
     fn features(&self, batch: &Batch) -> Result<Batch> {
         self.call(|objective| objective.features(batch))
+    }
+
+    fn pairs(&self, batch: &Batch) -> Result<Batch> {
+        self.call(|objective| objective.pairs(batch))
+    }
+
+    fn parts(&self) -> Parts {
+        self.call(|objective| Ok(objective.parts()))
+            .unwrap_or_default()
+    }
+
+    fn passes(&self) -> Vec<(String, Duration)> {
+        self.call(|objective| Ok(objective.passes()))
+            .unwrap_or_default()
     }
 }

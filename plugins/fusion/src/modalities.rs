@@ -1,0 +1,120 @@
+//! The two modalities of a batch, checked, and which of them are there.
+
+use patchbay::plugin::prelude::*;
+
+/// One modality.
+pub struct Modality {
+    /// `[batch, length, width]`.
+    pub tokens: Tensor,
+    /// `[batch, length]`: 1 where a token counts, in the tokens' type.
+    pub mask: Tensor,
+    /// `[batch, 1]`: 1 where any token counts, in the tokens' type.
+    pub is_there: Tensor,
+}
+
+impl Modality {
+    /// `[batch, width]` or `[batch, length, width]`, with a mask `[batch, length]` where not all counts.
+    fn new(name: &str, values: &Tensor, mask: Option<&Tensor>, width: usize) -> Result<Modality> {
+        let tokens = match values.rank() {
+            2 => values.unsqueeze(1)?,
+            _ => values.clone(),
+        };
+        if !tokens.dtype().is_float() || tokens.rank() != 3 || tokens.dim(2)? != width {
+            bail!(
+                "expected {name} [batch, {width}] or [batch, length, {width}] of floats, got {} {:?}",
+                values.dtype().as_str(),
+                values.dims()
+            );
+        }
+        let shape = &tokens.dims()[..2];
+        let mask = match mask {
+            Some(mask) if mask.dims() == shape => mask.to_dtype(tokens.dtype())?,
+            Some(mask) => bail!(
+                "expected the mask of {name} to be {shape:?}, got {:?}",
+                mask.dims()
+            ),
+            None => Tensor::ones(shape, tokens.dtype(), tokens.device())?,
+        };
+        let is_there = mask.max_keepdim(1)?;
+        Ok(Modality {
+            tokens,
+            mask,
+            is_there,
+        })
+    }
+
+    /// The mean of the tokens that count, `[batch, width]`; zeros where none does.
+    pub fn mean(&self) -> Result<Tensor> {
+        let sum = self
+            .tokens
+            .broadcast_mul(&self.mask.unsqueeze(2)?)?
+            .sum(1)?;
+        sum.broadcast_div(&self.mask.sum_keepdim(1)?.maximum(1.0)?)
+    }
+
+    /// The mean of the tokens, or this vector `[width]` where none counts.
+    pub fn mean_or(&self, missing: &Tensor) -> Result<Tensor> {
+        let absent = self.is_there.affine(-1.0, 1.0)?;
+        self.mean()? + absent.broadcast_mul(&missing.unsqueeze(0)?)?
+    }
+}
+
+/// The image and the other data.
+pub struct Modalities {
+    pub image: Modality,
+    pub context: Modality,
+}
+
+impl Modalities {
+    /// # Errors
+    ///
+    /// Fails where shapes do not fit, or an example has neither modality.
+    pub fn new(
+        input: &EncoderInput<'_>,
+        image_width: usize,
+        context_width: usize,
+    ) -> Result<Modalities> {
+        let image = Modality::new(
+            "the image's features",
+            input.values,
+            input.mask,
+            image_width,
+        )?;
+        let Some(context) = input.context else {
+            bail!(
+                "a fusion wants the other data in EncoderInput's `context`, [batch, length, {context_width}]; where they are \
+                 missing give any values with a `context_mask` of zeros"
+            );
+        };
+        let context = Modality::new("the context", context, input.context_mask, context_width)?;
+        if image.tokens.dim(0)? != context.tokens.dim(0)? {
+            bail!(
+                "the image's features {:?} and the context {:?} are of different batches",
+                image.tokens.dims(),
+                context.tokens.dims()
+            );
+        }
+        let there = (&image.is_there + &context.is_there)?
+            .flatten_all()?
+            .to_dtype(DType::F32)?
+            .to_vec1::<f32>()?;
+        if let Some(row) = there.iter().position(|&there| there == 0.0) {
+            bail!("row {row} has neither an image nor a context: its masks hide all of both");
+        }
+        Ok(Modalities { image, context })
+    }
+}
+
+/// What a fusion returns: one token.
+pub fn encoding(pooled: Tensor, attention: Vec<Tensor>) -> Result<Encoding> {
+    Ok(Encoding {
+        tokens: pooled.unsqueeze(1)?,
+        pooled,
+        attention,
+    })
+}
+
+/// A linear layer with gelu, as every fusion here begins.
+pub fn dense(layer: &nn::Linear, x: &Tensor) -> Result<Tensor> {
+    ops::gelu(&layer.forward(x)?)
+}
