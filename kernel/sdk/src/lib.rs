@@ -13,6 +13,7 @@ pub mod comm;
 pub mod device;
 pub mod display;
 mod evcxr;
+pub mod forecast;
 pub mod image;
 pub mod input;
 #[doc(hidden)]
