@@ -7,7 +7,7 @@
 //! errors are of all test windows in standard scores, and every choice (when to stop, ridge's penalty) is made on
 //! the validation part. Each finished row is printed at once; the table is at the end.
 
-use std::{collections::BTreeMap, error::Error, fs, path::Path};
+use std::{collections::BTreeMap, env, error::Error, fs, path::Path, process::Command};
 
 use patchbay::{
     forecast::{Dataset, FitOptions, Frame, Part, Split, backtest, fit},
@@ -28,7 +28,7 @@ struct Arguments(BTreeMap<String, String>);
 impl Arguments {
     fn read() -> Result<Arguments, Box<dyn Error>> {
         let mut all = BTreeMap::new();
-        let mut words = std::env::args().skip(1);
+        let mut words = env::args().skip(1);
         while let Some(word) = words.next() {
             let name = word
                 .strip_prefix("--")
@@ -75,6 +75,18 @@ fn settings(model: &str, more: &Value, horizon: usize, known: usize) -> (String,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
+    // Memory as in the kernel's runtime process: the allocator reads its settings when a process starts.
+    let computing = patchbay_protocol::COMPUTING;
+    if computing
+        .iter()
+        .any(|(name, _)| env::var_os(name).is_none())
+    {
+        let status = Command::new(env::current_exe()?)
+            .args(env::args().skip(1))
+            .envs(computing)
+            .status()?;
+        std::process::exit(status.code().unwrap_or(1));
+    }
     ops::threads::join_pool();
     patchbay_tide::register()?;
     let arguments = Arguments::read()?;
