@@ -70,7 +70,7 @@ async fn the_kernels_own_knowledge_is_there_at_once() {
 async fn plugins_and_their_settings_are_completed() {
     let mut client = Client::start().await;
     let (found, ..) = complete(&mut client, "create::<dyn Loss>(\"loss/fo|").await;
-    assert_eq!(found, ["loss/focal"]);
+    assert_eq!(found, ["loss/focal", "loss/focal_tversky"]);
     let (found, ..) = complete(
         &mut client,
         "let loss = create::<dyn Loss>(\"loss/focal\", json!({ \"ga|",

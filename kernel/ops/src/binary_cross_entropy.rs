@@ -167,26 +167,57 @@ fn or_one<T: Real>(weights: &[T], index: usize) -> T {
     }
 }
 
+/// (1 - y) softplus(x) + positive · y · softplus(-x), from softplus(±x) = max(±x, 0) + softplus(-|x|). Nothing
+/// cancels in these terms, as it does where (1 - y) x is taken out of the sum.
+#[inline(always)]
+fn loss<T: Real>(x: T, y: T, positive: T) -> T {
+    let minus = T::ZERO - x;
+    let (no, yes) = (T::ONE - y, positive * y);
+    no * x.larger(T::ZERO) + yes * minus.larger(T::ZERO) + (no + yes) * x.smaller(minus).softplus()
+}
+
+/// (1 - y) σ(x) - positive · y · σ(-x), with both from exp(-|x|).
+#[inline(always)]
+fn slope<T: Real>(x: T, y: T, positive: T) -> T {
+    let small = x.smaller(T::ZERO - x).exp();
+    let near = T::ONE / (T::ONE + small);
+    let far = small * near;
+    let (up, down) = if x < T::ZERO {
+        (far, near)
+    } else {
+        (near, far)
+    };
+    (T::ONE - y) * up - positive * y * down
+}
+
 simd_kernel! {
     fn forward['a, T: Real](
         x: &'a [T], y: &'a [T], weight: &'a [T], pos_weight: &'a [T], out: &'a mut [T],
     ) -> () {
-        for (i, ((out, &x), &y)) in out.iter_mut().zip(x).zip(y).enumerate() {
-            // Nothing cancels in these terms, as it does where (1 - y) x is taken out of the sum.
-            let loss = (T::ONE - y) * x.softplus() + or_one(pos_weight, i) * y * (T::ZERO - x).softplus();
-            *out = loss * or_one(weight, i);
+        if weight.is_empty() && pos_weight.is_empty() {
+            for ((out, &x), &y) in out.iter_mut().zip(x).zip(y) {
+                *out = loss(x, y, T::ONE);
+            }
+        } else {
+            for (i, ((out, &x), &y)) in out.iter_mut().zip(x).zip(y).enumerate() {
+                *out = loss(x, y, or_one(pos_weight, i)) * or_one(weight, i);
+            }
         }
     }
 }
 
 simd_kernel! {
-    /// (1 - y) σ(x) - pos_weight · y · σ(-x).
     fn backward['a, T: Real](
         x: &'a [T], y: &'a [T], weight: &'a [T], pos_weight: &'a [T], grad: &'a [T], out: &'a mut [T],
     ) -> () {
-        for (i, ((out, &x), &y)) in out.iter_mut().zip(x).zip(y).enumerate() {
-            let slope = (T::ONE - y) * x.sigmoid() - or_one(pos_weight, i) * y * (T::ZERO - x).sigmoid();
-            *out = slope * or_one(weight, i) * grad[i];
+        if weight.is_empty() && pos_weight.is_empty() {
+            for (((out, &x), &y), &grad) in out.iter_mut().zip(x).zip(y).zip(grad) {
+                *out = slope(x, y, T::ONE) * grad;
+            }
+        } else {
+            for (i, ((out, &x), &y)) in out.iter_mut().zip(x).zip(y).enumerate() {
+                *out = slope(x, y, or_one(pos_weight, i)) * or_one(weight, i) * grad[i];
+            }
         }
     }
 }

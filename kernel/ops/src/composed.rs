@@ -99,6 +99,21 @@ pub fn l2_normalise(x: &Tensor, dim: usize, eps: f64) -> Result<Tensor> {
     x.broadcast_div(&length)
 }
 
+/// [`super::focal`].
+///
+/// # Errors
+///
+/// Fails for integer dtypes.
+pub fn focal(cross_entropy: &Tensor, gamma: f64) -> Result<Tensor> {
+    // At 0 the power's slope may be infinite; the least number has none that matters.
+    let miss = cross_entropy
+        .neg()?
+        .exp()?
+        .affine(-1.0, 1.0)?
+        .maximum(1e-12)?;
+    miss.powf(gamma)? * cross_entropy
+}
+
 /// [`super::dropout`] in training, with the device's generator.
 ///
 /// # Errors

@@ -3,7 +3,10 @@
 //! Values and gradients are those of `torch.nn.functional.cross_entropy`. The log-softmax is never stored: the
 //! forward pass keeps one log-sum-exp a position, and the backward pass writes the gradient from it.
 
-use std::{borrow::Cow, sync::OnceLock};
+use std::{
+    borrow::Cow,
+    sync::{Arc, OnceLock},
+};
 
 use candle_core::{
     CpuStorage, CustomOp2, DType, Layout, Result, Shape, Storage, Tensor, backend::BackendStorage,
@@ -13,7 +16,7 @@ use rayon::prelude::*;
 use super::{
     Reduction, composed,
     real::Real,
-    rows::{Columns, SHORT, dot, largest, sum, sum_exp},
+    rows::{Columns, SHORT, TILE, dot, largest, sum, sum_exp},
     simd::{LANES, fill, rows_of_a_piece, simd_kernel, zeros},
     storage::{
         by_dtype, on_cpu, output, same_dtype, strided, tensor, unsupported, values, widened,
@@ -154,8 +157,13 @@ struct Fused {
     kept: OnceLock<Kept>,
 }
 
+/// Stands for the class of positions that are ignored.
+const IGNORED: u32 = u32::MAX;
+
 /// What the backward pass takes from the forward pass.
 struct Kept {
+    /// The class of each position, or [`IGNORED`]; `None` where the target is probabilities.
+    classes: Option<Arc<Vec<u32>>>,
     /// ln Σ exp(logits) of each position.
     log_sum_exp: Vec<f64>,
     /// What the sum was divided by.
@@ -164,8 +172,8 @@ struct Kept {
 
 /// The target of each position.
 enum Target<'a, T: Real> {
-    /// A class; `None` for ignored positions.
-    Classes(Vec<Option<u32>>),
+    /// A class, or [`IGNORED`].
+    Classes(Arc<Vec<u32>>),
     Probabilities(Cow<'a, [T]>),
 }
 
@@ -175,37 +183,42 @@ impl Fused {
         storage: &'a CpuStorage,
         layout: &Layout,
     ) -> Result<Target<'a, T>> {
-        let class = |value: i64| {
-            if value == self.ignore_index {
-                Ok(None)
-            } else if (0..self.at.n as i64).contains(&value) {
-                Ok(Some(value as u32))
-            } else {
-                candle_core::bail!(
-                    "cross-entropy: a target is class {value}: must be from 0 to {} or the ignored index {}",
-                    self.at.n as i64 - 1,
-                    self.ignore_index
-                )
-            }
-        };
-        Ok(Target::Classes(match storage {
-            CpuStorage::I64(all) => strided(all, layout)?
-                .iter()
-                .map(|&x| class(x))
-                .collect::<Result<_>>()?,
-            CpuStorage::U32(all) => strided(all, layout)?
-                .iter()
-                .map(|&x| class(i64::from(x)))
-                .collect::<Result<_>>()?,
-            CpuStorage::U8(all) => strided(all, layout)?
-                .iter()
-                .map(|&x| class(i64::from(x)))
-                .collect::<Result<_>>()?,
+        if let Some(classes) = self.kept.get().and_then(|kept| kept.classes.as_ref()) {
+            return Ok(Target::Classes(classes.clone()));
+        }
+        Ok(Target::Classes(Arc::new(match storage {
+            CpuStorage::I64(all) => self.classes(&strided(all, layout)?)?,
+            CpuStorage::U32(all) => self.classes(&strided(all, layout)?)?,
+            CpuStorage::U8(all) => self.classes(&strided(all, layout)?)?,
             storage if storage.dtype().is_float() => {
                 return Ok(Target::Probabilities(values::<T>(storage, layout)?));
             }
             other => return Err(unsupported(other.dtype(), "cross-entropy: the target")),
-        }))
+        })))
+    }
+
+    /// The class of each position, or [`IGNORED`].
+    fn classes<I: Copy + Into<i64>>(&self, given: &[I]) -> Result<Vec<u32>> {
+        let (count, ignore) = (self.at.n as i64, self.ignore_index);
+        // Without branches, so that the pass is vectorised; what is wrong is looked for afterwards.
+        let mut wrong = false;
+        let classes = given
+            .iter()
+            .map(|&value| {
+                let value: i64 = value.into();
+                let ignored = value == ignore;
+                wrong |= !ignored & ((value < 0) | (value >= count));
+                if ignored { IGNORED } else { value as u32 }
+            })
+            .collect();
+        let bad = |value: &i64| *value != ignore && !(0..count).contains(value);
+        if wrong && let Some(value) = given.iter().map(|&value| value.into()).find(bad) {
+            candle_core::bail!(
+                "cross-entropy: a target is class {value}: must be from 0 to {} or the ignored index {ignore}",
+                count - 1
+            )
+        }
+        Ok(classes)
     }
 
     fn weight_of(&self, class: u32) -> f64 {
@@ -216,14 +229,14 @@ impl Fused {
 
     /// Per position, the part of the loss that the log-probabilities make: `(1 - ε) w_y` at the target's class
     /// (0 where it is ignored), and `ε w / C` at each class, which the caller multiplies with the weights.
-    fn scales(&self, class: Option<u32>) -> (f64, f64) {
-        match class {
-            Some(class) => (
-                (1.0 - self.smoothing) * self.weight_of(class),
-                self.smoothing / self.at.n as f64,
-            ),
-            None => (0.0, 0.0),
+    fn scales(&self, class: u32) -> (f64, f64) {
+        if class == IGNORED {
+            return (0.0, 0.0);
         }
+        (
+            (1.0 - self.smoothing) * self.weight_of(class),
+            self.smoothing / self.at.n as f64,
+        )
     }
 
     fn weights<T: Real>(&self) -> Vec<T> {
@@ -248,16 +261,30 @@ impl Fused {
                 let first = index * piece;
                 if rows {
                     log_sum_exp_rows(x, self.at.n, first, log_sum_exp);
+                } else if self.at.wide() {
+                    let mut done = 0;
+                    while done < log_sum_exp.len() {
+                        let column = first + done;
+                        let run = self.at.tile().min(self.at.inner - column % self.at.inner);
+                        let end = log_sum_exp.len().min(done + run);
+                        log_sum_exp_tile(
+                            &x[self.at.start(column)..],
+                            self.at,
+                            &mut log_sum_exp[done..end],
+                        );
+                        done = end;
+                    }
                 } else {
                     log_sum_exp_columns(x, self.at, first, log_sum_exp);
                 }
                 match target {
                     Target::Classes(classes) => {
                         for (i, (loss, &lse)) in losses.iter_mut().zip(&*log_sum_exp).enumerate() {
-                            let Some(class) = classes[first + i] else {
+                            let class = classes[first + i];
+                            if class == IGNORED {
                                 continue;
-                            };
-                            let (at_class, everywhere) = self.scales(Some(class));
+                            }
+                            let (at_class, everywhere) = self.scales(class);
                             let start = self.at.start(first + i);
                             let logit = x[start + class as usize * self.at.inner].as_f64();
                             *loss = at_class * (lse - logit);
@@ -279,7 +306,7 @@ impl Fused {
         let divisor = match (self.reduction, target) {
             (Reduction::Mean, Target::Classes(classes)) => classes
                 .iter()
-                .flatten()
+                .filter(|&&class| class != IGNORED)
                 .map(|&class| self.weight_of(class))
                 .sum(),
             (Reduction::Mean, Target::Probabilities(_)) => count as f64,
@@ -292,6 +319,10 @@ impl Fused {
         (
             result,
             Kept {
+                classes: match target {
+                    Target::Classes(classes) => Some(classes.clone()),
+                    Target::Probabilities(_) => None,
+                },
                 log_sum_exp,
                 divisor,
             },
@@ -310,6 +341,38 @@ impl Fused {
         };
         let weights = self.weights::<T>();
         let slab = (self.at.n * self.at.inner).max(1);
+        if let (true, Target::Classes(classes)) = (self.at.wide(), target) {
+            return self.at.fill_tiles(x.len() / slab, |first, out| {
+                let columns = out.len() / self.at.n;
+                let classes = &classes[first..first + columns];
+                let log_sum_exp = &kept.log_sum_exp[first..first + columns];
+                let mut shares = [T::ZERO; TILE];
+                for (i, &class) in classes.iter().enumerate() {
+                    let (at_class, everywhere) = self.scales(class);
+                    shares[i] = T::of(scale(first + i) * (at_class + everywhere * self.weight_sum));
+                }
+                probabilities_tile(
+                    &x[self.at.start(first)..],
+                    out,
+                    self.at,
+                    log_sum_exp,
+                    &shares,
+                );
+                for (i, &class) in classes.iter().enumerate() {
+                    if class == IGNORED {
+                        continue;
+                    }
+                    let (at_class, everywhere) = self.scales(class);
+                    out[class as usize * columns + i] -= T::of(scale(first + i) * at_class);
+                    if everywhere != 0.0 {
+                        let part = T::of(scale(first + i) * everywhere);
+                        for (j, &weight) in weights.iter().enumerate() {
+                            out[j * columns + i] -= part * weight;
+                        }
+                    }
+                }
+            });
+        }
         fill(x.len() / slab, slab, 2 * slab, |range, out| {
             let first = range.start * self.at.inner;
             let count = range.len() * self.at.inner;
@@ -333,10 +396,11 @@ impl Fused {
                         probabilities_columns(x, out, self.at, log_sum_exp, &shares);
                     }
                     for i in 0..count {
-                        let Some(class) = classes[first + i] else {
+                        let class = classes[first + i];
+                        if class == IGNORED {
                             continue;
-                        };
-                        let (at_class, everywhere) = self.scales(Some(class));
+                        }
+                        let (at_class, everywhere) = self.scales(class);
                         let start = self.at.start(i);
                         out[start + class as usize * self.at.inner] -=
                             T::of(scale(first + i) * at_class);
@@ -383,10 +447,11 @@ impl Fused {
                 Reduction::None => grad[position].as_f64(),
                 _ => grad[0].as_f64() / kept.divisor,
             } * (1.0 - self.smoothing);
+            let (lse, rest) = halves::<T>(lse);
             let start = self.at.start(position);
             for (j, &weight) in weights.iter().enumerate() {
                 let index = start + j * self.at.inner;
-                out[index] = T::of(scale) * weight * (T::of(lse) - x[index]);
+                out[index] = T::of(scale) * weight * ((lse - x[index]) + rest);
             }
         }
         out
@@ -460,6 +525,18 @@ fn weighted<T: Real>(x: &[T], weights: &[T], at: Columns, start: usize) -> T {
     total
 }
 
+/// A number as the sum of the nearest T and the small rest. Logits of 1e4 leave f32 a step of 1e-3, so that a
+/// probability from a rounded log-sum-exp would be wrong in its fourth place.
+#[inline(always)]
+fn halves<T: Real>(number: f64) -> (T, T) {
+    let near = T::of(number);
+    if number.is_finite() {
+        (near, T::of(number - near.as_f64()))
+    } else {
+        (near, T::ZERO)
+    }
+}
+
 simd_kernel! {
     fn log_sum_exp_rows['a, T: Real](x: &'a [T], n: usize, first: usize, out: &'a mut [f64]) -> () {
         for (x, out) in x[first * n..].chunks_exact(n).zip(out) {
@@ -494,6 +571,50 @@ simd_kernel! {
 }
 
 simd_kernel! {
+    /// ln Σ exp of the columns of a tile; `x` begins at its first value.
+    fn log_sum_exp_tile['a, T: Real](x: &'a [T], at: Columns, out: &'a mut [f64]) -> () {
+        let columns = out.len();
+        let (mut shift, mut sum) = ([T::NEG_INFINITY; TILE], [T::ZERO; TILE]);
+        let (shift, sum) = (&mut shift[..columns], &mut sum[..columns]);
+        for j in 0..at.n {
+            for (shift, &x) in shift.iter_mut().zip(&x[j * at.inner..][..columns]) {
+                *shift = shift.larger(x);
+            }
+        }
+        for j in 0..at.n {
+            let row = &x[j * at.inner..][..columns];
+            for ((sum, &x), &shift) in sum.iter_mut().zip(row).zip(&*shift) {
+                *sum += (x - shift).exp();
+            }
+        }
+        for ((out, &sum), &shift) in out.iter_mut().zip(&*sum).zip(&*shift) {
+            *out = shift.as_f64() + sum.ln().as_f64();
+        }
+    }
+}
+
+simd_kernel! {
+    /// share · exp(x - log-sum-exp) for the columns of a tile `out` `[n, columns]`; `x` begins at its first value.
+    fn probabilities_tile['a, T: Real](
+        x: &'a [T], out: &'a mut [T], at: Columns, log_sum_exp: &'a [f64], shares: &'a [T],
+    ) -> () {
+        let columns = log_sum_exp.len();
+        let (mut lse, mut rest) = ([T::ZERO; TILE], [T::ZERO; TILE]);
+        for (i, &number) in log_sum_exp.iter().enumerate() {
+            (lse[i], rest[i]) = halves(number);
+        }
+        let (lse, rest, shares) = (&lse[..columns], &rest[..columns], &shares[..columns]);
+        for (j, out) in out.chunks_exact_mut(columns).enumerate() {
+            let row = &x[j * at.inner..][..columns];
+            for ((((out, &x), &lse), &rest), &share) in out.iter_mut().zip(row).zip(lse).zip(rest).zip(shares) {
+                let probability = ((x - lse) - rest).exp() * share;
+                *out = if share == T::ZERO { T::ZERO } else { probability };
+            }
+        }
+    }
+}
+
+simd_kernel! {
     /// share · exp(x - log-sum-exp) for each row.
     fn probabilities_rows['a, T: Real](
         x: &'a [T], out: &'a mut [T], n: usize, log_sum_exp: &'a [f64], shares: &'a [f64],
@@ -502,9 +623,9 @@ simd_kernel! {
             x.chunks_exact(n).zip(out.chunks_exact_mut(n)).zip(log_sum_exp).zip(shares)
         {
             if share != 0.0 {
-                let (lse, share) = (T::of(lse), T::of(share));
+                let ((lse, rest), share) = (halves::<T>(lse), T::of(share));
                 for (out, &x) in out.iter_mut().zip(x) {
-                    *out = (x - lse).exp() * share;
+                    *out = ((x - lse) - rest).exp() * share;
                 }
             }
         }
@@ -519,14 +640,14 @@ simd_kernel! {
         for first in (0..log_sum_exp.len()).step_by(LANES) {
             let count = LANES.min(log_sum_exp.len() - first);
             at.load(x, first, count, &mut block);
-            let (mut lse, mut share) = ([T::ZERO; LANES], [T::ZERO; LANES]);
+            let (mut lse, mut rest, mut share) = ([T::ZERO; LANES], [T::ZERO; LANES], [T::ZERO; LANES]);
             for lane in 0..count {
-                lse[lane] = T::of(log_sum_exp[first + lane]);
+                (lse[lane], rest[lane]) = halves(log_sum_exp[first + lane]);
                 share[lane] = T::of(shares[first + lane]);
             }
             for row in block.chunks_exact_mut(LANES) {
                 for lane in 0..LANES {
-                    let probability = (row[lane] - lse[lane]).exp() * share[lane];
+                    let probability = ((row[lane] - lse[lane]) - rest[lane]).exp() * share[lane];
                     row[lane] = if share[lane] == T::ZERO { T::ZERO } else { probability };
                 }
             }
@@ -540,18 +661,18 @@ simd_kernel! {
     fn soft_loss['a, T: Real](
         x: &'a [T], q: &'a [T], weights: &'a [T], at: Columns, start: usize, lse: f64, keep: f64, add: f64,
     ) -> f64 {
-        let (keep, add, lse) = (T::of(keep), T::of(add), T::of(lse));
+        let (keep, add, (lse, rest)) = (T::of(keep), T::of(add), halves::<T>(lse));
         let mut lanes = [T::ZERO; LANES];
         let whole = if at.inner == 1 { at.n / LANES * LANES } else { 0 };
         let rows = x[start..].chunks_exact(LANES).zip(q[start..].chunks_exact(LANES));
         for ((x, q), weights) in rows.zip(weights[..whole].chunks_exact(LANES)) {
             for lane in 0..LANES {
-                lanes[lane] += weights[lane] * (keep * q[lane] + add) * (lse - x[lane]);
+                lanes[lane] += weights[lane] * (keep * q[lane] + add) * ((lse - x[lane]) + rest);
             }
         }
         for (j, &weight) in weights.iter().enumerate().skip(whole) {
             let index = start + j * at.inner;
-            lanes[j % LANES] += weight * (keep * q[index] + add) * (lse - x[index]);
+            lanes[j % LANES] += weight * (keep * q[index] + add) * ((lse - x[index]) + rest);
         }
         sum(&lanes).as_f64()
     }
@@ -563,17 +684,17 @@ simd_kernel! {
         x: &'a [T], q: &'a [T], weights: &'a [T], at: Columns, start: usize, lse: f64, share: f64, keep: f64,
         add: f64, out: &'a mut [T],
     ) -> () {
-        let (keep, add, lse, share) = (T::of(keep), T::of(add), T::of(lse), T::of(share));
+        let (keep, add, (lse, rest), share) = (T::of(keep), T::of(add), halves::<T>(lse), T::of(share));
         let mass = keep * weighted(q, weights, at, start) + add * sum(weights);
         if at.inner == 1 {
             let part = start..start + at.n;
             for (((out, &x), &q), &weight) in out[part.clone()].iter_mut().zip(&x[part.clone()]).zip(&q[part]).zip(weights) {
-                *out = share * ((x - lse).exp() * mass - weight * (keep * q + add));
+                *out = share * (((x - lse) - rest).exp() * mass - weight * (keep * q + add));
             }
         } else {
             for (j, &weight) in weights.iter().enumerate() {
                 let index = start + j * at.inner;
-                out[index] = share * ((x[index] - lse).exp() * mass - weight * (keep * q[index] + add));
+                out[index] = share * (((x[index] - lse) - rest).exp() * mass - weight * (keep * q[index] + add));
             }
         }
     }

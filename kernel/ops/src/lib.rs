@@ -17,6 +17,7 @@ pub mod composed;
 mod conv2d;
 mod cross_entropy;
 mod dropout;
+mod focal;
 mod gemm;
 mod in_place;
 mod index;
@@ -46,6 +47,7 @@ pub use binary_cross_entropy::{
 pub use conv2d::{Conv2d, conv2d};
 pub use cross_entropy::{CrossEntropy, cross_entropy, cross_entropy_with};
 pub use dropout::dropout;
+pub use focal::focal;
 pub use in_place::ema_update;
 #[doc(hidden)]
 pub use in_place::sum_of_squares;

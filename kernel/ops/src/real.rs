@@ -98,7 +98,45 @@ impl Real for f32 {
 
     #[inline(always)]
     fn ln(self) -> f32 {
-        f32::ln(self)
+        // In two parts whose first has zeros at its end, so that the exponent times it is exact.
+        const LN_2_HIGH: f32 = 0.693_359_4;
+        const LN_2_LOW: f32 = -2.121_944_4e-4;
+        const SCALE: f32 = 33_554_432.0;
+        const SCALE_EXPONENT: f32 = 25.0;
+        let small = self < f32::MIN_POSITIVE;
+        let normal = if small { self * SCALE } else { self };
+        let bits = normal.to_bits();
+        let mantissa = f32::from_bits((bits & 0x007f_ffff) | 0x3f80_0000);
+        let above = mantissa > std::f32::consts::SQRT_2;
+        let mantissa = if above { 0.5 * mantissa } else { mantissa };
+        let exponent = ((bits >> 23) as i32 - 127) as f32;
+        let exponent = if above { exponent + 1.0 } else { exponent };
+        let exponent = if small {
+            exponent - SCALE_EXPONENT
+        } else {
+            exponent
+        };
+        // ln m = 2 atanh((m - 1) / (m + 1)), |s| < 0.172.
+        let s = (mantissa - 1.0) / (mantissa + 1.0);
+        let q = s * s;
+        let series = 1.0_f32 / 11.0;
+        let series = series.mul_add(q, 1.0 / 9.0);
+        let series = series.mul_add(q, 1.0 / 7.0);
+        let series = series.mul_add(q, 1.0 / 5.0);
+        let series = series.mul_add(q, 1.0 / 3.0);
+        let series = (series * q).mul_add(2.0 * s, 2.0 * s);
+        let value = exponent.mul_add(LN_2_HIGH, exponent.mul_add(LN_2_LOW, series));
+        let value = if self == f32::INFINITY {
+            f32::INFINITY
+        } else {
+            value
+        };
+        let value = if self == 0.0 {
+            f32::NEG_INFINITY
+        } else {
+            value
+        };
+        if self >= 0.0 { value } else { f32::NAN }
     }
 
     #[inline(always)]
@@ -220,6 +258,12 @@ mod tests {
         assert!(error < 4e-6, "normal: {error}");
         let error = largest_relative_error(-80.0, 80.0, Real::softplus, Real::softplus);
         assert!(error < 5e-7, "softplus: {error}");
+        let powers = |ours: fn(f32) -> f32| move |x: f32| ours(f32::exp2(x));
+        let exact = |x: f64| f64::from(f32::exp2(x as f32)).ln();
+        let error = largest_relative_error(-148.9, -1e-3, powers(Real::ln), exact);
+        assert!(error < 3e-7, "ln below 1: {error}");
+        let error = largest_relative_error(1e-3, 127.9, powers(Real::ln), exact);
+        assert!(error < 3e-7, "ln above 1: {error}");
     }
 
     #[test]
@@ -229,6 +273,10 @@ mod tests {
         assert_eq!(Real::exp(0f32), 1.0);
         assert_eq!(Real::exp(1000f32), f32::INFINITY);
         assert!(Real::exp(f32::NAN).is_nan());
+        assert_eq!(Real::ln(1f32), 0.0);
+        assert_eq!(Real::ln(0f32), f32::NEG_INFINITY);
+        assert_eq!(Real::ln(f32::INFINITY), f32::INFINITY);
+        assert!(Real::ln(-1f32).is_nan() && Real::ln(f32::NAN).is_nan());
         assert_eq!(Real::softplus(1e4f32), 1e4);
         assert_eq!(Real::softplus(-1e4f32), 0.0);
         assert_eq!(Real::sigmoid(-1e4f32), 0.0);

@@ -4,6 +4,10 @@
 //! works on all columns at once. Short rows are transposed into blocks, because a row of nine values would
 //! leave most of a register empty.
 
+use std::mem::MaybeUninit;
+
+use rayon::prelude::*;
+
 use super::{real::Real, simd::LANES};
 
 /// Rows shorter than this are worked on as blocks.
@@ -114,7 +118,66 @@ pub(crate) struct Columns {
     pub inner: usize,
 }
 
+/// From this many columns side by side on, kernels go through tiles of columns instead of blocks of [`LANES`].
+pub(crate) const WIDE: usize = 4 * LANES;
+
+/// How many columns a tile has at most.
+pub(crate) const TILE: usize = 512;
+
 impl Columns {
+    /// Whether the columns lie side by side in runs that are worth tiles.
+    pub(crate) fn wide(self) -> bool {
+        self.inner >= WIDE
+    }
+
+    /// How many columns a tile has: its values stay in the first-level cache.
+    pub(crate) fn tile(self) -> usize {
+        (16 * TILE / self.n.max(1)).clamp(LANES, TILE) / LANES * LANES
+    }
+
+    /// Makes the values of `slabs` outer indices from tiles: `f` gets a tile's first column and fills its
+    /// `[n, columns]` values, zeros before.
+    pub(crate) fn fill_tiles<T: Real>(
+        self,
+        slabs: usize,
+        f: impl Fn(usize, &mut [T]) + Sync,
+    ) -> Vec<T> {
+        let length = slabs * self.n * self.inner;
+        let mut values = Vec::with_capacity(length);
+        if length == 0 {
+            return values;
+        }
+        let tile = self.tile();
+        let tiles = self.inner.div_ceil(tile);
+        // The rows of each tile: parts of the memory that no other tile has.
+        let mut parts: Vec<Vec<&mut [MaybeUninit<T>]>> = (0..slabs * tiles)
+            .map(|_| Vec::with_capacity(self.n))
+            .collect();
+        let spare = &mut values.spare_capacity_mut()[..length];
+        for (row, memory) in spare.chunks_mut(self.inner).enumerate() {
+            let slab = row / self.n;
+            for (index, part) in memory.chunks_mut(tile).enumerate() {
+                parts[slab * tiles + index].push(part);
+            }
+        }
+        parts
+            .into_par_iter()
+            .enumerate()
+            .with_min_len(2)
+            .for_each_init(Vec::new, |block, (index, rows)| {
+                let columns = rows.first().map_or(0, |row| row.len());
+                block.clear();
+                block.resize(self.n * columns, T::ZERO);
+                f(index / tiles * self.inner + index % tiles * tile, block);
+                for (row, values) in rows.into_iter().zip(block.chunks_exact(columns)) {
+                    row.write_copy_of_slice(values);
+                }
+            });
+        // SAFETY: the tiles cover all columns, and each tile has written all of its rows.
+        unsafe { values.set_len(length) };
+        values
+    }
+
     /// The index of a column's first value.
     #[inline(always)]
     pub(crate) fn start(self, column: usize) -> usize {

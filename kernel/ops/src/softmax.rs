@@ -7,7 +7,7 @@ use candle_core::{
 use super::{
     composed,
     real::Real,
-    rows::{Columns, SHORT, dot, exp_and_sum, largest, sum, sum_exp},
+    rows::{Columns, SHORT, TILE, dot, exp_and_sum, largest, sum, sum_exp},
     simd::{LANES, fill, simd_kernel},
     storage::{by_dtype, output, read, tensor, values, widened},
 };
@@ -96,6 +96,12 @@ impl CustomOp1 for Softmax {
         by_dtype!(storage.dtype(), self.name(), T => {
             let x = values::<T>(storage, layout)?;
             let at = self.columns(layout.shape());
+            if at.wide() {
+                let y = at.fill_tiles(x.len() / slab_width(at), |first, y| {
+                    softmax_tile(&x[at.start(first)..], y, at, self.log);
+                });
+                return Ok(output(y, layout.shape()));
+            }
             let slab = at.n * at.inner;
             let y = fill(x.len() / slab_width(at), slab_width(at), 2 * slab_width(at), |range, y| {
                 let x = &x[range.start * slab_width(at)..range.end * slab_width(at)];
@@ -114,6 +120,13 @@ impl CustomOp1 for Softmax {
             read!(y_values: T = y, self.name());
             read!(grad: T = grad, self.name());
             let at = self.columns(y.shape());
+            if at.wide() {
+                let out = at.fill_tiles(grad.len() / slab_width(at), |first, out| {
+                    let start = at.start(first);
+                    softmax_tile_backward(&y_values[start..], &grad[start..], out, at, self.log);
+                });
+                return Ok(Some(tensor(out, y.shape())?));
+            }
             let slab = at.n * at.inner;
             let out = fill(grad.len() / slab_width(at), slab_width(at), 2 * slab_width(at), |range, out| {
                 let part = range.start * slab_width(at)..range.end * slab_width(at);
@@ -219,6 +232,59 @@ simd_kernel! {
                 }
             }
             at.store(y, first, count, &block);
+        }
+    }
+}
+
+simd_kernel! {
+    /// Softmax of the columns of a tile `y` `[n, columns]`; `x` begins at its first value.
+    fn softmax_tile['a, T: Real](x: &'a [T], y: &'a mut [T], at: Columns, log: bool) -> () {
+        let columns = y.len() / at.n;
+        let (mut shift, mut sum) = ([T::NEG_INFINITY; TILE], [T::ZERO; TILE]);
+        let (shift, sum) = (&mut shift[..columns], &mut sum[..columns]);
+        for j in 0..at.n {
+            for (shift, &x) in shift.iter_mut().zip(&x[j * at.inner..][..columns]) {
+                *shift = shift.larger(x);
+            }
+        }
+        for (j, y) in y.chunks_exact_mut(columns).enumerate() {
+            let row = &x[j * at.inner..][..columns];
+            for (((y, &x), &shift), sum) in y.iter_mut().zip(row).zip(&*shift).zip(sum.iter_mut()) {
+                let exp = (x - shift).exp();
+                *sum += exp;
+                *y = if log { x - shift } else { exp };
+            }
+        }
+        for sum in sum.iter_mut() {
+            *sum = if log { sum.ln() } else { T::ONE / *sum };
+        }
+        for y in y.chunks_exact_mut(columns) {
+            for (y, &sum) in y.iter_mut().zip(&*sum) {
+                *y = if log { *y - sum } else { *y * sum };
+            }
+        }
+    }
+}
+
+simd_kernel! {
+    /// As [`softmax_columns_backward`], for a tile `out` `[n, columns]`; `y` and `grad` begin at its first value.
+    fn softmax_tile_backward['a, T: Real](
+        y: &'a [T], grad: &'a [T], out: &'a mut [T], at: Columns, log: bool,
+    ) -> () {
+        let columns = out.len() / at.n;
+        let mut total = [T::ZERO; TILE];
+        let total = &mut total[..columns];
+        for j in 0..at.n {
+            let (y, grad) = (&y[j * at.inner..][..columns], &grad[j * at.inner..][..columns]);
+            for ((total, &y), &grad) in total.iter_mut().zip(y).zip(grad) {
+                *total += if log { grad } else { y * grad };
+            }
+        }
+        for (j, out) in out.chunks_exact_mut(columns).enumerate() {
+            let (y, grad) = (&y[j * at.inner..][..columns], &grad[j * at.inner..][..columns]);
+            for (((out, &y), &grad), &total) in out.iter_mut().zip(y).zip(grad).zip(&*total) {
+                *out = if log { grad - y.exp() * total } else { y * (grad - total) };
+            }
         }
     }
 }

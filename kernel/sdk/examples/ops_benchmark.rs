@@ -4,14 +4,7 @@
 //! (`python3` where it is not set), `RAYON_NUM_THREADS` the threads of both sides, and arguments choose cases whose
 //! name contains one of them. The numbers are the fastest of all rounds: what else the machine does slows rounds down.
 
-use std::{
-    env,
-    error::Error,
-    hint::black_box,
-    io::{BufRead, BufReader, Write},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    time::Instant,
-};
+use std::{env, error::Error, hint::black_box, process::Command, time::Instant};
 
 use patchbay::{
     Result, Table,
@@ -22,6 +15,12 @@ use patchbay::{
     },
     ops::{self, CrossEntropy},
 };
+
+#[path = "../../../tests/bench/peer.rs"]
+mod peer;
+use peer::Peer;
+
+const SCRIPT: &str = "ops_torch.py";
 
 type Step = Box<dyn FnMut() -> Result<()>>;
 
@@ -49,15 +48,7 @@ const ROUNDS: usize = 12;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    // Memory as in the kernel's runtime process: the allocator reads its settings when a process starts.
-    let settings = patchbay_protocol::COMPUTING;
-    if settings.iter().any(|(name, _)| env::var_os(name).is_none()) {
-        let status = Command::new(env::current_exe()?)
-            .args(&arguments)
-            .envs(settings)
-            .status()?;
-        std::process::exit(status.code().unwrap_or(1));
-    }
+    peer::compute_as_the_kernel_does()?;
     if arguments.iter().any(|argument| argument == "--memory") {
         // Only this: what other cases have allocated would hide what the step adds.
         let mut step = contrastive()?;
@@ -66,10 +57,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{}", status("VmHWM")? - before);
         return Ok(());
     }
-    // As the kernel's thread for cells does.
-    ops::threads::join_pool();
     let threads = patchbay::candle::utils::get_num_threads();
-    let mut peer = Peer::start(threads)?;
+    let mut peer = Peer::start(SCRIPT, threads)?;
     println!("{threads} threads; torch {}", peer.version);
     println!("{}", gemm_report(threads)?);
 
@@ -102,7 +91,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if arguments.is_empty() {
         let ours = Command::new(env::current_exe()?).arg("--memory").output()?;
         let ours: f64 = String::from_utf8(ours.stdout)?.trim().parse()?;
-        let theirs = Peer::command(threads).arg("--memory").output()?;
+        let theirs = Peer::command(SCRIPT, threads).arg("--memory").output()?;
         let theirs: f64 = String::from_utf8(theirs.stdout)?.trim().parse()?;
         println!(
             "memory that a contrastive step adds: {:.0} MB, torch {:.0} MB, ratio {:.2} (asked for: 1.3)",
@@ -112,67 +101,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
     }
     Ok(())
-}
-
-/// PyTorch, as a process that is asked for one round at a time.
-struct Peer {
-    process: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-    version: String,
-}
-
-impl Peer {
-    fn command(threads: usize) -> Command {
-        let script = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../tests/bench/ops_torch.py"
-        );
-        let mut command = Command::new(env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned()));
-        command
-            .arg(script)
-            .arg(threads.to_string())
-            .env_remove(patchbay_protocol::COMPUTING[0].0);
-        command
-    }
-
-    fn start(threads: usize) -> Result<Peer, Box<dyn Error>> {
-        let mut process = Peer::command(threads)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let input = process.stdin.take().ok_or("no input")?;
-        let mut output = BufReader::new(process.stdout.take().ok_or("no output")?);
-        let mut version = String::new();
-        output.read_line(&mut version)?;
-        if version.is_empty() {
-            return Err(
-                "PyTorch's side did not start: does PYTHON name an interpreter with torch?".into(),
-            );
-        }
-        Ok(Peer {
-            process,
-            input,
-            output,
-            version: version.trim().to_owned(),
-        })
-    }
-
-    /// The seconds of one repetition.
-    fn round(&mut self, name: &str, repetitions: usize) -> Result<f64, Box<dyn Error>> {
-        writeln!(self.input, "{name}\t{repetitions}")?;
-        let mut line = String::new();
-        self.output.read_line(&mut line)?;
-        Ok(line.trim().parse()?)
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        // It may have ended by itself, with its input.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 /// Which product runs, and what share of the processor's peak it reaches.

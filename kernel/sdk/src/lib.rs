@@ -51,7 +51,7 @@ pub use image::{BeforeAfter, Image, ImageGrid, before_after, image, image_grid, 
 pub use input::{input, password};
 pub use live::LivePlot;
 pub use parameter::parameter;
-pub use patchbay_protocol::Failure;
+pub use patchbay_protocol::{COMPUTING, Failure};
 pub use plot::Figure;
 pub use progress::{Progress, progress};
 pub use show::{MimeBundle, Show};

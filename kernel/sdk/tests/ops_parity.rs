@@ -23,11 +23,13 @@ const CASES: &[(&str, Run)] = &[
     ("softmax/last", |x| ops::softmax(&x[0])),
     ("softmax/short", |x| ops::softmax(&x[0])),
     ("softmax/middle", |x| ops::softmax_dim(&x[0], 1)),
+    ("softmax/wide", |x| ops::softmax_dim(&x[0], 1)),
     ("softmax/first", |x| ops::softmax_dim(&x[0], -2)),
     ("softmax/", |x| ops::softmax(&x[0])),
     ("log_softmax/last", |x| ops::log_softmax(&x[0])),
     ("log_softmax/short", |x| ops::log_softmax(&x[0])),
     ("log_softmax/middle", |x| ops::log_softmax_dim(&x[0], 1)),
+    ("log_softmax/wide", |x| ops::log_softmax_dim(&x[0], 1)),
     ("log_softmax/first", |x| ops::log_softmax_dim(&x[0], 0)),
     ("log_softmax/", |x| ops::log_softmax(&x[0])),
     ("layer_norm/plain", |x| {
@@ -54,7 +56,12 @@ const CASES: &[(&str, Run)] = &[
             },
         )
     }),
+    ("focal/half", |x| ops::focal(&x[0], 0.5)),
+    ("focal/one", |x| ops::focal(&x[0], 1.0)),
+    ("focal/two", |x| ops::focal(&x[0], 2.0)),
+    ("focal/more", |x| ops::focal(&x[0], 3.5)),
     ("cross_entropy/weight", weighted),
+    ("cross_entropy/wide_weight", weighted),
     ("cross_entropy/vocabulary_weight", weighted),
     ("cross_entropy/sum", |x| {
         let settings = CrossEntropy {
@@ -280,6 +287,8 @@ fn none(x: &[Tensor]) -> Result<Tensor> {
 const COMPOSED: &[(&str, Run)] = &[
     ("relu/", |x| composed::relu(&x[0])),
     ("silu/", |x| composed::silu(&x[0])),
+    ("focal/two", |x| composed::focal(&x[0], 2.0)),
+    ("focal/more", |x| composed::focal(&x[0], 3.5)),
     ("sigmoid/image", |x| composed::sigmoid(&x[0])),
     ("softmax/last", |x| composed::softmax(&x[0], 2)),
     ("softmax/middle", |x| composed::softmax(&x[0], 1)),

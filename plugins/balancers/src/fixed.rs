@@ -25,7 +25,7 @@ impl Define for Fixed {
     const SUMMARY: &'static str = "Weights that are chosen once, one for each loss";
     const DETAILS: Details = Details {
         formula: "w_k as given",
-        reference: "",
+        reference: "Kurin et al. 2022, In Defense of the Unitary Scalarization, arXiv 2201.04122, eq. 1",
         shapes: "losses: K scalars []; weights: K numbers",
         trainable: false,
         example: r#"let balancer = create::<dyn Balancer>("balancer/fixed", json!({"weights": [1.0, 0.5]}))?;

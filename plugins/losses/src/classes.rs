@@ -1,6 +1,10 @@
 //! Logits and targets of classification, brought to one form.
 
-use patchbay::plugin::prelude::*;
+use patchbay::{
+    candle_core::{CpuStorage, Error, Storage},
+    ops,
+    plugin::prelude::*,
+};
 
 /// Logits in `f32` or `f64`, the classes on axis 1, with their targets.
 pub struct Classes {
@@ -14,17 +18,44 @@ pub struct Classes {
 /// What the logits should be.
 pub enum Target {
     /// One class for each position.
-    Index {
-        /// `[batch, 1, ...]` (`u32`), 0 where the target is ignored.
-        class: Tensor,
-        /// `[batch, 1, ...]` in the logits' type: 1 where the target counts, 0 where it is ignored.
-        /// `None` where all count.
-        counts: Option<Tensor>,
-        /// How many targets there are of each class.
-        histogram: Vec<usize>,
-    },
+    Index(Indices),
     /// A probability for each class: `[batch, classes, ...]` in the logits' type.
     Probabilities(Tensor),
+}
+
+/// One class for each position, `[batch, ...]`.
+pub struct Indices {
+    /// As it was given.
+    pub tensor: Tensor,
+    /// The class of each position in row-major order; [`IGNORED`] where it does not count.
+    pub classes: Vec<u32>,
+    /// How many classes there are.
+    pub count: usize,
+    /// How many targets count.
+    pub counted: usize,
+    ignore: i64,
+}
+
+/// Stands for the class of targets that do not count.
+pub const IGNORED: u32 = u32::MAX;
+
+impl Indices {
+    /// How many targets there are of each class.
+    pub fn histogram(&self) -> Vec<usize> {
+        histogram(&self.classes, self.count)
+    }
+
+    /// One number for each position, from its class, in `dtype`: `[batch, ...]`, 0 where it is ignored.
+    pub fn map(&self, value: impl Fn(usize) -> f64, dtype: DType) -> Result<Tensor> {
+        let by_class: Vec<f32> = (0..self.count).map(|class| value(class) as f32).collect();
+        // What is ignored is beyond the end.
+        let values: Vec<f32> = self
+            .classes
+            .iter()
+            .map(|&class| by_class.get(class as usize).copied().unwrap_or(0.0))
+            .collect();
+        Tensor::from_vec(values, self.tensor.shape(), self.tensor.device())?.to_dtype(dtype)
+    }
 }
 
 impl Classes {
@@ -41,17 +72,7 @@ impl Classes {
             );
         }
         let count = dims[1];
-        let logits = match logits.dtype() {
-            DType::F32 | DType::F64 => logits.clone(),
-            dtype if dtype.is_float() => logits.to_dtype(DType::F32)?,
-            dtype => bail!("expected logits of a float type, got {}", dtype.as_str()),
-        };
-        let positions: Vec<usize> = dims
-            .iter()
-            .enumerate()
-            .filter(|(axis, _)| *axis != 1)
-            .map(|(_, &n)| n)
-            .collect();
+        let logits = floats("logits", logits)?;
         let target = if target.dtype().is_float() {
             if target.dims() != dims {
                 bail!(
@@ -60,15 +81,18 @@ impl Classes {
                     target.dims()
                 );
             }
-            Target::Probabilities(target.to_dtype(logits.dtype())?)
+            let target = target.to_dtype(logits.dtype())?;
+            check_probabilities(&target)?;
+            Target::Probabilities(target)
         } else {
+            let positions = positions(dims);
             if target.dims() != positions {
                 bail!(
                     "logits {dims:?} need a target of class indices {positions:?}, got {:?}",
                     target.dims()
                 );
             }
-            Self::indices(&logits, target, count, ignore_index)?
+            Target::Index(indices(&logits, target, count, ignore_index)?)
         };
         Ok(Classes {
             logits,
@@ -77,75 +101,55 @@ impl Classes {
         })
     }
 
-    /// Reads the indices once on the host: they are checked and counted in the same pass.
-    fn indices(
-        logits: &Tensor,
-        target: &Tensor,
-        count: usize,
-        ignore: Option<i64>,
-    ) -> Result<Target> {
-        let shape = target.unsqueeze(1)?.shape().clone();
-        let given = target
-            .to_dtype(DType::I64)?
-            .flatten_all()?
-            .to_vec1::<i64>()?;
-        let mut histogram = vec![0; count];
-        let mut classes = Vec::with_capacity(given.len());
-        let mut any_ignored = false;
-        for (position, &class) in given.iter().enumerate() {
-            if Some(class) == ignore {
-                any_ignored = true;
-                classes.push(0);
-            } else if let Some(seen) = usize::try_from(class)
-                .ok()
-                .and_then(|class| histogram.get_mut(class))
-            {
-                *seen += 1;
-                classes.push(class as u32);
-            } else {
-                bail!(
-                    "the target at position {position} of {:?} is class {class}; the logits {:?} have classes \
-                     0 to {}, and ignore_index is {}",
-                    target.dims(),
-                    logits.dims(),
-                    count - 1,
-                    ignore.map_or_else(|| "not set".to_owned(), |ignore| ignore.to_string())
-                );
-            }
-        }
-        let counts = if any_ignored {
-            let counts: Vec<f32> = given
-                .iter()
-                .map(|&class| if Some(class) == ignore { 0.0 } else { 1.0 })
-                .collect();
-            Some(Tensor::from_vec(counts, &shape, logits.device())?.to_dtype(logits.dtype())?)
-        } else {
-            None
-        };
-        let class = Tensor::from_vec(classes, &shape, logits.device())?;
-        Ok(Target::Index {
-            class,
-            counts,
-            histogram,
-        })
-    }
-
-    /// `log softmax` over the classes, `[batch, classes, ...]`.
-    ///
-    /// The maximum is taken as a constant: its gradient is 0 in exact arithmetic, and candle would
-    /// give the full gradient to each of several equal maxima.
-    pub fn log_probabilities(&self) -> Result<Tensor> {
-        let shifted = self
-            .logits
-            .broadcast_sub(&self.logits.max_keepdim(1)?.detach())?;
-        shifted.broadcast_sub(&shifted.exp()?.sum_keepdim(1)?.log()?)
-    }
-
-    /// The weights of the classes as `[1, classes, 1, ...]`, or `None` where none are given.
+    /// As [`Classes::new`], of a loss that knows class indices only.
     ///
     /// # Errors
     ///
-    /// Fails where there is not one finite weight, not below 0, for each class.
+    /// As [`Classes::new`], and where the target is probabilities.
+    pub fn of_indices(
+        logits: &Tensor,
+        target: &Tensor,
+        ignore_index: Option<i64>,
+    ) -> Result<(Tensor, Indices)> {
+        let classes = Self::new(logits, target, ignore_index)?;
+        match classes.target {
+            Target::Index(indices) => Ok((classes.logits, indices)),
+            Target::Probabilities(target) => bail!(
+                "this loss takes a target of class indices {:?} of an integer type; got {} {:?}. \
+                 `target.argmax(1)?` makes class indices of probabilities",
+                positions(logits.dims()),
+                target.dtype().as_str(),
+                target.dims()
+            ),
+        }
+    }
+
+    /// Cross entropy of each position, `[batch, ...]`, 0 where it is ignored. `weights` is empty or has one
+    /// weight for each class.
+    ///
+    /// # Errors
+    ///
+    /// Fails where there is not one weight for each class.
+    pub fn cross_entropy(&self, weights: &[f64], label_smoothing: f64) -> Result<Tensor> {
+        let weight = self.weights(weights)?;
+        let (target, ignore_index) = match &self.target {
+            Target::Index(indices) => (&indices.tensor, indices.ignore),
+            Target::Probabilities(target) => (target, i64::MIN),
+        };
+        let settings = ops::CrossEntropy {
+            weight,
+            ignore_index,
+            label_smoothing,
+            reduction: ops::Reduction::None,
+        };
+        ops::cross_entropy_with(&self.logits, target, &settings)
+    }
+
+    /// The weights of the classes as `[classes]`, or `None` where none are given.
+    ///
+    /// # Errors
+    ///
+    /// Fails where there is not one weight for each class.
     pub fn weights(&self, given: &[f64]) -> Result<Option<Tensor>> {
         if given.is_empty() {
             return Ok(None);
@@ -158,13 +162,171 @@ impl Classes {
                 self.count
             );
         }
+        let weights = Tensor::from_slice(given, given.len(), self.logits.device())?;
+        Ok(Some(weights.to_dtype(self.logits.dtype())?))
+    }
+
+    /// Numbers `[classes]` as `[1, classes, 1, ...]`, to be broadcast over the logits.
+    pub fn along_classes(&self, values: &Tensor) -> Result<Tensor> {
         let mut shape = vec![1; self.logits.rank()];
         shape[1] = self.count;
-        Ok(Some(
-            Tensor::from_slice(given, shape, self.logits.device())?
-                .to_dtype(self.logits.dtype())?,
-        ))
+        values.reshape(shape)
     }
+}
+
+/// Cross entropy `[batch, ...]` of logits against their indices, 0 where they are ignored.
+pub fn cross_entropy_of(
+    logits: &Tensor,
+    target: &Indices,
+    weight: Option<Tensor>,
+) -> Result<Tensor> {
+    let settings = ops::CrossEntropy {
+        weight,
+        ignore_index: target.ignore,
+        label_smoothing: 0.0,
+        reduction: ops::Reduction::None,
+    };
+    ops::cross_entropy_with(logits, &target.tensor, &settings)
+}
+
+/// 1 at each position's class, 0 elsewhere and where it is ignored: the logits' shape and type.
+pub fn one_hot(logits: &Tensor, target: &Indices) -> Result<Tensor> {
+    let count = logits.dim(1)?;
+    let inner: usize = logits.dims()[2..].iter().product();
+    let mut values = vec![0f32; logits.elem_count()];
+    for (position, &class) in target.classes.iter().enumerate() {
+        if class != IGNORED {
+            let (batch, at) = (position / inner.max(1), position % inner.max(1));
+            values[(batch * count + class as usize) * inner + at] = 1.0;
+        }
+    }
+    Tensor::from_vec(values, logits.shape(), logits.device())?.to_dtype(logits.dtype())
+}
+
+/// The shape of the positions: that of the logits without their classes.
+pub fn positions(logits: &[usize]) -> Vec<usize> {
+    let mut positions = logits.to_vec();
+    if positions.len() > 1 {
+        positions.remove(1);
+    }
+    positions
+}
+
+/// A tensor to compute with: half precision becomes single.
+///
+/// # Errors
+///
+/// Fails where the type is not a float.
+pub fn floats(name: &str, tensor: &Tensor) -> Result<Tensor> {
+    match tensor.dtype() {
+        DType::F32 | DType::F64 => Ok(tensor.clone()),
+        dtype if dtype.is_float() => tensor.to_dtype(DType::F32),
+        dtype => bail!("expected {name} of a float type, got {}", dtype.as_str()),
+    }
+}
+
+/// Checks that a target's values are from 0 to 1.
+///
+/// # Errors
+///
+/// Names a value that is not.
+pub fn check_probabilities(target: &Tensor) -> Result<()> {
+    const ROUNDING: f64 = 1e-4;
+    if target.elem_count() == 0 {
+        return Ok(());
+    }
+    let flat = target.flatten_all()?;
+    let least = flat.min(0)?.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+    let most = flat.max(0)?.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+    for value in [least, most] {
+        if !(-ROUNDING..=1.0 + ROUNDING).contains(&value) {
+            bail!(
+                "a target of floats is probabilities from 0 to 1; this one {:?} contains {value}",
+                target.dims()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// How often each class occurs.
+pub fn histogram(classes: &[u32], count: usize) -> Vec<usize> {
+    // Two of them, so that equal neighbours do not wait for each other.
+    let mut even = vec![0; count];
+    let mut odd = vec![0; count];
+    for pair in classes.chunks(2) {
+        for (histogram, &class) in [&mut even, &mut odd].into_iter().zip(pair) {
+            if let Some(seen) = histogram.get_mut(class as usize) {
+                *seen += 1;
+            }
+        }
+    }
+    even.iter().zip(odd).map(|(even, odd)| even + odd).collect()
+}
+
+/// Reads the indices once on the host: they are checked and counted in the same pass.
+fn indices(logits: &Tensor, target: &Tensor, count: usize, ignore: Option<i64>) -> Result<Indices> {
+    let on_host = target.to_device(&Device::Cpu)?.contiguous()?;
+    let (storage, layout) = on_host.storage_and_layout();
+    let range = layout
+        .contiguous_offsets()
+        .map_or(0..0, |(start, end)| start..end);
+    let read = match &*storage {
+        Storage::Cpu(CpuStorage::I64(all)) => read(&all[range], count, ignore),
+        Storage::Cpu(CpuStorage::U32(all)) => read(&all[range], count, ignore),
+        Storage::Cpu(CpuStorage::U8(all)) => read(&all[range], count, ignore),
+        _ => bail!(
+            "expected a target of type i64, u32 or u8, got {}",
+            target.dtype().as_str()
+        ),
+    };
+    let (classes, counted) = read.map_err(|(position, class)| {
+        Error::Msg(format!(
+            "the target at position {position} of {:?} is class {class}; the logits {:?} have classes 0 to {}, and \
+             ignore_index is {}",
+            target.dims(),
+            logits.dims(),
+            count - 1,
+            ignore.map_or_else(|| "not set".to_owned(), |ignore| ignore.to_string())
+        ))
+    })?;
+    Ok(Indices {
+        tensor: target.clone(),
+        classes,
+        count,
+        counted,
+        ignore: ignore.unwrap_or(i64::MIN),
+    })
+}
+
+/// The classes and how many count, or the first that is none, with its position.
+fn read<I: Copy + Into<i64>>(
+    given: &[I],
+    count: usize,
+    ignore: Option<i64>,
+) -> std::result::Result<(Vec<u32>, usize), (usize, i64)> {
+    let (count, ignore) = (count as i64, ignore.unwrap_or(i64::MIN));
+    let is_class = |value: i64| (value >= 0) & (value < count);
+    let (mut wrong, mut counted) = (false, 0);
+    let classes = given
+        .iter()
+        .map(|&value| {
+            let value: i64 = value.into();
+            let ignored = value == ignore;
+            wrong |= !ignored & !is_class(value);
+            counted += usize::from(!ignored);
+            if ignored { IGNORED } else { value as u32 }
+        })
+        .collect();
+    if wrong {
+        for (position, &value) in given.iter().enumerate() {
+            let value: i64 = value.into();
+            if value != ignore && !is_class(value) {
+                return Err((position, value));
+            }
+        }
+    }
+    Ok((classes, counted))
 }
 
 /// Checks weights that come from a config.
@@ -183,18 +345,4 @@ pub fn check_weights(weights: &[f64]) -> Result<()> {
         ),
         None => Ok(()),
     }
-}
-
-/// Picks the value of each position's class: `values` `[batch, classes, ...]`, `class`
-/// `[batch, 1, ...]`, result `[batch, 1, ...]`.
-pub fn pick(values: &Tensor, class: &Tensor) -> Result<Tensor> {
-    values.contiguous()?.gather(&class.contiguous()?, 1)
-}
-
-/// The weight of each position's class: `weights` `[1, classes, 1, ...]`, result `[batch, 1, ...]`.
-pub fn pick_weight(weights: &Tensor, class: &Tensor) -> Result<Tensor> {
-    weights
-        .flatten_all()?
-        .index_select(&class.flatten_all()?, 0)?
-        .reshape(class.shape())
 }

@@ -7,7 +7,7 @@
 use patchbay::plugin::prelude::*;
 
 use crate::{
-    classes::{Classes, Target, check_weights, pick, pick_weight},
+    classes::{Classes, Target, check_weights},
     reduction::Reduction,
 };
 
@@ -60,51 +60,23 @@ loss.forward(&logits, &target)?"#,
 
 impl Loss for CrossEntropy {
     fn forward(&self, logits: &Tensor, target: &Tensor) -> Result<Tensor> {
-        let classes = Classes::new(logits, target, self.config.ignore_index)?;
-        let weights = classes.weights(&self.config.weights)?;
-        let log_probabilities = classes.log_probabilities()?;
-        // -w_c log p_c, for the sums over all classes.
-        let costs = || match &weights {
-            Some(weights) => log_probabilities.broadcast_mul(weights)?.neg(),
-            None => log_probabilities.neg(),
+        let config = &self.config;
+        let classes = Classes::new(logits, target, config.ignore_index)?;
+        let values = classes.cross_entropy(&config.weights, config.label_smoothing)?;
+        let total = match &classes.target {
+            Target::Index(indices) if config.weights.is_empty() => indices.counted as f64,
+            Target::Index(indices) => total_weight(&indices.histogram(), &config.weights),
+            Target::Probabilities(_) => values.elem_count() as f64,
         };
-        let smoothing = self.config.label_smoothing;
-        let (values, total) = match &classes.target {
-            Target::Index {
-                class,
-                counts,
-                histogram,
-            } => {
-                let mut values = pick(&log_probabilities, class)?.neg()?;
-                if let Some(weights) = &weights {
-                    values = (values * pick_weight(weights, class)?)?;
-                }
-                if smoothing > 0.0 {
-                    let spread = (costs()?.sum_keepdim(1)? * (smoothing / classes.count as f64))?;
-                    values = ((values * (1.0 - smoothing))? + spread)?;
-                }
-                if let Some(counts) = counts {
-                    values = (values * counts)?;
-                }
-                (values, total_weight(histogram, &self.config.weights))
-            }
-            Target::Probabilities(target) => {
-                let target = ((target * (1.0 - smoothing))? + smoothing / classes.count as f64)?;
-                let values = (costs()? * target)?.sum_keepdim(1)?;
-                let total = values.elem_count() as f64;
-                (values, total)
-            }
-        };
-        self.config.reduction.apply(&values.squeeze(1)?, total)
+        config.reduction.apply(&values, total)
     }
 }
 
 /// The sum of the weights of all targets that count.
 fn total_weight(histogram: &[usize], weights: &[f64]) -> f64 {
-    let weight = |class: usize| weights.get(class).copied().unwrap_or(1.0);
     histogram
         .iter()
-        .enumerate()
-        .map(|(class, &seen)| seen as f64 * weight(class))
+        .zip(weights)
+        .map(|(&seen, weight)| seen as f64 * weight)
         .sum()
 }

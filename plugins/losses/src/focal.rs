@@ -6,10 +6,11 @@
 //! over the targets that count (not over weights), so that `gamma` = 0 without weights is cross
 //! entropy.
 
-use patchbay::plugin::prelude::*;
+use patchbay::{ops, plugin::prelude::*};
 
 use crate::{
-    classes::{Classes, Target, check_weights, pick, pick_weight},
+    binary::Binary,
+    classes::{Classes, Target, check_weights},
     reduction::Reduction,
 };
 
@@ -44,7 +45,7 @@ patchbay::config! {
     }
 }
 
-/// Below this, `1 - p` is taken as constant: its power would have an infinite slope at 0.
+/// Below this, `1 - p_t` is taken as constant: its power would have an infinite slope at 0.
 const LEAST: f64 = 1e-12;
 
 /// Focal loss of logits against class indices or probabilities.
@@ -85,106 +86,89 @@ loss.forward(&logits, &target)?"#,
 
 impl Loss for Focal {
     fn forward(&self, logits: &Tensor, target: &Tensor) -> Result<Tensor> {
-        let classes = Classes::new(logits, target, self.config.ignore_index)?;
         match self.config.activation {
-            Activation::Softmax => self.softmax(&classes),
-            Activation::Sigmoid => self.sigmoid(&classes),
+            Activation::Softmax => self.softmax(logits, target),
+            Activation::Sigmoid => self.sigmoid(logits, target),
         }
     }
 }
 
 impl Focal {
-    fn softmax(&self, classes: &Classes) -> Result<Tensor> {
-        let log_probabilities = classes.log_probabilities()?;
-        let weights = classes.weights(&self.config.weights)?;
-        let (values, total) = match &classes.target {
-            Target::Index {
-                class,
-                counts,
-                histogram,
-            } => {
-                let mut values = self.modulate(&pick(&log_probabilities, class)?)?;
-                if let Some(weights) = &weights {
-                    values = (values * pick_weight(weights, class)?)?;
+    fn softmax(&self, logits: &Tensor, target: &Tensor) -> Result<Tensor> {
+        let config = &self.config;
+        let classes = Classes::new(logits, target, config.ignore_index)?;
+        let (values, counted) = match &classes.target {
+            Target::Index(indices) => {
+                let cross_entropy = classes.cross_entropy(&[], 0.0)?;
+                let mut values = ops::focal(&cross_entropy, config.gamma)?;
+                if classes.weights(&config.weights)?.is_some() {
+                    let weight = |class: usize| config.weights[class];
+                    values = (values * indices.map(weight, cross_entropy.dtype())?)?;
                 }
-                if let Some(counts) = counts {
-                    values = (values * counts)?;
-                }
-                (values, histogram.iter().sum::<usize>() as f64)
+                (values, indices.counted)
             }
             Target::Probabilities(target) => {
-                let mut values = (self.modulate(&log_probabilities)? * target)?;
-                if let Some(weights) = &weights {
-                    values = values.broadcast_mul(weights)?;
+                let log_probabilities = ops::log_softmax_dim(&classes.logits, 1)?;
+                let mut values = (ops::focal(&log_probabilities.neg()?, config.gamma)? * target)?;
+                if let Some(weights) = classes.weights(&config.weights)? {
+                    values = values.broadcast_mul(&classes.along_classes(&weights)?)?;
                 }
-                let values = values.sum_keepdim(1)?;
-                let total = values.elem_count() as f64;
-                (values, total)
+                let values = values.sum(1)?;
+                let counted = values.elem_count();
+                (values, counted)
             }
         };
-        self.config.reduction.apply(&values.squeeze(1)?, total)
+        config.reduction.apply(&values, counted as f64)
     }
 
-    /// `-(1 - p)^gamma log p` of a log probability.
-    fn modulate(&self, log_probability: &Tensor) -> Result<Tensor> {
-        if self.config.gamma == 0.0 {
-            return log_probability.neg();
-        }
-        let rest = log_probability.exp()?.affine(-1.0, 1.0)?.maximum(LEAST)?;
-        log_probability.neg()? * power(&rest, self.config.gamma)?
-    }
-
-    fn sigmoid(&self, classes: &Classes) -> Result<Tensor> {
-        let logits = &classes.logits;
-        let (target, counts, total) = match &classes.target {
-            Target::Index {
-                class,
-                counts,
-                histogram,
-            } => {
-                let zeros = logits.zeros_like()?;
-                let ones = class.ones_like()?.to_dtype(logits.dtype())?;
-                let total = histogram.iter().sum::<usize>() * classes.count;
-                (zeros.scatter_add(class, &ones, 1)?, counts.clone(), total)
-            }
-            Target::Probabilities(target) => (target.clone(), None, target.elem_count()),
+    fn sigmoid(&self, logits: &Tensor, target: &Tensor) -> Result<Tensor> {
+        let config = &self.config;
+        let binary = Binary::new(logits, target, config.ignore_index)?;
+        let target = &binary.target;
+        let settings = ops::BinaryCrossEntropy {
+            reduction: ops::Reduction::None,
+            ..Default::default()
         };
-        let rest = target.affine(-1.0, 1.0)?;
-        // -log p and -log (1 - p); their negated exponentials are p and 1 - p without cancellation.
-        let (positive, negative) = (softplus(&logits.neg()?)?, softplus(logits)?);
-        let mut values = ((&positive * &target)? + (&negative * &rest)?)?;
-        if self.config.gamma > 0.0 {
-            let (p, q) = (positive.neg()?.exp()?, negative.neg()?.exp()?);
-            let miss = ((q * &target)? + (p * &rest)?)?.maximum(LEAST)?;
-            values = (values * power(&miss, self.config.gamma)?)?;
+        let cross_entropy =
+            ops::binary_cross_entropy_with_logits_with(&binary.logits, target, &settings)?;
+        let mut values = if binary.labels {
+            ops::focal(&cross_entropy, config.gamma)?
+        } else {
+            // 1 - p_t = t + p (1 - 2 t), which only for t of 0 and 1 is 1 - exp of the cross entropy.
+            let p = ops::sigmoid(&binary.logits)?;
+            let miss = ((p * target.affine(-2.0, 1.0)?)? + target)?.maximum(LEAST)?;
+            (cross_entropy * power(&miss, config.gamma)?)?
+        };
+        if let Some(alpha) = config.alpha {
+            // alpha t + (1 - alpha) (1 - t).
+            values = (values * target.affine(2.0 * alpha - 1.0, 1.0 - alpha)?)?;
         }
-        if let Some(alpha) = self.config.alpha {
-            values = (values * ((&target * alpha)? + (&rest * (1.0 - alpha))?)?)?;
+        if !config.weights.is_empty() {
+            let classes = Classes {
+                count: binary.logits.dims().get(1).copied().unwrap_or(1),
+                logits: binary.logits.clone(),
+                target: Target::Probabilities(target.clone()),
+            };
+            if let Some(weights) = classes.weights(&config.weights)? {
+                values = values.broadcast_mul(&classes.along_classes(&weights)?)?;
+            }
         }
-        if let Some(weights) = classes.weights(&self.config.weights)? {
-            values = values.broadcast_mul(&weights)?;
-        }
-        if let Some(counts) = counts {
-            values = values.broadcast_mul(&counts)?;
-        }
-        self.config.reduction.apply(&values, total as f64)
+        let values = binary.masked(values)?;
+        config.reduction.apply(&values, binary.counted as f64)
     }
 }
 
-/// `x^gamma` for x > 0; squares are common and much cheaper than a general power.
-fn power(x: &Tensor, gamma: f64) -> Result<Tensor> {
-    if gamma == 1.0 {
+/// `x^gamma` for x >= 0; squares are common and much cheaper than a general power.
+pub fn power(x: &Tensor, gamma: f64) -> Result<Tensor> {
+    if gamma == 0.0 {
+        x.ones_like()
+    } else if gamma == 1.0 {
         Ok(x.clone())
     } else if gamma == 2.0 {
         x.sqr()
+    } else if gamma == 4.0 {
+        x.sqr()?.sqr()
     } else {
         x.powf(gamma)
     }
-}
-
-/// `log(1 + e^x)` without overflow. The maximum is a constant of the graph, so the gradient is the
-/// sigmoid everywhere, at 0, too.
-fn softplus(x: &Tensor) -> Result<Tensor> {
-    let maximum = x.maximum(0.0)?.detach();
-    (maximum.neg()?.exp()? + (x - &maximum)?.exp()?)?.log()? + maximum
 }

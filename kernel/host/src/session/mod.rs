@@ -165,6 +165,8 @@ pub struct Session {
     builder: Arc<Builder>,
     ahead: Option<Ahead>,
     autoreload: Autoreload,
+    /// Loads the plugins into a runtime that has taken the place of another.
+    loading_again: Option<tokio::task::JoinHandle<()>>,
     /// The crates that the notebook has asked for.
     requests: Vec<Request>,
     /// What was made for the notebook and is not in the cache.
@@ -245,6 +247,7 @@ impl Session {
             builder,
             ahead: None,
             autoreload,
+            loading_again: None,
             requests: Vec::new(),
             kept: Kept::default(),
             cell: 0,
@@ -302,6 +305,10 @@ impl Session {
             };
         }
         self.runtime.set_sink(events.clone());
+        if let Some(loading) = self.loading_again.take() {
+            // A task that was aborted or panicked has loaded nothing, which its user will see.
+            let _ = loading.await;
+        }
         self.autoreload.settle(events).await;
 
         let mut payload = Vec::new();

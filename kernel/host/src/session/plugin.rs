@@ -191,18 +191,18 @@ impl Session {
             .map_err(|message| error::plain("PluginError", message))
     }
 
-    /// Loads into a new runtime what the notebook had loaded into the last one.
-    pub(super) fn load_plugins_again(&self) {
+    /// Loads into a new runtime what the notebook had loaded into the last one; the next cell waits for it.
+    pub(super) fn load_plugins_again(&mut self) {
         let plugins = &self.shared.plugins;
         let plugins = plugins.lock().unwrap_or_else(PoisonError::into_inner);
         let (sender, plugins) = (self.runtime.sender(), plugins.clone());
-        tokio::spawn(async move {
+        self.loading_again = Some(tokio::spawn(async move {
             for (_, library) in plugins {
                 // A plugin that does not load again is missed, with a clear error, where it is used.
                 let _ = sender
                     .ask("plugin", json!({ "request": "load", "path": library }))
                     .await;
             }
-        });
+        }));
     }
 }

@@ -196,5 +196,21 @@ case("conv2d/pointwise", lambda x, w, b: F.conv2d(x, w, b), rand(2, 4, 5, 5), ra
 case("conv2d/patches", lambda x, w, b: F.conv2d(x, w, b, 4), rand(2, 3, 8, 12), rand(5, 3, 4, 4), rand(5))
 
 path = pathlib.Path(__file__).with_name("ops.safetensors")
+costs = torch.cat([rand(31, scale=2).abs(), torch.tensor([1e-3, 30.0, 1e4])])
+for name, gamma in {"half": 0.5, "one": 1.0, "two": 2.0, "more": 3.5}.items():
+    case(f"focal/{name}", lambda c: (1 - torch.exp(-c)) ** gamma * c, costs)
+
+# Enough columns side by side for tiles, the last one smaller.
+many = torch.randint(0, 3, (1, 530))
+many[:, ::7] = -100
+case("cross_entropy/wide", F.cross_entropy, rand(1, 3, 530), many)
+case(
+    "cross_entropy/wide_weight",
+    lambda x, y, w: F.cross_entropy(x, y, weight=w, label_smoothing=0.1),
+    rand(1, 3, 530, scale=3), many, rand(3).abs(), fixed=(2,),
+)
+case("softmax/wide", lambda x: F.softmax(x, dim=1), rand(1, 3, 530))
+case("log_softmax/wide", lambda x: F.log_softmax(x, dim=1), rand(1, 3, 530))
+
 save_file(tensors, path)
 print(f"{path.name}: {len(tensors)} tensors, {path.stat().st_size / 1024:.0f} KiB")

@@ -3,9 +3,8 @@
     pip install torch torchjd quadprog qpsolvers scipy
     python balancers.py
 
-Writes balancers.json. TorchJD 0.18 gives UPGrad, MGDA, PCGrad (two gradients: no order), IMTL-G, Aligned-MTL, CAGrad,
-Nash-MTL, FairGrad and ExcessMTL where it has them; the others are the formulas of LibMTL or of the paper, written down in
-NumPy here with SciPy's solvers. Each problem is K gradients of 12 numbers, of which the first 7 belong to one shared
+Writes balancers.json. TorchJD 0.18 gives UPGrad, PCGrad (two gradients: no order), IMTL-G, Aligned-MTL and ExcessMTL; the
+others are the formulas of LibMTL or of the paper, written down in NumPy here with SciPy's solvers. Each problem is K gradients of 12 numbers, of which the first 7 belong to one shared
 parameter and the last 5 to another, and K losses.
 """
 
@@ -166,6 +165,50 @@ def excess(gradients, rate=0.01):
     return [weighting(torch.tensor(g)).tolist() for g in gradients]
 
 
+def gradvac(gradients, beta=0.5):
+    """LibMTL/weighting/GradVac.py with two gradients, whose order does not matter: the combined gradient of each step."""
+    rho, out = np.zeros((2, 2)), []
+    for g in gradients:
+        total = np.zeros(12)
+        for i, j in ((0, 1), (1, 0)):
+            own = g[i].copy()
+            length, other = np.linalg.norm(own), np.linalg.norm(g[j])
+            cosine, goal = own @ g[j] / (length * other), rho[i, j]
+            if cosine < goal:
+                w = length * (goal * np.sqrt(1 - cosine**2) - cosine * np.sqrt(1 - goal**2))
+                own += g[j] * w / (other * np.sqrt(1 - goal**2))
+            rho[i, j] = (1 - beta) * goal + beta * cosine
+            total += own
+        out.append(total)
+    return out
+
+
+def dwa(losses, temperature=2.0):
+    """LibMTL/weighting/DWA.py where each step is an epoch."""
+    out = []
+    for epoch, l in enumerate(losses):
+        if epoch > 1:
+            w = torch.tensor(losses[epoch - 1] / losses[epoch - 2] / temperature)
+            out.append((len(l) * torch.softmax(w, -1)).tolist())
+        else:
+            out.append([1.0] * len(l))
+    return out
+
+
+def stch(losses, mu=1.0, warmup=2):
+    """LibMTL/weighting/STCH.py where each step is an epoch: what each loss's gradient is multiplied with."""
+    out = []
+    for epoch, l in enumerate(losses):
+        l = torch.tensor(l, requires_grad=True)
+        if epoch < warmup:
+            total = torch.log(l).sum()
+        else:
+            relative = torch.log(l / torch.tensor(losses[warmup - 1]))
+            total = mu * torch.logsumexp(relative / mu, -1) * len(l)
+        out.append(torch.autograd.grad(total, l)[0].tolist())
+    return out
+
+
 def main():
     numbers = {"cases": {}, "sequence": {}}
     for name, (k, gradients, losses) in CASES.items():
@@ -188,6 +231,8 @@ def main():
             "sdmgrad": sdmgrad(gram),
             "gls": np.exp(np.log(values).mean()) / (k * values),
             "equal": np.ones(k),
+            "uncertainty": np.full(k, 0.5 * np.exp(0.5)),
+            "fixed": np.arange(1.0, k + 1),
         }
         if k == 2:
             weights["pcgrad"] = torchjd_weights(aggregation.PCGradWeighting(), gram)
@@ -209,6 +254,9 @@ def main():
         "excess_mtl": excess(gradients),
         "famo": famo(list(zip(losses, after))),
         "gradnorm": gradnorm(norms, losses),
+        "dwa": dwa(losses),
+        "stch": stch(losses),
+        "gradvac": [x.tolist() for x in gradvac(gradients[:, :2])],
     }
     path = pathlib.Path(__file__).with_name("balancers.json")
     path.write_text(json.dumps(numbers))

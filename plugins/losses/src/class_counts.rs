@@ -1,0 +1,114 @@
+//! How often each class occurs: given, or counted from the targets as they come.
+
+use std::sync::{Mutex, PoisonError};
+
+use patchbay::{
+    plugin::prelude::*,
+    serde_json::{Map, Value},
+};
+
+/// Counts of the classes.
+///
+/// Where none are given they are those of all targets that the loss has seen, the present ones included; these
+/// counts are carried when the component is swapped.
+#[derive(Debug)]
+pub struct ClassCounts {
+    given: Vec<f64>,
+    seen: Mutex<Vec<f64>>,
+}
+
+impl ClassCounts {
+    /// Checks counts of a config; empty: they are counted.
+    ///
+    /// # Errors
+    ///
+    /// Fails where a count is not finite or below 1: such a class has no frequency.
+    pub fn new(given: &[f64]) -> Result<Self> {
+        if let Some(class) = given
+            .iter()
+            .position(|count| !(count.is_finite() && *count >= 1.0))
+        {
+            bail!(
+                "class_counts[{class}] is {}; each class has at least one example. Leave class_counts empty to \
+                 have them counted from the targets",
+                given[class]
+            );
+        }
+        Ok(ClassCounts {
+            given: given.to_vec(),
+            seen: Mutex::default(),
+        })
+    }
+
+    /// The counts after these targets. Classes that never came have 0.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the config has counts of another number of classes.
+    pub fn after(&self, histogram: &[usize]) -> Result<Vec<f64>> {
+        if self.given.is_empty() {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            if seen.len() != histogram.len() {
+                *seen = vec![0.0; histogram.len()];
+            }
+            for (seen, &new) in seen.iter_mut().zip(histogram) {
+                *seen += new as f64;
+            }
+            Ok(seen.clone())
+        } else if self.given.len() == histogram.len() {
+            Ok(self.given.clone())
+        } else {
+            bail!(
+                "the config gives {} class_counts, the logits have {} classes",
+                self.given.len(),
+                histogram.len()
+            )
+        }
+    }
+
+    /// For [`Component::state`].
+    pub fn state(&self) -> Map<String, Value> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        Map::from_iter([("class_counts".to_owned(), json!(*seen))])
+    }
+
+    /// For [`Component::restore`].
+    pub fn restore(&self, state: &Map<String, Value>) -> Vec<String> {
+        let Some(counts) = state.get("class_counts").and_then(Value::as_array) else {
+            return Vec::new();
+        };
+        let counts: Option<Vec<f64>> = counts.iter().map(Value::as_f64).collect();
+        match counts {
+            Some(counts) if !counts.is_empty() => {
+                *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+                vec!["class_counts".to_owned()]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Weights by the effective number of examples, `(1 - beta) / (1 - beta^n)`, with a mean of 1 over the classes
+/// that occur; 0 for those that do not.
+///
+/// Cui et al. 2019, Class-Balanced Loss Based on Effective Number of Samples, arXiv 1901.05555, eq. 2.
+pub fn effective_number_weights(counts: &[f64], beta: f64) -> Vec<f64> {
+    let raw: Vec<f64> = counts
+        .iter()
+        .map(|&count| {
+            if count > 0.0 {
+                // 1 - beta^n without cancellation.
+                (1.0 - beta) / -(count * beta.ln()).exp_m1()
+            } else {
+                0.0
+            }
+        })
+        .collect();
+    let occurring = raw.iter().filter(|&&weight| weight > 0.0).count() as f64;
+    let sum: f64 = raw.iter().sum();
+    if sum > 0.0 {
+        raw.iter().map(|weight| weight * occurring / sum).collect()
+    } else {
+        raw
+    }
+}

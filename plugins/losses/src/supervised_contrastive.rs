@@ -1,0 +1,95 @@
+//! Supervised contrastive loss: examples of one class attract each other, all others repel.
+//!
+//! As the authors' program (`L_out`, every view an anchor): features are `[batch, width]` or `[batch, views, width]`,
+//! normalised here. An anchor without another example of its class counts as 0, as there; the mean is over all anchors.
+
+use patchbay::{ops, plugin::prelude::*};
+
+use crate::{classes::floats, reduction::Reduction};
+
+patchbay::config! {
+    /// Settings of [`SupervisedContrastive`].
+    pub struct SupervisedContrastiveConfig {
+        /// What similarities are divided by.
+        #[schemars(range(min = 1e-4))]
+        temperature: f64 = 0.07,
+        /// The loss is multiplied with temperature / base_temperature.
+        #[schemars(range(min = 1e-4))]
+        base_temperature: f64 = 0.07,
+        /// Mean, sum, or one value for each anchor (views of an example are its mean).
+        reduction: Reduction = Reduction::Mean,
+    }
+}
+
+/// Contrastive loss with labels.
+pub struct SupervisedContrastive {
+    config: SupervisedContrastiveConfig,
+}
+
+impl Component for SupervisedContrastive {}
+
+impl Define for SupervisedContrastive {
+    type Kind = dyn Loss;
+    type Config = SupervisedContrastiveConfig;
+    const ID: &'static str = "loss/supervised_contrastive";
+    const SUMMARY: &'static str = "Features of one class attract each other, others repel";
+    const DETAILS: Details = Details {
+        formula: "-(T / T_base) mean_{j in P(i)} log (e^(z_i z_j / T) / sum_{k != i} e^(z_i z_k / T))",
+        reference: "Khosla et al. 2020, Supervised Contrastive Learning, arXiv 2004.11362, eq. 2; as SupContrast",
+        shapes: "features [batch, width] or [batch, views, width]; labels [batch] of an integer type; result [] or, not reduced, [batch]",
+        trainable: false,
+        example: r#"let loss = create::<dyn Loss>("loss/supervised_contrastive", json!({}))?;
+let features = Tensor::randn(0f32, 1.0, (4, 8), &device())?;
+let labels = Tensor::new(&[0u32, 0, 1, 1], &device())?;
+loss.forward(&features, &labels)?"#,
+    };
+
+    fn build(config: SupervisedContrastiveConfig, _context: &Context) -> Result<Self> {
+        Ok(SupervisedContrastive { config })
+    }
+}
+
+impl Loss for SupervisedContrastive {
+    fn forward(&self, features: &Tensor, labels: &Tensor) -> Result<Tensor> {
+        let config = &self.config;
+        let dims = features.dims();
+        if !(2..=3).contains(&dims.len()) || labels.dims() != [dims[0]] || labels.dtype().is_float()
+        {
+            bail!(
+                "expected features [batch, width] or [batch, views, width] and labels [batch] of an integer type; got \
+                 features {dims:?} and labels {} {:?}",
+                labels.dtype().as_str(),
+                labels.dims()
+            );
+        }
+        let features = floats("features", features)?;
+        let (batch, views) = (dims[0], if dims.len() == 3 { dims[1] } else { 1 });
+        let anchors = batch * views;
+        let z = ops::l2_normalise(&features.reshape((anchors, ()))?, -1, 1e-12)?;
+        let similarity = (ops::matmul(&z, &z.t()?)? / config.temperature)?;
+        let labels = labels.to_dtype(DType::I64)?.to_vec1::<i64>()?;
+        let label = |anchor: usize| labels[anchor / views];
+        // An anchor is not compared with itself: e^-inf is 0, and a large number stays finite in the gradient.
+        let mut own = vec![0f32; anchors * anchors];
+        let mut positives = vec![0f32; anchors * anchors];
+        for i in 0..anchors {
+            own[i * anchors + i] = -1e9;
+            let count = (0..anchors)
+                .filter(|&j| j != i && label(j) == label(i))
+                .count();
+            for j in 0..anchors {
+                if j != i && label(j) == label(i) {
+                    positives[i * anchors + j] = 1.0 / count as f32;
+                }
+            }
+        }
+        let matrix = |values: Vec<f32>| {
+            Tensor::from_vec(values, (anchors, anchors), z.device())?.to_dtype(z.dtype())
+        };
+        let log_probabilities = ops::log_softmax((similarity + matrix(own)?)?.as_ref())?;
+        let scale = -config.temperature / config.base_temperature;
+        let values = ((log_probabilities * matrix(positives)?)?.sum(1)? * scale)?;
+        let values = values.reshape((batch, views))?.mean(1)?;
+        config.reduction.apply(&values, batch as f64)
+    }
+}

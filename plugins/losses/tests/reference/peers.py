@@ -1,0 +1,287 @@
+"""Values and gradients of the losses by their peers, in float64, for tests/parity.rs.
+
+Run in this folder: python3 peers.py   (needs torch, torchvision, segmentation_models_pytorch; writes peers.json)
+
+A peer is a library where one has the loss; otherwise the formula of the authors' program, written out here with
+torch's operations. Each case names its peer.
+"""
+
+import json
+
+import segmentation_models_pytorch as smp
+import torch
+import torch.nn.functional as F
+from torchvision.ops import sigmoid_focal_loss
+
+torch.set_default_dtype(torch.float64)
+torch.manual_seed(20190124)
+SMP = "segmentation_models_pytorch"
+
+
+def single(x):
+    """Rounds to float32, so that the test starts from the very same numbers."""
+    return x.float().double()
+
+
+counts = [400.0, 90.0, 25.0, 3.0]
+flat_ignored = torch.tensor([0, -100, 3, 1, 2, -100])
+image_target = torch.randint(0, 3, (2, 4, 5))
+image_ignored = image_target.clone()
+image_ignored[:, 1:3, :2] = -100
+edges = (torch.rand(2, 1, 4, 5) < 0.2).double()
+INPUTS = {
+    "flat": single(torch.randn(6, 4) * 2),
+    "flat_target": torch.tensor([0, 3, 1, 2, 2, 0]),
+    "flat_ignored": flat_ignored,
+    "flat_labels": (torch.rand(6, 4) < 0.4).double(),
+    "flat_soft": single(torch.distributions.Dirichlet(torch.ones(4)).sample((6,))),
+    "image": single(torch.randn(2, 3, 4, 5) * 2),
+    "image_target": image_target,
+    "image_ignored": image_ignored,
+    "image_labels": (torch.rand(2, 3, 4, 5) < 0.4).double(),
+    "edge_logits": single(torch.randn(2, 1, 4, 5) * 2),
+    "edges": edges,
+    "features": single(torch.randn(8, 5)),
+    "views": single(torch.randn(4, 2, 5)),
+    "keys": single(torch.randn(8, 5)),
+    "feature_labels": torch.tensor([0, 1, 0, 2, 1, 3, 0, 2]),
+    "view_labels": torch.tensor([0, 1, 0, 2]),
+    "series": single(torch.randn(3, 7)),
+    "series_target": single(torch.randn(3, 7)),
+    "quantiles": single(torch.randn(3, 7, 3)),
+}
+CASES = []
+
+
+def case(loss, config, x, y, peer, function):
+    for reduction in ("mean", "sum"):
+        leaf = INPUTS[x].clone().requires_grad_(True)
+        value = function(leaf, INPUTS[y])
+        value = value[reduction] if isinstance(value, dict) else getattr(value, reduction)()
+        (gradient,) = torch.autograd.grad(value, leaf)
+        CASES.append(
+            {
+                "id": f"loss/{loss}",
+                "config": {**config, "reduction": reduction},
+                "prediction": x,
+                "target": y,
+                "peer": peer,
+                "value": float(f"{value.item():.9g}"),
+                "gradient": [float(f"{g:.7g}") for g in gradient.ravel().tolist()],
+            }
+        )
+
+
+def over(values, mask):
+    """Mean over what counts, and sum."""
+    return {"mean": values.sum() / mask.sum(), "sum": values.sum()}
+
+
+def cross_entropy(x, y):
+    return F.cross_entropy(x, y, reduction="none")
+
+
+def kept(y):
+    return y != -100
+
+
+# Cross entropy and its kin.
+for x, y in (("flat", "flat_target"), ("flat", "flat_ignored"), ("image", "image_target"), ("image", "image_ignored")):
+    case("cross_entropy", {}, x, y, "torch", lambda x, y: over(cross_entropy(x, y), kept(y)))
+    case("label_smoothing", {"smoothing": 0.2}, x, y, "torch",
+         lambda x, y: over(F.cross_entropy(x, y, label_smoothing=0.2, reduction="none"), kept(y)))
+
+    def focal(x, y):
+        ce = cross_entropy(x, y)
+        return over((1 - torch.exp(-ce)) ** 2 * ce, kept(y))
+
+    case("focal", {"gamma": 2.0}, x, y, "the paper's formula", focal)
+
+    def poly1(x, y):
+        ce = cross_entropy(x, y)
+        return over((ce + 1.5 * (1 - torch.exp(-ce))) * kept(y), kept(y))
+
+    case("poly1", {"epsilon": 1.5}, x, y, "the paper's formula", poly1)
+    n = INPUTS[x].shape[1]
+
+    def class_balanced(x, y, gamma=0.0):
+        given = torch.tensor(counts[:n])
+        weights = (1 - 0.99) / (1 - 0.99**given)
+        weights = weights / weights.sum() * n
+        ce = cross_entropy(x, y)
+        w = weights[y.clamp(min=0)]
+        return over((1 - torch.exp(-ce)) ** gamma * ce * w, kept(y))
+
+    given = {"class_counts": counts[:n], "beta": 0.99}
+    case("class_balanced", given, x, y, "the authors' formula", class_balanced)
+    case("class_balanced", {**given, "gamma": 2.0}, x, y, "the authors' formula", lambda x, y: class_balanced(x, y, 2.0))
+
+    def ldam(x, y, weights=None):
+        margins = torch.tensor(counts[:n]) ** -0.25
+        margins = margins * (0.5 / margins.max())
+        index = F.one_hot(y.clamp(min=0), n).movedim(-1, 1)
+        shifted = torch.where(index.bool(), x - margins.view(1, -1, *[1] * (x.dim() - 2)), x)
+        return over(F.cross_entropy(30 * shifted, y, reduction="none"), kept(y))
+
+    case("ldam", {"class_counts": counts[:n]}, x, y, "the authors' formula", ldam)
+
+    def seesaw(x, y, p=0.8, q=2.0, eps=1e-2):
+        cumulated = torch.tensor(counts[:n])
+        one_hot = F.one_hot(y.clamp(min=0), n).movedim(-1, 1).double()
+        ratio = cumulated[None, :].clamp(min=1) / cumulated[:, None].clamp(min=1)
+        below = (ratio < 1.0).double()
+        weights = (ratio**p * below + (1 - below))[y.clamp(min=0)].movedim(-1, 1)
+        scores = F.softmax(x.detach(), dim=1)
+        own = scores.gather(1, y.clamp(min=0).unsqueeze(1))
+        matrix = scores / own.clamp(min=eps)
+        above = (matrix > 1.0).double()
+        weights = weights * (matrix**q * above + (1 - above))
+        return over(cross_entropy(x + weights.log() * (1 - one_hot), y), kept(y))
+
+    case("seesaw", {"class_counts": counts[:n]}, x, y, "mmdetection's formula", seesaw)
+
+case("poly1", {"epsilon": 1.5}, "flat", "flat_soft", "the paper's formula",
+     lambda x, y: F.cross_entropy(x, y, reduction="none") + 1.5 * (1 - (F.softmax(x, 1) * y).sum(1)))
+case("kl_divergence", {}, "flat", "flat_soft", "torch",
+     lambda x, y: F.kl_div(F.log_softmax(x, 1), y, reduction="none").sum(1))
+case("kl_divergence", {"target_logits": True, "temperature": 4.0}, "features", "keys", "torch",
+     lambda x, y: 16 * F.kl_div(F.log_softmax(x / 4, 1), F.softmax(y / 4, 1), reduction="none").sum(1))
+
+
+def image_balanced(x, y):
+    ce = cross_entropy(x, y)
+    weights = torch.zeros_like(ce)
+    for b in range(len(y)):
+        for c in range(x.shape[1]):
+            weights[b][y[b] == c] = 1 - (y[b] == c).sum() / kept(y[b]).sum()
+    return over(ce * weights, kept(y))
+
+
+for y in ("image_target", "image_ignored"):
+    case("balanced_cross_entropy", {}, "image", y, "HED's rule over classes", image_balanced)
+
+
+def hed(x, y):
+    dims = tuple(range(2, x.dim()))
+    positive = y.sum(dims, keepdim=True)
+    negative = (1 - y).sum(dims, keepdim=True)
+    both = positive + negative
+    return negative / both * y * F.softplus(-x) + positive / both * (1 - y) * F.softplus(x)
+
+
+case("balanced_cross_entropy", {"activation": "sigmoid"}, "edge_logits", "edges", "HED's formula", hed)
+case("balanced_cross_entropy", {"activation": "sigmoid"}, "image", "image_labels", "HED's formula", hed)
+
+# A sigmoid for each class.
+for x, y in (("flat", "flat_labels"), ("image", "image_labels"), ("edge_logits", "edges")):
+    case("focal", {"activation": "sigmoid", "alpha": 0.25}, x, y, "torchvision",
+         lambda x, y: sigmoid_focal_loss(x, y, alpha=0.25, gamma=2, reduction="none"))
+    case("focal", {"activation": "sigmoid", "gamma": 1.5}, x, y, "torchvision",
+         lambda x, y: sigmoid_focal_loss(x, y, alpha=-1, gamma=1.5, reduction="none"))
+
+    def asymmetric(x, y, positive=1.0, negative=4.0, clip=0.05, eps=1e-8, detach=True):
+        p = torch.sigmoid(x)
+        q = (1 - p + clip).clamp(max=1) if clip > 0 else 1 - p
+        loss = y * torch.log(p.clamp(min=eps)) + (1 - y) * torch.log(q.clamp(min=eps))
+        weight = (1 - p * y - q * (1 - y)) ** (positive * y + negative * (1 - y))
+        return -loss * (weight.detach() if detach else weight)
+
+    case("asymmetric", {}, x, y, "the authors' formula", asymmetric)
+    case("asymmetric", {"detach_focus": False, "clip": 0.0, "gamma_negative": 2.0, "gamma_positive": 0.0}, x, y,
+         "the authors' formula", lambda x, y: asymmetric(x, y, 0.0, 2.0, 0.0, detach=False))
+
+# Regions.
+IGNORE = {"ignore_index": -100}
+for y in ("image_target", "image_ignored"):
+    classes = 3
+    for smooth in (0.0, 1.0):
+        # This peer adds twice its smooth.
+        case("dice", {"smooth": smooth}, "image", y, SMP,
+             lambda x, y: {"mean": (v := smp.losses.DiceLoss("multiclass", smooth=smooth / 2, **IGNORE)(x, y)), "sum": 3 * v})
+        case("tversky", {"alpha": 0.3, "beta": 0.7, "smooth": smooth}, "image", y, SMP,
+             lambda x, y: {"mean": (v := smp.losses.TverskyLoss(
+                 "multiclass", alpha=0.3, beta=0.7, smooth=smooth, **IGNORE)(x, y)), "sum": 3 * v})
+
+    def focal_tversky(x, y):
+        valid = kept(y).unsqueeze(1)
+        p = F.softmax(x, 1) * valid
+        t = F.one_hot(y.clamp(min=0), 3).movedim(-1, 1) * valid
+        dims = (0, 2, 3)
+        tp, fp, fn = (p * t).sum(dims), (p * (1 - t)).sum(dims), ((1 - p) * t).sum(dims)
+        index = tp / (tp + 0.3 * fp + 0.7 * fn)
+        return (1 - index) ** 0.75
+
+    case("focal_tversky", {}, "image", y, "the paper's formula", focal_tversky)
+    # This peer computes in float32 only.
+    for per_image in (False, True):
+        case("lovasz_softmax", {"per_image": per_image}, "image", y, SMP,
+             lambda x, y: {"mean": (v := smp.losses.LovaszLoss("multiclass", per_image=per_image, **IGNORE)(x.float(), y).double()),
+                           "sum": (2 if per_image else 1) * v})
+case("dice", {"activation": "sigmoid"}, "image", "image_labels", SMP,
+     lambda x, y: {"mean": (v := smp.losses.DiceLoss("multilabel")(x, y)), "sum": 3 * v})
+case("dice", {"activation": "sigmoid"}, "edge_logits", "edges", SMP,
+     lambda x, y: smp.losses.DiceLoss("binary")(x, y))
+for per_image in (False, True):
+    case("lovasz_hinge", {"per_image": per_image}, "edge_logits", "edges", SMP,
+         lambda x, y: {"mean": (v := smp.losses.LovaszLoss("binary", per_image=per_image)(x.float(), y.float()).double()),
+                       "sum": (2 if per_image else 1) * v})
+
+
+# Contrastive.
+def supervised_contrastive(features, labels, temperature=0.07, base=0.07):
+    if features.dim() == 2:
+        features = features.unsqueeze(1)
+    features = F.normalize(features, dim=2)
+    batch, views = features.shape[:2]
+    contrast = torch.cat(torch.unbind(features, dim=1), dim=0)
+    logits = contrast @ contrast.T / temperature
+    logits = logits - logits.max(dim=1, keepdim=True)[0].detach()
+    mask = torch.eq(labels.view(-1, 1), labels.view(1, -1)).double().repeat(views, views)
+    others = 1 - torch.eye(batch * views)
+    mask = mask * others
+    log_p = logits - torch.log((torch.exp(logits) * others).sum(1, keepdim=True))
+    pairs = mask.sum(1)
+    pairs = torch.where(pairs < 1e-6, 1, pairs)
+    loss = -(temperature / base) * (mask * log_p).sum(1) / pairs
+    return loss.view(views, batch).mean(0)
+
+
+SUPCON = "SupContrast's formula"
+case("supervised_contrastive", {}, "features", "feature_labels", SUPCON, supervised_contrastive)
+case("supervised_contrastive", {"temperature": 0.1}, "views", "view_labels", SUPCON,
+     lambda x, y: supervised_contrastive(x, y, 0.1))
+
+
+def info_nce(q, k, symmetric):
+    logits = F.normalize(q, dim=1) @ F.normalize(k, dim=1).T / 0.1
+    own = torch.arange(len(q))
+    forward = cross_entropy(logits, own)
+    return (forward + cross_entropy(logits.T, own)) / 2 if symmetric else forward
+
+
+for symmetric in (False, True):
+    case("info_nce", {"temperature": 0.1, "symmetric": symmetric}, "features", "keys", "CLIP's formula",
+         lambda x, y: info_nce(x, y, symmetric))
+
+# Regression.
+case("mse", {}, "series", "series_target", "torch", lambda x, y: F.mse_loss(x, y, reduction="none"))
+case("mae", {}, "series", "series_target", "torch", lambda x, y: F.l1_loss(x, y, reduction="none"))
+case("huber", {"delta": 0.7}, "series", "series_target", "torch",
+     lambda x, y: F.huber_loss(x, y, delta=0.7, reduction="none"))
+
+
+def pinball(x, y):
+    levels = torch.tensor([0.1, 0.5, 0.9])
+    error = y.unsqueeze(-1) - x
+    return torch.maximum(levels * error, (levels - 1) * error)
+
+
+case("quantile", {"levels": [0.1, 0.5, 0.9]}, "quantiles", "series_target", "the paper's formula", pinball)
+
+inputs = {
+    name: {"shape": list(x.shape), "float": x.dtype.is_floating_point, "values": [float(f"{v:.9g}") for v in x.ravel().tolist()]}
+    for name, x in INPUTS.items()
+}
+with open("peers.json", "w", encoding="utf-8") as file:
+    json.dump({"inputs": inputs, "cases": CASES}, file, separators=(",", ":"))
+print(len(CASES), "cases")
