@@ -7,7 +7,7 @@
 //! errors are of all test windows in standard scores, and every choice (when to stop, ridge's penalty) is made on
 //! the validation part. Each finished row is printed at once; the table is at the end.
 
-use std::{collections::BTreeMap, env, error::Error, fs, path::Path, process::Command};
+use std::{collections::BTreeMap, env, error::Error, fs, path::Path};
 
 use patchbay::{
     forecast::{Dataset, FitOptions, Frame, Part, Split, backtest, fit},
@@ -15,6 +15,10 @@ use patchbay::{
     prelude::*,
     serde_json::{self, Value},
 };
+
+#[allow(dead_code, reason = "the table has no other side")]
+#[path = "../../../tests/bench/peer.rs"]
+mod peer;
 
 /// MSE of TiDE in the paper (Das et al. 2023, Table 3), horizons 96, 192, 336 and 720.
 const PAPER: [(&str, [f64; 4]); 2] = [
@@ -75,19 +79,7 @@ fn settings(model: &str, more: &Value, horizon: usize, known: usize) -> (String,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Memory as in the kernel's runtime process: the allocator reads its settings when a process starts.
-    let computing = patchbay_protocol::COMPUTING;
-    if computing
-        .iter()
-        .any(|(name, _)| env::var_os(name).is_none())
-    {
-        let status = Command::new(env::current_exe()?)
-            .args(env::args().skip(1))
-            .envs(computing)
-            .status()?;
-        std::process::exit(status.code().unwrap_or(1));
-    }
-    ops::threads::join_pool();
+    peer::compute_as_the_kernel_does()?;
     patchbay_tide::register()?;
     let arguments = Arguments::read()?;
     let folder = arguments
