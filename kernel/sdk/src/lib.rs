@@ -14,6 +14,7 @@ pub mod device;
 pub mod display;
 mod evcxr;
 pub mod experiment;
+pub mod forecast;
 pub mod image;
 pub mod input;
 #[doc(hidden)]
@@ -26,6 +27,7 @@ pub mod plot;
 pub mod plugin;
 pub mod prelude;
 pub mod progress;
+pub mod retrieval;
 pub mod show;
 pub mod stats;
 pub mod table;

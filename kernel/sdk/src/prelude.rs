@@ -7,8 +7,9 @@ pub use crate::plugin::{
 };
 pub use crate::{
     DisplayHandle, Figure, LivePlot, Result, Show, Table, before_after, candle, clear_output,
-    device, display, experiment, html, image, image_grid, input, interrupt, latex, markdown, nn,
-    ops, password, plot, png, progress, serde_json, stats, svg, weights, widgets,
+    device, display, experiment, forecast, html, image, image_grid, input, interrupt, latex,
+    markdown, nn, ops, password, plot, png, progress, retrieval, serde_json, stats, svg, weights,
+    widgets,
 };
 pub use candle::{D, DType, Device, IndexOp, Tensor, Var};
 pub use serde_json::json;

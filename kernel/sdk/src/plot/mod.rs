@@ -3,10 +3,10 @@
 //! Every builder ends in `draw()?`, which gives a [`Figure`]; a cell whose last expression is a figure
 //! shows it. For all that is not here, [`Figure::with`] hands a plotters drawing area to a closure.
 
-mod axes;
+pub(crate) mod axes;
 mod bars;
 mod confusion;
-mod figure;
+pub(crate) mod figure;
 mod heat_map;
 mod histogram;
 mod lines;
@@ -34,6 +34,6 @@ pub const PALETTE: [plotters::style::RGBColor; 7] = [
     plotters::style::RGBColor(70, 70, 70),
 ];
 
-fn colour(index: usize) -> plotters::style::RGBColor {
+pub(crate) fn colour(index: usize) -> plotters::style::RGBColor {
     PALETTE[index % PALETTE.len()]
 }

@@ -12,6 +12,9 @@ pub(crate) fn check(
     schema: &Value,
     root: &Value,
 ) -> Result<(), Error> {
+    if value.is_null() && allows_null(schema) {
+        return Ok(());
+    }
     let schema = resolve(schema, root);
     check_type(id, path, value, schema)?;
     match value {
@@ -66,6 +69,16 @@ pub(crate) fn check(
             .map_or(Ok(()), |number| check_range(id, path, number, schema)),
         _ => Ok(()),
     }
+}
+
+/// Whether the schema is that of an optional struct or enum: `anyOf` it and null.
+fn allows_null(schema: &Value) -> bool {
+    schema
+        .get("anyOf")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .any(|choice| choice.get("type").and_then(Value::as_str) == Some("null"))
 }
 
 /// Compares a value with the schema's `type` and, for plain enums, with the values it allows.

@@ -36,6 +36,27 @@ pub trait Forecaster: Component {
         let _ = batches;
         Ok(Fit::ByGradient)
     }
+
+    /// Chooses on held-out windows what [`Forecaster::fit`] has left open, a penalty for instance.
+    /// Called once after it, whatever it returned.
+    ///
+    /// # Errors
+    ///
+    /// As [`Forecaster::fit`].
+    fn select(&self, batches: &mut dyn Iterator<Item = Result<(Window, Tensor)>>) -> Result<()> {
+        let _ = batches;
+        Ok(())
+    }
+
+    /// Named parts whose sum is the forecast, each `[batch, horizon, outputs]`; none where it has none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Forecaster::forward`].
+    fn parts(&self, window: &Window) -> Result<Vec<(String, Tensor)>> {
+        let _ = window;
+        Ok(Vec::new())
+    }
 }
 
 /// A batch of windows on series. Tensors are shared, not copied, when it is cloned.
@@ -127,5 +148,13 @@ impl Forecaster for Slot<dyn Forecaster> {
 
     fn fit(&self, batches: &mut dyn Iterator<Item = Result<(Window, Tensor)>>) -> Result<Fit> {
         self.call(|forecaster| forecaster.fit(batches))
+    }
+
+    fn select(&self, batches: &mut dyn Iterator<Item = Result<(Window, Tensor)>>) -> Result<()> {
+        self.call(|forecaster| forecaster.select(batches))
+    }
+
+    fn parts(&self, window: &Window) -> Result<Vec<(String, Tensor)>> {
+        self.call(|forecaster| forecaster.parts(window))
     }
 }

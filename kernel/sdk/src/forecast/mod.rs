@@ -1,0 +1,49 @@
+//! Forecasting: series from a CSV file, windows, and fitting and testing of any [`Forecaster`].
+//!
+//! ```no_run
+//! use patchbay::prelude::*;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let frame = forecast::Frame::read_csv("ETTh1.csv")?;
+//! let data = forecast::Dataset::new(&frame, forecast::Split::ett_hourly())?;
+//! let model = create::<dyn Forecaster>("forecaster/tide", json!({"horizon": 96}))?;
+//! let ridge = create::<dyn Forecaster>("forecaster/ridge", json!({"horizon": 96}))?;
+//! for model in [&model, &ridge] {
+//!     forecast::fit(model, &data, &forecast::FitOptions::default())?;
+//!     println!("{:?}", forecast::backtest(model, &data, forecast::Part::Test)?.mse);
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! A series is a column. Forecasters see scaled values: each series less its mean, divided by its deviation,
+//! both of the training part. Errors of a [`Backtest`] are in that scale, as in the literature; a
+//! [`Forecast`] is in the units of the file. Windows are places in the series, and values are copied only when
+//! a batch is made.
+//!
+//! [`Forecaster`]: crate::plugin::Forecaster
+
+mod backtest;
+mod csv_file;
+mod dataset;
+mod fit;
+mod frame;
+mod plots;
+mod predict;
+mod save;
+mod scaler;
+mod split;
+mod time;
+mod windows;
+
+pub use backtest::{Backtest, backtest, compare};
+pub use csv_file::{CsvOptions, Missing};
+pub use dataset::Dataset;
+pub use fit::{FitOptions, Fitted, audit, fit};
+pub use frame::Frame;
+pub use plots::error_by_horizon;
+pub use predict::{Forecast, predict};
+pub use save::{load, save};
+pub use scaler::Scaler;
+pub use split::{Part, Split};
+pub use time::{format_time, parse_time, time_features};
+pub use windows::Windows;

@@ -1,0 +1,52 @@
+//! Standard scores.
+
+use candle_core::bail;
+
+use crate::Result;
+
+/// Mean and population standard deviation of each series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scaler {
+    pub means: Vec<f64>,
+    pub deviations: Vec<f64>,
+}
+
+impl Scaler {
+    /// Of named columns, each the training rows of a series.
+    ///
+    /// # Errors
+    ///
+    /// Fails where a column is constant, naming it.
+    pub fn fit(columns: &[(&str, &[f64])]) -> Result<Scaler> {
+        let mut scaler = Scaler {
+            means: Vec::new(),
+            deviations: Vec::new(),
+        };
+        for (name, column) in columns {
+            let count = column.len().max(1) as f64;
+            let mean = column.iter().sum::<f64>() / count;
+            let variance = column.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
+            let deviation = variance.sqrt();
+            if deviation <= 1e-12 * mean.abs().max(1e-12) {
+                bail!(
+                    "the column {name} is {mean} in all {} training rows: a constant has no scale and nothing to \
+                     forecast; leave it out with frame.without(&[\"{name}\"])",
+                    column.len()
+                );
+            }
+            scaler.means.push(mean);
+            scaler.deviations.push(deviation);
+        }
+        Ok(scaler)
+    }
+
+    /// The standard score of a value of this series.
+    pub fn scale(&self, series: usize, value: f64) -> f64 {
+        (value - self.means[series]) / self.deviations[series]
+    }
+
+    /// The value of a standard score.
+    pub fn unscale(&self, series: usize, score: f64) -> f64 {
+        score * self.deviations[series] + self.means[series]
+    }
+}

@@ -1,0 +1,170 @@
+//! TiDE on ETTh1 and ETTh2 beside the paper's figures, ridge regression and simpler forecasts:
+//!
+//!   cargo run --release --example tide_table -- --data DIR [--horizons 96,192] [--seeds 1] [--sets ETTh1]
+//!       [--models tide,tide_from_ridge] [--epochs 10] [--settings '{"hidden": 128}']
+//!
+//! DIR has ETTh1.csv and ETTh2.csv of zhouhaoyi/ETDataset. The split is the usual one by rows (8640, 11520, 14400),
+//! errors are of all test windows in standard scores, and every choice (when to stop, ridge's penalty) is made on
+//! the validation part. Each finished row is printed at once; the table is at the end.
+
+use std::{collections::BTreeMap, env, error::Error, fs, path::Path};
+
+use patchbay::{
+    forecast::{Dataset, FitOptions, Frame, Part, Split, backtest, fit},
+    nn,
+    prelude::*,
+    serde_json::{self, Value},
+};
+
+#[allow(dead_code, reason = "the table has no other side")]
+#[path = "../../../tests/bench/peer.rs"]
+mod peer;
+
+/// MSE of TiDE in the paper (Das et al. 2023, Table 3), horizons 96, 192, 336 and 720.
+const PAPER: [(&str, [f64; 4]); 2] = [
+    ("ETTh1", [0.375, 0.412, 0.435, 0.454]),
+    ("ETTh2", [0.270, 0.332, 0.360, 0.419]),
+];
+const HORIZONS: [usize; 4] = [96, 192, 336, 720];
+
+struct Arguments(BTreeMap<String, String>);
+
+impl Arguments {
+    fn read() -> Result<Arguments, Box<dyn Error>> {
+        let mut all = BTreeMap::new();
+        let mut words = env::args().skip(1);
+        while let Some(word) = words.next() {
+            let name = word
+                .strip_prefix("--")
+                .ok_or(format!("{word} is not an option; options begin with --"))?;
+            let value = words.next().ok_or(format!("{word} needs a value"))?;
+            all.insert(name.to_owned(), value);
+        }
+        Ok(Arguments(all))
+    }
+
+    fn list(&self, name: &str, default: &str) -> Vec<String> {
+        let text = self.0.get(name).map_or(default, String::as_str);
+        text.split(',').map(str::to_owned).collect()
+    }
+
+    fn number<T: std::str::FromStr>(&self, name: &str, default: T) -> Result<T, Box<dyn Error>> {
+        match self.0.get(name) {
+            Some(text) => text
+                .parse()
+                .map_err(|_| format!("--{name} {text} is not a number").into()),
+            None => Ok(default),
+        }
+    }
+}
+
+/// The settings of a row of the table.
+fn settings(model: &str, more: &Value, horizon: usize, known: usize) -> (String, Value) {
+    let mut settings = json!({"lookback": 720, "horizon": horizon});
+    let id = match model {
+        "tide" | "tide_from_ridge" => {
+            let object = settings.as_object_mut().expect("an object");
+            object.insert("known".to_owned(), json!(known));
+            for (key, value) in more.as_object().into_iter().flatten() {
+                object.insert(key.clone(), value.clone());
+            }
+            if model == "tide_from_ridge" {
+                object.insert("skip_start".to_owned(), json!("ridge"));
+            }
+            "forecaster/tide".to_owned()
+        }
+        other => format!("forecaster/{other}"),
+    };
+    (id, settings)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    peer::compute_as_the_kernel_does()?;
+    patchbay_tide::register()?;
+    let arguments = Arguments::read()?;
+    let folder = arguments
+        .0
+        .get("data")
+        .ok_or("say where the CSV files are: --data DIR")?;
+    let seeds: u64 = arguments.number("seeds", 1)?;
+    let first_seed: u64 = arguments.number("first-seed", 1)?;
+    let more = arguments.0.get("settings").map_or("{}", String::as_str);
+    let more: Value = serde_json::from_str(more)?;
+    let options = FitOptions {
+        epochs: arguments.number("epochs", 10)?,
+        batch: arguments.number("batch", 512)?,
+        learning_rate: arguments.number("learning-rate", 1e-3)?,
+        patience: arguments.number("patience", 3)?,
+        ema: arguments
+            .0
+            .get("ema")
+            .map(|text| text.parse())
+            .transpose()?,
+        quiet: true,
+        ..FitOptions::default()
+    };
+    let models = arguments.list(
+        "models",
+        "tide,tide_from_ridge,ridge,d_linear,seasonal_naive,last_value",
+    );
+    let mut table = Table::new(
+        ["data", "horizon", "paper"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(models.clone()),
+    );
+    for set in arguments.list("sets", "ETTh1,ETTh2") {
+        let path = Path::new(folder).join(format!("{set}.csv"));
+        let path = path.to_str().ok_or("the path is not text")?;
+        fs::metadata(path).map_err(|error| format!("{path}: {error}"))?;
+        let mut data = Dataset::new(&Frame::read_csv(path)?, Split::ett_hourly())?;
+        if arguments.number("time-features", 0)? == 1 {
+            data = data.with_time_features();
+        }
+        for horizon in arguments.list("horizons", "96,192,336,720") {
+            let horizon: usize = horizon.parse()?;
+            let paper = PAPER
+                .iter()
+                .find(|(name, _)| *name == set)
+                .and_then(|(_, row)| row.iter().zip(HORIZONS).find(|(_, h)| *h == horizon))
+                .map_or_else(String::new, |(mse, _)| format!("{mse:.3}"));
+            let mut row = vec![set.clone(), horizon.to_string(), paper];
+            for model in &models {
+                let trained = model.starts_with("tide") || model == "d_linear";
+                let mut errors = Vec::new();
+                for seed in first_seed..first_seed + if trained { seeds } else { 1 } {
+                    nn::seed_all(seed)?;
+                    let (id, config) = settings(model, &more, horizon, data.known());
+                    let slot = create::<dyn Forecaster>(&id, config)?;
+                    let fitted = fit(&slot, &data, &options)?;
+                    let test = backtest(&slot, &data, Part::Test)?;
+                    println!(
+                        "{set} {horizon:3} {model:15} seed {seed}: test MSE {:.4} MAE {:.4}, validation {:.4} at epoch {} of {}, {:.0} s",
+                        test.mse,
+                        test.mae,
+                        fitted.validation[fitted.best],
+                        fitted.best,
+                        fitted.train.len(),
+                        fitted.seconds
+                    );
+                    errors.push(test.mse);
+                }
+                row.push(spread(&errors));
+            }
+            table.push(row);
+        }
+    }
+    println!("\nMSE on the test part, mean and standard deviation over seeds\n{table}");
+    Ok(())
+}
+
+/// Mean, and the standard deviation of several.
+fn spread(values: &[f64]) -> String {
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    if values.len() < 2 {
+        return format!("{mean:.4}");
+    }
+    let variance =
+        values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64;
+    format!("{mean:.4} ± {:.4}", variance.sqrt())
+}

@@ -1,0 +1,73 @@
+//! The sizes that the paper chose for its data sets.
+
+use patchbay::plugin::prelude::*;
+
+/// A data set of the paper, for its sizes (Das et al. 2023, Table 5; lookback 720, batch 512).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(crate = "patchbay::serde", rename_all = "snake_case")]
+#[schemars(crate = "patchbay::schemars")]
+pub enum Preset {
+    Traffic,
+    Electricity,
+    Ettm1,
+    Ettm2,
+    Etth1,
+    Etth2,
+    Weather,
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sizes {
+    pub hidden: usize,
+    pub encoder_layers: usize,
+    pub decoder_layers: usize,
+    pub decoder_output: usize,
+    pub temporal_decoder_hidden: usize,
+    pub dropout: f64,
+    pub layer_norm: bool,
+    pub learning_rate: f64,
+    pub reversible: bool,
+}
+
+impl Preset {
+    /// The table's row.
+    #[rustfmt::skip]
+    pub fn sizes(self) -> Sizes {
+        let row = |hidden, layers, decoder_output, temporal_decoder_hidden, dropout, layer_norm, learning_rate, reversible| Sizes {
+            hidden,
+            encoder_layers: layers,
+            decoder_layers: layers,
+            decoder_output,
+            temporal_decoder_hidden,
+            dropout,
+            layer_norm,
+            learning_rate,
+            reversible,
+        };
+        match self {
+            Preset::Traffic     => row(256,  1, 16, 64,  0.3, false, 6.55e-5, true),
+            Preset::Electricity => row(1024, 2, 8,  64,  0.5, true,  9.99e-4, false),
+            Preset::Ettm1       => row(1024, 1, 8,  128, 0.5, true,  8.39e-5, false),
+            Preset::Ettm2       => row(512,  2, 16, 128, 0.0, true,  2.52e-4, true),
+            Preset::Etth1       => row(256,  2, 8,  128, 0.3, true,  3.82e-5, true),
+            Preset::Etth2       => row(512,  2, 32, 16,  0.2, true,  2.24e-4, true),
+            Preset::Weather     => row(512,  1, 8,  16,  0.0, true,  3.01e-5, false),
+        }
+    }
+
+    /// The sizes without a preset.
+    pub fn otherwise() -> Sizes {
+        Sizes {
+            hidden: 256,
+            encoder_layers: 2,
+            decoder_layers: 2,
+            decoder_output: 8,
+            temporal_decoder_hidden: 128,
+            dropout: 0.0,
+            layer_norm: false,
+            learning_rate: 1e-3,
+            reversible: true,
+        }
+    }
+}
