@@ -2,6 +2,7 @@
 //!
 //!   cargo run --release --example tide_table -- --data DIR [--horizons 96,192] [--seeds 1] [--sets ETTh1]
 //!       [--models tide,ridge] [--epochs 6] [--time-features 1]
+//!       [--learning-rate 3e-4] [--weight-decay 1]
 //!
 //! DIR has ETTh1.csv and ETTh2.csv of zhouhaoyi/ETDataset. The split is the usual one by rows (8640, 11520, 14400),
 //! errors are of all test windows in standard scores, and every choice (when to stop, ridge's penalty) is made on
@@ -133,6 +134,10 @@ fn main() -> Result<(), Box<dyn Error>> {
                     nn::seed_all(seed)?;
                     let (id, config, mut options) = recipe(model, horizon, data.known());
                     options.epochs = arguments.number("epochs", options.epochs)?;
+                    options.weight_decay =
+                        arguments.number("weight-decay", options.weight_decay)?;
+                    options.learning_rate =
+                        arguments.number("learning-rate", options.learning_rate)?;
                     let slot = create::<dyn Forecaster>(&id, config)?;
                     let fitted = fit(&slot, &data, &options)?;
                     let test = backtest(&slot, &data, Part::Test)?;
