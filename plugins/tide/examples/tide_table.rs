@@ -78,9 +78,20 @@ fn recipe(model: &str, horizon: usize, known: usize) -> (String, Value, FitOptio
         quiet: true,
         ..FitOptions::default()
     };
+    let decayed = || FitOptions {
+        weight_decay: 10.0,
+        ..train(1e-3)
+    };
     match model {
-        "tide" => ("forecaster/tide".to_owned(), network("random"), train(3e-4)),
-        "tide_from_ridge" => ("forecaster/tide".to_owned(), network("ridge"), train(3e-5)),
+        "tide" => ("forecaster/tide".to_owned(), network("random"), decayed()),
+        // Only the network is trained, on what ridge regression leaves.
+        "tide_from_ridge" => {
+            let options = FitOptions {
+                frozen: vec!["global_skip".to_owned()],
+                ..decayed()
+            };
+            ("forecaster/tide".to_owned(), network("ridge"), options)
+        }
         // The paper's form, whose network is a constant: only the linear skip learns.
         "tide_paper" => {
             let mut settings = network("random");

@@ -32,6 +32,8 @@ pub struct FitOptions {
     pub clip: Option<f64>,
     /// Decoupled weight decay, as in AdamW; 0 is Adam.
     pub weight_decay: f64,
+    /// Parameters whose names begin with one of these stay as they are.
+    pub frozen: Vec<String>,
     /// Decay of an average of the weights, which is then what is validated and kept.
     pub ema: Option<f64>,
     /// The loss of a point forecast `[batch, horizon]` against its future; none: mean squared error. (Quantile
@@ -53,6 +55,7 @@ impl Default for FitOptions {
             most_steps: None,
             clip: None,
             weight_decay: 0.0,
+            frozen: Vec::new(),
             ema: None,
             loss: None,
             plot: None,

@@ -31,9 +31,20 @@ impl Trainer<'_> {
     /// Trains, and leaves the weights of the best epoch.
     pub(super) fn run(&self, fitted: &mut Fitted) -> Result<()> {
         let options = self.options;
-        let vars = self.model.trainable();
+        let frozen = |name: &str| options.frozen.iter().any(|prefix| name.starts_with(prefix));
+        let vars: Vec<Var> = self
+            .model
+            .variables()
+            .into_iter()
+            .filter(|named| named.trainable && !frozen(&named.name))
+            .map(|named| named.var)
+            .collect();
         if vars.is_empty() {
-            bail!("the forecaster has no variables to train: {:?}", self.model);
+            bail!(
+                "the forecaster has no variables to train but those that begin with one of {:?}: {:?}",
+                options.frozen,
+                self.model
+            );
         }
         let batch = options.batch.max(1);
         let mut per_epoch = self.train.len().div_ceil(batch);
