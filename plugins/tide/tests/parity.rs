@@ -317,3 +317,23 @@ fn a_quantile_head_has_an_output_for_each_level() {
     assert_eq!(forecast.dims(), [5, 8, 3]);
     assert_eq!(model.quantiles(), [0.1, 0.5, 0.9]);
 }
+
+/// The counts are those of tests/bench/tide_torch.py, which has the sizes of the paper's Table 5 for ETTh1.
+#[test]
+fn a_preset_has_the_sizes_of_the_paper() {
+    patchbay_tide::register().unwrap();
+    for (horizon, known, expected) in [(96, 0, 1_363_818), (96, 7, 3_036_314), (720, 7, 7_340_042)]
+    {
+        let config = json!({"preset": "etth1", "horizon": horizon, "known": known});
+        let model = create::<dyn Forecaster>("forecaster/tide", config).unwrap();
+        let count: usize = model.trainable().iter().map(|var| var.elem_count()).sum();
+        assert_eq!(count, expected);
+    }
+    let config = json!({"preset": "etth1", "hidden": 16, "known": 0});
+    let small = create::<dyn Forecaster>("forecaster/tide", config).unwrap();
+    let hidden = small
+        .variables()
+        .into_iter()
+        .find(|named| named.name == "encoder.0.hidden.weight");
+    assert_eq!(hidden.unwrap().var.dims(), [16, 720]);
+}

@@ -22,23 +22,27 @@
 //!
 //! [`Forecaster`]: crate::plugin::Forecaster
 
+mod audit;
 mod backtest;
 mod csv_file;
 mod dataset;
 mod fit;
 mod frame;
+mod loss;
 mod plots;
 mod predict;
 mod save;
 mod scaler;
 mod split;
 mod time;
+mod trainer;
 mod windows;
 
+pub use audit::audit;
 pub use backtest::{Backtest, backtest, compare};
 pub use csv_file::{CsvOptions, Missing};
 pub use dataset::Dataset;
-pub use fit::{FitOptions, Fitted, audit, fit};
+pub use fit::{FitOptions, Fitted, fit};
 pub use frame::Frame;
 pub use plots::error_by_horizon;
 pub use predict::{Forecast, predict};

@@ -56,7 +56,8 @@ impl Forecast {
             x_label: "step (the forecast begins at 0)".to_owned(),
             ..Axes::default()
         };
-        Figure::with((760, 380), |area| {
+        let description = format!("a plot \"{}\" of {steps} steps", axes.title);
+        let figure = Figure::with((760, 380), |area| {
             let mut chart = axes.draw(area, before(0)..steps as f64, y.clone())?;
             let pairs = self.quantiles.len() / 2;
             for pair in 0..pairs {
@@ -90,7 +91,8 @@ impl Forecast {
                     .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
             }
             legend(&mut chart, SeriesLabelPosition::UpperLeft)
-        })
+        })?;
+        Ok(figure.described(description))
     }
 
     /// The parts of the forecast of a series, in standard scores: for TiDE the linear skip and the network.

@@ -87,15 +87,16 @@ impl Axes {
         if !self.title.is_empty() {
             builder.caption(&self.title, ("sans-serif", 17));
         }
+        let (wide, high) = (x.end - x.start, y.end - y.start);
         let mut chart = builder.build_cartesian_2d(x, y).map_err(drawing_error)?;
         let y_text = |value: &f64| {
             if self.y_log {
                 power_of_ten(*value)
             } else {
-                number(*value)
+                number(without_rounding_error(*value, high))
             }
         };
-        let x_text = |value: &f64| number(*value);
+        let x_text = |value: &f64| number(without_rounding_error(*value, wide));
         chart
             .configure_mesh()
             .bold_line_style(GRID)
@@ -112,6 +113,15 @@ impl Axes {
             .draw()
             .map_err(drawing_error)?;
         Ok(chart)
+    }
+}
+
+/// 0 for what is only the error of counting up to 0 in steps.
+fn without_rounding_error(value: f64, range: f64) -> f64 {
+    if value.abs() < 1e-9 * range {
+        0.0
+    } else {
+        value
     }
 }
 
