@@ -78,20 +78,15 @@ fn recipe(model: &str, horizon: usize, known: usize) -> (String, Value, FitOptio
         quiet: true,
         ..FitOptions::default()
     };
-    let decayed = || FitOptions {
-        weight_decay: 10.0,
-        ..train(1e-3)
-    };
     match model {
-        "tide" => ("forecaster/tide".to_owned(), network("random"), decayed()),
-        // Only the network is trained, on what ridge regression leaves.
-        "tide_from_ridge" => {
+        "tide" => {
             let options = FitOptions {
-                frozen: vec!["global_skip".to_owned()],
-                ..decayed()
+                weight_decay: 10.0,
+                ..train(1e-3)
             };
-            ("forecaster/tide".to_owned(), network("ridge"), options)
+            ("forecaster/tide".to_owned(), network("random"), options)
         }
+        "tide_from_ridge" => ("forecaster/tide".to_owned(), network("ridge"), train(3e-5)),
         // The paper's form, whose network is a constant: only the linear skip learns.
         "tide_paper" => {
             let mut settings = network("random");

@@ -18,7 +18,8 @@
 //!   the forecast is the linear skip plus a constant. That form is there to compare, and warns.
 //! - The number of blocks is the number in the settings; the authors' program makes one fewer.
 //! - A quantile head has one output for each level in the temporal decoder and in the skip.
-//! - `skip_start: "ridge"` begins with a skip fitted in closed form and a network that gives 0.
+//! - `skip_start: "ridge"` begins with a skip fitted in closed form and a network that gives 0. With
+//!   `FitOptions { frozen: vec!["global_skip".into()], .. }` that skip stays as it is.
 
 use std::sync::Mutex;
 
