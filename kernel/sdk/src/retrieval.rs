@@ -120,9 +120,9 @@ pub fn rerank(
         );
     }
     let mut wanted: Vec<(usize, usize)> = Vec::new();
-    for own in 0..count {
+    for (own, to_texts) in scores.iter().enumerate() {
         let mut order: Vec<usize> = (0..count).collect();
-        order.sort_by(|&a, &b| scores[own][b].total_cmp(&scores[own][a]));
+        order.sort_by(|&a, &b| to_texts[b].total_cmp(&to_texts[a]));
         wanted.extend(order.iter().take(best).map(|&text| (own, text)));
         order.sort_by(|&a, &b| scores[b][own].total_cmp(&scores[a][own]));
         wanted.extend(order.iter().take(best).map(|&image| (image, own)));

@@ -104,7 +104,11 @@ impl Case {
                     attributes: input("static"),
                     series: input("series"),
                 };
-                let options = Options { dtype, device: CPU };
+                let options = Options {
+                    dtype,
+                    device: CPU,
+                    frozen: false,
+                };
                 let slot = create_with::<dyn Forecaster>(
                     "forecaster/tide",
                     settings(&case["config"]),
