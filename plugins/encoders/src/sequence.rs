@@ -14,7 +14,7 @@ use patchbay::{
 
 use crate::{
     attention::{key_mask, mean},
-    initial::{NORMAL, linear},
+    initial::{linear, normal},
 };
 
 /// What an item of the input is.
@@ -52,6 +52,9 @@ pub enum SequencePosition {
     /// Not at all: a set. Columns of a table always know.
     None,
 }
+
+/// Standard deviation of the first weights outside the layers.
+const INITIALIZER_RANGE: f64 = 0.02;
 
 patchbay::config! {
     /// Settings of [`Sequence`].
@@ -141,20 +144,32 @@ encoder.forward(&plugin::EncoderInput::new(&visits))?.pooled"#,
             config.form == Form::Steps && config.position == SequencePosition::Learned;
         Ok(Sequence {
             tokenizer: match config.form {
-                Form::Steps => Tokenizer::Steps(linear(features, width, true, vb.pp("project"))?),
+                Form::Steps => Tokenizer::Steps(linear(
+                    features,
+                    width,
+                    true,
+                    INITIALIZER_RANGE,
+                    vb.pp("project"),
+                )?),
                 Form::Table => {
                     let vb = vb.pp("columns");
                     Tokenizer::Table(
-                        vb.get_with_hints((features, width), "weight", NORMAL)?,
-                        vb.get_with_hints((features, width), "bias", NORMAL)?,
+                        vb.get_with_hints((features, width), "weight", normal(INITIALIZER_RANGE))?,
+                        vb.get_with_hints((features, width), "bias", normal(INITIALIZER_RANGE))?,
                     )
                 }
             },
             class_token: (config.pool == SequencePool::Cls)
-                .then(|| vb.get_with_hints((1, 1, width), "cls_token", NORMAL))
+                .then(|| vb.get_with_hints((1, 1, width), "cls_token", normal(INITIALIZER_RANGE)))
                 .transpose()?,
             positions: learns_positions
-                .then(|| vb.get_with_hints((1, max_steps, width), "pos_embed", NORMAL))
+                .then(|| {
+                    vb.get_with_hints(
+                        (1, max_steps, width),
+                        "pos_embed",
+                        normal(INITIALIZER_RANGE),
+                    )
+                })
                 .transpose()?,
             layers: (0..config.layers)
                 .map(|number| {

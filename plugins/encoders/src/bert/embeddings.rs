@@ -6,7 +6,7 @@ use patchbay::{
 };
 
 use super::BertConfig;
-use crate::initial::NORMAL;
+use crate::initial::normal;
 
 /// Parameters `word_embeddings.weight`, `position_embeddings.weight`,
 /// `token_type_embeddings.weight`, `LayerNorm.{weight, bias}`.
@@ -24,8 +24,11 @@ impl Embeddings {
     /// Fails where the builder has parameters of other shapes.
     pub fn new(config: &BertConfig, vb: VarBuilder) -> Result<Embeddings> {
         let table = |name: &str, entries: usize| {
-            vb.pp(name)
-                .get_with_hints((entries, config.width), "weight", NORMAL)
+            vb.pp(name).get_with_hints(
+                (entries, config.width),
+                "weight",
+                normal(config.initializer_range),
+            )
         };
         let words = Embedding::new(table("word_embeddings", config.vocabulary)?, config.width);
         Ok(Embeddings {

@@ -20,6 +20,7 @@ pub struct LayerSettings {
     pub eps: f64,
     pub dropout: f64,
     pub attention_dropout: f64,
+    pub initializer_range: f64,
 }
 
 impl LayerSettings {
@@ -60,10 +61,34 @@ impl Attention {
         let width = settings.width;
         let (inner, output) = (vb.pp("self"), vb.pp("output"));
         Ok(Attention {
-            query: linear(width, width, true, inner.pp("query"))?,
-            key: linear(context_width, width, true, inner.pp("key"))?,
-            value: linear(context_width, width, true, inner.pp("value"))?,
-            dense: linear(width, width, true, output.pp("dense"))?,
+            query: linear(
+                width,
+                width,
+                true,
+                settings.initializer_range,
+                inner.pp("query"),
+            )?,
+            key: linear(
+                context_width,
+                width,
+                true,
+                settings.initializer_range,
+                inner.pp("key"),
+            )?,
+            value: linear(
+                context_width,
+                width,
+                true,
+                settings.initializer_range,
+                inner.pp("value"),
+            )?,
+            dense: linear(
+                width,
+                width,
+                true,
+                settings.initializer_range,
+                output.pp("dense"),
+            )?,
             norm: layer_norm(width, settings.eps, output.pp("LayerNorm"))?,
             settings,
         })
@@ -115,8 +140,20 @@ impl Layer {
             cross_attention: has_cross
                 .then(|| Attention::new(settings, settings.context_width, vb.pp("crossattention")))
                 .transpose()?,
-            intermediate: linear(width, intermediate, true, vb.pp("intermediate.dense"))?,
-            output: linear(intermediate, width, true, vb.pp("output.dense"))?,
+            intermediate: linear(
+                width,
+                intermediate,
+                true,
+                settings.initializer_range,
+                vb.pp("intermediate.dense"),
+            )?,
+            output: linear(
+                intermediate,
+                width,
+                true,
+                settings.initializer_range,
+                vb.pp("output.dense"),
+            )?,
             norm: layer_norm(width, settings.eps, vb.pp("output.LayerNorm"))?,
             dropout: settings.dropout,
         })

@@ -82,6 +82,9 @@ patchbay::config! {
         /// Dropout of attention weights, in training.
         #[schemars(range(min = 0.0, max = 1.0))]
         attention_dropout: f64 = 0.1,
+        /// Standard deviation of the first weights; small widths (under 200) learn faster from 0.1.
+        #[schemars(range(min = 0.0))]
+        initializer_range: f64 = 0.02,
     }
 }
 
@@ -134,13 +137,22 @@ encoder.forward(&input)?.pooled"#,
             eps: config.eps,
             dropout: config.dropout,
             attention_dropout: config.attention_dropout,
+            initializer_range: config.initializer_range,
         };
         let vb = context.vb();
         Ok(Bert {
             embeddings: Embeddings::new(&config, vb.pp("embeddings"))?,
             stack: Stack::new(settings, config.layers, fusion, vb.pp("encoder"))?,
             pooler: (config.pool == TextPool::Pooler)
-                .then(|| linear(width, width, true, vb.pp("pooler.dense")))
+                .then(|| {
+                    linear(
+                        width,
+                        width,
+                        true,
+                        config.initializer_range,
+                        vb.pp("pooler.dense"),
+                    )
+                })
                 .transpose()?,
             config,
         })

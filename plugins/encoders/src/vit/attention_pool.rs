@@ -9,7 +9,7 @@ use patchbay::{
 use super::{block::FeedForward, config::VitConfig};
 use crate::{
     attention::attend,
-    initial::{NORMAL, linear},
+    initial::{linear, normal},
 };
 
 /// Parameters `latent` `[1, 1, width]`, `q`, `kv`, `proj`, `norm`, `mlp.fc1`, `mlp.fc2`.
@@ -30,10 +30,16 @@ impl AttentionPool {
     pub fn new(config: &VitConfig, vb: VarBuilder) -> Result<AttentionPool> {
         let (width, _, heads) = config.size()?;
         Ok(AttentionPool {
-            latent: vb.get_with_hints((1, 1, width), "latent", NORMAL)?,
-            q: linear(width, width, true, vb.pp("q"))?,
-            kv: linear(width, 2 * width, true, vb.pp("kv"))?,
-            proj: linear(width, width, true, vb.pp("proj"))?,
+            latent: vb.get_with_hints((1, 1, width), "latent", normal(config.initializer_range))?,
+            q: linear(width, width, true, config.initializer_range, vb.pp("q"))?,
+            kv: linear(
+                width,
+                2 * width,
+                true,
+                config.initializer_range,
+                vb.pp("kv"),
+            )?,
+            proj: linear(width, width, true, config.initializer_range, vb.pp("proj"))?,
             norm: layer_norm(width, config.eps, vb.pp("norm"))?,
             feed_forward: FeedForward::new(config, width, vb.pp("mlp"))?,
             heads,

@@ -26,8 +26,8 @@ impl FeedForward {
     pub fn new(config: &VitConfig, width: usize, vb: VarBuilder) -> Result<FeedForward> {
         let inner = (width as f64 * config.mlp_ratio) as usize;
         Ok(FeedForward {
-            fc1: linear(width, inner, true, vb.pp("fc1"))?,
-            fc2: linear(inner, width, true, vb.pp("fc2"))?,
+            fc1: linear(width, inner, true, config.initializer_range, vb.pp("fc1"))?,
+            fc2: linear(inner, width, true, config.initializer_range, vb.pp("fc2"))?,
             activation: config.activation,
             dropout: config.dropout,
         })
@@ -86,8 +86,20 @@ impl Block {
         let attention = vb.pp("attn");
         Ok(Block {
             norm1: layer_norm(width, config.eps, vb.pp("norm1"))?,
-            qkv: linear(width, 3 * width, config.qkv_bias, attention.pp("qkv"))?,
-            proj: linear(width, width, true, attention.pp("proj"))?,
+            qkv: linear(
+                width,
+                3 * width,
+                config.qkv_bias,
+                config.initializer_range,
+                attention.pp("qkv"),
+            )?,
+            proj: linear(
+                width,
+                width,
+                true,
+                config.initializer_range,
+                attention.pp("proj"),
+            )?,
             scale1: scale("ls1")?,
             norm2: layer_norm(width, config.eps, vb.pp("norm2"))?,
             feed_forward: FeedForward::new(config, width, vb.pp("mlp"))?,

@@ -133,6 +133,9 @@ patchbay::config! {
         /// Stochastic depth: probability of leaving out the last block's branches; rises from 0 over the depth.
         #[schemars(range(min = 0.0, max = 1.0))]
         drop_path: f64 = 0.0,
+        /// Standard deviation of the first weights; small widths (under 200) learn faster from 0.1.
+        #[schemars(range(min = 0.0))]
+        initializer_range: f64 = 0.02,
     }
 }
 

@@ -19,7 +19,7 @@ use patchbay::{
     plugin::prelude::*,
 };
 
-use crate::{initial::NORMAL, stochastic_depth};
+use crate::{initial::normal, stochastic_depth};
 pub use config::{Activation, Pool, Position, Preset, VitConfig};
 
 /// A vision transformer.
@@ -91,7 +91,13 @@ encoder.forward(&plugin::EncoderInput::new(&images))?.pooled"#,
                 .then(|| vb.get_with_hints((1, config.registers, width), "reg_token", small))
                 .transpose()?,
             positions: (config.position != Position::SinCos)
-                .then(|| vb.get_with_hints((1, entries, width), "pos_embed", NORMAL))
+                .then(|| {
+                    vb.get_with_hints(
+                        (1, entries, width),
+                        "pos_embed",
+                        normal(config.initializer_range),
+                    )
+                })
                 .transpose()?,
             pre_norm: config.pre_norm.then(|| norm("norm_pre")).transpose()?,
             blocks: stochastic_depth::rates(config.drop_path, depth)
