@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# All tests: format, lints, Rust tests, Jupyter's conformance tests, notebooks.
+# All tests: format, lints, Rust tests, Jupyter's conformance tests and tools, notebooks, JupyterLab in a browser.
 # Needs rustc (rust-toolchain.toml), a C linker and Python 3; Python packages go into target/venv.
+# With node and chromium the tests in the browser run, too; without, a line says that they were skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,15 +24,18 @@ cargo test --release --workspace --test plugins -- --ignored
 
 step "Python packages"
 python3 -m venv target/venv
-target/venv/bin/pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt
+target/venv/bin/pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt ./kernel/papermill
 
-step "Jupyter's conformance tests, notebooks through nbclient"
+step "Jupyter's conformance tests and tools; each notebook twice"
 target/release/patchbay install --prefix target/venv
-target/venv/bin/python -m pytest -q tests/python
+target/venv/bin/python -m pytest -q --durations=12 tests/python
 
-step "notebooks"
-for notebook in notebooks/*.ipynb; do
-    target/release/patchbay run "$notebook" -o "target/notebooks/$(basename "$notebook")"
-done
+step "JupyterLab in a browser"
+if command -v npm >/dev/null; then
+    npm install --prefix tests/browser --no-package-lock --no-audit --no-fund --silent
+    node --test tests/browser/lab.test.mjs
+else
+    echo "skipped: npm is not installed"
+fi
 
 step "all passed"

@@ -5,6 +5,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Arc,
     time::Duration,
 };
 
@@ -51,7 +52,9 @@ pub struct Received {
 
 /// A kernel and its front end.
 pub struct Client {
-    process: Child,
+    /// None: the kernel is another client's.
+    process: Option<Child>,
+    endpoints: [String; 5],
     pub shell: DealerSocket,
     pub control: DealerSocket,
     pub stdin: DealerSocket,
@@ -60,7 +63,7 @@ pub struct Client {
     /// The first message that came in over the broadcast socket.
     pub welcome: Received,
     session: String,
-    folder: tempfile::TempDir,
+    folder: Arc<tempfile::TempDir>,
     patience: Duration,
 }
 
@@ -78,11 +81,32 @@ impl Client {
 
     /// Starts a kernel on one of the engines, with these environment variables.
     pub async fn start_engine(engine: &str, environment: &[(&str, &str)]) -> Client {
-        let folder = tempfile::tempdir().unwrap();
-        let session = uuid::Uuid::new_v4().simple().to_string();
-        let ports: Vec<u16> = free_ports(5);
+        Client::start_transport("tcp", engine, environment).await
+    }
+
+    /// Starts a kernel whose sockets are files.
+    pub async fn start_ipc() -> Client {
+        Client::start_transport("ipc", "patchbay", &[]).await
+    }
+
+    async fn start_transport(
+        transport: &str,
+        engine: &str,
+        environment: &[(&str, &str)],
+    ) -> Client {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let (ip, ports, endpoints) = if transport == "ipc" {
+            let ip = folder.path().join("socket").to_string_lossy().into_owned();
+            let endpoints = std::array::from_fn(|index| format!("ipc://{ip}-{}", index + 1));
+            (ip, (1..=5).collect(), endpoints)
+        } else {
+            let ports: Vec<u16> = free_ports(5);
+            let endpoints =
+                std::array::from_fn(|index| format!("tcp://127.0.0.1:{}", ports[index]));
+            ("127.0.0.1".to_owned(), ports, endpoints)
+        };
         let connection = json!({
-            "transport": "tcp", "ip": "127.0.0.1", "key": KEY, "signature_scheme": "hmac-sha256",
+            "transport": transport, "ip": ip, "key": KEY, "signature_scheme": "hmac-sha256",
             "shell_port": ports[0], "iopub_port": ports[1], "stdin_port": ports[2],
             "control_port": ports[3], "hb_port": ports[4],
         });
@@ -102,26 +126,49 @@ impl Client {
             .kill_on_drop(true)
             .spawn()
             .expect("the program is built: cargo build --release");
+        let patience = if engine == "evcxr" {
+            PATIENCE_WITH_EVCXR
+        } else {
+            PATIENCE
+        };
+        Client::connect(Some(process), endpoints, folder, patience).await
+    }
 
-        let endpoint = |index: usize| format!("tcp://127.0.0.1:{}", ports[index]);
+    /// Another client of the same kernel, with a session of its own.
+    pub async fn join(&self) -> Client {
+        let folder = Arc::clone(&self.folder);
+        Client::connect(None, self.endpoints.clone(), folder, self.patience).await
+    }
+
+    async fn connect(
+        process: Option<Child>,
+        endpoints: [String; 5],
+        folder: Arc<tempfile::TempDir>,
+        patience: Duration,
+    ) -> Client {
+        let session = uuid::Uuid::new_v4().simple().to_string();
         let mut shell = dealer(&session);
         let mut control = dealer(&session);
         let mut stdin = dealer(&session);
         let mut iopub = SubSocket::new();
         let mut heartbeat = ReqSocket::new();
-        connect(&mut shell, &endpoint(0)).await;
-        connect(&mut iopub, &endpoint(1)).await;
-        connect(&mut stdin, &endpoint(2)).await;
-        connect(&mut control, &endpoint(3)).await;
-        connect(&mut heartbeat, &endpoint(4)).await;
+        connect(&mut shell, &endpoints[0]).await;
+        connect(&mut iopub, &endpoints[1]).await;
+        connect(&mut stdin, &endpoints[2]).await;
+        connect(&mut control, &endpoints[3]).await;
+        connect(&mut heartbeat, &endpoints[4]).await;
         iopub.subscribe("").await.unwrap();
-        let frames = timeout(PATIENCE, iopub.recv())
-            .await
-            .expect("a welcome")
-            .unwrap();
-        let welcome = parse(frames);
+        let welcome = loop {
+            let frames = timeout(PATIENCE, iopub.recv()).await.expect("a welcome");
+            let first = parse(frames.unwrap());
+            // Nothing comes before it, except to those who come later, while the kernel is at work.
+            if process.is_some() || first.msg_type == "iopub_welcome" {
+                break first;
+            }
+        };
         Client {
             process,
+            endpoints,
             shell,
             control,
             stdin,
@@ -130,11 +177,7 @@ impl Client {
             welcome,
             session,
             folder,
-            patience: if engine == "evcxr" {
-                PATIENCE_WITH_EVCXR
-            } else {
-                PATIENCE
-            },
+            patience,
         }
     }
 
@@ -150,12 +193,12 @@ impl Client {
 
     /// The kernel's process id.
     pub fn pid(&self) -> u32 {
-        self.process.id().unwrap()
+        self.process.as_ref().unwrap().id().unwrap()
     }
 
     /// Waits for the end of the kernel; returns whether it succeeded.
     pub async fn wait_for_end(&mut self) -> bool {
-        timeout(PATIENCE, self.process.wait())
+        timeout(PATIENCE, self.process.as_mut().unwrap().wait())
             .await
             .expect("the kernel ends")
             .unwrap()
@@ -300,8 +343,11 @@ impl Client {
                     .expect("a broadcast")
                     .unwrap(),
             );
-            // Whether a client is there in time for the kernel's first status is a matter of luck.
-            if message.content["execution_state"] != "starting" {
+            // Whether a client is there in time for the kernel's first status is a matter of luck; all hear the welcome
+            // of those who come later.
+            if message.content["execution_state"] != "starting"
+                && message.msg_type != "iopub_welcome"
+            {
                 return message;
             }
         }

@@ -1,6 +1,7 @@
 //! One program for all tests from outside; each starts a kernel of its own.
 
 mod cache;
+mod clients;
 mod command_line;
 mod comms;
 mod compiled;

@@ -122,6 +122,7 @@ impl State {
             return;
         }
         let figure = self.lines().most_points(most_points).draw();
+        let figure = figure.map(Figure::live);
         match (figure, &self.display) {
             (Ok(figure), Some(display)) => display.update(&figure),
             (Ok(figure), None) => self.display = Some(display(&figure)),

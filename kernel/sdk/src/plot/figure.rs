@@ -55,6 +55,12 @@ impl Figure {
         self
     }
 
+    /// Marks the figure as one of a plot that is drawn again and again, for tools that compare outputs.
+    pub(crate) fn live(mut self) -> Figure {
+        self.svg = self.svg.replacen("<svg ", "<svg class=\"live\" ", 1);
+        self
+    }
+
     /// Puts a picture over the part of the figure at `left`, `top` (in pixels).
     pub(crate) fn with_picture(
         mut self,

@@ -2,7 +2,7 @@
 //!
 //! They speak the protocol of ipywidgets 8 (models of `@jupyter-widgets/controls` 2.0), so JupyterLab and notebooks show
 //! them where the package `ipywidgets` (or `jupyterlab_widgets`) is installed beside it; other front ends show the text.
-//! A widget's value is read with `value()` at any time, in the middle of a training loop for instance:
+//! A widget's value is read with `get()` at any time, in the middle of a training loop for instance:
 //!
 //! ```no_run
 //! use patchbay::widgets;
