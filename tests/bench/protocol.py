@@ -5,15 +5,24 @@ Usage: target/venv/bin/python tests/bench/protocol.py [--rounds 100] [--seconds 
 Round trips are from the request to the reply. While a cell runs, requests go to a subshell (JEP 91), as JupyterLab sends
 them. The live plot is redrawn 20 times a second by a cell; `lost` counts frames that did not arrive. LivePlot draws less
 often than points are pushed, and thins them: its last frame says how many it shows.
+
+Targets: complete and inspect within 20 ms (median), idle and while a cell runs; kernel_info within ipykernel's time; the
+live plot under 1,000 messages and 1 MB a second, with no frame lost. What misses one is named at the end; with --check the
+exit status is then 1.
 """
 
 import argparse
 import json
 import platform
 import statistics
+import sys
 import time
 
 from latency import Kernel
+
+ROUND_TRIP_MS = 20
+MESSAGES_PER_SECOND = 1000
+KB_PER_SECOND = 1000
 
 CODE = {
     "patchbay": {
@@ -159,11 +168,19 @@ def broadcasts(kernel, code, what):
     return number, frames, messages, volume, last
 
 
+def too_much(what, rate):
+    """What of (messages/s, kB/s) is over its limit, in words."""
+    limits = ((rate[0], MESSAGES_PER_SECOND, "messages/s"), (rate[1], KB_PER_SECOND, "kB/s"))
+    return [f"{what}: {value:.0f} {unit}, not under {limit}" for value, limit, unit in limits if value >= limit]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--check", action="store_true", help="exit with 1 where a target is missed")
     arguments = parser.parse_args()
+    missed = []
     print(f"{platform.machine()}, {arguments.rounds} rounds, {arguments.seconds:g} s of plots\n")
 
     ours, theirs = (round_trips(name, arguments.rounds) for name in ("patchbay", "python3"))
@@ -173,6 +190,10 @@ def main():
         other, other_worst = theirs[key]
         print(f"| {key[0]}, {key[1]} | {median:.2f} ({worst:.1f}) | {other:.2f} ({other_worst:.1f}) | {median / other:.2f} |")
 
+        limit = other if key[0] == "kernel_info" else ROUND_TRIP_MS
+        if median > limit:
+            missed.append(f"{key[0]}, {key[1]}: {median:.2f} ms, not at most {limit:.2f}")
+
     kernel = Kernel("patchbay")
     try:
         print("\n| live plot | frames arrived | lost | messages/s | kB/s |")
@@ -181,13 +202,22 @@ def main():
         sent, frames, messages, volume, _ = broadcasts(kernel, FRAMES.replace("SECONDS", seconds), "frames")
         rate = (messages / arguments.seconds, volume / 1000 / arguments.seconds)
         print(f"| 20 frames/s, 2 lines of 500 points | {frames} | {sent - frames} | {rate[0]:.0f} | {rate[1]:.0f} |")
+        if sent != frames:
+            missed.append(f"20 frames/s: {sent - frames} of {sent} frames lost")
+        missed += too_much("20 frames/s", rate)
         points, frames, messages, volume, last = broadcasts(kernel, POINTS.replace("SECONDS", seconds), "points")
         rate = (messages / arguments.seconds, volume / 1000 / arguments.seconds)
         print(f"| LivePlot, {points / arguments.seconds:.0f} points/s | {frames} | | {rate[0]:.0f} | {rate[1]:.0f} |")
+        missed += too_much("LivePlot", rate)
         print(f"\nLivePlot's last frame after {points} points: {last}")
     finally:
         kernel.stop()
+    for target in missed:
+        print(f"missed: {target}")
+    if not missed:
+        print("all targets are met")
+    return 1 if missed and arguments.check else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

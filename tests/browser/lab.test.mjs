@@ -25,7 +25,16 @@ browser('the quickstart runs, its progress bar moves and its plots are seen', as
   });
   await lab.command('notebook:run-all-cells');
   await lab.finished(await lab.page.locator('.jp-CodeCell').count() - 1);
-  const bars = await lab.page.evaluate(() => [...window.bars]);
+  // A page that is busy with its own start may draw the first state alone: then the training runs once more.
+  const training = (await lab.page.locator('.jp-CodeCell .cm-content').allInnerTexts())
+    .findIndex((source) => source.includes('progress('));
+  const seen = () => lab.page.evaluate(() => [...window.bars]);
+  for (let again = 0; again < 3 && (await seen()).length < 2; again++) {
+    await lab.run(training);
+    await lab.finished(training);
+    await lab.page.waitForTimeout(2000);
+  }
+  const bars = await seen();
   assert.ok(bars.length >= 2, `the bar was seen at ${bars}`);
   assert.equal(await lab.page.locator('.jp-OutputArea [data-mime-type="application/vnd.jupyter.error"]').count(), 0);
   const plots = lab.page.locator('.jp-OutputArea .jp-RenderedSVG img, .jp-OutputArea .jp-RenderedSVG svg');

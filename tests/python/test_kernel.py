@@ -29,6 +29,13 @@ class PatchbayTests(jupyter_kernel_test.KernelTests):
     incomplete_code_samples = ["fn f() {", "let x = (1,", 'let s = "abc']
     invalid_code_samples = ["let = 5;", "fn f) {"]
 
+    completion_samples = [
+        {"text": "%tim", "matches": {"%time", "%timeit"}},
+        {"text": "LivePl", "matches": {"LivePlot"}},
+        {"text": 'create::<dyn Loss>("loss/foc', "matches": {"loss/focal", "loss/focal_tversky"}},
+    ]
+    code_inspect_sample = "LivePlot"
+
     code_history_pattern = "6*7"
     supported_history_operations = ("tail", "range", "search")
 

@@ -256,3 +256,14 @@ fn doctor_and_help_say_what_there_is() {
         assert!(help.contains(command), "{command}");
     }
 }
+
+#[test]
+fn a_page_of_help_is_an_output_of_an_executed_notebook() {
+    let folder = tempfile::tempdir().unwrap();
+    notebook(folder.path(), &["%help"]);
+    let output = patchbay(folder.path(), &["run", "in.ipynb", "-o", "out.ipynb"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let executed = read(&folder.path().join("out.ipynb"));
+    let text = executed["cells"][0]["outputs"][0]["text"].to_string();
+    assert!(text.contains("%timeit EXPRESSION"), "{text}");
+}

@@ -55,6 +55,12 @@ async fn a_slider_changes_a_running_loop() {
     client
         .send_shell("comm_msg", update(&slider, &json!({ "value": 0.75 })))
         .await;
+    // Other front ends of the same notebook hear of it.
+    let echo = next(&mut client, "comm_msg").await;
+    assert_eq!(
+        echo.content,
+        json!({ "comm_id": slider, "data": { "method": "echo_update", "state": { "value": 0.75 }, "buffer_paths": [] } })
+    );
     assert_eq!(
         next(&mut client, "stream").await.content["text"],
         "ended at 0.75\n"
@@ -178,4 +184,92 @@ async fn comms_are_closed_with_the_process_that_held_them() {
     client.shell_reply().await;
     let info = client.request("comm_info_request", json!({})).await;
     assert_eq!(info["comms"], json!({}));
+}
+
+const ECHO: &str = "patchbay::comm::register_target(\"echo\", |comm, first| {\n\
+    comm.send(first.data.clone());\n\
+    let same = comm.clone();\n\
+    comm.on_message(move |message| same.send(message.data.clone()));\n\
+});";
+
+#[tokio::test]
+async fn comms_are_heard_after_silent_cells_and_expressions() {
+    let mut client = Client::start().await;
+    client.execute(ECHO).await.ok();
+    for (number, more) in [
+        json!({ "silent": true }),
+        json!({ "user_expressions": { "two": "1 + 1" } }),
+        json!({ "silent": true, "user_expressions": { "two": "1 + 1" } }),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        client.execute_with("1;", more).await.ok();
+        let open = json!({ "comm_id": format!("after {number}"), "target_name": "echo", "data": { "n": number } });
+        client.send_shell("comm_open", open).await;
+        let answer = next(&mut client, "comm_msg").await;
+        assert_eq!(answer.content["data"]["n"], number);
+    }
+}
+
+#[tokio::test]
+async fn comms_are_answered_before_the_first_cell() {
+    let mut client = Client::start().await;
+    let open = |id: &str, target: &str| json!({ "comm_id": id, "target_name": target, "data": {} });
+    client
+        .send_shell("comm_open", open("lost", "unknown"))
+        .await;
+    let close = next(&mut client, "comm_close").await;
+    assert_eq!(close.content["comm_id"], "lost");
+    client
+        .send_shell("comm_open", open("all", "jupyter.widget.control"))
+        .await;
+    let ask = json!({ "comm_id": "all", "data": { "method": "request_states" } });
+    client.send_shell("comm_msg", ask).await;
+    let states = next(&mut client, "comm_msg").await;
+    assert_eq!(states.content["data"]["method"], "update_states");
+    assert_eq!(states.content["data"]["states"], json!({}));
+    let info = client.request("comm_info_request", json!({})).await;
+    assert_eq!(info["comms"].as_object().unwrap().len(), 1, "{info}");
+}
+
+#[tokio::test]
+async fn a_bar_that_is_set_often_sends_some_of_its_values_and_the_last() {
+    let mut client = Client::start().await;
+    let id = client
+        .send_cell("let bar = widgets::progress_bar(\"b\", 100_000.0); for i in 0..=100_000 { bar.set(i as f64); }")
+        .await;
+    let (mut updates, mut last) = (0, Value::Null);
+    loop {
+        let message = client.broadcast().await;
+        if message.msg_type == "comm_msg" {
+            updates += 1;
+            last = message.content["data"]["state"]["value"].clone();
+        }
+        if message.parent == id && message.content["execution_state"] == "idle" {
+            break;
+        }
+    }
+    assert!((1..500).contains(&updates), "{updates} messages");
+    assert_eq!(last, 100_000.0);
+    client.shell_reply().await;
+}
+
+#[tokio::test]
+async fn messages_for_a_subshell_that_is_gone_are_not_answered() {
+    let mut client = Client::start().await;
+    client
+        .send_to_subshell(
+            Some("gone"),
+            "comm_msg",
+            json!({ "comm_id": "a", "data": {} }),
+            &[],
+        )
+        .await;
+    client.execute("1 + 1").await.result("2").ok();
+    assert!(
+        client.log().contains("dropped a comm_msg"),
+        "{}",
+        client.log()
+    );
 }

@@ -18,7 +18,7 @@ fn notebook(path: &Path, cells: &[(&str, &[&str])]) {
 }
 
 /// Runs a command; returns whether it succeeded, and what it printed.
-fn run(command: &mut Command) -> (bool, String, String) {
+pub fn run(command: &mut Command) -> (bool, String, String) {
     let output = command.output().unwrap();
     (
         output.status.success(),

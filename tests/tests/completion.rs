@@ -59,11 +59,29 @@ async fn the_kernels_own_knowledge_is_there_at_once() {
         text.contains("Vec<f32>") && text.contains("cell [1]"),
         "{text}"
     );
-    let text = inspect(&mut client, "große_funktion(|1.0)").await;
-    assert_eq!(text, None);
+    let text = inspect(&mut client, "große_funktion(|1.0)").await.unwrap();
+    assert!(text.contains("fn große_funktion(x: f64)"), "{text}");
     let text = inspect(&mut client, "|große_funktion(1.0)").await.unwrap();
     assert!(text.contains("fn große_funktion(x: f64)"), "{text}");
     assert_eq!(inspect(&mut client, "no|thing").await, None);
+}
+
+#[tokio::test]
+async fn the_sdks_names_are_described_also_inside_of_calls() {
+    let mut client = Client::start().await;
+    for (code, part) in [
+        ("Live|Plot", "pub struct LivePlot"),
+        ("widgets::slider(|", "pub fn slider("),
+        ("widgets::slider(\"rate\", 0.0, |", "pub fn slider("),
+        ("plot::lines().|", "pub fn lines() -> Lines"),
+        ("json!|", "serde_json::json"),
+        ("create(\"loss/focal\")|", "pub fn create<"),
+        ("prog|ress(0..3)", "pub fn progress<"),
+    ] {
+        let text = inspect(&mut client, code).await;
+        let text = text.unwrap_or_else(|| panic!("nothing is known about {code}"));
+        assert!(text.contains(part), "{code}: {text}");
+    }
 }
 
 #[tokio::test]

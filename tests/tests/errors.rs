@@ -43,6 +43,26 @@ async fn one_error_tells_all_diagnostics() {
 }
 
 #[tokio::test]
+async fn errors_speak_of_the_cell_and_not_of_what_is_around_it() {
+    let mut client = Client::start().await;
+    client
+        .execute("let text = String::from(\"a\");\nlet other = text;\nprintln!(\"{text}\");")
+        .await
+        .error(
+            "CompileError",
+            &["borrow of moved value: `text`", "variable moved here"],
+        );
+    client.execute("for i in 0..3 {\n    i;").await.error(
+        "CompileError",
+        &["unclosed delimiter", "cell [2]:1:1", "for i in 0..3 {"],
+    );
+    client
+        .execute("fn read() -> anyhow::Result<()> { Ok(()) }")
+        .await
+        .error("CompileError", &["cell [3]:1:14", ":dep anyhow = \"*\""]);
+}
+
+#[tokio::test]
 async fn errors_in_earlier_items_name_their_cell() {
     let mut client = Client::start().await;
     client
@@ -133,4 +153,20 @@ async fn a_forgotten_question_mark_is_warned_about() {
         .await
         .stream_with("stderr", &["warning", "that must be used", "cell [1]:1:50"])
         .ok();
+}
+
+#[tokio::test]
+async fn a_gpu_without_memory_is_an_error_that_says_what_helps() {
+    let mut client = Client::start().await;
+    client.execute("let kept = 7;").await.ok();
+    client
+        .execute(
+            "fn allocate() -> Result<()> { candle::bail!(\"CUDA_ERROR_OUT_OF_MEMORY\") }\nallocate()?;",
+        )
+        .await
+        .error(
+            "Error",
+            &["has not enough memory left", "%who", "CUDA_ERROR_OUT_OF_MEMORY"],
+        );
+    client.execute("kept").await.result("7").ok();
 }

@@ -139,3 +139,147 @@ async fn input_can_be_interrupted() {
     interrupt_after(&mut client, Duration::from_millis(10)).await;
     expect_interrupted(&mut client, &id, &["still there"]).await;
 }
+
+/// Interrupts a cell that has printed `go`, and expects that it stops.
+async fn stops(client: &mut Client, code: &str) {
+    let id = client.send_cell(code).await;
+    wait_for_output(client).await;
+    interrupt_after(client, Duration::from_millis(50)).await;
+    expect_interrupted(client, &id, &["still there"]).await;
+}
+
+#[tokio::test]
+async fn what_runs_long_without_a_loop_of_the_users_stops() {
+    let mut client = Client::start().await;
+    for code in [
+        // A slot.
+        "let slot = create::<dyn Loss>(\"loss/cross_entropy\", json!({}))?;\n\
+         let (x, y) = (Tensor::zeros((8, 3), DType::F32, &device())?, Tensor::zeros(8, DType::U32, &device())?);\n\
+         println!(\"go\"); std::iter::repeat(()).for_each(|()| drop(slot.forward(&x, &y)));",
+        // A data loader.
+        "let frame = forecast::Frame::new((0..400).map(|hour| hour * 3600).collect(), vec![(\"a\".to_owned(), (0..400).map(f64::from).collect())])?;\n\
+         let data = forecast::Dataset::new(&frame, forecast::Split::shares(400, 0.6, 0.2)?)?;\n\
+         let windows = data.windows(forecast::Part::Train, 8, 4)?;\n\
+         println!(\"go\"); std::iter::repeat(()).for_each(|()| windows.batches(16).for_each(drop));",
+        // A plot.
+        "println!(\"go\"); std::iter::repeat(1.0).for_each(|y| drop(plot::lines().series(\"a\", [y, 2.0]).draw()));",
+        "println!(\"go\"); std::iter::repeat(1.0).for_each(|y| drop(plot::bars([\"a\"], [y]).draw()));",
+        // Displays.
+        "println!(\"go\"); std::iter::repeat(1).for_each(|n| drop(display(&html(n.to_string()))));",
+        "let shown = display(&html(\"-\")); println!(\"go\"); std::iter::repeat(1).for_each(|n| shown.update(&html(n.to_string())));",
+        // A recursion.
+        "fn fib(n: u64) -> u64 { if n < 2 { n } else { fib(n - 1) + fib(n - 2) } } println!(\"go\"); fib(90)",
+        // Threads, whose panics reach the cell by `join`.
+        "println!(\"go\"); std::thread::spawn(|| loop { std::thread::sleep(std::time::Duration::from_millis(1)); }).join().unwrap();",
+    ] {
+        stops(&mut client, code).await;
+    }
+}
+
+#[tokio::test]
+async fn a_cell_that_ends_after_an_interrupt_keeps_its_variables_and_the_queue_does_not_run() {
+    let mut client = Client::start().await;
+    let first = client
+        .send_cell(
+            "println!(\"go\"); let history = nn::training(1_000_000).run(|step| { step.log(\"loss\", 1.0); \
+             std::thread::sleep(std::time::Duration::from_millis(1)); Ok(()) })?;",
+        )
+        .await;
+    let second = client.send_cell("println!(\"never\")").await;
+    wait_for_output(&mut client).await;
+    interrupt_after(&mut client, Duration::from_millis(100)).await;
+    expect_interrupted(&mut client, &first, &["its variables are there"]).await;
+    let aborted = client.collect(&second).await;
+    assert_eq!(aborted.reply["status"], "aborted");
+    aborted.nothing_more();
+    client
+        .execute("(history.interrupted, history.steps > 0)")
+        .await
+        .result("(true, true)")
+        .ok();
+}
+
+#[tokio::test]
+async fn no_interrupt_is_lost_whenever_it_comes() {
+    let mut client = Client::start().await;
+    client.execute("let mut n = 0u64;").await.ok();
+    let cell = "n = 0; while n < 800_000_000 { n = std::hint::black_box(n + 1); }";
+    for attempt in 0..60u64 {
+        let id = client.send_cell(cell).await;
+        // From before the cell is taken up to after it has begun.
+        tokio::time::sleep(Duration::from_micros(attempt * 97)).await;
+        interrupt_after(&mut client, Duration::ZERO).await;
+        let reply = tokio::time::timeout(Duration::from_secs(20), async {
+            loop {
+                let reply = client.shell_reply().await;
+                if reply.parent == id {
+                    break reply;
+                }
+            }
+        });
+        let reply = reply.await.expect("the interrupt is not lost");
+        // An interrupt that comes before the cell has nothing to stop.
+        if reply.content["status"] == "ok" {
+            continue;
+        }
+        assert_eq!(reply.content["ename"], "Interrupted");
+    }
+}
+
+/// The processes whose command line has this word in it.
+fn processes(word: &str) -> usize {
+    let folders = std::fs::read_dir("/proc").unwrap().flatten();
+    let commands = folders.filter_map(|folder| std::fs::read(folder.path().join("cmdline")).ok());
+    commands
+        .filter(|command| {
+            let mut words = command.split(|byte| *byte == 0);
+            words.next() == Some(b"sleep") && words.next() == Some(word.as_bytes())
+        })
+        .count()
+}
+
+async fn wait_until_gone(word: &str) {
+    for _ in 0..300 {
+        if processes(word) == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("`sleep {word}` is still there");
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_all_that_a_shell_command_has_started() {
+    let mut client = Client::start().await;
+    let id = client.send_cell("!echo go; sleep 43211; echo done").await;
+    wait_for_output(&mut client).await;
+    interrupt_after(&mut client, Duration::from_millis(50)).await;
+    expect_interrupted(&mut client, &id, &["the command was interrupted"]).await;
+    wait_until_gone("43211").await;
+    client
+        .execute("!echo on")
+        .await
+        .stream("stdout", "on\n")
+        .ok();
+}
+
+#[tokio::test]
+async fn what_cells_have_started_ends_with_the_kernel() {
+    let mut client = Client::start().await;
+    client
+        .execute("let child = std::process::Command::new(\"sleep\").arg(\"43212\").spawn()?;")
+        .await
+        .ok();
+    client.send_cell("!echo go; sleep 43213; echo done").await;
+    wait_for_output(&mut client).await;
+    while processes("43213") == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(processes("43212"), 1);
+    client
+        .control("shutdown_request", json!({ "restart": true }))
+        .await;
+    assert!(client.wait_for_end().await);
+    wait_until_gone("43212").await;
+    wait_until_gone("43213").await;
+}

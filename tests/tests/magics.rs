@@ -27,6 +27,45 @@ async fn who_lists_the_variables() {
 }
 
 #[tokio::test]
+async fn who_says_what_tensors_take_also_after_they_have_changed() {
+    let mut client = Client::start().await;
+    client
+        .execute(
+            "let mut weights = Tensor::zeros((256, 512), DType::F32, &Device::Cpu)?; let n = 1u8;",
+        )
+        .await
+        .ok();
+    client
+        .execute("%who")
+        .await
+        .display(
+            "text/plain",
+            "name         type    bytes  tensors    cell\n\
+             n            u8      1                 [1]\n\
+             mut weights  Tensor  8      512.0 KiB  [1]",
+        )
+        .ok();
+    client
+        .execute("weights = weights.narrow(0, 0, 1)?.to_dtype(DType::F16)?;")
+        .await
+        .ok();
+    client
+        .execute("let both = (weights.clone(), weights.clone());")
+        .await
+        .ok();
+    let table = client.execute("%who").await;
+    table
+        .display(
+            "text/plain",
+            "name         type              bytes  tensors  cell\n\
+             both         (Tensor, Tensor)  16     2.0 KiB  [4]\n\
+             n            u8                1               [1]\n\
+             mut weights  Tensor            8      1.0 KiB  [1]",
+        )
+        .ok();
+}
+
+#[tokio::test]
 async fn times_are_printed() {
     let mut client = Client::start().await;
     client
@@ -141,9 +180,12 @@ async fn reset_help_and_unknown_magics() {
     for magic in ["%help", ":help"] {
         let execution = client.execute(magic).await;
         assert_eq!(execution.reply["payload"][0]["source"], "page");
-        execution
-            .stream_with("stdout", &["%timeit EXPRESSION", "!COMMAND"])
-            .ok();
+        let page = execution.reply["payload"][0]["data"]["text/plain"].clone();
+        for part in ["%timeit EXPRESSION", "!COMMAND", "%load FILE"] {
+            assert!(page.as_str().unwrap().contains(part), "{page}");
+        }
+        // Front ends show the page; it is not printed beside it.
+        execution.ok();
     }
     client
         .execute("%nonsense")
@@ -153,4 +195,38 @@ async fn reset_help_and_unknown_magics() {
         .execute("%%nonsense\n1")
         .await
         .error("MagicError", &["there is no magic `%%nonsense`"]);
+}
+
+#[tokio::test]
+async fn a_cell_sets_the_next_ones_text() {
+    let mut client = Client::start().await;
+    let execution = client
+        .execute("set_next_input(\"first\"); set_next_input(\"let y = 2;\"); 1")
+        .await
+        .result("1");
+    assert_eq!(
+        execution.reply["payload"],
+        serde_json::json!([{ "source": "set_next_input", "text": "let y = 2;", "replace": false }])
+    );
+    execution.ok();
+    let folder = client.folder().join("inner");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("cell.rs"), "let größe = 1;\n").unwrap();
+    client.execute("%cd inner").await.ok();
+    let execution = client.execute("%load cell.rs").await;
+    assert_eq!(
+        execution.reply["payload"],
+        serde_json::json!([
+            { "source": "set_next_input", "text": "// %load cell.rs\nlet größe = 1;\n", "replace": true }
+        ])
+    );
+    execution.ok();
+    client
+        .execute("%load missing.rs")
+        .await
+        .error("MagicError", &["missing.rs cannot be read"]);
+    client
+        .execute("%load")
+        .await
+        .error("MagicError", &["the file is missing"]);
 }

@@ -11,6 +11,7 @@ mod dehaze;
 mod dependencies;
 mod differential;
 mod errors;
+mod gpu;
 mod history;
 mod interrupts;
 mod items;

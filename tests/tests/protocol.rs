@@ -186,6 +186,50 @@ async fn expressions_of_the_user_are_evaluated() {
 }
 
 #[tokio::test]
+async fn expressions_of_the_user_cannot_ask() {
+    let mut client = Client::start().await;
+    let execution = client
+        .execute_with(
+            "1;",
+            json!({ "user_expressions": { "asks": "input(\"?\")?" } }),
+        )
+        .await;
+    let value = &execution.reply["user_expressions"]["asks"];
+    assert_eq!(value["status"], "error");
+    let text = value["evalue"].as_str().unwrap();
+    assert!(text.contains("does not allow input requests"), "{text}");
+    execution.ok();
+}
+
+#[tokio::test]
+async fn the_last_status_of_a_cell_is_idle_whatever_is_asked_beside_it() {
+    let mut client = Client::start().await;
+    client.execute("1;").await.ok();
+    let mut last = std::collections::HashMap::new();
+    let mut cells = Vec::new();
+    for _ in 0..40 {
+        cells.push(client.send_cell("1;").await);
+        for _ in 0..20 {
+            client.control("kernel_info_request", json!({})).await;
+        }
+    }
+    let mut ended = 0;
+    // The last idle of all is followed by the statuses that are still on their way.
+    while let Ok(message) =
+        tokio::time::timeout(Duration::from_millis(500), client.broadcast()).await
+    {
+        if let Some(state) = message.content["execution_state"].as_str() {
+            ended += usize::from(state == "idle");
+            last.insert(message.parent, state.to_owned());
+        }
+    }
+    assert!(ended >= cells.len());
+    for cell in cells {
+        assert_eq!(last[&cell], "idle");
+    }
+}
+
+#[tokio::test]
 async fn the_phases_of_a_cell_are_timed() {
     let mut client = Client::start().await;
     let execution = client

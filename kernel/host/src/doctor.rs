@@ -203,8 +203,10 @@ fn cuda(snapshot: Option<&Snapshot>) -> Check {
         ),
         (None, true) => Check::absent(
             "CUDA",
-            "the SDK is built for CUDA, but nvidia-smi finds no GPU; cells use the CPU".to_owned(),
-            "nvidia-smi",
+            "the SDK is built for CUDA, but nvidia-smi finds no GPU; cells use the CPU, if the loader finds a libcuda.so.1 \
+             (the driver's, or the one that stands for it in the toolkit's environment); else no kernel starts"
+                .to_owned(),
+            "source target/cuda-toolkit/environment",
         ),
         (None, false) => Check::good("CUDA", "no GPU here; cells use the CPU".to_owned()),
     }

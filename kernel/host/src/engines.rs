@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use patchbay_evcxr_protocol::Completions;
 use patchbay_protocol::CommMessage;
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::{
@@ -61,6 +62,16 @@ impl AnySession {
                 working_directory,
             } => AnySession::Evcxr(Box::new(EvcxrSession::new(*side, working_directory)?)),
         })
+    }
+}
+
+impl AnySession {
+    /// What the cells' process says before the first cell.
+    pub fn take_early_events(&mut self) -> Option<mpsc::UnboundedReceiver<SessionEvent>> {
+        match self {
+            AnySession::Own(session) => session.take_early_events(),
+            AnySession::Evcxr(_) => None,
+        }
     }
 }
 
@@ -132,6 +143,14 @@ impl AnyControl {
         match self {
             AnyControl::Own(control) => control.inspect(code, cursor).await,
             AnyControl::Evcxr(control) => control.inspect(code, cursor).await,
+        }
+    }
+
+    /// The memory of the cells' GPU, `{name, used, total}` in bytes; null where there is none.
+    pub async fn gpu_memory(&self) -> Value {
+        match self {
+            AnyControl::Own(control) => control.gpu_memory().await,
+            AnyControl::Evcxr(_) => Value::Null,
         }
     }
 

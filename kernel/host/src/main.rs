@@ -13,6 +13,7 @@ mod notebook;
 mod output;
 mod plugin;
 mod runtime;
+mod scratch;
 mod server;
 mod session;
 mod side;

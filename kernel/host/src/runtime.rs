@@ -7,7 +7,7 @@
 use std::{
     collections::HashMap,
     io,
-    path::Path,
+    path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
@@ -20,6 +20,7 @@ use anyhow::Context;
 use patchbay_protocol::{
     Command, Event, MAX_FRAME_BYTES, Outcome, Output, PARAMETERS_VARIABLE, SOCKET_VARIABLE,
 };
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -47,6 +48,12 @@ const PIPE_BYTES: usize = 1 << 20;
 /// How long a runtime may take to connect.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a runtime whose socket is closed may take to end what it has started, and itself.
+const END_PATIENCE: Duration = Duration::from_millis(250);
+
+/// How long what cells have started may take to end once it is asked.
+const GRACE: Duration = Duration::from_millis(50);
+
 /// Who waits for the answer to a question, by its id.
 type Questions = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Value, String>>>>>;
 
@@ -63,8 +70,9 @@ impl Sink {
     }
 }
 
-/// A running runtime process. Dropping it kills the process.
+/// A running runtime process. Dropping it ends the process, with all that it has started.
 pub struct Runtime {
+    process: Option<u32>,
     commands: mpsc::UnboundedSender<Order>,
     questions: Questions,
     replies: mpsc::UnboundedReceiver<Reply>,
@@ -173,6 +181,9 @@ impl Runtime {
             .stdin(Stdio::null())
             .stdout(stdout_writer)
             .stderr(stderr_writer)
+            // What cells start is in the runtime's group, and ends with it. A Ctrl-C in the terminal reaches the host
+            // only, which makes an interrupt of it.
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("the runtime does not start: {}", program.display()))?;
@@ -181,7 +192,11 @@ impl Runtime {
         let (replier, replies) = mpsc::unbounded_channel();
         let sink = Sink(Arc::new(Mutex::new(events)));
         let questions = Questions::default();
+        let process = child.id();
         let pump = Pump {
+            group: process
+                .and_then(|id| i32::try_from(id).ok())
+                .and_then(Pid::from_raw),
             questions: questions.clone(),
             child,
             stdout,
@@ -194,6 +209,7 @@ impl Runtime {
         };
         tokio::spawn(pump.run(listener));
         Ok(Runtime {
+            process,
             commands,
             questions,
             replies,
@@ -207,6 +223,11 @@ impl Runtime {
             orders: self.commands.clone(),
             questions: self.questions.clone(),
         }
+    }
+
+    /// The folder in which the cells are; `None` where the system does not tell.
+    pub fn working_directory(&self) -> Option<PathBuf> {
+        std::fs::read_link(format!("/proc/{}/cwd", self.process?)).ok()
     }
 
     /// Where outputs go from here on.
@@ -253,6 +274,8 @@ fn pipe_ends() -> anyhow::Result<(pipe::Receiver, Stdio)> {
 }
 
 struct Pump {
+    /// The runtime's process group.
+    group: Option<Pid>,
     questions: Questions,
     child: Child,
     stdout: pipe::Receiver,
@@ -322,8 +345,10 @@ impl Pump {
                 biased;
                 order = self.orders.recv() => match order {
                     Some(Order::Send(command)) => write_frame(&mut writer, &command).await,
-                    Some(Order::Kill) => { let _ = self.child.start_kill(); }
+                    Some(Order::Kill) => self.signal(Signal::KILL),
                     None => {
+                        drop(writer);
+                        let _ = tokio::time::timeout(END_PATIENCE, self.child.wait()).await;
                         let _ = self.child.start_kill();
                         return self.wait_for_end().await;
                     }
@@ -382,6 +407,7 @@ impl Pump {
                         update,
                     },
                     Output::Clear { wait } => SessionEvent::Clear { wait },
+                    Output::NextInput { text } => SessionEvent::NextInput { text },
                 }]);
                 write_frame(writer, &Command::Ack { sequence }).await;
             }
@@ -424,6 +450,34 @@ impl Pump {
 
     async fn wait_for_end(&mut self) -> String {
         describe_status(&self.child.wait().await)
+    }
+
+    /// Sends a signal to the runtime and what it has started. Processes that have ended take none.
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.group {
+            let _ = kill_process_group(group, signal);
+        }
+    }
+}
+
+impl Drop for Pump {
+    /// Ends what is left: by the closed socket the runtime has been told to end, and what cells have started outlives
+    /// a runtime that has crashed.
+    fn drop(&mut self) {
+        let wait_until = |end: &mut dyn FnMut() -> bool, patience: Duration| {
+            let deadline = std::time::Instant::now() + patience;
+            while !end() && std::time::Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        };
+        wait_until(
+            &mut || !matches!(self.child.try_wait(), Ok(None)),
+            END_PATIENCE,
+        );
+        let Some(group) = self.group else { return };
+        self.signal(Signal::TERM);
+        wait_until(&mut || test_kill_process_group(group).is_err(), GRACE);
+        self.signal(Signal::KILL);
     }
 }
 

@@ -11,12 +11,14 @@
 
 mod frame;
 mod message;
+mod size;
 
 pub use frame::{MAX_FRAME_BYTES, decode, encode, read, write};
 pub use message::{
     CommMessage, Command, Event, Failure, FailureKind, Location, MimeBundle, Outcome, Output,
     StoredVariable,
 };
+pub use size::readable_bytes;
 
 /// The environment variable that names the socket on which the host listens for its runtime.
 pub const SOCKET_VARIABLE: &str = "PATCHBAY_SOCKET";

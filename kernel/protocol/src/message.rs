@@ -36,6 +36,8 @@ pub enum Command {
     Shell { id: u64, command: String },
     /// Stop the running cell at its next interruption point. Not answered.
     Interrupt,
+    /// Forget an interrupt: a cell begins, or has ended. Served at once, in order with [`Command::Interrupt`]. Not answered.
+    ClearInterrupt,
     /// The answer to [`Event::InputRequest`]; `None` where the user gave none.
     InputReply { value: Option<String> },
     /// The output with this sequence number is on its way to the front ends.
@@ -88,6 +90,8 @@ pub enum Output {
     },
     /// Remove what the cell has shown; with `wait`, once the next output arrives.
     Clear { wait: bool },
+    /// Put this text into a new cell below the one that runs.
+    NextInput { text: String },
 }
 
 /// A comm message in either direction; `buffers` are base64.
@@ -127,6 +131,10 @@ pub struct StoredVariable {
     pub ordinal: usize,
     /// Bytes of the value itself, without what it points to.
     pub bytes: usize,
+    /// Bytes of the tensors in it, on all devices.
+    pub tensor_bytes: usize,
+    /// Those of them that are on a GPU.
+    pub gpu_bytes: usize,
 }
 
 /// Why a cell failed.

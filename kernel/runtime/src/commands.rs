@@ -1,9 +1,8 @@
 //! The commands that run one after the other on the thread of the cells.
 
 use std::{
-    env, io,
+    env,
     path::Path,
-    process::{Command as Process, ExitStatus, Stdio},
     sync::mpsc::Receiver,
     time::{Duration, Instant},
 };
@@ -14,13 +13,12 @@ use patchbay::{
 };
 use patchbay_protocol::{Command, Event, Failure, FailureKind, Outcome};
 
-use crate::loader;
+use crate::{loader, shell};
 
 /// Runs commands until the host is gone.
 pub fn serve(commands: &Receiver<Command>) {
     let mut variables = Variables::default();
     while let Ok(command) = commands.recv() {
-        interrupt::clear();
         let (id, outcome) = match command {
             Command::Run {
                 id,
@@ -48,12 +46,31 @@ pub fn serve(commands: &Receiver<Command>) {
                     format!("{}: {error}", path.display())
                 }),
             ),
-            Command::Shell { id, command } => {
-                (id, refused(shell(&command), |error| error.to_string()))
-            }
+            Command::Shell { id, command } => (
+                id,
+                match shell::run(&command) {
+                    Err(shell::Failure::Interrupted) => failed(
+                        FailureKind::Interrupted,
+                        "the command was interrupted, and has ended with all that it had started"
+                            .to_owned(),
+                    ),
+                    Err(shell::Failure::Failed(error)) => {
+                        failed(FailureKind::Refused, error.to_string())
+                    }
+                    Ok(()) => Outcome::default(),
+                },
+            ),
             // The reading thread has served all others.
             _ => continue,
         };
+        // Whoever asked for the interrupt has got it; what follows in the same cell is not stopped by it again.
+        if outcome
+            .failure
+            .as_ref()
+            .is_some_and(|failure| failure.kind == FailureKind::Interrupted)
+        {
+            interrupt::clear();
+        }
         channel::flush_standard_streams();
         if channel::send(&Event::Done { id, outcome }).is_err() {
             return;
@@ -102,35 +119,18 @@ fn drop_variables(names: &[String], variables: &mut Variables) -> Outcome {
     }
 }
 
-fn shell(command: &str) -> io::Result<()> {
-    let mut child = Process::new("sh")
-        .arg("-c")
-        .arg(command)
-        .stdin(Stdio::null())
-        .spawn()?;
-    let status: ExitStatus = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        if interrupt::requested() {
-            child.kill()?;
-            child.wait()?;
-            return Err(io::Error::other("interrupted"));
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    };
-    if status.success() {
-        Ok(())
-    } else {
-        Err(io::Error::other(format!("`{command}`: {status}")))
+fn refused<E>(result: Result<(), E>, message: impl FnOnce(&E) -> String) -> Outcome {
+    match result {
+        Ok(()) => Outcome::default(),
+        Err(error) => failed(FailureKind::Refused, message(&error)),
     }
 }
 
-fn refused<E>(result: Result<(), E>, message: impl FnOnce(&E) -> String) -> Outcome {
+fn failed(kind: FailureKind, message: String) -> Outcome {
     Outcome {
-        failure: result.err().map(|error| Failure {
-            kind: FailureKind::Refused,
-            message: message(&error),
+        failure: Some(Failure {
+            kind,
+            message,
             causes: Vec::new(),
             location: None,
             functions: Vec::new(),

@@ -7,13 +7,14 @@
 mod commands;
 mod loader;
 mod questions;
+mod shell;
 
 use std::{
     env, io::BufReader, os::unix::net::UnixStream, process::ExitCode, sync::mpsc, thread,
     time::Duration,
 };
 
-use patchbay::{build, cell, channel, comm, interrupt};
+use patchbay::{build, cell, channel, comm, interrupt, widgets};
 use patchbay_protocol::{Command, Event, SOCKET_VARIABLE};
 
 /// Address space for the stack of the cells; only what is used is ever backed by memory.
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
             }
         };
     channel::connect(writer);
+    widgets::listen_for_front_ends();
 
     let (queue, commands) = mpsc::channel();
     let cells = thread::Builder::new()
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
     }
     read_commands(reader, &queue);
     // The end of the socket is the end of the host. Exit without waiting for a cell that runs.
+    shell::end_all();
     channel::flush_standard_streams();
     std::process::exit(0);
 }
@@ -89,6 +92,7 @@ fn read_commands(stream: UnixStream, queue: &mpsc::Sender<Command>) {
     loop {
         match patchbay_protocol::read(&mut stream) {
             Ok(Some(Command::Interrupt)) => interrupt::request(),
+            Ok(Some(Command::ClearInterrupt)) => interrupt::clear(),
             Ok(Some(Command::Ack { sequence })) => channel::acknowledge(sequence),
             Ok(Some(Command::InputReply { value })) => channel::answer_input(value),
             Ok(Some(Command::Comm(message))) => comm::deliver(message),

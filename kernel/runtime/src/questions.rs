@@ -2,7 +2,7 @@
 
 use std::{panic, process::ExitCode, sync::mpsc, thread};
 
-use patchbay::{channel, plugin};
+use patchbay::{channel, memory, plugin};
 use patchbay_protocol::Event;
 use serde_json::Value;
 
@@ -57,6 +57,7 @@ fn answer(question: &Question) -> Result<Value, String> {
         // What a plugin does when it is loaded is its author's, and may panic.
         "plugin" => panic::catch_unwind(|| plugin::serve(&question.content))
             .unwrap_or_else(|_| Err("a plugin panicked while it was asked".to_owned())),
+        "memory" => serde_json::to_value(memory::gpu_memory()).map_err(|error| error.to_string()),
         other => Err(format!("nobody answers questions about `{other}`")),
     }
 }

@@ -81,7 +81,7 @@ pub fn main(command: &Command) -> Result<ExitCode> {
 fn ask(snapshot: &Snapshot, question: &Value) -> Result<()> {
     let output = process::Command::new(snapshot.runtime())
         .args(["ask", "plugin", &question.to_string()])
-        .env("LD_LIBRARY_PATH", snapshot.library_folder())
+        .env("LD_LIBRARY_PATH", super::library_path(snapshot))
         .stderr(process::Stdio::inherit())
         .output()
         .with_context(|| format!("{} does not start", snapshot.runtime().display()))?;

@@ -5,6 +5,7 @@
 //! without a question. A question about members
 //! waits for it; all others are answered with what is there.
 
+mod library;
 mod own;
 mod place;
 mod program;
@@ -108,6 +109,7 @@ impl Completer {
     /// Starts rust-analyzer when the kernel is idle, and ends it when nobody asks; until the session
     /// ends.
     pub async fn attend(self: Arc<Completer>) {
+        tokio::task::spawn_blocking(library::warm_up);
         let mut interval = tokio::time::interval(Duration::from_millis(200));
         let completer = Arc::downgrade(&self);
         drop(self);
@@ -217,17 +219,20 @@ impl Completer {
         let Some(start) = place.start() else {
             return nothing(cursor);
         };
+        library::ready().await;
         let engine = self.engine();
+        let path = place::path_before(code, start);
         let mut own = Completions {
             start,
             end: cursor,
-            items: own::complete(&place, &code[start..cursor], &engine, runtime).await,
+            items: own::complete(&place, &path, &code[start..cursor], &engine, runtime).await,
         };
         let members = matches!(place, Place::Member { .. });
         if !members && !matches!(place, Place::Name { .. }) {
             return own;
         }
-        let Some(process) = self.process(members).await else {
+        // Only rust-analyzer knows the members of a value.
+        let Some(process) = self.process(members && own.items.is_empty()).await else {
             return own;
         };
         let view = program::view(&engine, code);
@@ -258,26 +263,28 @@ impl Completer {
         own
     }
 
-    /// What is known about the name at a byte of a cell, as Markdown.
+    /// What is known about the name at a byte of a cell, as Markdown: inside a call's brackets about what is called.
     pub async fn inspect(
         self: &Arc<Self>,
         runtime: &Sender,
         code: &str,
         cursor: usize,
     ) -> Option<String> {
-        let (start, word) = place::word_at(code, cursor);
-        let place = place::place(code, start);
         let engine = self.engine();
-        if let Place::PluginId { start } = place {
+        if let Place::PluginId { start } = place::place(code, place::word_at(code, cursor).0) {
             let id = code[start..].split('"').next()?;
             return own::describe(runtime, id).await;
         }
+        library::ready().await;
+        let (start, word) = place::name_at(code, cursor);
+        let place = place::place(code, start);
         let own = own::inspect(&place, word, &engine, runtime).await;
         if !matches!(place, Place::Name { .. } | Place::Member { .. }) || word.is_empty() {
             return own;
         }
+        let library = own::library(&place, &place::path_before(code, start), word, &engine);
         // What the kernel knows is enough to show; of all else only rust-analyzer knows.
-        let found = match self.process(own.is_none()).await {
+        let found = match self.process(own.is_none() && library.is_none()).await {
             Some(process) => {
                 let view = program::view(&engine, code);
                 let answer = process.ask(|id| Request::Inspect {
@@ -294,7 +301,7 @@ impl Completer {
         };
         match (own, found) {
             (Some(own), Some(found)) => Some(format!("{own}\n\n---\n\n{found}")),
-            (own, found) => own.or(found),
+            (own, found) => own.or(found).or(library),
         }
     }
 

@@ -1,51 +1,26 @@
 //! What the kernel itself knows, at once: magics, components and their settings, variables, items, the
 //! prelude's names.
 
-use std::sync::LazyLock;
+use std::time::Duration;
 
 use patchbay_evcxr_protocol::Completion;
 use serde_json::{Value, json};
-use syn::UseTree;
 
-use super::place::Place;
+use super::{library, place::Place};
 use crate::{
-    engine::{Engine, parse::ItemKey},
+    engine::{Engine, history::Item, parse::ItemKey},
     runtime::Sender,
     session::magic,
 };
 
-/// The names that every cell has without typing them.
-static PRELUDE: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let source = include_str!("../../../sdk/src/prelude.rs");
-    let mut names = Vec::new();
-    for item in syn::parse_file(source)
-        .into_iter()
-        .flat_map(|file| file.items)
-    {
-        if let syn::Item::Use(import) = item {
-            leaves(&import.tree, "", &mut names);
-        }
-    }
-    names
-});
+/// How long the runtime may take to say what components there are.
+const PATIENCE: Duration = Duration::from_secs(2);
 
-fn leaves(tree: &UseTree, parent: &str, names: &mut Vec<String>) {
-    match tree {
-        UseTree::Path(node) => leaves(&node.tree, &node.ident.to_string(), names),
-        UseTree::Group(node) => node
-            .items
-            .iter()
-            .for_each(|tree| leaves(tree, parent, names)),
-        UseTree::Name(node) if node.ident == "self" => names.push(parent.to_owned()),
-        UseTree::Name(node) => names.push(node.ident.to_string()),
-        UseTree::Rename(node) => names.push(node.rename.to_string()),
-        UseTree::Glob(_) => {}
-    }
-}
-
-/// The completions of a place, all that begin with what is typed.
+/// The completions of a place, all that begin with what is typed; `path` is what stands before the name: `plot` of
+/// `plot::lines`.
 pub async fn complete(
     place: &Place,
+    path: &[&str],
     typed: &str,
     engine: &Engine,
     runtime: &Sender,
@@ -55,6 +30,7 @@ pub async fn complete(
         Place::PluginId { .. } => components(runtime).await,
         Place::Setting { id, quoted, .. } => settings(runtime, id, *quoted).await,
         Place::Name { .. } => names(engine),
+        Place::Member { .. } if is_the_sdks(path, engine) => library::members(path),
         Place::Member { .. } | Place::Nothing => Vec::new(),
     };
     found.retain(|completion| completion.text.starts_with(typed) && completion.text != typed);
@@ -68,10 +44,8 @@ fn magics() -> Vec<Completion> {
 }
 
 async fn components(runtime: &Sender) -> Vec<Completion> {
-    let answer = runtime
-        .ask("plugin", json!({ "request": "catalogue" }))
-        .await;
-    let components = answer.unwrap_or_default();
+    let components = ask(runtime, json!({ "request": "catalogue" })).await;
+    let components = components.unwrap_or_default();
     let components = components["components"]
         .as_array()
         .cloned()
@@ -89,10 +63,8 @@ async fn components(runtime: &Sender) -> Vec<Completion> {
 }
 
 async fn settings(runtime: &Sender, id: &str, quoted: bool) -> Vec<Completion> {
-    let answer = runtime
-        .ask("plugin", json!({ "request": "settings", "id": id }))
-        .await;
-    let settings = answer.unwrap_or_default();
+    let settings = ask(runtime, json!({ "request": "settings", "id": id })).await;
+    let settings = settings.unwrap_or_default();
     let settings = settings["settings"].as_array().cloned().unwrap_or_default();
     settings
         .iter()
@@ -136,20 +108,39 @@ fn names(engine: &Engine) -> Vec<Completion> {
             found.push(completion(name, kind, first));
         }
     }
-    found.extend(
-        PRELUDE
-            .iter()
-            .map(|name| completion(name, kind_by_case(name), "patchbay::prelude")),
-    );
+    found.extend(library::prelude());
     found
 }
 
-fn kind_by_case(name: &str) -> &'static str {
-    if name.starts_with(char::is_uppercase) {
-        "class"
-    } else {
-        "function"
-    }
+/// Whether a path begins with a name that no cell has defined.
+fn is_the_sdks(path: &[&str], engine: &Engine) -> bool {
+    path.first().is_some_and(|first| {
+        !engine.variables.contains_key(*first) && item(first, engine).is_none()
+    })
+}
+
+/// The latest item of a name.
+fn item<'a>(name: &str, engine: &'a Engine) -> Option<&'a Item> {
+    let items = engine.items.iter().map(|item| &**item);
+    items.rev().find(|item| {
+        item.parsed.keys.iter().any(|key| {
+            matches!(key, ItemKey::Type(known) | ItemKey::Value(known) | ItemKey::Macro(known) if known == name)
+        })
+    })
+}
+
+/// What the SDK's sources say about a name of theirs, as Markdown; `path` is what stands before it.
+pub fn library(place: &Place, path: &[&str], word: &str, engine: &Engine) -> Option<String> {
+    let is_path = match place {
+        Place::Name { .. } => true,
+        // A method of a value has no path.
+        Place::Member { .. } => !path.is_empty(),
+        _ => false,
+    };
+    let path = [path, &[word]].concat();
+    (is_path && is_the_sdks(&path, engine))
+        .then(|| library::describe(&path))
+        .flatten()
 }
 
 /// What is known about a name, as Markdown.
@@ -171,15 +162,7 @@ pub async fn inspect(
                     variable.type_text, variable.cell, variable.bytes
                 ));
             }
-            let item = engine.items.iter().rfind(|item| {
-                item.parsed.keys.iter().any(|key| {
-                    matches!(
-                        key,
-                        ItemKey::Type(name) | ItemKey::Value(name) | ItemKey::Macro(name)
-                            if name == word
-                    )
-                })
-            })?;
+            let item = item(word, engine)?;
             Some(format!(
                 "```rust\n{}\n```\ndefined in cell [{}]",
                 item.text(),
@@ -197,11 +180,14 @@ pub async fn inspect(
 
 /// The description of a component, as text.
 pub async fn describe(runtime: &Sender, id: &str) -> Option<String> {
-    let answer = runtime
-        .ask("plugin", json!({ "request": "describe", "id": id }))
-        .await
-        .ok()?;
+    let answer = ask(runtime, json!({ "request": "describe", "id": id })).await?;
     Some(format!("```text\n{}\n```", text(&answer["text"])))
+}
+
+/// Asks the plugins' registry; `None` where it has no answer, or none in time.
+async fn ask(runtime: &Sender, request: Value) -> Option<Value> {
+    let answer = tokio::time::timeout(PATIENCE, runtime.ask("plugin", request)).await;
+    answer.ok()?.ok()
 }
 
 fn completion(text: &str, kind: &str, signature: &str) -> Completion {
@@ -214,16 +200,4 @@ fn completion(text: &str, kind: &str, signature: &str) -> Completion {
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_preludes_names_come_from_its_source() {
-        for name in ["Tensor", "create", "json", "plugin", "Module", "progress"] {
-            assert!(PRELUDE.iter().any(|known| known == name), "{name}");
-        }
-    }
 }

@@ -86,6 +86,66 @@ pub fn word_at(code: &str, cursor: usize) -> (usize, &str) {
     (start, &code[start..end])
 }
 
+/// The name that a question at a place is about: the one there, else the one that it is behind, else that of the innermost call
+/// around it. `slider` of `widgets::slider(|` and of `widgets::slider("rate", 0.0|)`, `lines` of `plot::lines().|`.
+pub fn name_at(code: &str, cursor: usize) -> (usize, &str) {
+    let found = word_at(code, cursor);
+    let is_name =
+        |word: &str| word.starts_with(|first: char| first == '_' || first.is_alphabetic());
+    if is_name(found.1) {
+        return found;
+    }
+    let before = &code[..found.0];
+    let scan = Scan::of(before);
+    if scan.inside != Inside::Code {
+        return found;
+    }
+    // A name before a bracket, `!` or generic arguments.
+    let called = |head: &str| {
+        let head = head.trim_end();
+        let head = head.strip_suffix('!').unwrap_or(head);
+        let head = without_generics(head);
+        let start = word_start(head);
+        is_name(&head[start..]).then(|| (start, &code[start..head.len()]))
+    };
+    let behind = before.trim_end();
+    let behind = behind.strip_suffix(['.', '?']).unwrap_or(behind);
+    let name = match behind.chars().next_back() {
+        Some('(' | '!') => called(behind.strip_suffix('(').unwrap_or(behind)),
+        Some(')') => scan
+            .closed
+            .iter()
+            .find(|(_, close)| *close == behind.len() - 1)
+            .and_then(|(open, _)| called(&code[..*open])),
+        _ => None,
+    };
+    // A block's bracket ends what is inside of a call.
+    let around = || {
+        let brackets = scan.open.iter().rev();
+        brackets
+            .take_while(|&&open| code.as_bytes()[open] != b'{')
+            .find_map(|&open| called(&code[..open]))
+    };
+    name.or_else(around).unwrap_or(found)
+}
+
+/// The names of the path before a name that begins at `start`: `[nn, optim]` of `nn::optim::Adam`.
+pub fn path_before(code: &str, start: usize) -> Vec<&str> {
+    let mut path = Vec::new();
+    let mut before = code[..start].trim_end();
+    while let Some(head) = before.strip_suffix("::") {
+        let head = head.trim_end();
+        let start = word_start(head);
+        if start == head.len() {
+            return Vec::new();
+        }
+        path.push(&head[start..]);
+        before = head[..start].trim_end();
+    }
+    path.reverse();
+    path
+}
+
 fn word_start(before: &str) -> usize {
     before
         .char_indices()
@@ -110,6 +170,8 @@ struct Scan {
     inside: Inside,
     /// The open brackets, outermost first.
     open: Vec<usize>,
+    /// The brackets that have been closed: where each opens and closes.
+    closed: Vec<(usize, usize)>,
     /// The texts that have ended: where each begins and ends, without quotes.
     texts: Vec<(usize, usize)>,
 }
@@ -120,6 +182,7 @@ impl Scan {
         let mut scan = Scan {
             inside: Inside::Code,
             open: Vec::new(),
+            closed: Vec::new(),
             texts: Vec::new(),
         };
         let mut at = 0;
@@ -169,7 +232,9 @@ impl Scan {
                     1
                 }
                 b')' | b']' | b'}' => {
-                    scan.open.pop();
+                    if let Some(open) = scan.open.pop() {
+                        scan.closed.push((open, at));
+                    }
                     1
                 }
                 _ => 1,
@@ -221,14 +286,16 @@ impl Scan {
 
 /// Whether the name in front of a bracket is of a function that takes an id.
 fn is_by_id(before: &str) -> bool {
-    let mut head = before.trim_end();
-    if let Some(generic) = head.strip_suffix('>')
-        && let Some(at) = generic.rfind("::<")
-    {
-        head = &head[..at];
-    }
+    let head = without_generics(before.trim_end());
     let name = &head[word_start(head)..];
     BY_ID.contains(&name)
+}
+
+/// What stands before generic arguments at the end of a text: `create` of `create::<dyn Loss>`.
+fn without_generics(head: &str) -> &str {
+    head.strip_suffix('>')
+        .and_then(|generic| generic.rfind("::<"))
+        .map_or(head, |at| &head[..at])
 }
 
 fn find(bytes: &[u8], pattern: &[u8]) -> Option<usize> {
@@ -318,6 +385,43 @@ mod tests {
             Place::Nothing
         );
         assert_eq!(at("json!({ \"ga|"), Place::Nothing);
+    }
+
+    #[test]
+    fn paths_are_read_backwards() {
+        let before = |text: &'static str| path_before(text, text.len());
+        assert_eq!(before("let a = nn::optim::"), ["nn", "optim"]);
+        assert_eq!(before("nn :: "), ["nn"]);
+        assert!(before("a.").is_empty());
+        assert!(before("Vec::<f32>::").is_empty());
+    }
+
+    #[test]
+    fn the_name_at_a_place_is_that_of_the_call_around_it() {
+        let name = |text: &str| {
+            let cursor = text.find('|').unwrap();
+            let code = text.replacen('|', "", 1);
+            let (start, name) = name_at(&code, cursor);
+            (start, name.to_owned())
+        };
+        for (text, start, expected) in [
+            ("widgets::slider(|", 9, "slider"),
+            ("widgets::slider(\"rate\", 0.0, |1.0)", 9, "slider"),
+            ("plot::lines().|", 6, "lines"),
+            ("json!|", 0, "json"),
+            ("json!(|", 0, "json"),
+            ("create(\"loss/focal\")|", 0, "create"),
+            ("create::<dyn Loss>(\"loss/focal\")?|", 0, "create"),
+            ("große_funktion(|1.0)", 0, "große_funktion"),
+            ("f(g(1), |2)", 0, "f"),
+            ("f(|g(1))", 2, "g"),
+            ("alpha|", 0, "alpha"),
+            ("f({ |", 4, ""),
+            ("// f(|", 5, ""),
+            ("1 + |", 4, ""),
+        ] {
+            assert_eq!(name(text), (start, expected.to_owned()), "{text}");
+        }
     }
 
     #[test]

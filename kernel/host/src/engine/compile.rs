@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
 use super::{diagnostics::Diagnostic, plan::Plan};
-use crate::dependency::{BUNDLE, Bundle};
+use crate::{
+    dependency::{BUNDLE, Bundle},
+    snapshot::native,
+};
 
 /// The compiler and what it needs to link against the SDK.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -105,6 +108,9 @@ impl Compiler {
             .arg(name_and_path("patchbay", &self.library))
             .arg("-L")
             .arg(name_and_path("dependency", &self.dependencies));
+        if let Some(folder) = native::beside(&self.library) {
+            command.arg("-L").arg(name_and_path("native", &folder));
+        }
         for (name, path) in self.externs() {
             command.arg("--extern").arg(name_and_path(name, path));
         }

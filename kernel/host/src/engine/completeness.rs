@@ -25,7 +25,7 @@ pub fn judge(code: &str) -> Completeness {
 
 /// How many brackets are open at the end of the text, or that a string or comment is; `None`
 /// where nothing is open.
-fn unclosed(text: &str) -> Option<usize> {
+pub(super) fn unclosed(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut open: Vec<u8> = Vec::new();
     let mut position = 0;

@@ -1,6 +1,6 @@
 //! What rustc says about a program, told in terms of the cells.
 
-use std::{ops::Range, sync::Arc};
+use std::{borrow::Cow, ops::Range, sync::Arc};
 
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 use serde::{Deserialize, Serialize};
@@ -220,6 +220,8 @@ fn snippets<'a>(diagnostic: &'a Diagnostic, program: &Program, file: &str) -> Ve
         .filter_map(|span| Some((program.place(span.in_program(file)?)?, span)))
         .collect();
     places.sort_by_key(|(_, span)| !span.is_primary);
+    // The closures of the engine's own text, which the reader does not see.
+    let in_engine_text = places.len() < diagnostic.spans.len();
     let mut elements: Vec<Element<'a>> = Vec::new();
     while let Some((first, _)) = places.first() {
         let source = first.source.clone();
@@ -236,7 +238,11 @@ fn snippets<'a>(diagnostic: &'a Diagnostic, program: &Program, file: &str) -> Ve
             } else {
                 AnnotationKind::Context
             };
-            snippet = snippet.annotation(kind.span(place.range).label(span.label.as_deref()));
+            let label = span.label.as_deref().map(|label| match in_engine_text {
+                true => without_closure(label),
+                false => Cow::Borrowed(label),
+            });
+            snippet = snippet.annotation(kind.span(place.range).label(label));
         }
         elements.push(snippet.into());
     }
@@ -247,6 +253,14 @@ fn snippets<'a>(diagnostic: &'a Diagnostic, program: &Program, file: &str) -> Ve
         elements.push(Origin::path(span.file_name.clone()).into());
     }
     elements
+}
+
+/// "variable moved due to use in closure" as "variable moved here".
+fn without_closure(label: &str) -> Cow<'_, str> {
+    match label.split_once(" due to use ") {
+        Some((what, place)) if place.ends_with("in closure") => Cow::Owned(format!("{what} here")),
+        _ => Cow::Borrowed(label),
+    }
 }
 
 /// Notes and helps, with their suggestions in words.

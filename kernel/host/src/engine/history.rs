@@ -47,6 +47,10 @@ pub struct Variable {
     /// The cell that defined it.
     pub cell: u32,
     pub bytes: usize,
+    /// Bytes of the tensors in it after the last cell that had it, on all devices.
+    pub tensor_bytes: usize,
+    /// Those of them that are on a GPU.
+    pub gpu_bytes: usize,
 }
 
 impl Engine {

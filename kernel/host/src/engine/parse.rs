@@ -309,9 +309,19 @@ impl<'ast> Visit<'ast> for Survey {
     }
 
     fn visit_item_fn(&mut self, node: &'ast syn::ItemFn) {
-        self.repeats |=
+        let is_recursive =
             mentions(node.block.to_token_stream()).contains(&node.sig.ident.to_string());
+        self.repeats |= is_recursive;
+        let begins_with_attributes = node
+            .attrs
+            .iter()
+            .any(|attribute| matches!(attribute.style, syn::AttrStyle::Inner(_)));
         self.in_constant(is_const(&node.sig), |this| {
+            // A recursion is a loop of another form.
+            if is_recursive && !this.constant && !begins_with_attributes {
+                this.loop_bodies
+                    .push(node.block.brace_token.span.open().byte_range().end);
+            }
             this.nest(|this| visit::visit_item_fn(this, node));
         });
     }
@@ -693,6 +703,15 @@ mod tests {
         let position = chunk.statements[2].loop_bodies[0];
         assert_eq!(&source[position - 1..position], "{");
         assert_eq!(chunk.last.unwrap().loop_bodies.len(), 1);
+    }
+
+    #[test]
+    fn recursive_functions_get_a_check_where_one_fits() {
+        let checks = |source: &str| parse(source).unwrap().items[0].loop_bodies.clone();
+        let source = "fn f(n: u64) -> u64 { f(n - 1) }";
+        assert_eq!(checks(source), [source.find('{').unwrap() + 1]);
+        assert!(checks("const fn f(n: u64) -> u64 { f(n - 1) }").is_empty());
+        assert!(checks("fn f(n: u64) -> u64 { g(n - 1) }").is_empty());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    completeness,
     directive::Timing,
     history::{Engine, Item},
     parse::{Chunk, Definition, ItemKey},
@@ -182,7 +183,10 @@ pub fn plan_unparsed(source: &Source) -> Plan {
     program.generated(HEAD);
     program.generated("pub fn patchbay_cell() {\n");
     program.source(source, 0..source.text.len(), &[], "");
-    program.generated("\n}\n");
+    // The engine's bracket would close the cell's, and rustc would point at the engine's as the one that is open.
+    if completeness::unclosed(&source.text).is_none() {
+        program.generated("\n}\n");
+    }
     Plan {
         program,
         takes: Vec::new(),

@@ -87,8 +87,10 @@ impl<'a> Recorder<'a> {
             }
             SessionEvent::Clear { wait: true } => self.clear_pending = true,
             SessionEvent::Clear { wait: false } => self.clear(),
-            SessionEvent::InputRequest { .. } | SessionEvent::Comm(_) | SessionEvent::CommsLost => {
-            }
+            SessionEvent::NextInput { .. }
+            | SessionEvent::InputRequest { .. }
+            | SessionEvent::Comm(_)
+            | SessionEvent::CommsLost => {}
         }
     }
 

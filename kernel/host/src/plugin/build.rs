@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use super::{manifest::Package, template};
-use crate::engine::compile::Compiler;
+use crate::{engine::compile::Compiler, snapshot::native};
 
 /// What plugins are built against.
 #[derive(Clone, Debug)]
@@ -63,12 +63,14 @@ impl Sdk {
             flag
         };
         let folder = self.library.parent().unwrap_or(Path::new("."));
-        vec![
+        let mut flags = vec![
             "-Cprefer-dynamic".into(),
             joined("--extern=patchbay=", &self.library),
             joined("-Ldependency=", &self.dependencies),
             joined("-Clink-arg=-Wl,-rpath,", folder),
-        ]
+        ];
+        flags.extend(native::beside(&self.library).map(|folder| joined("-Lnative=", &folder)));
+        flags
     }
 }
 

@@ -13,6 +13,9 @@ use serde_json::{Map, Value, json};
 use super::{Kernel, log};
 use crate::wire::Message;
 
+/// The target of widgets.
+const WIDGET: &str = "jupyter.widget";
+
 /// The comms that are open, with the names of their targets.
 #[derive(Default)]
 pub struct Comms(Mutex<BTreeMap<String, String>>);
@@ -52,6 +55,9 @@ pub fn deliver(request: &Message, kernel: &Kernel) {
     let kind = &request.header.msg_type;
     let target = content["target_name"].as_str();
     kernel.comms.note(kind, comm_id, target.unwrap_or_default());
+    if kind == "comm_msg" && content["data"]["method"] == "update" {
+        echo(request, comm_id, kernel);
+    }
     kernel.control.comm(CommMessage {
         kind: kind.clone(),
         comm_id: comm_id.to_owned(),
@@ -66,8 +72,23 @@ pub fn deliver(request: &Message, kernel: &Kernel) {
     });
 }
 
-/// Broadcasts a message of the cells' process, caused by `request`.
-pub fn publish(message: &CommMessage, request: &Message, kernel: &Kernel) {
+/// Tells all front ends of a widget's state that one of them has set (ipywidgets' protocol 2.1, `echo_update`). The one that
+/// has set it knows its own request by the parent.
+fn echo(request: &Message, comm_id: &str, kernel: &Kernel) {
+    if kernel.comms.open().get(comm_id).map(String::as_str) != Some(WIDGET) {
+        return;
+    }
+    let mut data = request.content["data"].clone();
+    data["method"] = json!("echo_update");
+    let content = json!({ "comm_id": comm_id, "data": data });
+    let mut echo = Message::new("comm_msg", &kernel.session_id, Some(request), content);
+    echo.identities = vec![Bytes::from(format!("comm-{comm_id}"))];
+    echo.buffers = request.buffers.clone();
+    kernel.iopub.send(echo);
+}
+
+/// Broadcasts a message of the cells' process, caused by `request` if by any.
+pub fn publish(message: &CommMessage, request: Option<&Message>, kernel: &Kernel) {
     let target = message.target_name.as_deref();
     kernel
         .comms
@@ -76,7 +97,7 @@ pub fn publish(message: &CommMessage, request: &Message, kernel: &Kernel) {
     if let Some(target) = target {
         content["target_name"] = json!(target);
     }
-    let mut broadcast = Message::new(&message.kind, &kernel.session_id, Some(request), content);
+    let mut broadcast = Message::new(&message.kind, &kernel.session_id, request, content);
     broadcast.identities = vec![Bytes::from(format!("comm-{}", message.comm_id))];
     if message.metadata.is_object() {
         broadcast.metadata = message.metadata.clone();
@@ -87,11 +108,11 @@ pub fn publish(message: &CommMessage, request: &Message, kernel: &Kernel) {
         .filter_map(|buffer| STANDARD.decode(buffer).ok())
         .map(Bytes::from)
         .collect();
-    let _ = kernel.iopub.send(broadcast);
+    kernel.iopub.send(broadcast);
 }
 
 /// Closes all comms: the process that held their other ends has gone.
-pub fn close_all(request: &Message, kernel: &Kernel) {
+pub fn close_all(request: Option<&Message>, kernel: &Kernel) {
     let ids: Vec<String> = kernel.comms.open().keys().cloned().collect();
     for comm_id in ids {
         let message = CommMessage {

@@ -61,7 +61,11 @@ async fn answer_usage(request: Message, channel: Channel, kernel: Arc<Kernel>) {
         tokio::task::spawn_blocking(move || kernel.usage.content()).await
     };
     match measured {
-        Ok(content) => {
+        Ok(mut content) => {
+            let gpu = kernel.control.gpu_memory().await;
+            if !gpu.is_null() {
+                content["gpu_memory"] = gpu;
+            }
             channel
                 .send(&kernel.reply(&request, content), &kernel)
                 .await;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use patchbay_protocol::MimeBundle;
@@ -103,13 +103,10 @@ async fn execute(
     let allow_stdin = flag("allow_stdin", true);
 
     kernel.status(request, "busy");
-    *kernel
-        .running
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner) = Some(request.clone());
+    *kernel.running() = Some(request.clone());
     if store_history {
         *execution_count += 1;
-        kernel.history().add(*execution_count, &code);
+        kernel.history.add(*execution_count, &code);
     }
     if !silent {
         let content = json!({ "code": code, "execution_count": *execution_count });
@@ -124,24 +121,29 @@ async fn execute(
         execution_count: *execution_count,
         stdin,
         kernel,
+        next_input: Mutex::new(None),
     };
     let cell = CellRequest {
         code,
         execution_count: *execution_count,
     };
-    let (reply, events) = run(session, cell, &outputs).await;
+    let (mut reply, mut events) = run(session, cell, &outputs, Some).await;
 
     let mut user_expressions = Map::new();
     if let (None, Some(expressions)) = (&reply.error, content["user_expressions"].as_object()) {
         for (name, expression) in expressions {
-            let value = evaluate(
-                session,
-                expression.as_str().unwrap_or_default(),
-                *execution_count,
-            )
-            .await;
+            // What threads of the cell still say goes on to its front ends.
+            publish_late(events, request, silent, kernel);
+            let value;
+            (value, events) =
+                evaluate(session, expression.as_str().unwrap_or_default(), &outputs).await;
             user_expressions.insert(name.clone(), value);
         }
+    }
+    if let Some(text) = outputs.next_input() {
+        reply
+            .payload
+            .push(json!({ "source": "set_next_input", "text": text, "replace": false }));
     }
 
     let mut aborted = Vec::new();
@@ -173,26 +175,22 @@ async fn execute(
     );
     message.metadata = timings(&reply.timings);
     shell.send(&message, kernel).await;
-    *kernel
-        .running
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner) = None;
-    kernel.status(request, "idle");
-    if !silent {
-        tokio::spawn(publish_late_outputs(
-            events,
-            request.clone(),
-            kernel.clone(),
-        ));
+    {
+        // Under the lock, so that no other task says `busy` after it.
+        let mut running = kernel.running();
+        *running = None;
+        kernel.status(request, "idle");
     }
+    publish_late(events, request, silent, kernel);
     aborted
 }
 
-/// Runs a cell, publishing what it shows; all of it is published when this returns.
+/// Runs a cell, publishing what it shows as far as `keep` passes it on; all of it is published when this returns.
 async fn run(
     session: &mut AnySession,
     cell: CellRequest,
     outputs: &Outputs<'_>,
+    mut keep: impl FnMut(SessionEvent) -> Option<SessionEvent>,
 ) -> (CellReply, mpsc::UnboundedReceiver<SessionEvent>) {
     let (sender, mut events) = mpsc::unbounded_channel();
     let reply = {
@@ -201,28 +199,54 @@ async fn run(
         loop {
             tokio::select! {
                 biased;
-                Some(event) = events.recv() => outputs.publish(event).await,
+                Some(event) = events.recv() => if let Some(event) = keep(event) {
+                    outputs.publish(event).await;
+                },
                 reply = &mut execution => break reply,
             }
         }
     };
     while let Ok(event) = events.try_recv() {
-        outputs.publish(event).await;
+        if let Some(event) = keep(event) {
+            outputs.publish(event).await;
+        }
     }
     (reply, events)
 }
 
-/// Passes on what threads of a cell print after its end, until the next cell begins.
-async fn publish_late_outputs(
+/// Passes on what comm handlers and threads of a cell say after its end, until the next cell begins.
+fn publish_late(
+    events: mpsc::UnboundedReceiver<SessionEvent>,
+    request: &Message,
+    silent: bool,
+    kernel: &Arc<Kernel>,
+) {
+    tokio::spawn(publish_late_outputs(
+        events,
+        Some(request.clone()),
+        silent,
+        kernel.clone(),
+    ));
+}
+
+/// Passes on what the cells' process says while no cell runs. After a `silent` cell these are comm messages only.
+pub async fn publish_late_outputs(
     mut events: mpsc::UnboundedReceiver<SessionEvent>,
-    request: Message,
+    request: Option<Message>,
+    silent: bool,
     kernel: Arc<Kernel>,
 ) {
+    let request = request.as_ref();
     while let Some(event) = events.recv().await {
-        if let SessionEvent::Comm(message) = &event {
-            comms::publish(message, &request, &kernel);
-        } else if let Some((msg_type, content)) = broadcast(&event, None) {
-            kernel.publish(msg_type, Some(&request), content);
+        match &event {
+            SessionEvent::Comm(message) => comms::publish(message, request, &kernel),
+            SessionEvent::CommsLost => comms::close_all(request, &kernel),
+            event if !silent => {
+                if let Some((msg_type, content)) = broadcast(event, None) {
+                    kernel.publish(msg_type, request, content);
+                }
+            }
+            _ => {}
         }
     }
 }
@@ -236,9 +260,19 @@ struct Outputs<'a> {
     execution_count: u32,
     stdin: &'a Channel,
     kernel: &'a Kernel,
+    /// The text for a new cell that was set last.
+    next_input: Mutex<Option<String>>,
 }
 
 impl Outputs<'_> {
+    fn next_input(&self) -> Option<String> {
+        let mut text = self
+            .next_input
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        text.take()
+    }
+
     async fn publish(&self, event: SessionEvent) {
         match event {
             SessionEvent::InputRequest { prompt, password } => {
@@ -254,14 +288,22 @@ impl Outputs<'_> {
                 );
                 self.stdin.send(&message, self.kernel).await;
             }
-            SessionEvent::Comm(message) => comms::publish(&message, self.request, self.kernel),
-            SessionEvent::CommsLost => comms::close_all(self.request, self.kernel),
+            SessionEvent::Comm(message) => {
+                comms::publish(&message, Some(self.request), self.kernel);
+            }
+            SessionEvent::CommsLost => comms::close_all(Some(self.request), self.kernel),
+            SessionEvent::NextInput { text } => {
+                *self
+                    .next_input
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner) = Some(text);
+            }
             _ if self.silent => {}
             event => {
                 if let (true, SessionEvent::Result { bundle }) = (self.store_history, &event)
                     && let Some(text) = bundle.data.get("text/plain").and_then(Value::as_str)
                 {
-                    self.kernel.history().add_output(self.execution_count, text);
+                    self.kernel.history.add_output(self.execution_count, text);
                 }
                 if let Some((msg_type, content)) = broadcast(&event, Some(self.execution_count)) {
                     self.kernel.publish(msg_type, Some(self.request), content);
@@ -308,9 +350,10 @@ fn broadcast(event: &SessionEvent, execution_count: Option<u32>) -> Option<(&'st
             }),
         ),
         SessionEvent::Clear { wait } => ("clear_output", json!({ "wait": wait })),
-        SessionEvent::InputRequest { .. } | SessionEvent::Comm(_) | SessionEvent::CommsLost => {
-            return None;
-        }
+        SessionEvent::NextInput { .. }
+        | SessionEvent::InputRequest { .. }
+        | SessionEvent::Comm(_)
+        | SessionEvent::CommsLost => return None,
     })
 }
 
@@ -330,24 +373,38 @@ fn timings(timings: &Timings) -> Value {
     })
 }
 
-/// Evaluates an expression of the request's `user_expressions`.
-async fn evaluate(session: &mut AnySession, code: &str, execution_count: u32) -> Value {
-    let (sender, mut events) = mpsc::unbounded_channel();
+/// Evaluates an expression of the request's `user_expressions`. Its value is the answer; what it shows is not shown, and
+/// there is nobody whom it could ask. What comm handlers say meanwhile is passed on.
+async fn evaluate(
+    session: &mut AnySession,
+    code: &str,
+    outputs: &Outputs<'_>,
+) -> (Value, mpsc::UnboundedReceiver<SessionEvent>) {
     let cell = CellRequest {
         code: code.to_owned(),
-        execution_count,
+        execution_count: outputs.execution_count,
     };
-    let reply = session.execute(cell, &sender).await;
-    if let Some(error) = reply.error {
-        let mut content = error_content(&error);
-        content["status"] = json!("error");
-        return content;
-    }
-    let mut bundle = MimeBundle::default();
-    while let Ok(event) = events.try_recv() {
-        if let SessionEvent::Result { bundle: result } = event {
-            bundle = result;
+    let mut value = MimeBundle::default();
+    let (reply, events) = run(session, cell, outputs, |event| match event {
+        SessionEvent::Result { bundle } => {
+            value = bundle;
+            None
         }
-    }
-    json!({ "status": "ok", "data": bundle.data, "metadata": bundle.metadata })
+        SessionEvent::InputRequest { .. } => {
+            outputs.kernel.control.answer_input(None);
+            None
+        }
+        SessionEvent::Comm(_) | SessionEvent::CommsLost => Some(event),
+        _ => None,
+    })
+    .await;
+    let content = match &reply.error {
+        Some(error) => {
+            let mut content = error_content(error);
+            content["status"] = json!("error");
+            content
+        }
+        None => json!({ "status": "ok", "data": value.data, "metadata": value.metadata }),
+    };
+    (content, events)
 }

@@ -6,18 +6,24 @@
 use std::{
     env,
     path::{Path, PathBuf},
+    sync::mpsc,
+    thread,
     time::Duration,
 };
 
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use super::log;
 
 const SETTING: &str = "PATCHBAY_HISTORY";
 
 /// How long a kernel waits for another one that writes.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long an answer may take, and the end of the kernel waits for what is still to be written.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS sessions (session INTEGER PRIMARY KEY AUTOINCREMENT, started TEXT NOT NULL);
@@ -26,8 +32,83 @@ const TABLES: &str = "
         PRIMARY KEY (session, line)
     );";
 
+enum Order {
+    Add {
+        line: u32,
+        source: String,
+    },
+    AddOutput {
+        line: u32,
+        output: String,
+    },
+    Answer {
+        request: Value,
+        answer: oneshot::Sender<Value>,
+    },
+    Settle {
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// The thread that owns the history: a file may be slow, on a network file system for instance, and no cell waits for it.
+pub struct Desk(mpsc::Sender<Order>);
+
+impl Desk {
+    /// Opens the user's history.
+    pub fn open() -> Desk {
+        let (sender, orders) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name("patchbay-history".to_owned())
+            .spawn(move || {
+                let mut history = History::open();
+                for order in orders {
+                    history.serve(order);
+                }
+            });
+        if let Err(error) = thread {
+            log(&format!("there is no history: no thread for it: {error}"));
+        }
+        Desk(sender)
+    }
+
+    /// Adds a cell before it runs.
+    pub fn add(&self, line: u32, source: &str) {
+        let source = source.to_owned();
+        let _ = self.0.send(Order::Add { line, source });
+    }
+
+    /// Notes the value of a cell's last expression.
+    pub fn add_output(&self, line: u32, output: &str) {
+        let output = output.to_owned();
+        let _ = self.0.send(Order::AddOutput { line, output });
+    }
+
+    /// The content of a `history_reply`: a `tail`, a `range` of one session, or a `search`.
+    pub async fn answer(&self, request: Value) -> Value {
+        let (answer, answered) = oneshot::channel();
+        let _ = self.0.send(Order::Answer { request, answer });
+        match tokio::time::timeout(ANSWER_PATIENCE, answered).await {
+            Ok(Ok(content)) => content,
+            _ => failed("the history does not answer"),
+        }
+    }
+
+    /// Waits until what has been added is written.
+    pub async fn settle(&self) {
+        let (done, settled) = oneshot::channel();
+        let _ = self.0.send(Order::Settle { done });
+        let _ = tokio::time::timeout(ANSWER_PATIENCE, settled).await;
+    }
+}
+
+fn failed(message: &str) -> Value {
+    json!({
+        "status": "error", "ename": "HistoryError", "evalue": message, "traceback": [], "history": [],
+    })
+}
+
 /// The history of this session and of those before.
-pub struct History {
+struct History {
     database: Connection,
     /// Known from the first cell on.
     session: Option<i64>,
@@ -35,7 +116,7 @@ pub struct History {
 
 impl History {
     /// Opens the user's history. Where that cannot be done, a history of this session alone.
-    pub fn open() -> History {
+    fn open() -> History {
         if let Some(path) = path() {
             match History::at(&path) {
                 Ok(history) => return history,
@@ -57,8 +138,9 @@ impl History {
         }
         let database = Connection::open(path)?;
         database.busy_timeout(PATIENCE)?;
-        // Readers and one writer at a time, and no waiting for the disk after each cell.
-        database.pragma_update(None, "journal_mode", "WAL")?;
+        // The journal that works on network file systems, too. A file that another kernel has open with SQLite's
+        // write-ahead log keeps that for now.
+        let _ = database.pragma_update(None, "journal_mode", "DELETE");
         database.pragma_update(None, "synchronous", "NORMAL")?;
         database.execute_batch(TABLES)?;
         Ok(History {
@@ -67,8 +149,17 @@ impl History {
         })
     }
 
-    /// Adds a cell before it runs.
-    pub fn add(&mut self, line: u32, source: &str) {
+    fn serve(&mut self, order: Order) {
+        // Whoever has asked may have given up.
+        match order {
+            Order::Add { line, source } => self.add(line, &source),
+            Order::AddOutput { line, output } => self.add_output(line, &output),
+            Order::Answer { request, answer } => drop(answer.send(self.answer(&request))),
+            Order::Settle { done } => drop(done.send(())),
+        }
+    }
+
+    fn add(&mut self, line: u32, source: &str) {
         if let Err(error) = self.try_add(line, source) {
             log(&format!(
                 "a cell could not be added to the history: {error}"
@@ -94,8 +185,7 @@ impl History {
         Ok(())
     }
 
-    /// Notes the value of a cell's last expression.
-    pub fn add_output(&mut self, line: u32, output: &str) {
+    fn add_output(&mut self, line: u32, output: &str) {
         let added = self.database.execute(
             "UPDATE history SET output = ? WHERE session = ? AND line = ?",
             params![output, self.session, line],
@@ -107,14 +197,10 @@ impl History {
         }
     }
 
-    /// The content of a `history_reply`: a `tail`, a `range` of one session, or a `search`.
-    pub fn answer(&self, request: &Value) -> Value {
+    fn answer(&self, request: &Value) -> Value {
         match self.entries(request) {
             Ok(entries) => json!({ "status": "ok", "history": entries }),
-            Err(error) => json!({
-                "status": "error", "ename": "HistoryError", "evalue": error.to_string(), "traceback": [],
-                "history": [],
-            }),
+            Err(error) => failed(&error.to_string()),
         }
     }
 

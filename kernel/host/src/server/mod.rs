@@ -42,13 +42,13 @@ pub struct Kernel {
     signer: Signer,
     /// The kernel's own session id, in the headers of all that it sends.
     session_id: String,
-    iopub: mpsc::UnboundedSender<Message>,
+    iopub: iopub::Outbox,
     control: AnyControl,
     language_version: String,
     /// The request of the running cell, for the busy status and for late outputs.
     running: std::sync::Mutex<Option<Message>>,
     comms: comms::Comms,
-    history: std::sync::Mutex<history::History>,
+    history: history::Desk,
     subshells: subshells::Subshells,
     usage: usage::Usage,
     stop: watch::Sender<bool>,
@@ -79,8 +79,9 @@ pub async fn run(
     .await?;
     bind(&mut heartbeat, connection, connection.hb_port, "heartbeat").await?;
 
-    let session = AnySession::start(config).await?;
-    let (iopub, outgoing) = mpsc::unbounded_channel();
+    let mut session = AnySession::start(config).await?;
+    let early = session.take_early_events();
+    let (iopub, outgoing) = iopub::outbox();
     let (stop, mut stopped) = watch::channel(false);
     let kernel = Arc::new(Kernel {
         signer: Signer::new(&connection.key),
@@ -90,12 +91,20 @@ pub async fn run(
         language_version,
         running: std::sync::Mutex::new(None),
         comms: comms::Comms::default(),
-        history: std::sync::Mutex::new(history::History::open()),
+        history: history::Desk::open(),
         subshells: subshells::Subshells::default(),
         usage: usage::Usage::new(),
         stop,
     });
     kernel.publish("status", None, json!({ "execution_state": "starting" }));
+    if let Some(early) = early {
+        tokio::spawn(executor::publish_late_outputs(
+            early,
+            None,
+            false,
+            kernel.clone(),
+        ));
+    }
 
     let shell_send = Channel::new(shell_send);
     let stdin_send = Channel::new(stdin_send);
@@ -128,7 +137,7 @@ pub async fn run(
         () = signals(&kernel.control) => {}
         () = end_of_parent() => {}
     }
-    tokio::time::sleep(DRAIN).await;
+    tokio::join!(tokio::time::sleep(DRAIN), kernel.history.settle());
     Ok(())
 }
 
@@ -259,7 +268,7 @@ impl Kernel {
             "kernel.{}.{msg_type}",
             self.session_id
         ))];
-        let _ = self.iopub.send(message);
+        self.iopub.send(message);
     }
 
     fn status(&self, parent: &Message, state: &str) {
@@ -271,8 +280,8 @@ impl Kernel {
         Message::new(&msg_type, &self.session_id, Some(request), content)
     }
 
-    fn history(&self) -> std::sync::MutexGuard<'_, history::History> {
-        self.history
+    fn running(&self) -> std::sync::MutexGuard<'_, Option<Message>> {
+        self.running
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -280,13 +289,9 @@ impl Kernel {
     /// Says again that the running cell is busy, after another request has ended with `idle`: front
     /// ends show the last status they have seen.
     fn repeat_busy(&self) {
-        let running = self
-            .running
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone();
-        if let Some(request) = running {
-            self.status(&request, "busy");
+        // Under the lock: the cell's `idle` must not come before it.
+        if let Some(request) = &*self.running() {
+            self.status(request, "busy");
         }
     }
 }

@@ -23,6 +23,17 @@ pub async fn serve(
     loop {
         let request = receive(&mut socket, &kernel, "shell").await;
         if let Some(error) = kernel.subshells.check(&request) {
+            // Comm messages have no replies.
+            if matches!(
+                request.header.msg_type.as_str(),
+                "comm_open" | "comm_msg" | "comm_close"
+            ) {
+                log(&format!(
+                    "dropped a {}: {}",
+                    request.header.msg_type, error["evalue"]
+                ));
+                continue;
+            }
             kernel.status(&request, "busy");
             channel.send(&kernel.reply(&request, error), &kernel).await;
             kernel.status(&request, "idle");
@@ -45,11 +56,15 @@ pub async fn serve(
             tokio::spawn(completion::answer(request, channel.clone(), kernel.clone()));
             continue;
         }
+        if request.header.msg_type == "history_request" {
+            // The file system may be slow.
+            tokio::spawn(answer_history(request, channel.clone(), kernel.clone()));
+            continue;
+        }
         kernel.status(&request, "busy");
         let content = match request.header.msg_type.as_str() {
             "kernel_info_request" => Some(info::content(&kernel)),
             "is_complete_request" => Some(is_complete(&request)),
-            "history_request" => Some(kernel.history().answer(&request.content)),
             "comm_info_request" => Some(kernel.comms.info(&request)),
             "comm_open" | "comm_msg" | "comm_close" => {
                 comms::deliver(&request, &kernel);
@@ -82,6 +97,16 @@ pub async fn serve(
         kernel.status(&request, "idle");
         kernel.repeat_busy();
     }
+}
+
+async fn answer_history(request: Message, channel: Channel, kernel: Arc<Kernel>) {
+    kernel.status(&request, "busy");
+    let content = kernel.history.answer(request.content.clone()).await;
+    channel
+        .send(&kernel.reply(&request, content), &kernel)
+        .await;
+    kernel.status(&request, "idle");
+    kernel.repeat_busy();
 }
 
 fn is_complete(request: &Message) -> Value {

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::Duration,
 };
 
@@ -86,7 +86,7 @@ impl Autoreload {
                 tokio::time::sleep(INTERVAL).await;
                 let mut workshop = workshop.lock().await;
                 let events = workshop.look().await;
-                let is_running = workshop.shared.running.load(Ordering::SeqCst);
+                let is_running = *workshop.shared.running();
                 for event in events {
                     if !(is_running && sink.send(event.clone())) {
                         workshop.untold.push(event);

@@ -81,6 +81,10 @@ impl Session {
         let file = compiled.plan.program.file_name();
         self.programs.insert(file, compiled.plan.program.clone());
         let library = compiled.library.clone();
+        // The runtime would stop it at its first step; a cell without one would run to its end.
+        if self.shared.is_interrupted() {
+            return Err(interrupted_before());
+        }
         let hint = tokio::spawn(explain_second_interrupt(
             self.shared.clone(),
             events.clone(),
@@ -127,14 +131,14 @@ impl Session {
         let interrupted = shared.interrupted.notified();
         tokio::pin!(interrupted);
         interrupted.as_mut().enable();
-        if shared.interrupts.load(Ordering::SeqCst) > 0 {
-            return Err(interrupted_while_compiling());
+        if shared.is_interrupted() {
+            return Err(interrupted_before());
         }
         tokio::select! {
             compiled = self.compile(source, timing, shows) => compiled,
             () = interrupted => {
                 builder.abandon_all();
-                Err(interrupted_while_compiling())
+                Err(interrupted_before())
             }
         }
     }
@@ -168,7 +172,7 @@ impl Session {
                     "CompileError",
                     "the cell's variables could not be sorted out; split the cell into smaller ones",
                 ),
-                Err(BuildError::Abandoned) => interrupted_while_compiling(),
+                Err(BuildError::Abandoned) => interrupted_before(),
             }),
         }
     }
@@ -246,7 +250,7 @@ impl Session {
     }
 
     /// What the session knows and the compiler does not: why a name is gone, where a variable that
-    /// cannot be changed was defined.
+    /// cannot be changed was defined, how a crate is brought.
     fn hint(&self, diagnostic: &Diagnostic, plan: &Plan) -> Option<String> {
         let name = diagnostic.message.split('`').nth(1)?;
         match diagnostic.code.as_ref()?.code.as_str() {
@@ -264,6 +268,15 @@ impl Session {
                         variable.cell
                     )
                 })
+            }
+            "E0432" | "E0433" => {
+                let missing = diagnostic.children.iter().find_map(|child| {
+                    let (_, rest) = child.message.split_once("missing a crate named `")?;
+                    rest.split('`').next()
+                })?;
+                Some(format!(
+                    "a cell before this one can bring the crate: :dep {missing} = \"*\""
+                ))
             }
             _ => None,
         }
@@ -327,7 +340,8 @@ async fn explain_second_interrupt(
     );
 }
 
-fn interrupted_while_compiling() -> CellError {
+/// An interrupt came before the cell, or the rest of it, ran.
+pub(super) fn interrupted_before() -> CellError {
     error::plain(
         "Interrupted",
         "the cell was interrupted before it ran; all variables are still there",

@@ -1,9 +1,6 @@
 //! `:dep`: crates for the cells that follow.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 use patchbay_protocol::MimeBundle;
 use serde_json::json;
@@ -35,7 +32,7 @@ impl Session {
         let interrupted = shared.interrupted.notified();
         tokio::pin!(interrupted);
         interrupted.as_mut().enable();
-        if shared.interrupts.load(Ordering::SeqCst) > 0 {
+        if shared.is_interrupted() {
             return Err(given_up());
         }
         let mut bar = Bar::new(&request.name, events);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use patchbay_protocol::{Command, Failure, MimeBundle};
+use patchbay_protocol::{Command, Failure, FailureKind, MimeBundle, readable_bytes};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -10,6 +10,7 @@ use super::{CellError, Session, SessionEvent, StreamName, error};
 use crate::engine::{
     Engine,
     directive::{CellMagic, Directive, Part, Timing},
+    history::Variable,
     plan::Level,
 };
 
@@ -19,7 +20,7 @@ struct Help {
     summary: &'static str,
 }
 
-const HELP: [Help; 22] = [
+const HELP: [Help; 23] = [
     Help {
         usage: "%who, :vars",
         summary: "the variables: name, type, size, the cell that defined each",
@@ -51,6 +52,10 @@ const HELP: [Help; 22] = [
     Help {
         usage: "!COMMAND",
         summary: "run a shell command",
+    },
+    Help {
+        usage: "%load FILE",
+        summary: "put a file's text into the cell; from Rust: set_next_input(text), into a new cell below",
     },
     Help {
         usage: "%reset, :clear",
@@ -180,7 +185,8 @@ impl Session {
                     .await
             }
             "who" | "whos" | "vars" => {
-                display(events, variable_table(&self.engine));
+                let gpu = self.shared.gpu_memory().await;
+                display(events, variable_table(&self.engine, &gpu));
                 Ok(())
             }
             "items" => {
@@ -203,6 +209,10 @@ impl Session {
                 let path = expand_home(argument);
                 self.succeed(|id| Command::ChangeDirectory { id, path }, events)
                     .await
+            }
+            "load" => {
+                payload.push(self.load_text(argument)?);
+                Ok(())
             }
             "cache" => self.cache(argument, events),
             "dep" => self.add_dependency(argument, events).await,
@@ -232,7 +242,6 @@ impl Session {
                     "data": { "text/plain": help_text() },
                     "start": 0,
                 }));
-                print(events, &help_text());
                 Ok(())
             }
             "time" | "timeit" => Err(error::plain(
@@ -253,8 +262,34 @@ impl Session {
     ) -> Result<(), CellError> {
         match self.command(command, events).await?.failure {
             None => Ok(()),
-            Some(Failure { message, .. }) => Err(error::plain("CommandError", message)),
+            Some(Failure { kind, message, .. }) => {
+                let name = match kind {
+                    FailureKind::Interrupted => "Interrupted",
+                    _ => "CommandError",
+                };
+                Err(error::plain(name, message))
+            }
         }
+    }
+
+    /// `%load FILE`: the payload that replaces the cell by the file's text.
+    fn load_text(&self, argument: &str) -> Result<Value, CellError> {
+        let failed = |message: String| error::plain("MagicError", message);
+        if argument.is_empty() {
+            return Err(failed("%load FILE: the file is missing".to_owned()));
+        }
+        let folder = self
+            .runtime
+            .working_directory()
+            .unwrap_or_else(|| self.config.working_directory.clone());
+        let path = folder.join(expand_home(argument));
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| failed(format!("{} cannot be read: {error}", path.display())))?;
+        Ok(json!({
+            "source": "set_next_input",
+            "text": format!("// %load {argument}\n{text}"),
+            "replace": true,
+        }))
     }
 
     pub(super) fn set_level(&mut self, argument: &str, events: &Events) -> Result<(), CellError> {
@@ -488,7 +523,9 @@ fn help_text() -> String {
         .collect()
 }
 
-fn variable_table(engine: &Engine) -> MimeBundle {
+/// The variables with their sizes; columns of tensors are there if there are any. `gpu` is the runtime's answer about the
+/// GPU's memory.
+fn variable_table(engine: &Engine, gpu: &Value) -> MimeBundle {
     let mut bundle = MimeBundle::default();
     if engine.variables.is_empty() {
         bundle
@@ -496,54 +533,103 @@ fn variable_table(engine: &Engine) -> MimeBundle {
             .insert("text/plain".to_owned(), json!("no variables"));
         return bundle;
     }
-    let head = ["name", "type", "bytes", "cell"].map(str::to_owned);
-    let rows: Vec<[String; 4]> = engine
-        .variables
-        .iter()
-        .map(|(name, variable)| {
-            [
-                if variable.mutable {
-                    format!("mut {name}")
-                } else {
-                    name.clone()
-                },
-                shorten(&variable.type_text),
-                variable.bytes.to_string(),
-                format!("[{}]", variable.cell),
-            ]
+    let any = |bytes: fn(&Variable) -> usize| {
+        engine
+            .variables
+            .values()
+            .any(|variable| bytes(variable) > 0)
+    };
+    let (tensors, on_gpu) = (
+        any(|variable| variable.tensor_bytes),
+        any(|variable| variable.gpu_bytes),
+    );
+    let mut rows = vec![vec![
+        "name".to_owned(),
+        "type".to_owned(),
+        "bytes".to_owned(),
+    ]];
+    for (name, variable) in &engine.variables {
+        rows.push(vec![
+            if variable.mutable {
+                format!("mut {name}")
+            } else {
+                name.clone()
+            },
+            shorten(&variable.type_text),
+            variable.bytes.to_string(),
+        ]);
+    }
+    let mut column = |head: &str, cell: &dyn Fn(&Variable) -> String| {
+        let cells = engine.variables.values().map(cell);
+        for (row, cell) in rows
+            .iter_mut()
+            .zip([head.to_owned()].into_iter().chain(cells))
+        {
+            row.push(cell);
+        }
+    };
+    if tensors {
+        column("tensors", &|variable| size(variable.tensor_bytes));
+    }
+    if on_gpu {
+        column("on GPU", &|variable| size(variable.gpu_bytes));
+    }
+    column("cell", &|variable| format!("[{}]", variable.cell));
+    let footer = gpu["total"].as_u64().map(|total| {
+        let bytes = |number: u64| size(usize::try_from(number).unwrap_or(usize::MAX));
+        format!(
+            "{}: {} of {} taken",
+            gpu["name"].as_str().unwrap_or("GPU"),
+            bytes(gpu["used"].as_u64().unwrap_or(0)),
+            bytes(total)
+        )
+    });
+    let widths: Vec<usize> = (0..rows[0].len())
+        .map(|column| {
+            rows.iter()
+                .map(|row| row[column].chars().count())
+                .max()
+                .unwrap_or(0)
         })
         .collect();
-    let widths: [usize; 4] = std::array::from_fn(|column| {
-        rows.iter()
-            .chain([&head])
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    });
-    let line = |row: &[String; 4]| {
+    let line = |row: &Vec<String>| {
         let cells = row
             .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:width$}"));
+            .zip(&widths)
+            .map(|(cell, &width)| format!("{cell:width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
-    let text: Vec<String> = [&head].into_iter().chain(&rows).map(line).collect();
-    let html_row = |row: &[String; 4], tag: &str| {
+    let text: Vec<String> = rows.iter().map(line).chain(footer.clone()).collect();
+    let html_row = |row: &Vec<String>, tag: &str| {
         let cells = row
             .iter()
             .map(|cell| format!("<{tag} style=\"text-align:left\">{}</{tag}>", escape(cell)));
         format!("<tr>{}</tr>", cells.collect::<String>())
     };
-    let body: String = rows.iter().map(|row| html_row(row, "td")).collect();
+    let body: String = rows[1..].iter().map(|row| html_row(row, "td")).collect();
+    let caption = footer.map_or_else(String::new, |text| {
+        format!(
+            "<caption style=\"caption-side:bottom;text-align:left\">{}</caption>",
+            escape(&text)
+        )
+    });
     let html = format!(
-        "<table><thead>{}</thead><tbody>{body}</tbody></table>",
-        html_row(&head, "th")
+        "<table>{caption}<thead>{}</thead><tbody>{body}</tbody></table>",
+        html_row(&rows[0], "th")
     );
     bundle
         .data
         .insert("text/plain".to_owned(), json!(text.join("\n")));
     bundle.data.insert("text/html".to_owned(), json!(html));
     bundle
+}
+
+/// Bytes for people; nothing for none.
+fn size(bytes: usize) -> String {
+    match bytes {
+        0 => String::new(),
+        _ => readable_bytes(bytes),
+    }
 }
 
 fn escape(text: &str) -> String {

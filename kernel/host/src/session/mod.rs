@@ -19,13 +19,12 @@ use std::{
     ffi::OsString,
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
     },
     time::Instant,
 };
 
-use anyhow::Context;
 use patchbay_evcxr_protocol::Completions;
 use patchbay_protocol::{CommMessage, Command, MimeBundle};
 use serde_json::Value;
@@ -45,6 +44,7 @@ use crate::{
     },
     plugin::Sdk,
     runtime::{Reply, Runtime, Sender},
+    scratch::Scratch,
     side::SideConfig,
 };
 
@@ -97,6 +97,10 @@ pub enum SessionEvent {
     Clear {
         wait: bool,
     },
+    /// A text for a new cell below the one that runs.
+    NextInput {
+        text: String,
+    },
     InputRequest {
         prompt: String,
         password: bool,
@@ -119,7 +123,7 @@ pub struct CellReply {
     pub error: Option<CellError>,
     /// Nanoseconds by phase, for the reply's metadata.
     pub timings: Timings,
-    /// Jupyter payloads, a page of help for instance.
+    /// Jupyter payloads: a page of help, a text for the cell.
     pub payload: Vec<Value>,
 }
 
@@ -154,6 +158,8 @@ pub enum Completeness {
 /// A running session. Dropping it ends the runtime process.
 pub struct Session {
     config: SessionConfig,
+    /// What the runtime says before the first cell.
+    early: Option<mpsc::UnboundedReceiver<SessionEvent>>,
     engine: Engine,
     level: Level,
     runtime: Runtime,
@@ -161,7 +167,7 @@ pub struct Session {
     /// The programs that were run, by file name, to find the places of panics.
     programs: HashMap<String, Program>,
     /// Programs, sockets and compiled cells of this session.
-    scratch: tempfile::TempDir,
+    scratch: Scratch,
     builder: Arc<Builder>,
     ahead: Option<Ahead>,
     autoreload: Autoreload,
@@ -180,8 +186,9 @@ pub struct Session {
 /// What a session shares with the handles that reach it while a cell runs.
 struct Shared {
     upcoming: Arc<Upcoming>,
-    /// Whether a cell is being compiled or run.
-    running: AtomicBool,
+    /// Whether a cell is being compiled or run. Locked from this decision on until the runtime has been told, so that an
+    /// interrupt is for the cell that runs and for no other.
+    running: Mutex<bool>,
     /// The interrupts since the cell began.
     interrupts: AtomicU32,
     interrupted: Notify,
@@ -204,11 +211,8 @@ impl Session {
     ///
     /// Fails where the runtime cannot be started or there is no folder for the session's files.
     pub async fn start(config: SessionConfig) -> anyhow::Result<Session> {
-        let scratch = tempfile::Builder::new()
-            .prefix("patchbay-")
-            .tempdir()
-            .context("no folder for the session's files; set TMPDIR to one that can be written")?;
-        let (events, _) = mpsc::unbounded_channel();
+        let scratch = Scratch::new()?;
+        let (events, early) = mpsc::unbounded_channel();
         let runtime = start_runtime(&config, &scratch, events)?;
         if let Some(cache) = config.cache.clone() {
             tokio::task::spawn_blocking(move || cache.evict());
@@ -220,7 +224,7 @@ impl Session {
         ));
         let shared = Arc::new(Shared {
             upcoming: Arc::default(),
-            running: AtomicBool::new(false),
+            running: Mutex::new(false),
             interrupts: AtomicU32::new(0),
             interrupted: Notify::new(),
             runtime: Mutex::new(runtime.sender()),
@@ -238,6 +242,7 @@ impl Session {
         );
         Ok(Session {
             config,
+            early: Some(early),
             engine: Engine::default(),
             level: Level::Auto,
             runtime,
@@ -262,7 +267,13 @@ impl Session {
         }
     }
 
-    /// Compiles and runs a cell, sending what it shows to `events` before it returns.
+    /// What the runtime says before the first cell, comm messages for instance; only the first call has it.
+    pub fn take_early_events(&mut self) -> Option<mpsc::UnboundedReceiver<SessionEvent>> {
+        self.early.take()
+    }
+
+    /// Compiles and runs a cell, sending what it shows to `events` before it returns. A cell that comes to its end after
+    /// an interrupt has failed like one that was stopped, so that what waits does not run.
     pub async fn execute(
         &mut self,
         request: CellRequest,
@@ -273,12 +284,19 @@ impl Session {
             cached: true,
             ..Timings::default()
         };
-        self.shared.interrupts.store(0, Ordering::SeqCst);
-        self.shared.running.store(true, Ordering::SeqCst);
+        self.set_running(true);
         self.shared.upcoming.begin(&request.code);
         self.shared.completer.cell_begins();
         let start = Instant::now();
-        let reply = self.execute_parts(request, events).await;
+        let mut reply = self.execute_parts(request, events).await;
+        self.set_running(false);
+        if reply.error.is_none() && self.shared.is_interrupted() {
+            reply.error = Some(error::plain(
+                "Interrupted",
+                "the cell ended before the interrupt reached it; its variables are there, and cells that waited are \
+                 not run",
+            ));
+        }
         self.shared.completer.cell_ends(&self.engine);
         if self.tells_time {
             magic::tell_time(events, start.elapsed());
@@ -289,8 +307,17 @@ impl Session {
             self.builder.abandon_all();
             self.shared.upcoming.clear();
         }
-        self.shared.running.store(false, Ordering::SeqCst);
         reply
+    }
+
+    /// Notes that a cell begins or has ended. The runtime forgets interrupts then, in order with those that are sent.
+    fn set_running(&self, running: bool) {
+        let mut state = self.shared.running();
+        *state = running;
+        if running {
+            self.shared.interrupts.store(0, Ordering::SeqCst);
+        }
+        self.shared.runtime().send(Command::ClearInterrupt);
     }
 
     async fn execute_parts(
@@ -337,6 +364,9 @@ impl Session {
             .iter()
             .rposition(|part| matches!(part, Part::Rust { .. }));
         for (index, part) in parts.into_iter().enumerate() {
+            if self.shared.is_interrupted() {
+                return Err(chunk::interrupted_before());
+            }
             match part {
                 Part::Rust {
                     text,
@@ -412,7 +442,7 @@ impl Session {
 
 fn start_runtime(
     config: &SessionConfig,
-    scratch: &tempfile::TempDir,
+    scratch: &Scratch,
     events: mpsc::UnboundedSender<SessionEvent>,
 ) -> anyhow::Result<Runtime> {
     Runtime::start(
@@ -429,7 +459,8 @@ impl SessionControl {
     /// Stops the running cell: the first call asks, a second one kills the runtime. Without a
     /// running cell there is nothing to stop.
     pub fn interrupt(&self) {
-        if !self.shared.running.load(Ordering::SeqCst) {
+        let running = self.shared.running();
+        if !*running {
             return;
         }
         let before = self.shared.interrupts.fetch_add(1, Ordering::SeqCst);
@@ -467,6 +498,11 @@ impl SessionControl {
         completer.inspect(&self.runtime(), code, cursor).await
     }
 
+    /// The memory of the cells' GPU, `{name, used, total}` in bytes; null where there is none, or no answer within a second.
+    pub async fn gpu_memory(&self) -> Value {
+        self.shared.gpu_memory().await
+    }
+
     /// Hands the user's answer to the cell that asked.
     pub fn answer_input(&self, value: Option<String>) {
         self.runtime().send(Command::InputReply { value });
@@ -483,6 +519,24 @@ impl SessionControl {
 }
 
 impl Shared {
+    fn running(&self) -> MutexGuard<'_, bool> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the user has interrupted the cell that runs, or ran last.
+    fn is_interrupted(&self) -> bool {
+        self.interrupts.load(Ordering::SeqCst) > 0
+    }
+
+    async fn gpu_memory(&self) -> Value {
+        let runtime = self.runtime();
+        let answer = runtime.ask("memory", Value::Null);
+        match tokio::time::timeout(std::time::Duration::from_secs(1), answer).await {
+            Ok(Ok(memory)) => memory,
+            _ => Value::Null,
+        }
+    }
+
     fn runtime(&self) -> Sender {
         self.runtime
             .lock()

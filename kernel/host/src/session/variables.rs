@@ -28,6 +28,12 @@ impl Session {
                 .iter()
                 .rfind(|variable| variable.name == name)
         };
+        for stored in &outcome.stored {
+            if let Some(variable) = self.engine.variables.get_mut(&stored.name) {
+                variable.tensor_bytes = stored.tensor_bytes;
+                variable.gpu_bytes = stored.gpu_bytes;
+            }
+        }
         let mut unnameable = Vec::new();
         for name in &compiled.plan.takes {
             if stored(name).is_none() && self.engine.variables.contains_key(name) {
@@ -64,6 +70,8 @@ impl Session {
                                 mutable: definition.mutable,
                                 cell,
                                 bytes: variable.bytes,
+                                tensor_bytes: variable.tensor_bytes,
+                                gpu_bytes: variable.gpu_bytes,
                             };
                             self.engine.lost.remove(name);
                             self.engine.variables.insert(name.clone(), variable);
@@ -160,6 +168,8 @@ pub(super) fn after_success(engine: &mut Engine, job: &Job, compiled: &Compiled)
                     mutable: definition.mutable,
                     cell: job.source.cell,
                     bytes: 0,
+                    tensor_bytes: 0,
+                    gpu_bytes: 0,
                 };
                 engine.variables.insert(definition.name.clone(), variable);
             }

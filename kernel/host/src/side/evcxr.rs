@@ -19,6 +19,7 @@ use patchbay_protocol::Output;
 use tokio::sync::mpsc;
 
 use super::{SideConfig, package, process::SideProcess};
+use crate::scratch::Scratch;
 use crate::session::{CellError, CellReply, CellRequest, SessionEvent, StreamName, Timings, error};
 
 /// How long a question waits for an answer; evcxr answers none while a cell runs.
@@ -31,7 +32,7 @@ const PRELUDE: &str = "use patchbay::prelude::*;";
 pub struct EvcxrSession {
     config: SideConfig,
     working_directory: PathBuf,
-    scratch: tempfile::TempDir,
+    scratch: Scratch,
     shared: Arc<Shared>,
 }
 
@@ -54,14 +55,10 @@ impl EvcxrSession {
     ///
     /// Fails where there is no folder for the session's files.
     pub fn new(config: SideConfig, working_directory: PathBuf) -> anyhow::Result<EvcxrSession> {
-        let scratch = tempfile::Builder::new()
-            .prefix("patchbay-evcxr-")
-            .tempdir()
-            .context("no folder for the session's files; set TMPDIR to one that can be written")?;
         Ok(EvcxrSession {
             config,
             working_directory,
-            scratch,
+            scratch: Scratch::new()?,
             shared: Arc::default(),
         })
     }
@@ -236,6 +233,7 @@ fn pass_on(event: Event, events: &mpsc::UnboundedSender<SessionEvent>) {
                 update,
             },
             Output::Clear { wait } => SessionEvent::Clear { wait },
+            Output::NextInput { text } => SessionEvent::NextInput { text },
         },
         Event::InputRequest { prompt, password } => SessionEvent::InputRequest { prompt, password },
         Event::Comm { message } => SessionEvent::Comm(message),

@@ -16,7 +16,7 @@ use super::{Description, REBUILD, Rustc, SdkCrate, linker};
 pub const MANIFEST_NAME: &str = "sdk.json";
 
 /// The version of the layout; a prefix of another layout is made anew.
-const LAYOUT: u32 = 3;
+const LAYOUT: u32 = 4;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {

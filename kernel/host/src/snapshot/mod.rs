@@ -16,6 +16,7 @@ mod build_tree;
 mod crates;
 mod linker;
 mod manifest;
+pub mod native;
 mod placement;
 mod rustc;
 mod section;

@@ -17,7 +17,7 @@ use super::{
     parameters::{self, Parameter},
     source,
 };
-use crate::session::{CellError, CellReply, CellRequest, SessionEvent};
+use crate::session::{CellError, CellReply, CellRequest, SessionEvent, StreamName};
 
 /// How long a cell has after an interrupt before it is killed, and after that to be dead.
 const GRACE: Duration = if cfg!(test) {
@@ -271,7 +271,15 @@ async fn run_cell<E: Engine>(
         show(event);
     }
     let dead = reply.is_none();
-    let error = reply.and_then(|reply| reply.error);
+    let (error, payload) = reply.map_or((None, Vec::new()), |reply| (reply.error, reply.payload));
+    // A front end shows pages; here they are outputs like others.
+    for page in payload.iter().filter(|item| item["source"] == "page") {
+        let text = page["data"]["text/plain"].as_str().unwrap_or_default();
+        show(SessionEvent::Stream {
+            name: StreamName::Stdout,
+            text: text.to_owned(),
+        });
+    }
     let error = match timeout {
         Some(timeout) if timeout_interrupts > 0 => {
             Some(timeout_error(timeout, timeout_interrupts, error))

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use crate::kernelspec;
 
 use super::{
-    BuildTree, Manifest, REBUILD, SdkCrate, Snapshot,
+    BuildTree, Manifest, REBUILD, SdkCrate, Snapshot, native,
     placement::{Placement, follow, place},
 };
 
@@ -165,6 +165,7 @@ impl Store {
             place(source, &staging.path().join(&name), *placement)?;
             manifest.files.insert(name, fs::metadata(source)?.len());
         }
+        native::write(&mut manifest, staging.path())?;
         follow(&contents.programs, &staging.path().join("bin"))?;
         follow(&contents.plugins, &staging.path().join("plugins"))?;
         manifest.write(staging.path())?;

@@ -1,0 +1,87 @@
+//! Stand-ins for CUDA's libraries.
+//!
+//! rustc asks the linker for the native libraries of every crate below a cell or a plugin. The SDK's library has them already
+//! and brings them into the process; to link against it they need not be on the machine, or where a linker looks. So each
+//! has an archive without members in the snapshot of an SDK with CUDA.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Result;
+
+use super::manifest::Manifest;
+
+const FOLDER: &str = "native";
+
+/// What candle and cudarc link, with all their features.
+const LIBRARIES: [&str; 9] = [
+    "cuda", "cudart", "nvrtc", "cublas", "cublasLt", "curand", "cudnn", "nccl", "moe",
+];
+
+const EMPTY_ARCHIVE: &[u8] = b"!<arch>\n";
+
+/// Writes the archives into a prefix whose SDK has CUDA.
+pub fn write(manifest: &mut Manifest, prefix: &Path) -> Result<()> {
+    if !manifest.sdk.cuda {
+        return Ok(());
+    }
+    for name in archives(prefix)? {
+        manifest.files.insert(name, EMPTY_ARCHIVE.len() as u64);
+    }
+    Ok(())
+}
+
+/// Writes the archives; returns their paths in the prefix.
+fn archives(prefix: &Path) -> Result<Vec<PathBuf>> {
+    fs::create_dir(prefix.join(FOLDER))?;
+    let names: Vec<PathBuf> = LIBRARIES
+        .iter()
+        .map(|library| Path::new(FOLDER).join(format!("lib{library}.a")))
+        .collect();
+    for name in &names {
+        fs::write(prefix.join(name), EMPTY_ARCHIVE)?;
+    }
+    Ok(names)
+}
+
+/// The folder of the archives, if the snapshot that `libpatchbay.so` is in has one.
+pub fn beside(library: &Path) -> Option<PathBuf> {
+    let folder = library.parent()?.parent()?.join(FOLDER);
+    folder.is_dir().then_some(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_library_that_asks_for_cuda_links_with_the_stand_ins_alone() {
+        let prefix = tempfile::tempdir().unwrap();
+        let links = |folder: &Path| {
+            fs::write(prefix.path().join("empty.rs"), "").unwrap();
+            let mut command = Command::new("rustc");
+            command
+                .current_dir(prefix.path())
+                .args(["--crate-type=cdylib", "empty.rs"])
+                .arg("-L")
+                .arg(format!("native={}", folder.display()));
+            for library in LIBRARIES {
+                command.arg(format!("-l{library}"));
+            }
+            command.output().unwrap().status.success()
+        };
+        let folder = prefix.path().join(FOLDER);
+        assert_eq!(archives(prefix.path()).unwrap().len(), LIBRARIES.len());
+        assert!(links(&folder));
+        fs::remove_file(folder.join("libmoe.a")).unwrap();
+        assert!(!links(&folder), "the archive was not what made it link");
+        assert_eq!(
+            beside(&prefix.path().join("lib/libpatchbay.so")),
+            Some(folder)
+        );
+    }
+}
