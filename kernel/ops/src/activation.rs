@@ -3,6 +3,7 @@
 //! Formulas and subgradients are those of `torch.nn.functional`.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
 
 use super::{
     composed,
@@ -19,10 +20,7 @@ use super::{
 ///
 /// Fails for integer dtypes.
 pub fn gelu(x: &Tensor) -> Result<Tensor> {
-    if !x.device().is_cpu() {
-        return x.gelu_erf();
-    }
-    widened(x, |x| x.apply_op1(Activation::Gelu))
+    Activation::Gelu.apply(x)
 }
 
 /// gelu with Φ(x) taken as σ(2 sqrt(2/π) (x + 0.044715 x³)): torch's `approximate="tanh"`. Any shape.
@@ -31,10 +29,7 @@ pub fn gelu(x: &Tensor) -> Result<Tensor> {
 ///
 /// Fails for integer dtypes.
 pub fn gelu_tanh(x: &Tensor) -> Result<Tensor> {
-    if !x.device().is_cpu() {
-        return x.gelu();
-    }
-    widened(x, |x| x.apply_op1(Activation::GeluTanh))
+    Activation::GeluTanh.apply(x)
 }
 
 /// max(x, 0). The gradient at 0 is 0, as in PyTorch (candle's own has 1). Any shape.
@@ -43,10 +38,7 @@ pub fn gelu_tanh(x: &Tensor) -> Result<Tensor> {
 ///
 /// Fails for integer dtypes.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
-    if !x.device().is_cpu() {
-        return composed::relu(x);
-    }
-    widened(x, |x| x.apply_op1(Activation::Relu))
+    Activation::Relu.apply(x)
 }
 
 /// x σ(x), also called swish. Any shape.
@@ -55,10 +47,7 @@ pub fn relu(x: &Tensor) -> Result<Tensor> {
 ///
 /// Fails for integer dtypes.
 pub fn silu(x: &Tensor) -> Result<Tensor> {
-    if !x.device().is_cpu() {
-        return composed::silu(x);
-    }
-    widened(x, |x| x.apply_op1(Activation::Silu))
+    Activation::Silu.apply(x)
 }
 
 /// 1 / (1 + exp(-x)). Any shape.
@@ -67,12 +56,10 @@ pub fn silu(x: &Tensor) -> Result<Tensor> {
 ///
 /// Fails for integer dtypes.
 pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
-    if !x.device().is_cpu() {
-        return composed::sigmoid(x);
-    }
-    widened(x, |x| x.apply_op1(Activation::Sigmoid))
+    Activation::Sigmoid.apply(x)
 }
 
+/// In the order of the numbers in `cuda/activation.cu`.
 #[derive(Clone, Copy)]
 enum Activation {
     Gelu,
@@ -80,6 +67,25 @@ enum Activation {
     Relu,
     Silu,
     Sigmoid,
+}
+
+impl Activation {
+    fn apply(self, x: &Tensor) -> Result<Tensor> {
+        if x.device().is_cpu() {
+            return widened(x, |x| x.apply_op1(self));
+        }
+        #[cfg(feature = "cuda")]
+        if super::cuda::has_kernels_for(x) {
+            return x.contiguous()?.apply_op1(self);
+        }
+        match self {
+            Activation::Gelu => x.gelu_erf(),
+            Activation::GeluTanh => x.gelu(),
+            Activation::Relu => composed::relu(x),
+            Activation::Silu => composed::silu(x),
+            Activation::Sigmoid => composed::sigmoid(x),
+        }
+    }
 }
 
 impl CustomOp1 for Activation {
@@ -108,7 +114,20 @@ impl CustomOp1 for Activation {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        storage: &candle_core::CudaStorage,
+        layout: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        super::cuda::activation::forward(self.name(), *self as i32, storage, layout)
+    }
+
     fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        #[cfg(feature = "cuda")]
+        if !x.device().is_cpu() {
+            return super::cuda::activation::backward(self.name(), *self as i32, x, grad).map(Some);
+        }
         by_dtype!(x.dtype(), self.name(), T => {
             let shape = x.shape();
             read!(x: T = x, self.name());
@@ -138,6 +157,18 @@ pub(super) fn gelu_gradient<T: Real>(x: &[T], grad: &[T]) -> Vec<T> {
     fill(x.len(), 1, 1, |range, out| {
         backward::<T, Gelu>(&x[range.clone()], &grad[range], out);
     })
+}
+
+/// As [`gelu_gradient`], in the place of the gradient.
+pub(super) fn gelu_gradient_in_place<T: Real>(x: &[T], grad: &mut [T]) {
+    const PIECE: usize = 4096;
+    grad.par_chunks_mut(PIECE)
+        .zip(x.par_chunks(PIECE))
+        .for_each(|(grad, x)| {
+            let mut out = vec![T::ZERO; x.len()];
+            backward::<T, Gelu>(x, grad, &mut out);
+            grad.copy_from_slice(&out);
+        });
 }
 
 /// A function of one number, and its derivative.

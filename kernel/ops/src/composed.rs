@@ -3,9 +3,14 @@
 //! Values and gradients are those of the kernels (the same tests compare them with PyTorch); time and memory are
 //! candle's. On the CPU they are of use to compare with.
 
-use candle_core::{D, DType, Result, Tensor};
+use candle_core::{
+    CpuStorage, CudaStorage, CustomOp3, D, DType, Layout, Result, Shape, Tensor,
+    backend::BackendStorage,
+};
 
-use super::{Attention, BinaryCrossEntropy, Conv2d, CrossEntropy, Reduction};
+use super::{
+    Attention, BinaryCrossEntropy, Conv2d, CrossEntropy, Interpolation, Reduction, pooling::Windows,
+};
 
 /// [`super::relu`].
 ///
@@ -123,7 +128,10 @@ pub fn dropout(x: &Tensor, p: f64) -> Result<Tensor> {
     if p >= 1.0 {
         return x * 0.0;
     }
-    let kept = x.detach().rand_like(0.0, 1.0)?.ge(p)?.to_dtype(x.dtype())?;
+    // GPUs draw in f32 alone.
+    let kept = Tensor::rand(0f32, 1f32, x.shape(), x.device())?
+        .ge(p)?
+        .to_dtype(x.dtype())?;
     x * (kept * (1.0 / (1.0 - p)))?
 }
 
@@ -155,7 +163,9 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, settings: &Attention) -> Re
     let scale = settings
         .scale
         .unwrap_or(1.0 / (q.dim(D::Minus1)? as f64).sqrt());
-    let mut scores = (q.contiguous()?.matmul(&k.t()?.contiguous()?)? * scale)?;
+    // On the queries, of which there are fewer numbers than scores.
+    let q = (q * scale)?.contiguous()?;
+    let mut scores = q.matmul(&k.t()?.contiguous()?)?;
     if let Some(mask) = &settings.mask {
         scores = if mask.dtype() == DType::U8 {
             super::composed::masked_fill(
@@ -179,17 +189,22 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, settings: &Attention) -> Re
             f64::NEG_INFINITY,
         )?;
     }
-    // A query that sees nothing: its scores become zeros, and so do its weights afterwards.
-    let blind = scores
-        .detach()
-        .max_keepdim(D::Minus1)?
-        .eq(f64::NEG_INFINITY)?;
-    let blind = blind.broadcast_as(scores.shape())?.contiguous()?;
-    let weights = masked_fill(
-        &softmax(&masked_fill(&scores, &blind, 0.0)?, 3)?,
-        &blind,
-        0.0,
-    )?;
+    // Without a mask every query sees a key.
+    let weights = if settings.mask.is_none() {
+        super::softmax(&scores)?
+    } else {
+        // A query that sees nothing: its scores become zeros, and so do its weights afterwards.
+        let blind = scores
+            .detach()
+            .max_keepdim(D::Minus1)?
+            .eq(f64::NEG_INFINITY)?;
+        let blind = blind.broadcast_as(scores.shape())?.contiguous()?;
+        masked_fill(
+            &super::softmax(&masked_fill(&scores, &blind, 0.0)?)?,
+            &blind,
+            0.0,
+        )?
+    };
     let weights = if settings.dropout > 0.0 {
         dropout(&weights, settings.dropout)?
     } else {
@@ -247,36 +262,296 @@ pub fn embedding(ids: &Tensor, table: &Tensor, padding_index: Option<usize>) -> 
     y.reshape(shape)
 }
 
-/// [`super::conv2d`]; candle takes one stride, padding and dilation for both directions.
+/// [`super::gather`].
 ///
 /// # Errors
 ///
-/// Where candle's ops fail, and for settings that differ between the directions.
+/// Where candle's ops fail.
+pub fn gather(x: &Tensor, dim: usize, index: &Tensor) -> Result<Tensor> {
+    covered(x, dim, index)?.gather(&index.contiguous()?, dim)
+}
+
+/// [`super::scatter`].
+///
+/// # Errors
+///
+/// Where candle's ops fail.
+pub fn scatter(x: &Tensor, dim: usize, index: &Tensor, src: &Tensor) -> Result<Tensor> {
+    let ones = src.detach().ones_like()?;
+    let replaced = into_zeros(x, dim, index, &ones, false)?;
+    let written = into_zeros(x, dim, index, src, false)?;
+    replaced.ne(0.0)?.where_cond(&written, x)
+}
+
+/// [`super::scatter_add`].
+///
+/// # Errors
+///
+/// Where candle's ops fail.
+pub fn scatter_add(x: &Tensor, dim: usize, index: &Tensor, src: &Tensor) -> Result<Tensor> {
+    x + into_zeros(x, dim, index, src, true)?
+}
+
+/// `src` written or added to zeros of the shape of `x`.
+fn into_zeros(x: &Tensor, dim: usize, index: &Tensor, src: &Tensor, add: bool) -> Result<Tensor> {
+    let zeros = covered(x, dim, index)?.detach().zeros_like()?;
+    let written = zeros.apply_op3(
+        &index.contiguous()?,
+        &src.contiguous()?,
+        IntoZeros { dim, add },
+    )?;
+    padded(&written, x.dims())
+}
+
+/// candle's scatter, whose own gradient is that of another function, with the right one.
+struct IntoZeros {
+    dim: usize,
+    add: bool,
+}
+
+impl IntoZeros {
+    fn run<S: BackendStorage>(
+        &self,
+        zeros: &S,
+        layout: &Layout,
+        index: (&S, &Layout),
+        src: (&S, &Layout),
+    ) -> Result<(S, Shape)> {
+        let mut out = zeros.try_clone(layout)?;
+        if self.add {
+            out.scatter_add_set(layout, index.0, index.1, src.0, src.1, self.dim)?;
+        } else {
+            out.scatter_set(layout, index.0, index.1, src.0, src.1, self.dim)?;
+        }
+        Ok((out, layout.shape().clone()))
+    }
+}
+
+impl CustomOp3 for IntoZeros {
+    fn name(&self) -> &'static str {
+        if self.add { "scatter-add" } else { "scatter" }
+    }
+
+    fn cpu_fwd(
+        &self,
+        zeros: &CpuStorage,
+        layout: &Layout,
+        index: &CpuStorage,
+        index_layout: &Layout,
+        src: &CpuStorage,
+        src_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.run(zeros, layout, (index, index_layout), (src, src_layout))
+    }
+
+    fn cuda_fwd(
+        &self,
+        zeros: &CudaStorage,
+        layout: &Layout,
+        index: &CudaStorage,
+        index_layout: &Layout,
+        src: &CudaStorage,
+        src_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        self.run(zeros, layout, (index, index_layout), (src, src_layout))
+    }
+
+    fn bwd(
+        &self,
+        _: &Tensor,
+        index: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let of_src = grad.contiguous()?.gather(index, self.dim)?;
+        Ok((None, None, Some(of_src)))
+    }
+}
+
+/// The part of `x` that an index speaks of: as long as the index in all dimensions but `dim`.
+fn covered(x: &Tensor, dim: usize, index: &Tensor) -> Result<Tensor> {
+    let mut part = x.clone();
+    for (i, &length) in index.dims().iter().enumerate() {
+        if i != dim && length < part.dims()[i] {
+            part = part.narrow(i, 0, length)?;
+        }
+    }
+    part.contiguous()
+}
+
+/// `x` with zeros at the ends, up to the lengths of `dims`.
+fn padded(x: &Tensor, dims: &[usize]) -> Result<Tensor> {
+    let mut x = x.clone();
+    for (i, &length) in dims.iter().enumerate() {
+        if x.dims()[i] < length {
+            x = x.pad_with_zeros(i, 0, length - x.dims()[i])?;
+        }
+    }
+    Ok(x)
+}
+
+/// [`super::max_pool2d`]. Which of several equal values gets the gradient is the device's choice, and what is not a number
+/// may lose.
+///
+/// # Errors
+///
+/// As there.
+pub fn max_pool2d(
+    x: &Tensor,
+    kernel: (usize, usize),
+    stride: (usize, usize),
+    padding: (usize, usize),
+) -> Result<Tensor> {
+    let windows = Windows::regular("max-pool2d", x, kernel, stride, padding)?;
+    let (batch, channels, height, width) = x.dims4()?;
+    let (new_height, new_width) = windows.size();
+    let count = kernel.0 * kernel.1;
+    let places = Tensor::from_vec(
+        windows.places(kernel),
+        new_height * new_width * count,
+        x.device(),
+    )?;
+    let values = x
+        .reshape((batch * channels, height * width))?
+        .contiguous()?
+        .index_select(&places, 1)?
+        .reshape((batch * channels, new_height * new_width, count))?;
+    let largest = values.detach().argmax_keepdim(2)?;
+    values
+        .gather(&largest, 2)?
+        .reshape((batch, channels, new_height, new_width))
+}
+
+/// [`super::avg_pool2d`].
+///
+/// # Errors
+///
+/// As there.
+pub fn avg_pool2d(
+    x: &Tensor,
+    kernel: (usize, usize),
+    stride: (usize, usize),
+    padding: (usize, usize),
+) -> Result<Tensor> {
+    let windows = Windows::regular("avg-pool2d", x, kernel, stride, padding)?;
+    let (rows, columns) = windows.means(Some(kernel));
+    separable(x, rows, columns)
+}
+
+/// [`super::adaptive_avg_pool2d`].
+///
+/// # Errors
+///
+/// As there.
+pub fn adaptive_avg_pool2d(x: &Tensor, size: (usize, usize)) -> Result<Tensor> {
+    let (rows, columns) = Windows::adaptive(x, size)?.means(None);
+    separable(x, rows, columns)
+}
+
+/// [`super::interpolate`].
+///
+/// # Errors
+///
+/// As there.
+pub fn interpolate(x: &Tensor, size: (usize, usize), how: Interpolation) -> Result<Tensor> {
+    let (_, _, height, width) = x.dims4()?;
+    let matrix = |from: usize, to: usize| {
+        let mut values = vec![0.0; from * to];
+        for (row, taps) in values
+            .chunks_mut(from.max(1))
+            .zip(super::interpolate::taps(from, to, how))
+        {
+            for (index, weight) in taps {
+                row[index] += weight;
+            }
+        }
+        values
+    };
+    separable(x, matrix(height, size.0), matrix(width, size.1))
+}
+
+/// A linear map of the rows of images and one of their columns.
+///
+/// `x` is [batch, channels, height, width], `rows` [new height, height] and `columns` [new width, width], in row-major
+/// order.
+fn separable(x: &Tensor, rows: Vec<f64>, columns: Vec<f64>) -> Result<Tensor> {
+    let (batch, channels, height, width) = x.dims4()?;
+    let (new_height, new_width) = (rows.len() / height.max(1), columns.len() / width.max(1));
+    let rows = Tensor::from_vec(rows, (new_height, height), x.device())?.to_dtype(x.dtype())?;
+    let columns = Tensor::from_vec(columns, (new_width, width), x.device())?.to_dtype(x.dtype())?;
+    let wide = x
+        .contiguous()?
+        .reshape((batch * channels * height, width))?
+        .matmul(&columns.t()?)?
+        .reshape((batch * channels, height, new_width))?;
+    rows.broadcast_left(batch * channels)?
+        .contiguous()?
+        .matmul(&wide)?
+        .reshape((batch, channels, new_height, new_width))
+}
+
+/// [`super::conv2d`]. candle takes one stride, padding and dilation for both directions; where they differ, zeros are put
+/// around the image and between the kernel's values, and rows and columns are left out of the result.
+///
+/// # Errors
+///
+/// Where candle's ops fail.
 pub fn conv2d(
     x: &Tensor,
     weight: &Tensor,
     bias: Option<&Tensor>,
     settings: Conv2d,
 ) -> Result<Tensor> {
-    let one = |name: &str, (vertical, horizontal): (usize, usize)| {
-        if vertical != horizontal {
-            candle_core::bail!(
-                "conv2d: the {name} is ({vertical}, {horizontal}): off the CPU it must be the same in both directions"
-            )
-        }
-        Ok(vertical)
-    };
-    let y = x.conv2d(
-        weight,
-        one("padding", settings.padding)?,
-        one("stride", settings.stride)?,
-        one("dilation", settings.dilation)?,
-        settings.groups,
-    )?;
+    let equal = |(vertical, horizontal): (usize, usize)| vertical == horizontal;
+    let (mut x, mut weight) = (x.clone(), weight.clone());
+    let (mut padding, mut dilation, mut stride) =
+        (settings.padding, settings.dilation, settings.stride);
+    if !equal(padding) {
+        x = x
+            .pad_with_zeros(2, padding.0, padding.0)?
+            .pad_with_zeros(3, padding.1, padding.1)?;
+        padding = (0, 0);
+    }
+    if !equal(dilation) {
+        weight = dilated(&dilated(&weight, 2, dilation.0)?, 3, dilation.1)?;
+        dilation = (1, 1);
+    }
+    let taken = stride;
+    if !equal(stride) {
+        stride = (1, 1);
+    }
+    let mut y = x.conv2d(&weight, padding.0, stride.0, dilation.0, settings.groups)?;
+    if stride != taken {
+        y = every(&every(&y, 2, taken.0)?, 3, taken.1)?;
+    }
     match bias {
         Some(bias) => y.broadcast_add(&bias.reshape((1, (), 1, 1))?),
         None => Ok(y),
     }
+}
+
+/// `distance - 1` zeros between the values along a dimension.
+fn dilated(x: &Tensor, dim: usize, distance: usize) -> Result<Tensor> {
+    if distance == 1 {
+        return Ok(x.clone());
+    }
+    let mut shape = x.dims().to_vec();
+    shape[dim] *= distance;
+    let length = shape[dim] - (distance - 1);
+    x.unsqueeze(dim + 1)?
+        .pad_with_zeros(dim + 1, 0, distance - 1)?
+        .reshape(shape)?
+        .narrow(dim, 0, length)?
+        .contiguous()
+}
+
+/// The first of every `distance` values along a dimension.
+fn every(x: &Tensor, dim: usize, distance: usize) -> Result<Tensor> {
+    let kept: Vec<u32> = (0..x.dims()[dim] as u32).step_by(distance).collect();
+    let count = kept.len();
+    x.contiguous()?
+        .index_select(&Tensor::from_vec(kept, count, x.device())?, dim)
 }
 
 /// [`super::cross_entropy_with`].
@@ -286,7 +561,7 @@ pub fn conv2d(
 /// Where candle's ops fail.
 pub fn cross_entropy(logits: &Tensor, target: &Tensor, settings: &CrossEntropy) -> Result<Tensor> {
     let axis = usize::from(logits.rank() > 1);
-    let log_p = log_softmax(logits, axis)?;
+    let log_p = super::log_softmax_dim(logits, axis as i64)?;
     let classes = logits.dim(axis)?;
     let mut shape = vec![1; logits.rank()];
     shape[axis] = classes;
@@ -317,7 +592,7 @@ pub fn cross_entropy(logits: &Tensor, target: &Tensor, settings: &CrossEntropy) 
         .contiguous()?
         .gather(&index, axis)?
         .squeeze(axis)?;
-    let divisor = (weights * used)?.sum_all()?;
+    let divisor = total(&(weights * used)?)?;
     reduced(losses, settings.reduction, |sum| sum / divisor)
 }
 
@@ -360,7 +635,16 @@ fn reduced(
 ) -> Result<Tensor> {
     match reduction {
         Reduction::None => Ok(losses),
-        Reduction::Sum => losses.sum_all(),
-        Reduction::Mean => mean(losses.sum_all()?),
+        Reduction::Sum => total(&losses),
+        Reduction::Mean => mean(total(&losses)?),
+    }
+}
+
+/// The sum of all values, the last dimension first: a GPU takes one block of threads for each result of candle's sum.
+pub(crate) fn total(x: &Tensor) -> Result<Tensor> {
+    if x.rank() > 1 {
+        x.sum(D::Minus1)?.sum_all()
+    } else {
+        x.sum_all()
     }
 }

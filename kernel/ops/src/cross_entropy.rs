@@ -109,6 +109,14 @@ pub fn cross_entropy_with(
         same_dtype(op, logits, "the target", target)?;
     }
     if !logits.device().is_cpu() {
+        #[cfg(feature = "cuda")]
+        if !soft
+            && target.device().is_cuda()
+            && let Some(value) =
+                super::cuda::index::outside(op, target, classes, Some(settings.ignore_index))?
+        {
+            return Err(no_class(value, classes as i64, settings.ignore_index));
+        }
         return composed::cross_entropy(logits, target, settings);
     }
     let weight = match &settings.weight {
@@ -143,6 +151,14 @@ pub fn cross_entropy_with(
             logits.apply_op2(target, fused)
         }
     })
+}
+
+fn no_class(value: i64, classes: i64, ignored: i64) -> candle_core::Error {
+    candle_core::Error::Msg(format!(
+        "cross-entropy: a target is class {value}: must be from 0 to {} or the ignored index {ignored}",
+        classes - 1
+    ))
+    .bt()
 }
 
 struct Fused {
@@ -213,10 +229,7 @@ impl Fused {
             .collect();
         let bad = |value: &i64| *value != ignore && !(0..count).contains(value);
         if wrong && let Some(value) = given.iter().map(|&value| value.into()).find(bad) {
-            candle_core::bail!(
-                "cross-entropy: a target is class {value}: must be from 0 to {} or the ignored index {ignore}",
-                count - 1
-            )
+            return Err(no_class(value, count, ignore));
         }
         Ok(classes)
     }

@@ -1,6 +1,6 @@
 //! Passes over many tensors that change or measure them, without gradients.
 
-use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, backend::BackendStorage};
+use candle_core::{CpuStorage, DType, InplaceOp2, Layout, Result, Tensor, backend::BackendStorage};
 use rayon::prelude::*;
 
 use super::{
@@ -35,6 +35,11 @@ pub fn ema_update(averages: &[Tensor], values: &[Tensor], decay: f64) -> Result<
                 value.dims(),
                 value.dtype().as_str()
             )
+        }
+        #[cfg(feature = "cuda")]
+        if super::cuda::has_kernels_for(average) {
+            super::cuda::update::ema(average, value, decay)?;
+            continue;
         }
         if average.device().is_cpu() {
             average.inplace_op2(value, &EmaUpdate { decay })?;
@@ -99,18 +104,47 @@ pub(crate) fn slice_mut<'a, T: Real>(
     }
 }
 
-/// Σ x², summed in f64.
+/// Σ x² over all tensors, summed in f64.
+///
+/// From a GPU comes one number for all tensors, not one for each: every one would wait for all that is queued there.
 ///
 /// # Errors
 ///
-/// Fails for integer dtypes, and for tensors that cannot be brought to the CPU.
-pub fn sum_of_squares(x: &Tensor) -> Result<f64> {
-    let x = x.detach().to_device(&candle_core::Device::Cpu)?;
-    let x = if matches!(
-        x.dtype(),
-        candle_core::DType::F16 | candle_core::DType::BF16
-    ) {
-        x.to_dtype(candle_core::DType::F32)?
+/// Fails for integer dtypes, and for tensors on several GPUs.
+pub fn sum_of_squares(tensors: &[&Tensor]) -> Result<f64> {
+    let mut sum = 0.0;
+    #[cfg(feature = "cuda")]
+    let mut on_gpu = Vec::new();
+    let mut elsewhere = Vec::new();
+    for &tensor in tensors {
+        #[cfg(feature = "cuda")]
+        if super::cuda::has_kernels_for(tensor) {
+            on_gpu.push(tensor);
+            continue;
+        }
+        if tensor.device().is_cpu() {
+            sum += squares_on_cpu(tensor)?;
+        } else {
+            let squares = tensor.detach().to_dtype(DType::F32)?.sqr()?;
+            elsewhere.push(super::composed::total(&squares)?);
+        }
+    }
+    #[cfg(feature = "cuda")]
+    {
+        sum += super::cuda::squares::total("sum-of-squares", &on_gpu)?;
+    }
+    if !elsewhere.is_empty() {
+        let total = Tensor::stack(&elsewhere, 0)?.sum_all()?;
+        sum += f64::from(total.to_scalar::<f32>()?);
+    }
+    Ok(sum)
+}
+
+/// Σ x², summed in f64, of a tensor on the CPU.
+fn squares_on_cpu(x: &Tensor) -> Result<f64> {
+    let x = x.detach();
+    let x = if matches!(x.dtype(), DType::F16 | DType::BF16) {
+        x.to_dtype(DType::F32)?
     } else {
         x
     };

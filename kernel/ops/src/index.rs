@@ -27,7 +27,8 @@ use super::{
 pub fn gather(x: &Tensor, dim: i64, index: &Tensor) -> Result<Tensor> {
     let walk = Walk::new("gather", x, dim, index)?;
     if !x.device().is_cpu() {
-        return x.gather(index, walk.dim);
+        check_on_device("gather", index, x.dim(walk.dim)?)?;
+        return composed::gather(x, walk.dim, index);
     }
     widened(x, |x| x.apply_op2(index, Gather { walk }))
 }
@@ -70,6 +71,15 @@ fn scattered(
             index.dims()
         )
     }
+    if !x.device().is_cpu() {
+        check_on_device(op, index, x.dim(walk.dim)?)?;
+        let scatter = if add {
+            composed::scatter_add
+        } else {
+            composed::scatter
+        };
+        return scatter(x, walk.dim, index, src);
+    }
     widened(x, |x| {
         x.apply_op3(index, &src.to_dtype(x.dtype())?, Scatter { walk, add })
     })
@@ -91,11 +101,33 @@ pub fn embedding(ids: &Tensor, table: &Tensor, padding_index: Option<usize>) -> 
         )
     }
     if !table.device().is_cpu() {
+        check_on_device("embedding", ids, table.dim(0)?)?;
         return composed::embedding(ids, table, padding_index);
     }
     widened(table, |table| {
         table.apply_op2(ids, Embedding { padding_index })
     })
+}
+
+/// Fails where an index on a GPU is not from 0 to below `limit`. This waits for the GPU: candle's kernels would stop it for good
+/// at such an index.
+#[cfg_attr(not(feature = "cuda"), expect(unused_variables))]
+fn check_on_device(op: &'static str, index: &Tensor, limit: usize) -> Result<()> {
+    #[cfg(feature = "cuda")]
+    if index.device().is_cuda()
+        && let Some(value) = super::cuda::index::outside(op, index, limit, None)?
+    {
+        return Err(outside(op, value, limit));
+    }
+    Ok(())
+}
+
+fn outside(op: &str, value: i64, limit: usize) -> candle_core::Error {
+    candle_core::Error::Msg(format!(
+        "{op}: an index is {value}: must be from 0 to {}",
+        limit as i64 - 1
+    ))
+    .bt()
 }
 
 /// The indices as they are, each below `limit`.
@@ -109,13 +141,7 @@ fn indices(
         usize::try_from(value)
             .ok()
             .filter(|&value| value < limit)
-            .ok_or_else(|| {
-                candle_core::Error::Msg(format!(
-                    "{op}: an index is {value}: must be from 0 to {}",
-                    limit as i64 - 1
-                ))
-                .bt()
-            })
+            .ok_or_else(|| outside(op, value, limit))
     };
     match storage {
         CpuStorage::I64(all) => strided(all, layout)?

@@ -4,6 +4,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, backend:
 use rayon::prelude::*;
 
 use super::{
+    composed,
     real::Real,
     storage::{by_dtype, output, read, tensor, values, widened},
 };
@@ -40,6 +41,9 @@ pub fn interpolate(x: &Tensor, size: (usize, usize), how: Interpolation) -> Resu
             x.dims()
         )
     }
+    if !x.device().is_cpu() {
+        return composed::interpolate(x, size, how);
+    }
     let op = Interpolate {
         rows: taps(height, size.0, how),
         columns: taps(width, size.1, how),
@@ -50,9 +54,9 @@ pub fn interpolate(x: &Tensor, size: (usize, usize), how: Interpolation) -> Resu
 }
 
 /// The pixels that a value of the result is made of, along one direction, with their weights.
-type Taps = Vec<(usize, f64)>;
+pub(super) type Taps = Vec<(usize, f64)>;
 
-fn taps(from: usize, to: usize, how: Interpolation) -> Vec<Taps> {
+pub(super) fn taps(from: usize, to: usize, how: Interpolation) -> Vec<Taps> {
     let scale = from as f64 / to as f64;
     let inside = |index: f64| index.clamp(0.0, from as f64 - 1.0) as usize;
     (0..to)

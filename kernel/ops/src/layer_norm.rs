@@ -35,6 +35,10 @@ pub fn layer_norm(
         parameter(op, x, "the weight", weight, &shape, 1.0)?,
         parameter(op, x, "the bias", bias, &shape, 0.0)?,
     );
+    #[cfg(feature = "cuda")]
+    if super::cuda::has_kernels_for(x) {
+        return super::cuda::layer_norm::layer_norm(x, &weight, &bias, eps);
+    }
     if !x.device().is_cpu() {
         return composed::layer_norm(x, &weight, &bias, eps);
     }

@@ -5,7 +5,8 @@
 //! processor at run time and on all threads. Inputs may have any strides; values and gradients are those of the
 //! PyTorch function that each names. A gradient of a gradient is not there, as in candle.
 //!
-//! On devices other than the CPU the ops run as [`composed`], where that has them.
+//! On NVIDIA GPUs (feature `cuda`) some have kernels of their own, and all others are [`composed`] of candle's ops, which
+//! stay on the device. None goes to the CPU by itself.
 
 // Loops over lanes index several arrays at once; with zips of them the vectoriser gives up.
 #![allow(clippy::needless_range_loop)]
@@ -16,13 +17,19 @@ mod binary_cross_entropy;
 pub mod composed;
 mod conv2d;
 mod cross_entropy;
+#[cfg(feature = "cuda")]
+#[doc(hidden)]
+pub mod cuda;
 mod dropout;
 mod focal;
+mod gelu_linear;
 mod gemm;
 mod in_place;
 mod index;
 mod interpolate;
 mod l2_normalise;
+#[doc(hidden)]
+pub mod largest;
 mod layer_norm;
 mod linear_gelu;
 mod masked_fill;
@@ -38,6 +45,7 @@ mod simd;
 mod softmax;
 pub(crate) mod storage;
 pub mod threads;
+mod window;
 
 pub use activation::{gelu, gelu_tanh, relu, sigmoid, silu};
 pub use attention::{Attention, attention, attention_with, self_attention};
@@ -48,6 +56,7 @@ pub use conv2d::{Conv2d, conv2d};
 pub use cross_entropy::{CrossEntropy, cross_entropy, cross_entropy_with};
 pub use dropout::dropout;
 pub use focal::focal;
+pub use gelu_linear::gelu_linear;
 pub use in_place::ema_update;
 #[doc(hidden)]
 pub use in_place::sum_of_squares;
@@ -64,3 +73,4 @@ pub use random::Stream;
 pub use random::{RandomState, random_state, seed, set_random_state};
 pub use reduction::Reduction;
 pub use softmax::{log_softmax, log_softmax_dim, softmax, softmax_dim};
+pub use window::{box_filter, min_filter};

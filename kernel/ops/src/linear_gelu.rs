@@ -6,7 +6,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, backend:
 
 use super::{
     activation::{gelu_gradient, gelu_of},
-    matmul::{Linear, linear, linear_shape},
+    matmul::{Linear, fits_one_op, linear, linear_shape},
     storage::{by_dtype, output, read, values},
 };
 
@@ -19,14 +19,7 @@ use super::{
 ///
 /// As [`linear`].
 pub fn linear_gelu(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
-    let fits = x.rank() > 0
-        && weight.rank() == 2
-        && x.dims().last() == weight.dims().last()
-        && bias.dims() == [weight.dims()[0]];
-    let fused = matches!(x.dtype(), candle_core::DType::F32 | candle_core::DType::F64)
-        && x.dtype() == weight.dtype()
-        && x.dtype() == bias.dtype();
-    if fits && fused && x.device().is_cpu() {
+    if fits_one_op(x, weight, bias) {
         x.apply_op3(
             weight,
             bias,
@@ -35,7 +28,6 @@ pub fn linear_gelu(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor>
             },
         )
     } else {
-        // Half precision goes by way of f32 there, and what does not fit has its error there.
         super::gelu(&linear(x, weight, Some(bias))?)
     }
 }

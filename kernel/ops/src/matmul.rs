@@ -202,35 +202,48 @@ impl Linear {
         bias: Option<&Tensor>,
         grad: &[T],
     ) -> Result<[Option<Tensor>; 3]> {
-        let (outputs, inputs) = weight.dims2()?;
+        let (outputs, _) = weight.dims2()?;
+        let tracked = [
+            x.track_op(),
+            weight.track_op(),
+            bias.is_some_and(Tensor::track_op),
+        ];
         let (x_shape, weight_shape) = (x.shape(), weight.shape());
-        let (x_tracked, weight_tracked) = (x.track_op(), weight.track_op());
         read!(x: T = x, "linear");
         read!(weight: T = weight, "linear");
+        let [x, weight, bias] = self.gradients(&x, &weight, outputs, tracked, grad);
+        let shaped = |values: Option<Vec<T>>, shape: &Shape| {
+            values.map(|values| tensor(values, shape)).transpose()
+        };
+        Ok([
+            shaped(x, x_shape)?,
+            shaped(weight, weight_shape)?,
+            shaped(bias, &Shape::from(outputs))?,
+        ])
+    }
+
+    /// The gradients of input, weight and bias, those that are `tracked`, from that of the result.
+    pub(super) fn gradients<T: Real>(
+        &self,
+        x: &[T],
+        weight: &[T],
+        outputs: usize,
+        [x_tracked, weight_tracked, bias_tracked]: [bool; 3],
+        grad: &[T],
+    ) -> [Option<Vec<T>>; 3] {
+        let inputs = weight.len().checked_div(outputs).unwrap_or(0);
         let rows = x.len().checked_div(inputs).unwrap_or(0);
         let g = Matrix::new(grad, outputs);
-        let x_grad = x_tracked
-            .then(|| {
-                let weight = Matrix::new(&weight, inputs);
-                tensor(product((rows, outputs, inputs), g, weight, None), x_shape)
-            })
-            .transpose()?;
-        let weight_grad = weight_tracked
-            .then(|| {
-                let x = Matrix::new(&x, inputs);
-                tensor(
-                    product((outputs, rows, inputs), g.transposed(), x, None),
-                    weight_shape,
-                )
-            })
-            .transpose()?;
-        let bias_grad = match bias {
-            Some(bias) if bias.track_op() => {
-                Some(tensor(column_sums(grad, outputs), bias.shape())?)
-            }
-            _ => None,
-        };
-        Ok([x_grad, weight_grad, bias_grad])
+        let x_grad = x_tracked.then(|| {
+            let weight = Matrix::new(weight, inputs);
+            product((rows, outputs, inputs), g, weight, None)
+        });
+        let weight_grad = weight_tracked.then(|| {
+            let x = Matrix::new(x, inputs);
+            product((outputs, rows, inputs), g.transposed(), x, None)
+        });
+        let bias_grad = bias_tracked.then(|| column_sums(grad, outputs));
+        [x_grad, weight_grad, bias_grad]
     }
 }
 
@@ -261,6 +274,19 @@ simd_kernel! {
             }
         }
     }
+}
+
+/// Whether gelu and an affine map can be one op: on the CPU, where shapes and dtypes fit. Half precision goes by way of f32, and
+/// what does not fit has its error in [`linear`].
+pub(super) fn fits_one_op(x: &Tensor, weight: &Tensor, bias: &Tensor) -> bool {
+    let fits = x.rank() > 0
+        && weight.rank() == 2
+        && x.dims().last() == weight.dims().last()
+        && bias.dims() == [weight.dims()[0]];
+    let fused = matches!(x.dtype(), candle_core::DType::F32 | candle_core::DType::F64)
+        && x.dtype() == weight.dtype()
+        && x.dtype() == bias.dtype();
+    fits && fused && x.device().is_cpu()
 }
 
 /// Rows, inputs and outputs, and the shape of the result.

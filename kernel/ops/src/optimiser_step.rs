@@ -38,8 +38,9 @@ pub enum Rule {
     },
 }
 
-/// Updates the parameter in place and returns its moments, [moments, elements]; on the CPU these are updated in
-/// place, too. SGD without momentum takes and returns an empty tensor.
+/// Updates the parameter in place and returns its moments, [moments, elements]; where there is a kernel these are
+/// updated in place, too. SGD without momentum takes and returns an empty tensor,
+/// on whatever device.
 pub fn update(parameter: &Var, grad: &Tensor, moments: Tensor, rule: Rule) -> Result<Tensor> {
     if grad.dims() != parameter.dims() || grad.dtype() != parameter.dtype() {
         candle_core::bail!(
@@ -49,6 +50,11 @@ pub fn update(parameter: &Var, grad: &Tensor, moments: Tensor, rule: Rule) -> Re
             parameter.dims(),
             parameter.dtype().as_str()
         )
+    }
+    #[cfg(feature = "cuda")]
+    if super::cuda::has_kernels_for(grad) {
+        super::cuda::update::step(parameter, grad, &moments, rule)?;
+        return Ok(moments);
     }
     if !parameter.device().is_cpu() {
         return composed(parameter, grad, &moments, rule);

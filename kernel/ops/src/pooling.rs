@@ -6,6 +6,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, backend:
 use rayon::prelude::*;
 
 use super::{
+    composed,
     real::Real,
     storage::{by_dtype, output, read, tensor, values, widened},
 };
@@ -25,6 +26,9 @@ pub fn max_pool2d(
     stride: (usize, usize),
     padding: (usize, usize),
 ) -> Result<Tensor> {
+    if !x.device().is_cpu() {
+        return composed::max_pool2d(x, kernel, stride, padding);
+    }
     let windows = Windows::regular("max-pool2d", x, kernel, stride, padding)?;
     widened(x, |x| {
         x.apply_op1(MaxPool {
@@ -45,6 +49,9 @@ pub fn avg_pool2d(
     stride: (usize, usize),
     padding: (usize, usize),
 ) -> Result<Tensor> {
+    if !x.device().is_cpu() {
+        return composed::avg_pool2d(x, kernel, stride, padding);
+    }
     let windows = Windows::regular("avg-pool2d", x, kernel, stride, padding)?;
     let area = Some(kernel.0 * kernel.1);
     widened(x, |x| x.apply_op1(AvgPool { windows, area }))
@@ -56,24 +63,10 @@ pub fn avg_pool2d(
 ///
 /// Fails where the rank is not 4 or the image or the size is empty.
 pub fn adaptive_avg_pool2d(x: &Tensor, size: (usize, usize)) -> Result<Tensor> {
-    let (_, _, height, width) = rank_4("adaptive-avg-pool2d", x)?;
-    if height * width * size.0 * size.1 == 0 {
-        candle_core::bail!(
-            "adaptive-avg-pool2d: from {:?} to {size:?}: must not be empty",
-            x.dims()
-        )
+    if !x.device().is_cpu() {
+        return composed::adaptive_avg_pool2d(x, size);
     }
-    let axis = |from: usize, to: usize| {
-        (0..to)
-            .map(|i| (i * from / to, ((i + 1) * from).div_ceil(to)))
-            .collect()
-    };
-    let windows = Windows {
-        rows: axis(height, size.0),
-        columns: axis(width, size.1),
-        height,
-        width,
-    };
+    let windows = Windows::adaptive(x, size)?;
     widened(x, |x| {
         x.apply_op1(AvgPool {
             windows,
@@ -93,7 +86,7 @@ fn rank_4(op: &'static str, x: &Tensor) -> Result<(usize, usize, usize, usize)> 
 }
 
 /// The windows over one plane: for each row and column of the result, where it begins and ends.
-struct Windows {
+pub(super) struct Windows {
     rows: Vec<(usize, usize)>,
     columns: Vec<(usize, usize)>,
     height: usize,
@@ -101,7 +94,7 @@ struct Windows {
 }
 
 impl Windows {
-    fn regular(
+    pub(super) fn regular(
         op: &'static str,
         x: &Tensor,
         kernel: (usize, usize),
@@ -130,6 +123,63 @@ impl Windows {
             height,
             width,
         })
+    }
+
+    /// Windows of about one size that cover the image.
+    pub(super) fn adaptive(x: &Tensor, size: (usize, usize)) -> Result<Windows> {
+        let (_, _, height, width) = rank_4("adaptive-avg-pool2d", x)?;
+        if height * width * size.0 * size.1 == 0 {
+            candle_core::bail!(
+                "adaptive-avg-pool2d: from {:?} to {size:?}: must not be empty",
+                x.dims()
+            )
+        }
+        let axis = |from: usize, to: usize| {
+            (0..to)
+                .map(|i| (i * from / to, ((i + 1) * from).div_ceil(to)))
+                .collect()
+        };
+        Ok(Windows {
+            rows: axis(height, size.0),
+            columns: axis(width, size.1),
+            height,
+            width,
+        })
+    }
+
+    /// Height and width of the result.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.rows.len(), self.columns.len())
+    }
+
+    /// The places in their plane of each window's values, as many as the kernel has; the last ones of a window that is cut
+    /// at the border come several times.
+    pub(super) fn places(&self, kernel: (usize, usize)) -> Vec<u32> {
+        let inside = |(from, to): (usize, usize), i: usize| (from + i).min(to - 1);
+        self.each()
+            .flat_map(|(rows, columns)| {
+                (0..kernel.0).flat_map(move |i| {
+                    (0..kernel.1)
+                        .map(move |j| (inside(rows, i) * self.width + inside(columns, j)) as u32)
+                })
+            })
+            .collect()
+    }
+
+    /// The means as a map of the rows, [rows of the result, rows], and one of the columns; over `kernel` values, or over
+    /// those that the window has.
+    pub(super) fn means(&self, kernel: Option<(usize, usize)>) -> (Vec<f64>, Vec<f64>) {
+        let axis = |windows: &[(usize, usize)], length: usize, count: Option<usize>| {
+            let mut shares = vec![0.0; windows.len() * length];
+            for (row, &(from, to)) in shares.chunks_mut(length.max(1)).zip(windows) {
+                row[from..to].fill(1.0 / count.unwrap_or(to - from) as f64);
+            }
+            shares
+        };
+        (
+            axis(&self.rows, self.height, kernel.map(|kernel| kernel.0)),
+            axis(&self.columns, self.width, kernel.map(|kernel| kernel.1)),
+        )
     }
 
     fn shape(&self, input: &Shape) -> Shape {

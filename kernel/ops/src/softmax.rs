@@ -66,6 +66,10 @@ pub(super) fn dimension(x: &Tensor, dim: i64, op: &'static str) -> Result<usize>
 }
 
 fn apply(x: &Tensor, dim: usize, log: bool) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if super::cuda::has_kernels_for(x) && dim + 1 == x.rank() {
+        return x.contiguous()?.apply_op1(Softmax { dim, log });
+    }
     match (x.device().is_cpu(), log) {
         (true, _) => widened(x, |x| x.apply_op1(Softmax { dim, log })),
         (false, false) => composed::softmax(x, dim),
@@ -115,7 +119,20 @@ impl CustomOp1 for Softmax {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        storage: &candle_core::CudaStorage,
+        layout: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        super::cuda::softmax::forward(self.name(), self.log, storage, layout)
+    }
+
     fn bwd(&self, x: &Tensor, y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        #[cfg(feature = "cuda")]
+        if !y.device().is_cpu() {
+            return super::cuda::softmax::backward(self.name(), self.log, y, grad).map(Some);
+        }
         by_dtype!(x.dtype(), self.name(), T => {
             read!(y_values: T = y, self.name());
             read!(grad: T = grad, self.name());

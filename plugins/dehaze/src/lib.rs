@@ -10,6 +10,7 @@ pub mod dark_channel_prior;
 pub mod dehaze_folder;
 pub mod haze;
 pub mod image_quality;
+pub mod on_device;
 pub mod prior;
 pub mod read_image;
 

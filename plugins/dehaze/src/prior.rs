@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::on_device;
 use patchbay::plugin::prelude::*;
 use patchbay_dehaze_core::{Dehazer, Findings, Order, Picture, Shape, Workspace, sample::Sample};
 
@@ -69,6 +70,9 @@ impl Prior {
     ///
     /// Fails where the shape does not fit.
     pub fn forward(&self, images: &Tensor) -> Result<(Tensor, Tensor)> {
+        if !images.device().is_cpu() {
+            return on_device::forward(&self.dehazer, images);
+        }
         let (batch, shape, values) = planes(images)?;
         let mut output = vec![0.0; values.len()];
         let mut transmission = vec![0.0; batch * shape.pixels()];
@@ -141,6 +145,20 @@ pub fn interleaved<T: Sample>(
 ///
 /// Fails for another shape.
 pub fn planes(images: &Tensor) -> Result<(usize, Shape, Vec<f32>)> {
+    let (batch, shape) = shape_of(images)?;
+    let values = images
+        .detach()
+        .to_device(&Device::Cpu)?
+        .to_dtype(DType::F32)?;
+    Ok((batch, shape, values.flatten_all()?.to_vec1()?))
+}
+
+/// How many images `[batch, channels, height, width]` there are, and the shape of one.
+///
+/// # Errors
+///
+/// Fails for another shape.
+pub fn shape_of(images: &Tensor) -> Result<(usize, Shape)> {
     let &[
         batch,
         channels @ 1..=4,
@@ -154,16 +172,12 @@ pub fn planes(images: &Tensor) -> Result<(usize, Shape, Vec<f32>)> {
             images.dims()
         );
     };
-    let values = images
-        .detach()
-        .to_device(&Device::Cpu)?
-        .to_dtype(DType::F32)?;
     let shape = Shape {
         width,
         height,
         channels,
     };
-    Ok((batch, shape, values.flatten_all()?.to_vec1()?))
+    Ok((batch, shape))
 }
 
 fn found(findings: &Findings) -> Vec<(&'static str, f64)> {

@@ -8,7 +8,7 @@
 use crate::{picture::Picture, sample::Sample, simd::multiversion};
 
 /// The fraction of pixels that are candidates, 1 / this; at least one pixel.
-const FRACTION: usize = 1000;
+pub const FRACTION: usize = 1000;
 
 /// What is looked at in one go: most pixels are no candidates.
 const BLOCK: usize = 256;
