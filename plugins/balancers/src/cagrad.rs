@@ -13,8 +13,9 @@ use patchbay::plugin::prelude::*;
 patchbay::config! {
     /// Settings of [`CaGrad`].
     pub struct CaGradConfig {
-        /// How far from the mean gradient, relative to its length; 0 is the mean gradient.
-        #[schemars(range(min = 0.0))]
+        /// How far from the mean gradient, relative to its length; 0 is the mean gradient. The paper's theorem, that the mean
+        /// loss falls, needs a c below 1.
+        #[schemars(range(min = 0.0, max = 1.0))]
         c: f64 = 0.5,
         /// What the result is divided by: 0: 1, 1: 1 + c^2, 2: 1 + c.
         #[schemars(range(max = 2))]

@@ -1,7 +1,8 @@
 //! DB-MTL: dual balancing, of losses by their logarithm and of gradients by their length.
 //!
-//! The gradients are exponential averages; they begin anew when another balancer takes the place of this one, or when the
-//! shared parameters change.
+//! The gradients are exponential averages. They are as large as K copies of the shared parameters and not carried: they
+//! begin anew in a swap or reload, and when the shared parameters change. As they begin at zero, the first steps are shorter,
+//! by 1 - beta in the first.
 
 use patchbay::plugin::prelude::*;
 use std::sync::Mutex;

@@ -1,12 +1,14 @@
 //! Dynamic weight average: losses that fall slowly count more.
 //!
 //! The rate of a loss is the ratio of its means over the last two epochs; until there are two, all weigh alike. Epochs
-//! begin where the training loop says so (`slot.begin_epoch`).
+//! begin where the training loop says so (`slot.begin_epoch`). The means come along in a swap or reload.
 
 use patchbay::plugin::prelude::*;
 use std::sync::Mutex;
 
-use crate::losses::{backward, lock, positive_values, softmax};
+use serde_json::{Map, Value};
+
+use crate::losses::{Epochs, backward, lock, matrix, numbers, positive_values, softmax};
 
 patchbay::config! {
     /// Settings of [`Dwa`].
@@ -24,6 +26,7 @@ struct State {
     steps: usize,
     /// The mean losses of the last two epochs that have ended, the earlier first.
     means: Vec<Vec<f64>>,
+    epochs: Epochs,
 }
 
 /// Dynamic weight average: losses that fall slowly count more.
@@ -33,8 +36,34 @@ pub struct Dwa {
 }
 
 impl Component for Dwa {
+    fn state(&self) -> Map<String, Value> {
+        let state = lock(&self.state);
+        Map::from_iter([
+            ("dwa_means".to_owned(), json!(state.means)),
+            ("dwa_sum".to_owned(), json!(state.sum)),
+            ("dwa_steps".to_owned(), json!(state.steps)),
+        ])
+    }
+
+    fn restore(&self, state: &Map<String, Value>) -> Vec<String> {
+        let steps = state.get("dwa_steps").and_then(Value::as_u64);
+        let (Some(means), Some(sum), Some(steps)) =
+            (matrix(state, "dwa_means"), numbers(state, "dwa_sum"), steps)
+        else {
+            return Vec::new();
+        };
+        let mut own = lock(&self.state);
+        own.means = means;
+        own.sum = sum;
+        own.steps = steps as usize;
+        ["dwa_means", "dwa_sum", "dwa_steps"]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
     fn begin_epoch(&self, _epoch: usize) {
         let mut state = lock(&self.state);
+        state.epochs.begin();
         if state.steps > 0 {
             let steps = state.steps as f64;
             let mean = state.sum.iter().map(|sum| sum / steps).collect();
@@ -73,13 +102,14 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 }
 
 impl Balancer for Dwa {
-    fn backward(&self, losses: &[Tensor], _shared: &[Var]) -> Result<Balanced> {
+    fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
         let values = positive_values(losses, "balancer/dwa")?;
         let count = values.len();
         let mut state = lock(&self.state);
         if state.sum.len() != count {
             *state = State {
                 sum: vec![0.0; count],
+                epochs: std::mem::take(&mut state.epochs),
                 ..State::default()
             };
         }
@@ -87,6 +117,9 @@ impl Balancer for Dwa {
             *sum += value;
         }
         state.steps += 1;
+        if let Some(notice) = state.epochs.step("balancer/dwa") {
+            eprintln!("{notice}");
+        }
         let weights = match &state.means[..] {
             [earlier, later] => {
                 let rates: Vec<f64> = later
@@ -102,7 +135,7 @@ impl Balancer for Dwa {
             _ => vec![1.0; count],
         };
         drop(state);
-        backward(losses, weights)
+        backward(losses, weights, shared)
     }
 }
 
@@ -115,15 +148,18 @@ mod tests {
         crate::register()?;
         let balancer = create::<dyn Balancer>("balancer/dwa", json!({}))?;
         let step = |first: f32, second: f32| -> Result<Vec<f64>> {
-            let losses = [
-                Tensor::new(first, &Device::Cpu)?,
-                Tensor::new(second, &Device::Cpu)?,
-            ];
+            let [first, second] = [first, second].map(|loss| Var::new(loss, &Device::Cpu));
+            let losses = [first?.as_tensor().clone(), second?.as_tensor().clone()];
             Ok(balancer.backward(&losses, &[])?.weights)
         };
         for (epoch, (first, second)) in [(4.0, 4.0), (4.0, 1.0), (4.0, 1.0)].into_iter().enumerate()
         {
             balancer.begin_epoch(epoch)?;
+            if epoch == 2 {
+                // What was learned of the first two epochs comes along.
+                let report = balancer.swap("balancer/dwa", json!({}))?;
+                assert_eq!(report.state, ["dwa_means", "dwa_sum", "dwa_steps"]);
+            }
             let weights = step(first, second)?;
             if epoch < 2 {
                 assert_eq!(weights, [1.0, 1.0]);

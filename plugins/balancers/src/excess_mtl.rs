@@ -1,15 +1,19 @@
 //! ExcessMTL: losses that can still fall far count more, not those that are merely large or noisy.
 //!
-//! How far a loss can fall is estimated from its gradient and the squares of earlier ones. The weights begin at 1/K, as in
-//! the paper and TorchJD; the authors' program and LibMTL begin at 1. The squares take as much memory as K copies of the
-//! shared parameters, and begin anew when those change.
+//! How far a loss can fall is estimated from its gradient and the squares of earlier ones, relative to the first step's
+//! estimate. The first step is weighed evenly, as in the authors' program and LibMTL: there is nothing yet to be relative
+//! to, and the estimate alone is about the gradient's L1 norm, which grows with the number of parameters. TorchJD moves the
+//! weights by it. The weights' sum is 1, as in the paper; LibMTL's is K. The squares take as much memory as K copies of the
+//! shared parameters and begin anew when those change, or in a swap or reload, in which the weights come along.
 
 use patchbay::plugin::prelude::*;
 use std::sync::Mutex;
 
+use serde_json::{Map, Value};
+
 use crate::{
     gradients::Gradients,
-    losses::{lock, softmax},
+    losses::{lock, numbers, softmax},
 };
 
 patchbay::config! {
@@ -21,7 +25,7 @@ patchbay::config! {
     }
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct State {
     /// S, by loss, then by shared parameter.
     squares: Vec<Vec<Option<Tensor>>>,
@@ -36,7 +40,35 @@ pub struct ExcessMtl {
     state: Mutex<State>,
 }
 
-impl Component for ExcessMtl {}
+impl Component for ExcessMtl {
+    fn state(&self) -> Map<String, Value> {
+        let state = lock(&self.state);
+        match &state.first {
+            Some(first) => Map::from_iter([
+                ("excess_weights".to_owned(), json!(state.weights)),
+                ("first_excess".to_owned(), json!(first)),
+            ]),
+            None => Map::new(),
+        }
+    }
+
+    fn restore(&self, state: &Map<String, Value>) -> Vec<String> {
+        let (Some(weights), Some(first)) = (
+            numbers(state, "excess_weights"),
+            numbers(state, "first_excess"),
+        ) else {
+            return Vec::new();
+        };
+        *lock(&self.state) = State {
+            squares: Vec::new(),
+            first: Some(first),
+            weights,
+        };
+        ["excess_weights", "first_excess"]
+            .map(str::to_owned)
+            .to_vec()
+    }
+}
 
 impl Define for ExcessMtl {
     type Kind = dyn Balancer;
@@ -77,10 +109,18 @@ impl Balancer for ExcessMtl {
                         .all(|(s, var)| s.as_ref().is_none_or(|s| s.shape() == var.shape()))
             });
         if !fits {
+            // Weights that came along from a predecessor have no squares yet.
+            let carried = state.squares.is_empty() && state.weights.len() == count;
             *state = State {
                 squares: vec![vec![None; shared.len()]; count],
-                first: None,
-                weights: vec![1.0 / count as f64; count],
+                ..if carried {
+                    state.clone()
+                } else {
+                    State {
+                        weights: vec![1.0 / count as f64; count],
+                        ..State::default()
+                    }
+                }
             };
         }
         let mut excess = vec![0.0; count];
@@ -97,26 +137,68 @@ impl Balancer for ExcessMtl {
                 *squares = Some(sum);
             }
         }
-        let relative: Vec<f64> = match &state.first {
-            Some(first) => excess
-                .iter()
-                .zip(first)
-                .map(|(now, first)| now / (first + 1e-7))
-                .collect(),
-            None => {
-                state.first = Some(excess.clone());
-                excess
+        match &state.first {
+            Some(first) => {
+                let logits: Vec<f64> = excess
+                    .iter()
+                    .zip(first)
+                    .zip(&state.weights)
+                    .map(|((now, first), weight)| {
+                        weight.ln() + self.config.rate * now / (first + 1e-7)
+                    })
+                    .collect();
+                state.weights = softmax(&logits);
             }
-        };
-        let logits: Vec<f64> = state
-            .weights
-            .iter()
-            .zip(&relative)
-            .map(|(weight, excess)| weight.ln() + self.config.rate * excess)
-            .collect();
-        state.weights = softmax(&logits);
+            None => state.first = Some(excess),
+        }
         let weights = state.weights.clone();
         drop(state);
         gradients.combine(weights)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_parameters_do_not_collapse_the_weights() -> Result<()> {
+        crate::register()?;
+        let balancer = create::<dyn Balancer>("balancer/excess_mtl", json!({}))?;
+        let x = Var::from_tensor(&Tensor::ones(200_000, DType::F32, &Device::Cpu)?)?;
+        let mut weights = Vec::new();
+        for step in 0..5 {
+            // L1 norms of 200 000 and 600 000.
+            let losses = [x.sum_all()?, (x.as_tensor() * 3.0)?.sum_all()?];
+            weights = balancer
+                .backward(&losses, std::slice::from_ref(&x))?
+                .weights;
+            if step == 0 {
+                assert_eq!(weights, [0.5, 0.5]);
+            }
+        }
+        assert!((weights[0] - 0.5).abs() < 0.01, "{weights:?}");
+        Ok(())
+    }
+
+    #[test]
+    fn the_weights_come_along() -> Result<()> {
+        crate::register()?;
+        let balancer = create::<dyn Balancer>("balancer/excess_mtl", json!({ "rate": 1.0 }))?;
+        let x = Var::new(&[1f32, 2.0], &Device::Cpu)?;
+        let step = |first: f64| -> Result<Vec<f64>> {
+            let losses = [(x.as_tensor() * first)?.sum_all()?, x.sqr()?.sum_all()?];
+            Ok(balancer
+                .backward(&losses, std::slice::from_ref(&x))?
+                .weights)
+        };
+        step(1.0)?;
+        let before = step(100.0)?;
+        assert!(before[0] > 0.5, "{before:?}");
+        let report = balancer.swap("balancer/excess_mtl", json!({ "rate": 0.0 }))?;
+        assert_eq!(report.state, ["excess_weights", "first_excess"]);
+        let after = step(1.0)?;
+        assert!((after[0] - before[0]).abs() < 1e-12, "{before:?} {after:?}");
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use serde_json::{Map, Value};
 
-use crate::losses::{Adam, backward, lock, numbers, softmax, values};
+use crate::losses::{Adam, backward, finite_values, lock, numbers, softmax, values};
 
 patchbay::config! {
     /// Settings of [`Famo`].
@@ -40,14 +40,15 @@ pub struct Famo {
 
 impl Component for Famo {
     fn state(&self) -> Map<String, Value> {
-        Map::from_iter([("logits".to_owned(), json!(lock(&self.state).logits))])
+        // Not the name that GradNorm gives its own, which mean something else.
+        Map::from_iter([("famo_logits".to_owned(), json!(lock(&self.state).logits))])
     }
 
     fn restore(&self, state: &Map<String, Value>) -> Vec<String> {
-        match numbers(state, "logits") {
+        match numbers(state, "famo_logits") {
             Some(logits) => {
                 lock(&self.state).logits = logits;
-                vec!["logits".to_owned()]
+                vec!["famo_logits".to_owned()]
             }
             None => Vec::new(),
         }
@@ -80,8 +81,8 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 }
 
 impl Balancer for Famo {
-    fn backward(&self, losses: &[Tensor], _shared: &[Var]) -> Result<Balanced> {
-        let logarithms = self.logarithms(losses)?;
+    fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
+        let logarithms = self.logarithms(&values(losses)?)?;
         let mut state = lock(&self.state);
         state.logits.resize(losses.len(), 0.0);
         let z = softmax(&state.logits);
@@ -93,11 +94,15 @@ impl Balancer for Famo {
         let sum: f64 = rates.iter().sum();
         state.before = Some(logarithms);
         drop(state);
-        backward(losses, rates.iter().map(|rate| rate / sum).collect())
+        backward(
+            losses,
+            rates.iter().map(|rate| rate / sum).collect(),
+            shared,
+        )
     }
 
     fn after_step(&self, losses: &[Tensor]) -> Result<()> {
-        let after = self.logarithms(losses)?;
+        let after = self.logarithms(&finite_values(losses)?)?;
         let mut state = lock(&self.state);
         let Some(before) = state
             .before
@@ -134,8 +139,7 @@ impl Balancer for Famo {
 
 impl Famo {
     /// ln (L - least).
-    fn logarithms(&self, losses: &[Tensor]) -> Result<Vec<f64>> {
-        let values = values(losses)?;
+    fn logarithms(&self, values: &[f64]) -> Result<Vec<f64>> {
         values
             .iter()
             .enumerate()

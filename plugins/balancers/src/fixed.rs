@@ -43,7 +43,7 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 }
 
 impl Balancer for Fixed {
-    fn backward(&self, losses: &[Tensor], _shared: &[Var]) -> Result<Balanced> {
+    fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
         let count = values(losses)?.len();
         if count != self.config.weights.len() {
             bail!(
@@ -51,6 +51,6 @@ impl Balancer for Fixed {
                 self.config.weights.len()
             );
         }
-        backward(losses, self.config.weights.clone())
+        backward(losses, self.config.weights.clone(), shared)
     }
 }

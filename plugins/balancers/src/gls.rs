@@ -32,7 +32,7 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 }
 
 impl Balancer for Gls {
-    fn backward(&self, losses: &[Tensor], _shared: &[Var]) -> Result<Balanced> {
+    fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
         let values = positive_values(losses, "balancer/gls")?;
         let count = values.len() as f64;
         // The mean of logarithms: a product of many losses would leave the range of numbers.
@@ -40,6 +40,7 @@ impl Balancer for Gls {
         backward(
             losses,
             values.iter().map(|value| mean / (count * value)).collect(),
+            shared,
         )
     }
 }

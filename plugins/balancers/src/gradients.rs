@@ -1,6 +1,9 @@
 //! The gradients of each loss at the shared parameters.
 
-use patchbay::{candle::backprop::GradStore, plugin::prelude::*};
+use patchbay::{
+    candle::{CpuStorage, Storage, backprop::GradStore},
+    plugin::prelude::*,
+};
 
 use crate::{linear_algebra::Matrix, losses::values};
 
@@ -38,7 +41,7 @@ impl<'a> Gradients<'a> {
             if row.iter().all(Option::is_none) {
                 bail!(
                     "loss {index} of {} reaches none of the {} shared parameters (the first has shape {:?}): it was \
-                     computed without them, or from a detached tensor",
+                     computed without them, from a detached tensor, or multiplied by 0",
                     losses.len(),
                     shared.len(),
                     shared[0].dims()
@@ -142,16 +145,48 @@ pub fn gram(left: &[Vec<Option<Tensor>>], right: &[Vec<Option<Tensor>>]) -> Resu
     Ok(gram)
 }
 
+/// The scalar product of two tensors, in f64: the square of a gradient of 1e-25 is no number of single precision, and that
+/// of 1e20 neither.
 fn dot(a: &Tensor, b: &Tensor) -> Result<f64> {
-    // A product of a row and a column: vectorised, and without a tensor of the parameter's size.
-    let (a, b) = (
-        a.flatten_all()?.unsqueeze(0)?,
-        b.flatten_all()?.unsqueeze(1)?,
-    );
-    patchbay::ops::matmul(&a.contiguous()?, &b.contiguous()?)?
-        .to_dtype(DType::F64)?
-        .sum_all()?
-        .to_scalar::<f64>()
+    if a.shape() != b.shape() {
+        bail!(
+            "gradients of one parameter have one shape; got {:?} and {:?}",
+            a.dims(),
+            b.dims()
+        );
+    }
+    let (a, b) = (a.contiguous()?, b.contiguous()?);
+    {
+        let (left, left_layout) = a.storage_and_layout();
+        let (right, right_layout) = b.storage_and_layout();
+        if let (Storage::Cpu(CpuStorage::F32(left)), Storage::Cpu(CpuStorage::F32(right))) =
+            (&*left, &*right)
+        {
+            let count = a.elem_count();
+            let (from_left, from_right) = (left_layout.start_offset(), right_layout.start_offset());
+            return Ok(dot_f32(
+                &left[from_left..from_left + count],
+                &right[from_right..from_right + count],
+            ));
+        }
+    }
+    let double = |tensor: &Tensor| tensor.to_dtype(DType::F64);
+    (double(&a)? * double(&b)?)?.sum_all()?.to_scalar::<f64>()
+}
+
+/// Σ a b, each product and sum in f64, in several sums that the processor can work on at once.
+fn dot_f32(a: &[f32], b: &[f32]) -> f64 {
+    const LANES: usize = 16;
+    let mut sums = [0f64; LANES];
+    let (left, right) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let rest = left.remainder().iter().zip(right.remainder());
+    let rest: f64 = rest.map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
+    for (a, b) in left.zip(right) {
+        for lane in 0..LANES {
+            sums[lane] += f64::from(a[lane]) * f64::from(b[lane]);
+        }
+    }
+    sums.iter().sum::<f64>() + rest
 }
 
 /// Σ weight · row, parameter by parameter.
@@ -182,10 +217,14 @@ pub fn sum(
 }
 
 fn not_finite(index: usize, count: usize, row: &[Option<Tensor>]) -> patchbay::candle::Error {
+    let has_bad = |gradient: &Tensor| -> Result<bool> {
+        let values = gradient.to_dtype(DType::F64)?.flatten_all()?;
+        Ok(values.to_vec1::<f64>()?.iter().any(|x| !x.is_finite()))
+    };
     let place = row.iter().enumerate().find(|(_, gradient)| {
-        gradient.as_ref().is_some_and(|gradient| {
-            dot(gradient, gradient).map_or(true, |square| !square.is_finite())
-        })
+        gradient
+            .as_ref()
+            .is_some_and(|gradient| has_bad(gradient).unwrap_or(true))
     });
     let text = match place {
         Some((parameter, Some(gradient))) => format!(
@@ -225,6 +264,58 @@ mod tests {
                 .unwrap()
         };
         assert_eq!((get(&shared), get(&head)), (vec![2.0, 2.0], vec![1.0]));
+    }
+
+    #[test]
+    fn tiny_and_huge_gradients_have_products() {
+        for size in [1e-25, 1e20] {
+            let shared = var(&[1.0, 2.0]);
+            let loss = |factor: f64| {
+                (shared.as_tensor() * (factor * size))
+                    .unwrap()
+                    .sum_all()
+                    .unwrap()
+            };
+            let vars = [shared.clone()];
+            let gradients = Gradients::of(&[loss(1.0), loss(3.0)], &vars).unwrap();
+            for (row, expected) in gradients.gram.iter().zip([[2.0, 6.0], [6.0, 18.0]]) {
+                for (product, expected) in row.iter().zip(expected) {
+                    assert!(
+                        (product / (size * size) / expected - 1.0).abs() < 1e-6,
+                        "{row:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn products_are_summed_in_double_precision() {
+        let mut values: Vec<f32> = (0..10_001).map(|i| (i as f32 * 0.37).sin()).collect();
+        values[17] = 3e7;
+        let exact: f64 = values.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+        let tensor = Tensor::new(values, &Device::Cpu).unwrap();
+        assert!((dot(&tensor, &tensor).unwrap() / exact - 1.0).abs() < 1e-14);
+        // Not contiguous, and with an offset.
+        let part = tensor
+            .narrow(0, 1, 10_000)
+            .unwrap()
+            .reshape((100, 100))
+            .unwrap();
+        let other = part.t().unwrap();
+        let (a, b) = (
+            part.to_vec2::<f32>().unwrap(),
+            other.to_vec2::<f32>().unwrap(),
+        );
+        let exact: f64 = a
+            .iter()
+            .flatten()
+            .zip(b.iter().flatten())
+            .map(|(&a, &b)| f64::from(a) * f64::from(b))
+            .sum();
+        assert!((dot(&part, &other).unwrap() / exact - 1.0).abs() < 1e-12);
+        let doubles = [&part, &other].map(|x| x.to_dtype(DType::F64).unwrap());
+        assert!((dot(&doubles[0], &doubles[1]).unwrap() / exact - 1.0).abs() < 1e-12);
     }
 
     #[test]

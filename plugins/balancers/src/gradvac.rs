@@ -2,14 +2,19 @@
 //!
 //! The usual likeness of a pair is an exponential average of cosines. The others are gone through in random order, which
 //! follows `nn::seed_all`.
+//!
+//! The usual cosine follows in every step, as in the paper; LibMTL's follows only where a gradient was turned. It comes along
+//! in a swap or reload.
 
 use patchbay::plugin::prelude::*;
 use std::sync::Mutex;
 
+use serde_json::{Map, Value};
+
 use crate::{
     gradients::Gradients,
     linear_algebra::{Matrix, dot, square},
-    losses::lock,
+    losses::{lock, matrix},
     pcgrad::others,
 };
 
@@ -29,7 +34,21 @@ pub struct GradVac {
     usual: Mutex<Matrix>,
 }
 
-impl Component for GradVac {}
+impl Component for GradVac {
+    fn state(&self) -> Map<String, Value> {
+        Map::from_iter([("usual_cosines".to_owned(), json!(*lock(&self.usual)))])
+    }
+
+    fn restore(&self, state: &Map<String, Value>) -> Vec<String> {
+        match matrix(state, "usual_cosines") {
+            Some(usual) => {
+                *lock(&self.usual) = usual;
+                vec!["usual_cosines".to_owned()]
+            }
+            None => Vec::new(),
+        }
+    }
+}
 
 impl Define for GradVac {
     type Kind = dyn Balancer;
@@ -39,7 +58,7 @@ impl Define for GradVac {
         "Gradient vaccine: gradients are turned towards one another up to their usual cosine";
     const DETAILS: Details = Details {
         formula: "g_i <- g_i + |g_i| (r sqrt(1 - c^2) - c sqrt(1 - r^2)) / (|g_j| sqrt(1 - r^2)) g_j where c = cos(g_i, g_j) < r; r <- (1 - beta) r + beta c",
-        reference: "Wang et al. 2021, Gradient Vaccine, arXiv 2010.05874, eq. 3; as LibMTL's GradVac",
+        reference: "Wang et al. 2021, Gradient Vaccine, arXiv 2010.05874, eq. 3",
         shapes: "losses: K scalars []; shared: the variables that all losses use; weights: K numbers",
         trainable: false,
         example: r#"let balancer = create::<dyn Balancer>("balancer/gradvac", json!({}))?;
@@ -80,12 +99,13 @@ impl GradVac {
                 if own == 0.0 || other == 0.0 {
                     continue;
                 }
-                let cosine = dot(&combination, &gram[j]) / (own * other);
+                // By rounding the cosine of nearly parallel gradients may be beyond 1, which no root survives.
+                let cosine = (dot(&combination, &gram[j]) / (own * other)).clamp(-1.0, 1.0);
                 let goal = usual[i][j];
                 if cosine < goal {
                     let (a, b) = (
-                        (1.0 - cosine * cosine).max(0.0).sqrt(),
-                        (1.0 - goal * goal).sqrt(),
+                        (1.0 - cosine * cosine).sqrt(),
+                        (1.0 - goal * goal).max(1e-12).sqrt(),
                     );
                     combination[j] += own * (goal * a - cosine * b) / (other * b);
                 }
@@ -116,5 +136,40 @@ mod tests {
             (weights[0] - 2.5).abs() < 1e-12 && (weights[1] - 1.375).abs() < 1e-12,
             "{weights:?}"
         );
+    }
+
+    #[test]
+    fn parallel_gradients_have_finite_factors_over_many_steps() {
+        let balancer = GradVac {
+            config: GradVacConfig { beta: 0.5 },
+            usual: Mutex::default(),
+        };
+        let g = |step: i32, k: i32| 0.1 + 0.37 * f64::from((7 * step + 13 * k) % 11);
+        for step in 0..300 {
+            let (a, b) = (g(step, 0), g(step, 1));
+            // Proportional, and, as sums of rounded numbers are, not exactly.
+            let product = a * b * (1.0 + 1e-15 * f64::from(step % 3));
+            let gram = vec![vec![a * a, product], vec![product, b * b]];
+            let weights = balancer.weights(&gram, others);
+            assert!(
+                weights.iter().all(|weight| (0.9..1.5).contains(weight)),
+                "step {step}: {weights:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn three_in_a_fixed_order_are_those_of_the_reference() {
+        let (grams, expected) = crate::pcgrad::fixed_order("gradvac");
+        let balancer = GradVac {
+            config: GradVacConfig { beta: 0.5 },
+            usual: Mutex::default(),
+        };
+        for (gram, expected) in grams.iter().zip(&expected) {
+            let weights = balancer.weights(gram, crate::pcgrad::ascending);
+            for (weight, expected) in weights.iter().zip(expected) {
+                assert!((weight - expected).abs() < 1e-9, "{weights:?}");
+            }
+        }
     }
 }

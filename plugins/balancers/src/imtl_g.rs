@@ -4,7 +4,7 @@
 
 use crate::{
     gradients::Gradients,
-    linear_algebra::{Matrix, solve},
+    linear_algebra::{Matrix, eigen, solve},
 };
 use patchbay::plugin::prelude::*;
 
@@ -44,8 +44,33 @@ impl Balancer for ImtlG {
 
 impl ImtlG {
     fn weights(&self, gram: &Matrix) -> Result<Vec<f64>> {
-        let norms: Vec<f64> = (0..gram.len()).map(|i| gram[i][i].sqrt()).collect();
-        let solution = solve(gram, &norms)?;
+        let count = gram.len();
+        let norms: Vec<f64> = (0..count).map(|i| gram[i][i].sqrt()).collect();
+        if let Some(zero) = norms.iter().position(|&norm| norm == 0.0) {
+            bail!(
+                "the gradient of loss {zero} of {count} is zero at the shared parameters: no step has a projection on it"
+            );
+        }
+        // With unit gradients G a = |g| is C b = 1 and a_k = b_k / |g_k|, C being the cosines.
+        let cosines: Matrix = gram
+            .iter()
+            .zip(&norms)
+            .map(|(row, a)| row.iter().zip(&norms).map(|(g, b)| g / (a * b)).collect())
+            .collect();
+        // The gradients are numbers of single precision: what they differ from dependent ones by less than that is rounding.
+        let least = eigen(&cosines)?.0[0];
+        if least <= count as f64 * f64::from(f32::EPSILON) {
+            bail!(
+                "the gradients of the {count} losses are linearly dependent (the least eigenvalue of their cosines is \
+                 {least:.1e}), so no step has equal projections on all: leave out the loss that follows from the others, or \
+                 take another balancer, balancer/upgrad for instance"
+            );
+        }
+        let solution: Vec<f64> = solve(&cosines, &vec![1.0; count])?
+            .iter()
+            .zip(&norms)
+            .map(|(b, norm)| b / norm)
+            .collect();
         let sum: f64 = solution.iter().sum();
         if sum == 0.0 {
             bail!(

@@ -7,7 +7,9 @@
 //! parameters: [`gradnorm`], [`pcgrad`], [`gradvac`], [`cagrad`], [`mgda`], [`imtl_g`], [`nash_mtl`], [`aligned_mtl`],
 //! [`upgrad`], [`fairgrad`], [`db_mtl`], [`sdmgrad`], [`moco`], [`excess_mtl`]. Most of them need only the K x K products
 //! of the losses' gradients with one another ([`gradients`]); none needs a second derivative. Parameters that a single loss
-//! has to itself get that loss's own gradient, unweighted, as in LibMTL and TorchJD.
+//! has to itself get that loss's own gradient, unweighted, as in TorchJD and in most methods of LibMTL; there Nash-MTL,
+//! FairGrad and ExcessMTL go back over the weighted sum, which weighs them, too, and DB-MTL gives them the gradient of the
+//! loss's logarithm.
 //!
 //! The factors of different balancers have different sums (each says which); where one takes the place of another in a
 //! running loop, the size of a step may jump by up to K.

@@ -2,15 +2,32 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use patchbay::plugin::prelude::*;
+use patchbay::{candle::backprop::GradStore, plugin::prelude::*};
 use serde_json::{Map, Value};
 
 /// The K losses as numbers.
 ///
 /// # Errors
 ///
-/// Fails where there is no loss, or one is no finite scalar.
+/// Fails where there is no loss, or one is no finite scalar or has no graph.
 pub fn values(losses: &[Tensor]) -> Result<Vec<f64>> {
+    let values = finite_values(losses)?;
+    if let Some(index) = losses.iter().position(|loss| !loss.track_op()) {
+        bail!(
+            "loss {index} of {} has no graph: it was computed without variables, or from a detached tensor, so no step \
+             can lower it",
+            losses.len()
+        );
+    }
+    Ok(values)
+}
+
+/// The same of losses that need no graph, those after a step.
+///
+/// # Errors
+///
+/// Fails where there is no loss, or one is no finite scalar.
+pub fn finite_values(losses: &[Tensor]) -> Result<Vec<f64>> {
     if losses.is_empty() {
         bail!("a balancer needs at least one loss, and got none");
     }
@@ -55,8 +72,8 @@ pub fn positive_values(losses: &[Tensor], balancer: &str) -> Result<Vec<f64>> {
 ///
 /// # Errors
 ///
-/// Fails where the pass does.
-pub fn backward(losses: &[Tensor], weights: Vec<f64>) -> Result<Balanced> {
+/// Fails where the pass does, and where it reaches none of the shared parameters, if there are any.
+pub fn backward(losses: &[Tensor], weights: Vec<f64>, shared: &[Var]) -> Result<Balanced> {
     let mut total: Option<Tensor> = None;
     for (loss, &weight) in losses.iter().zip(&weights) {
         let weighted = (loss * weight)?;
@@ -69,11 +86,59 @@ pub fn backward(losses: &[Tensor], weights: Vec<f64>) -> Result<Balanced> {
         });
     }
     match total {
-        Some(total) => Ok(Balanced {
-            gradients: total.backward()?,
-            weights,
-        }),
+        Some(total) => {
+            let gradients = total.backward()?;
+            check_reached(&gradients, losses.len(), shared)?;
+            Ok(Balanced { gradients, weights })
+        }
         None => bail!("a balancer needs at least one loss, and got none"),
+    }
+}
+
+/// Checks that the pass arrived at a shared parameter, where any are given.
+///
+/// # Errors
+///
+/// Fails where it did not.
+pub fn check_reached(gradients: &GradStore, losses: usize, shared: &[Var]) -> Result<()> {
+    if shared.is_empty() || shared.iter().any(|var| gradients.get(var).is_some()) {
+        return Ok(());
+    }
+    bail!(
+        "none of the {losses} losses reaches any of the {} shared parameters (the first has shape {:?}): they were \
+         computed without them, from a detached tensor, or multiplied by 0",
+        shared.len(),
+        shared[0].dims()
+    )
+}
+
+/// Whether the training loop says when epochs begin, for balancers that wait for it.
+#[derive(Debug, Default)]
+pub struct Epochs {
+    told: bool,
+    steps: usize,
+}
+
+impl Epochs {
+    /// After how many steps without a word a notice is due.
+    const PATIENCE: usize = 1000;
+
+    /// An epoch begins.
+    pub fn begin(&mut self) {
+        self.told = true;
+    }
+
+    /// A step; once, after many without an epoch, what to say about it.
+    #[must_use]
+    pub fn step(&mut self, id: &str) -> Option<String> {
+        self.steps += 1;
+        (!self.told && self.steps == Self::PATIENCE).then(|| {
+            format!(
+                "{id}: {} steps and no epoch has begun, so it is still in its warm-up: call slot.begin_epoch(epoch) where an \
+                 epoch begins",
+                self.steps
+            )
+        })
     }
 }
 
@@ -111,6 +176,12 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Rows of numbers in a predecessor's state.
+pub fn matrix(state: &Map<String, Value>, key: &str) -> Option<Vec<Vec<f64>>> {
+    let row = |row: &Value| row.as_array()?.iter().map(Value::as_f64).collect();
+    state.get(key)?.as_array()?.iter().map(row).collect()
+}
+
 /// A list of numbers in a predecessor's state.
 pub fn numbers(state: &Map<String, Value>, key: &str) -> Option<Vec<f64>> {
     state
@@ -134,8 +205,29 @@ mod tests {
         assert!(error(&[vector]).contains("loss 0 of 1 must be a scalar []; it has shape [2]"));
         let nan = Tensor::new(f32::NAN, &device).unwrap();
         assert!(error(&[nan]).contains("loss 0 of 1 is NaN"));
-        let zero = Tensor::new(0f32, &device).unwrap();
-        assert!(error(&[zero]).contains("above zero; loss 0 of 1 is 0"));
+        let zero = Var::new(0f32, &device).unwrap();
+        assert!(error(&[zero.as_tensor().clone()]).contains("above zero; loss 0 of 1 is 0"));
+        let constant = Tensor::new(1f32, &device).unwrap();
+        let trained = Var::new(1f32, &device).unwrap().as_tensor().clone();
+        let text = error(&[trained, constant.clone()]);
+        assert!(text.contains("loss 1 of 2 has no graph"), "{text}");
+        assert_eq!(finite_values(&[constant]).unwrap(), [1.0]);
+    }
+
+    #[test]
+    fn a_loop_that_begins_no_epoch_is_told_once() {
+        let mut silent = Epochs::default();
+        let notices: Vec<String> = (0..5000)
+            .filter_map(|_| silent.step("balancer/x"))
+            .collect();
+        assert_eq!(notices.len(), 1);
+        assert!(
+            notices[0].contains("slot.begin_epoch(epoch)"),
+            "{notices:?}"
+        );
+        let mut told = Epochs::default();
+        told.begin();
+        assert!((0..5000).all(|_| told.step("balancer/x").is_none()));
     }
 
     #[test]

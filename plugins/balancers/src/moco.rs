@@ -1,15 +1,17 @@
 //! MoCo: the gradients are tracked over the steps, which takes out the bias that noise gives to the weights.
 //!
-//! As in LibMTL, gradients are brought to the length of their loss before they are tracked. What is tracked begins anew when
-//! another balancer takes the place of this one, or when the shared parameters change.
+//! As in LibMTL, gradients are brought to the length of their loss before they are tracked. What is tracked begins anew in a
+//! swap or reload, in which the weights come along, and when the shared parameters change.
 
 use patchbay::plugin::prelude::*;
 use std::sync::Mutex;
 
+use serde_json::{Map, Value};
+
 use crate::{
     gradients::{Gradients, gram, sum},
     linear_algebra::apply,
-    losses::{lock, softmax},
+    losses::{lock, numbers, softmax},
 };
 
 patchbay::config! {
@@ -47,7 +49,21 @@ pub struct MoCo {
     state: Mutex<State>,
 }
 
-impl Component for MoCo {}
+impl Component for MoCo {
+    fn state(&self) -> Map<String, Value> {
+        Map::from_iter([("moco_weights".to_owned(), json!(lock(&self.state).weights))])
+    }
+
+    fn restore(&self, state: &Map<String, Value>) -> Vec<String> {
+        match numbers(state, "moco_weights") {
+            Some(weights) => {
+                lock(&self.state).weights = weights;
+                vec!["moco_weights".to_owned()]
+            }
+            None => Vec::new(),
+        }
+    }
+}
 
 impl Define for MoCo {
     type Kind = dyn Balancer;
@@ -88,9 +104,15 @@ impl Balancer for MoCo {
                         .all(|(y, var)| y.as_ref().is_none_or(|y| y.shape() == var.shape()))
             });
         if !fits {
+            // Weights that came along from a predecessor have nothing tracked yet.
+            let carried = state.tracked.is_empty() && state.weights.len() == count;
             *state = State {
                 tracked: vec![vec![None; shared.len()]; count],
-                weights: vec![1.0; count],
+                weights: if carried {
+                    state.weights.clone()
+                } else {
+                    vec![1.0 / count as f64; count]
+                },
                 step: 0,
             };
         }

@@ -40,20 +40,20 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 impl Balancer for PcGrad {
     fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
         let gradients = Gradients::of(losses, shared)?;
-        let weights = self.weights(&gradients.gram)?;
+        let weights = self.weights(&gradients.gram, others);
         gradients.combine(weights)
     }
 }
 
 impl PcGrad {
     /// The projected gradients are combinations of the given ones, and so is their sum.
-    fn weights(&self, gram: &Matrix) -> Result<Vec<f64>> {
+    fn weights(&self, gram: &Matrix, order: fn(usize, usize) -> Vec<usize>) -> Vec<f64> {
         let count = gram.len();
         let mut total = vec![0.0; count];
         for i in 0..count {
             let mut combination = vec![0.0; count];
             combination[i] = 1.0;
-            for j in others(i, count) {
+            for j in order(i, count) {
                 let product = dot(&combination, &gram[j]);
                 if product < 0.0 && gram[j][j] > 0.0 {
                     combination[j] -= product / gram[j][j];
@@ -63,7 +63,7 @@ impl PcGrad {
                 *total += part;
             }
         }
-        Ok(total)
+        total
     }
 }
 
@@ -75,17 +75,47 @@ pub(crate) fn others(i: usize, count: usize) -> Vec<usize> {
     order
 }
 
+/// All but `i`, in their order.
+#[cfg(test)]
+pub(crate) fn ascending(i: usize, count: usize) -> Vec<usize> {
+    (0..count).filter(|&j| j != i).collect()
+}
+
+/// The products and factors of some steps with three losses, gone through in their order: numbers by
+/// tests/reference/balancers.py.
+#[cfg(test)]
+pub(crate) fn fixed_order(balancer: &str) -> (Vec<Matrix>, Matrix) {
+    let text = include_str!("../tests/reference/balancers.json");
+    let numbers: patchbay::serde_json::Value = patchbay::serde_json::from_str(text).unwrap();
+    let read = |key: &str| numbers["fixed_order"][key].clone();
+    (
+        patchbay::serde_json::from_value(read("grams")).unwrap(),
+        patchbay::serde_json::from_value(read(balancer)).unwrap(),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn three_in_a_fixed_order_are_those_of_the_reference() {
+        let (grams, expected) = fixed_order("pcgrad");
+        for (gram, expected) in grams.iter().zip(&expected) {
+            let weights = PcGrad.weights(gram, ascending);
+            for (weight, expected) in weights.iter().zip(expected) {
+                assert!((weight - expected).abs() < 1e-9, "{weights:?}");
+            }
+        }
+    }
+
+    #[test]
     fn two_opposed_gradients_end_up_orthogonal_to_one_another() {
         let gram = vec![vec![1.0, -0.5], vec![-0.5, 2.0]];
-        let weights = PcGrad.weights(&gram).unwrap();
+        let weights = PcGrad.weights(&gram, others);
         // g1 + g2 + 0.25 g2 + 0.5 g1.
         assert_eq!(weights, [1.5, 1.25]);
         let agreeing = vec![vec![1.0, 0.5], vec![0.5, 2.0]];
-        assert_eq!(PcGrad.weights(&agreeing).unwrap(), [1.0, 1.0]);
+        assert_eq!(PcGrad.weights(&agreeing, others), [1.0, 1.0]);
     }
 }

@@ -80,22 +80,6 @@ pub fn shortest(gram: &Matrix) -> Result<Vec<f64>> {
     minimise(gram.len(), 1e-12 * scale(gram), |w| apply(gram, w))
 }
 
-/// The nearest point of the simplex (Duchi et al. 2008, figure 1).
-pub fn project(x: &[f64]) -> Vec<f64> {
-    let mut sorted = x.to_vec();
-    sorted.sort_by(|a, b| b.total_cmp(a));
-    let mut sum = 0.0;
-    let mut shift = 0.0;
-    for (index, value) in sorted.iter().enumerate() {
-        sum += value;
-        let candidate = (sum - 1.0) / (index + 1) as f64;
-        if value - candidate > 0.0 {
-            shift = candidate;
-        }
-    }
-    x.iter().map(|x| (x - shift).max(0.0)).collect()
-}
-
 /// The v >= lower with the least vᵀ G v, by the active-set method of Lawson and Hanson (1974, chapter 23).
 ///
 /// # Errors
@@ -200,16 +184,6 @@ mod tests {
                 assert!(square(&gram, &other) >= square(&gram, &best) - 1e-12);
             }
         }
-    }
-
-    #[test]
-    fn projections_lie_on_the_simplex_and_stay_there() {
-        let point = project(&[0.9, 0.6, -1.0]);
-        assert!(
-            (point[0] - 0.65).abs() < 1e-12 && (point[1] - 0.35).abs() < 1e-12 && point[2] == 0.0
-        );
-        let again = project(&point);
-        assert!(point.iter().zip(&again).all(|(a, b)| (a - b).abs() < 1e-12));
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! The smooth Tchebycheff scalarisation: the worst loss counts most, smoothly.
 //!
-//! Losses are taken relative to their means over the last warm-up epoch, by logarithms, as LibMTL does; during the warm-up
-//! the sum of logarithms is minimised. Epochs begin where the training loop says so (`slot.begin_epoch`).
+//! Losses are taken relative to their means over the epoch `warmup`, counted from 0, by logarithms, as the authors' program
+//! and LibMTL do; up to the end of that epoch the sum of logarithms is minimised. Epochs begin where the training loop says so (`slot.begin_epoch`).
 
 use patchbay::plugin::prelude::*;
 use std::sync::Mutex;
 
 use serde_json::{Map, Value};
 
-use crate::losses::{backward, lock, numbers, positive_values, softmax};
+use crate::losses::{Epochs, backward, lock, numbers, positive_values, softmax};
 
 patchbay::config! {
     /// Settings of [`Stch`].
@@ -16,7 +16,7 @@ patchbay::config! {
         /// How smooth the maximum is; small values look at the worst loss only.
         #[schemars(range(min = 1e-6))]
         mu: f64 = 1.0,
-        /// Epochs before the scalarisation begins; the last of them gives the losses' sizes.
+        /// The epoch, counted from 0, that gives the losses' sizes; the scalarisation begins after it.
         warmup: usize = 4,
     }
 }
@@ -24,11 +24,12 @@ patchbay::config! {
 #[derive(Default)]
 struct State {
     epoch: usize,
-    /// Of the last warm-up epoch.
+    /// Of the epoch that gives the sizes.
     sum: Vec<f64>,
     steps: usize,
     /// Once the warm-up is over, the losses' means over its last epoch.
     sizes: Option<Vec<f64>>,
+    epochs: Epochs,
 }
 
 /// Smooth Tchebycheff scalarisation: the relatively worst loss counts most.
@@ -40,8 +41,9 @@ pub struct Stch {
 impl Component for Stch {
     fn begin_epoch(&self, epoch: usize) {
         let mut state = lock(&self.state);
+        state.epochs.begin();
         state.epoch = epoch;
-        if state.sizes.is_none() && epoch >= self.config.warmup && state.steps > 0 {
+        if state.sizes.is_none() && epoch > self.config.warmup && state.steps > 0 {
             let steps = state.steps as f64;
             state.sizes = Some(state.sum.iter().map(|sum| sum / steps).collect());
         }
@@ -95,7 +97,7 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 }
 
 impl Balancer for Stch {
-    fn backward(&self, losses: &[Tensor], _shared: &[Var]) -> Result<Balanced> {
+    fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
         let values = positive_values(losses, "balancer/stch")?;
         let count = values.len();
         let mut state = lock(&self.state);
@@ -103,6 +105,7 @@ impl Balancer for Stch {
             *state = State {
                 sum: vec![0.0; count],
                 epoch: state.epoch,
+                epochs: std::mem::take(&mut state.epochs),
                 ..State::default()
             };
         }
@@ -118,7 +121,10 @@ impl Balancer for Stch {
                 .map(|(share, value)| count as f64 * share / value)
                 .collect()
         } else {
-            if state.epoch + 1 >= self.config.warmup {
+            if let Some(notice) = state.epochs.step("balancer/stch") {
+                eprintln!("{notice}");
+            }
+            if state.epoch >= self.config.warmup {
                 for (sum, value) in state.sum.iter_mut().zip(&values) {
                     *sum += value;
                 }
@@ -127,7 +133,7 @@ impl Balancer for Stch {
             values.iter().map(|value| 1.0 / value).collect()
         };
         drop(state);
-        backward(losses, weights)
+        backward(losses, weights, shared)
     }
 }
 
@@ -140,15 +146,15 @@ mod tests {
         crate::register()?;
         let balancer = create::<dyn Balancer>("balancer/stch", json!({"warmup": 1, "mu": 0.5}))?;
         let step = |first: f32, second: f32| -> Result<Vec<f64>> {
-            let losses = [
-                Tensor::new(first, &Device::Cpu)?,
-                Tensor::new(second, &Device::Cpu)?,
-            ];
+            let [first, second] = [first, second].map(|loss| Var::new(loss, &Device::Cpu));
+            let losses = [first?.as_tensor().clone(), second?.as_tensor().clone()];
             Ok(balancer.backward(&losses, &[])?.weights)
         };
         balancer.begin_epoch(0)?;
-        assert_eq!(step(2.0, 4.0)?, [0.5, 0.25]);
+        assert_eq!(step(8.0, 8.0)?, [0.125, 0.125]);
         balancer.begin_epoch(1)?;
+        assert_eq!(step(2.0, 4.0)?, [0.5, 0.25]);
+        balancer.begin_epoch(2)?;
         let weights = step(2.0, 2.0)?;
         // 2 softmax([ln 1, ln 0.5] / 0.5) = 2 [0.8, 0.2], over the losses.
         assert!(

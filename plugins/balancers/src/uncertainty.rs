@@ -4,13 +4,14 @@
 //! optimum for a loss L is s = ln L, where the loss is weighed by 1 / (2 L). The scales are parameters of the slot
 //! (`slot.trainable()`): give them to the optimiser, or nothing moves.
 
-use crate::losses::values;
+use crate::losses::{check_reached, values};
 use patchbay::plugin::prelude::*;
 
 patchbay::config! {
     /// Settings of [`Uncertainty`].
     pub struct UncertaintyConfig {
         /// How many losses there are: each has a scale.
+        #[schemars(range(min = 1))]
         losses: usize = 2,
         /// Where the scales begin.
         initial: f64 = -0.5,
@@ -52,7 +53,7 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 }
 
 impl Balancer for Uncertainty {
-    fn backward(&self, losses: &[Tensor], _shared: &[Var]) -> Result<Balanced> {
+    fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
         let count = values(losses)?.len();
         if count != self.config.losses {
             bail!(
@@ -68,9 +69,8 @@ impl Balancer for Uncertainty {
             weights.push(factor.to_dtype(DType::F64)?.to_scalar::<f64>()?);
             total = (total + (factor * loss.to_dtype(scales.dtype())?)?)?;
         }
-        Ok(Balanced {
-            gradients: total.backward()?,
-            weights,
-        })
+        let gradients = total.backward()?;
+        check_reached(&gradients, count, shared)?;
+        Ok(Balanced { gradients, weights })
     }
 }

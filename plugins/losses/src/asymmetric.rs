@@ -68,7 +68,8 @@ impl Loss for Asymmetric {
         // The probability of a negative, moved up by `clip` and cut at 1, and its logarithm.
         let (q, log_q) = if config.clip > 0.0 {
             let q = p.affine(-1.0, 1.0 + config.clip)?.minimum(1.0)?;
-            let log_q = q.log()?;
+            // A clip near 0 leaves nothing of q at large logits; the authors' program has the same floor.
+            let log_q = q.maximum(1e-8)?.log()?;
             (q, log_q)
         } else {
             let log_q = cross_entropy_with(x, &t.zeros_like()?)?.neg()?;

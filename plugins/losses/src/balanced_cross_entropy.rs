@@ -12,6 +12,7 @@ use crate::{
     binary::Binary,
     classes::{Classes, cross_entropy_of, histogram},
     focal::Activation,
+    pairs::mean,
     reduction::Reduction,
 };
 
@@ -63,9 +64,42 @@ impl Loss for BalancedCrossEntropy {
             Activation::Sigmoid => self.sigmoid(logits, target),
         }
     }
+
+    fn at_initialisation(&self) -> Result<Vec<(String, f64)>> {
+        const CLASSES: usize = 10;
+        const SIDE: usize = 512;
+        let logits = Tensor::zeros((CLASSES, CLASSES), DType::F32, &Device::Cpu)?;
+        let target = Tensor::arange(0u32, CLASSES as u32, &Device::Cpu)?;
+        let softmax = BalancedCrossEntropy::of(Activation::Softmax, Reduction::Mean);
+        let mut values = vec![(
+            format!("equal logits, {CLASSES} classes, softmax"),
+            mean(&softmax.forward(&logits, &target)?)?,
+        )];
+        // One image in which a tenth is edges.
+        let logits = Tensor::zeros((1, 1, SIDE, SIDE), DType::F32, &Device::Cpu)?;
+        let edges: Vec<u8> = (0..SIDE * SIDE).map(|at| u8::from(at % 10 == 0)).collect();
+        let edges = Tensor::from_vec(edges, (1, SIDE, SIDE), &Device::Cpu)?;
+        for (words, reduction) in [("mean", Reduction::Mean), ("sum", Reduction::Sum)] {
+            let sigmoid = BalancedCrossEntropy::of(Activation::Sigmoid, reduction);
+            values.push((
+                format!("logits of 0, {SIDE}x{SIDE} with 10 % edges, sigmoid, {words}"),
+                mean(&sigmoid.forward(&logits, &edges)?)?,
+            ));
+        }
+        Ok(values)
+    }
 }
 
 impl BalancedCrossEntropy {
+    fn of(activation: Activation, reduction: Reduction) -> Self {
+        let config = BalancedCrossEntropyConfig {
+            activation,
+            ignore_index: None,
+            reduction,
+        };
+        BalancedCrossEntropy { config }
+    }
+
     fn softmax(&self, logits: &Tensor, target: &Tensor) -> Result<Tensor> {
         let (logits, target) = Classes::of_indices(logits, target, self.config.ignore_index)?;
         let count = target.count;

@@ -2,11 +2,11 @@
 
 use patchbay::plugin::prelude::*;
 
-use crate::classes::{Classes, Target, check_probabilities, floats, one_hot, positions};
+use crate::classes::{Classes, Target, check_probabilities, floats, keep, one_hot, positions};
 
 /// Logits with a target for each.
 pub struct Binary {
-    /// `[batch, ...]` in `f32` or `f64`.
+    /// `[batch, ...]` in `f32` or `f64`; 0 where the target is ignored.
     pub logits: Tensor,
     /// The logits' shape and type, from 0 to 1; 0 where it is ignored.
     pub target: Tensor,
@@ -73,7 +73,7 @@ impl Binary {
         };
         Ok(Binary {
             target: one_hot(&classes.logits, &indices)?,
-            logits: classes.logits,
+            logits: indices.without_ignored(&classes.logits)?,
             mask,
             counted,
             labels: true,
@@ -106,16 +106,18 @@ impl Binary {
         let tensor = |values: Vec<f32>| {
             Tensor::from_vec(values, logits.shape(), logits.device())?.to_dtype(logits.dtype())
         };
-        let mask = if counted < counts.len() {
-            Some(tensor(counts)?)
+        let target = tensor(values)?;
+        let (kept, mask) = if counted < counts.len() {
+            let mask = tensor(counts)?;
+            (keep(&logits, &mask.to_dtype(DType::U8)?)?, Some(mask))
         } else {
-            None
+            (logits.clone(), None)
         };
         Ok(Binary {
-            target: tensor(values)?,
+            target,
             mask,
             counted,
-            logits,
+            logits: kept,
             labels: true,
         })
     }

@@ -19,7 +19,8 @@ use crate::{
 patchbay::config! {
     /// Settings of [`ClassBalanced`].
     pub struct ClassBalancedConfig {
-        /// How many training examples each class has; empty: counted from the targets as they come.
+        /// How many training examples each class has; empty: counted from the targets as they come, those of an evaluation,
+        /// too.
         class_counts: Vec<f64> = Vec::new(),
         /// 0: no balancing; towards 1: by the inverse frequency.
         #[schemars(range(min = 0.0, max = 0.99999999))]
@@ -78,13 +79,19 @@ loss.forward(&logits, &target)?"#,
 impl Loss for ClassBalanced {
     fn forward(&self, logits: &Tensor, target: &Tensor) -> Result<Tensor> {
         let (logits, target) = Classes::of_indices(logits, target, self.config.ignore_index)?;
-        let counts = self.counts.after(&target.histogram())?;
+        let histogram = target.histogram();
+        let counts = self.counts.with(&histogram)?;
         let weights = effective_number_weights(&counts, self.config.beta);
         let focal = ops::focal(
             &cross_entropy_of(&logits, &target, None)?,
             self.config.gamma,
         )?;
         let values = (focal * target.map(|class| weights[class], logits.dtype())?)?;
-        self.config.reduction.apply(&values, target.counted as f64)
+        let value = self
+            .config
+            .reduction
+            .apply(&values, target.counted as f64)?;
+        self.counts.keep(&histogram, &value)?;
+        Ok(value)
     }
 }

@@ -9,8 +9,8 @@ use patchbay::{
 
 /// Counts of the classes.
 ///
-/// Where none are given they are those of all targets that the loss has seen, the present ones included; these
-/// counts are carried when the component is swapped.
+/// Where none are given they are those of all targets that the loss has seen, the present ones included, those of an
+/// evaluation, too: evaluate with a loss of its own, or give the counts. They are carried when the component is swapped.
 #[derive(Debug)]
 pub struct ClassCounts {
     given: Vec<f64>,
@@ -40,21 +40,15 @@ impl ClassCounts {
         })
     }
 
-    /// The counts after these targets. Classes that never came have 0.
+    /// The counts after these targets, which [`ClassCounts::keep`] keeps. Classes that never came have 0.
     ///
     /// # Errors
     ///
     /// Fails where the config has counts of another number of classes.
-    pub fn after(&self, histogram: &[usize]) -> Result<Vec<f64>> {
+    pub fn with(&self, histogram: &[usize]) -> Result<Vec<f64>> {
         if self.given.is_empty() {
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if seen.len() != histogram.len() {
-                *seen = vec![0.0; histogram.len()];
-            }
-            for (seen, &new) in seen.iter_mut().zip(histogram) {
-                *seen += new as f64;
-            }
-            Ok(seen.clone())
+            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(sum(&seen, histogram))
         } else if self.given.len() == histogram.len() {
             Ok(self.given.clone())
         } else {
@@ -64,6 +58,20 @@ impl ClassCounts {
                 histogram.len()
             )
         }
+    }
+
+    /// Keeps the counts of a batch whose loss is `value`, of any shape: a batch that is refused, because its loss is not
+    /// finite, is not counted.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the value cannot be read.
+    pub fn keep(&self, histogram: &[usize], value: &Tensor) -> Result<()> {
+        if self.given.is_empty() && is_finite(value)? {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            *seen = sum(&seen, histogram);
+        }
+        Ok(())
     }
 
     /// For [`Component::state`].
@@ -86,6 +94,31 @@ impl ClassCounts {
             _ => Vec::new(),
         }
     }
+}
+
+/// The counts so far and those of a batch; those of another number of classes are forgotten.
+fn sum(seen: &[f64], histogram: &[usize]) -> Vec<f64> {
+    let before = |class: usize| {
+        if seen.len() == histogram.len() {
+            seen[class]
+        } else {
+            0.0
+        }
+    };
+    let counts = histogram.iter().enumerate();
+    counts
+        .map(|(class, &new)| before(class) + new as f64)
+        .collect()
+}
+
+/// Whether all of a tensor's values are finite: their sum is not where one is not.
+///
+/// # Errors
+///
+/// Fails where it cannot be read.
+pub fn is_finite(values: &Tensor) -> Result<bool> {
+    let sum = values.detach().to_dtype(DType::F64)?.sum_all()?;
+    Ok(sum.to_scalar::<f64>()?.is_finite())
 }
 
 /// Weights by the effective number of examples, `(1 - beta) / (1 - beta^n)`, with a mean of 1 over the classes

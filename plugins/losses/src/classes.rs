@@ -45,6 +45,24 @@ impl Indices {
         histogram(&self.classes, self.count)
     }
 
+    /// The logits with 0 where the target is ignored: NaN there, times 0, would still be NaN.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the logits are not those of these targets.
+    pub fn without_ignored(&self, logits: &Tensor) -> Result<Tensor> {
+        if self.counted == self.classes.len() {
+            return Ok(logits.clone());
+        }
+        let kept: Vec<u8> = self
+            .classes
+            .iter()
+            .map(|&class| u8::from(class != IGNORED))
+            .collect();
+        let kept = Tensor::from_vec(kept, self.tensor.shape(), logits.device())?;
+        keep(logits, &kept.unsqueeze(1)?.broadcast_as(logits.shape())?)
+    }
+
     /// One number for each position, from its class, in `dtype`: `[batch, ...]`, 0 where it is ignored.
     pub fn map(&self, value: impl Fn(usize) -> f64, dtype: DType) -> Result<Tensor> {
         let by_class: Vec<f32> = (0..self.count).map(|class| value(class) as f32).collect();
@@ -187,6 +205,15 @@ pub fn cross_entropy_of(
         reduction: ops::Reduction::None,
     };
     ops::cross_entropy_with(logits, &target.tensor, &settings)
+}
+
+/// `values` where `kept` is not 0, else 0 without a gradient; of one shape.
+///
+/// # Errors
+///
+/// Fails where the shapes differ.
+pub fn keep(values: &Tensor, kept: &Tensor) -> Result<Tensor> {
+    kept.contiguous()?.where_cond(values, &values.zeros_like()?)
 }
 
 /// 1 at each position's class, 0 elsewhere and where it is ignored: the logits' shape and type.

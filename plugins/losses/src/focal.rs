@@ -169,6 +169,7 @@ pub fn power(x: &Tensor, gamma: f64) -> Result<Tensor> {
     } else if gamma == 4.0 {
         x.sqr()?.sqr()
     } else {
-        x.powf(gamma)
+        // The slope of a power below 1 is infinite at 0, and infinity times 0 is NaN.
+        x.maximum(LEAST)?.powf(gamma)
     }
 }

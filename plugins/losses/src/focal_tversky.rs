@@ -66,7 +66,7 @@ loss.forward(&logits, &target)?"#,
     }
 }
 
-/// Below this the power's slope, infinite at 0, is taken as 0.
+/// Up to this the power's slope, infinite at 0, is taken as 0, and so is the power.
 const LEAST: f64 = 1e-7;
 
 impl Loss for FocalTversky {
@@ -81,10 +81,14 @@ impl Loss for FocalTversky {
             per_image,
         )?;
         let index = tversky_index(&sums, config.alpha, config.beta, config.smooth)?;
+        let miss = index.affine(-1.0, 1.0)?;
+        let small = miss.le(LEAST)?;
+        let zero = miss.zeros_like()?;
         let losses = power(
-            &index.affine(-1.0, 1.0)?.maximum(LEAST)?,
+            &small.where_cond(&(&zero + 1.0)?, &miss)?,
             config.gamma.recip(),
         )?;
+        let losses = small.where_cond(&zero, &losses)?;
         reduce(&losses, &sums.target, config.reduction)
     }
 }

@@ -4,7 +4,11 @@
 
 use patchbay::plugin::prelude::*;
 
-use crate::{mae::absolute, pairs::Pairs, reduction::Reduction};
+use crate::{
+    mae::absolute,
+    pairs::{Pairs, of_standard_normal},
+    reduction::Reduction,
+};
 
 patchbay::config! {
     /// Settings of [`Huber`].
@@ -56,5 +60,9 @@ impl Loss for Huber {
         let far = ((absolute(&error)? - delta / 2.0)? * delta)?;
         let values = error.abs()?.lt(delta)?.where_cond(&near, &far)?;
         pairs.reduce(values, self.config.reduction)
+    }
+
+    fn at_initialisation(&self) -> Result<Vec<(String, f64)>> {
+        of_standard_normal(|prediction, target| self.forward(prediction, target), &[])
     }
 }

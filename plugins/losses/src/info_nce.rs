@@ -2,11 +2,17 @@
 //!
 //! Queries and keys are normalised here. Without a queue the negatives are the other keys of the batch, and
 //! `symmetric` adds the direction from keys to queries, as CLIP does. With a queue the negatives are also its keys, as
-//! in ALBEF; MoCo's loss is that with `in_batch` off. Keys of a queue get no gradient; the queue is carried over swaps.
+//! in ALBEF; MoCo's loss is that with `in_batch` off. Keys of a queue get no gradient; the queue is carried over swaps. Each call
+//! adds its keys, those of an evaluation, too: evaluate with a loss of its own.
 
 use patchbay::{candle_nn::Init, ops, plugin::prelude::*};
 
-use crate::{classes::floats, reduction::Reduction};
+use crate::{
+    class_counts::is_finite,
+    classes::floats,
+    pairs::{mean, standard_normal},
+    reduction::Reduction,
+};
 
 patchbay::config! {
     /// Settings of [`InfoNce`].
@@ -127,11 +133,37 @@ impl Loss for InfoNce {
             };
             each(&logits, &own.zeros_like()?)?
         };
+        let value = config.reduction.apply(&values, batch as f64)?;
         if let Some(queue) = &self.queue {
-            queue.push(&keys.detach())?;
+            // One batch that is refused must not spoil those after it.
+            let keys = keys.detach();
+            if is_finite(&value)? && is_finite(&keys)? {
+                queue.push(&keys)?;
+            }
         }
-        config.reduction.apply(&values, batch as f64)
+        Ok(value)
     }
+
+    fn at_initialisation(&self) -> Result<Vec<(String, f64)>> {
+        const BATCH: usize = 64;
+        let width = match self.config.width {
+            0 => 128,
+            width => width,
+        };
+        let queries = independent_features(BATCH, width, 0)?;
+        let keys = independent_features(BATCH, width, BATCH * width)?;
+        let value = self.forward(&queries, &keys)?;
+        Ok(vec![(
+            format!("{BATCH} pairs of independent features of width {width}"),
+            mean(&value)?,
+        )])
+    }
+}
+
+/// `[count, width]` directions that have nothing to do with one another, the same in each call.
+pub(crate) fn independent_features(count: usize, width: usize, first: usize) -> Result<Tensor> {
+    let values = standard_normal(first + count * width).split_off(first);
+    Tensor::from_vec(values, (count, width), &Device::Cpu)
 }
 
 /// Cross entropy of each row.

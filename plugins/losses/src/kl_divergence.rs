@@ -8,6 +8,7 @@ use patchbay::{ops, plugin::prelude::*};
 
 use crate::{
     classes::{check_probabilities, floats},
+    pairs::mean,
     reduction::Reduction,
 };
 
@@ -82,5 +83,21 @@ impl Loss for KlDivergence {
         self.config
             .reduction
             .apply(&values, values.elem_count() as f64)
+    }
+
+    fn at_initialisation(&self) -> Result<Vec<(String, f64)>> {
+        const CLASSES: usize = 10;
+        let logits = Tensor::zeros((CLASSES, CLASSES), DType::F32, &Device::Cpu)?;
+        let target = Tensor::eye(CLASSES, DType::F32, &Device::Cpu)?;
+        let (words, target) = if self.config.target_logits {
+            ("a teacher whose logits are 10 and 0", (target * 10.0)?)
+        } else {
+            ("targets that are certain", target)
+        };
+        let value = self.forward(&logits, &target)?;
+        Ok(vec![(
+            format!("equal logits, {CLASSES} classes, {words}"),
+            mean(&value)?,
+        )])
     }
 }

@@ -21,7 +21,8 @@ use crate::{
 patchbay::config! {
     /// Settings of [`Ldam`].
     pub struct LdamConfig {
-        /// How many training examples each class has; empty: counted from the targets as they come.
+        /// How many training examples each class has; empty: counted from the targets as they come, those of an evaluation,
+        /// too.
         class_counts: Vec<f64> = Vec::new(),
         /// The margin of the rarest class, before scaling.
         #[schemars(range(min = 0.0))]
@@ -102,7 +103,8 @@ loss.forward(&logits, &target)?"#,
 impl Loss for Ldam {
     fn forward(&self, logits: &Tensor, target: &Tensor) -> Result<Tensor> {
         let (logits, target) = Classes::of_indices(logits, target, self.config.ignore_index)?;
-        let counts = self.counts.after(&target.histogram())?;
+        let histogram = target.histogram();
+        let counts = self.counts.with(&histogram)?;
         let least = counts
             .iter()
             .copied()
@@ -118,17 +120,21 @@ impl Loss for Ldam {
             .config
             .reweight_from_epoch
             .is_some_and(|first| self.epoch.load(Ordering::Relaxed) >= first);
-        if !reweights {
-            return self.config.reduction.apply(&values, target.counted as f64);
-        }
-        let weights = effective_number_weights(&counts, self.config.beta);
-        let total = target
-            .histogram()
-            .iter()
-            .zip(&weights)
-            .map(|(&count, weight)| count as f64 * weight)
-            .sum();
-        let values = (values * target.map(|class| weights[class], logits.dtype())?)?;
-        self.config.reduction.apply(&values, total)
+        let value = if reweights {
+            let weights = effective_number_weights(&counts, self.config.beta);
+            let total = histogram
+                .iter()
+                .zip(&weights)
+                .map(|(&count, weight)| count as f64 * weight)
+                .sum();
+            let values = (values * target.map(|class| weights[class], logits.dtype())?)?;
+            self.config.reduction.apply(&values, total)?
+        } else {
+            self.config
+                .reduction
+                .apply(&values, target.counted as f64)?
+        };
+        self.counts.keep(&histogram, &value)?;
+        Ok(value)
     }
 }

@@ -70,7 +70,9 @@ impl Loss for LovaszHinge {
         }
         let mask = binary.mask.as_ref().map(read).transpose()?;
         let signs = binary.target.affine(2.0, -1.0)?;
-        let errors = (&binary.logits * signs)?.affine(-1.0, 1.0)?.relu()?;
+        let errors = (&binary.logits * signs)?.affine(-1.0, 1.0)?;
+        // Not relu, which makes 0 of NaN.
+        let errors = errors.le(0.0)?.where_cond(&errors.zeros_like()?, &errors)?;
         let values = read(&errors)?;
         let per_image = config.per_image || config.reduction == Reduction::None;
         let (groups, images) = if per_image { (batch, 1) } else { (1, batch) };

@@ -59,7 +59,7 @@ impl Loss for LovaszSoftmax {
         let (logits, target) = Classes::of_indices(logits, target, config.ignore_index)?;
         let (batch, count) = (logits.dim(0)?, target.count);
         let inner: usize = logits.dims()[2..].iter().product();
-        let probabilities = ops::softmax_dim(&logits, 1)?;
+        let probabilities = ops::softmax_dim(&target.without_ignored(&logits)?, 1)?;
         let values = probabilities
             .detach()
             .to_dtype(DType::F32)?

@@ -2,7 +2,10 @@
 
 use patchbay::plugin::prelude::*;
 
-use crate::{pairs::Pairs, reduction::Reduction};
+use crate::{
+    pairs::{Pairs, of_standard_normal},
+    reduction::Reduction,
+};
 
 patchbay::config! {
     /// Settings of [`Mae`].
@@ -47,6 +50,10 @@ impl Loss for Mae {
         let pairs = Pairs::new(prediction, target, self.config.skip_missing)?;
         let values = absolute(&(pairs.prediction.clone() - &pairs.target)?)?;
         pairs.reduce(values, self.config.reduction)
+    }
+
+    fn at_initialisation(&self) -> Result<Vec<(String, f64)>> {
+        of_standard_normal(|prediction, target| self.forward(prediction, target), &[])
     }
 }
 

@@ -38,11 +38,14 @@ pub fn overlap(
     let (probabilities, truth) = match activation {
         Activation::Softmax => {
             let classes = Classes::new(logits, target, ignore_index)?;
-            let truth = match classes.target {
-                Target::Index(indices) => Truth::Classes(indices.classes),
-                Target::Probabilities(target) => Truth::values(&target, None)?,
+            let (logits, truth) = match classes.target {
+                Target::Index(indices) => (
+                    indices.without_ignored(&classes.logits)?,
+                    Truth::Classes(indices.classes),
+                ),
+                Target::Probabilities(target) => (classes.logits, Truth::values(&target, None)?),
             };
-            (ops::softmax_dim(&classes.logits, 1)?, truth)
+            (ops::softmax_dim(&logits, 1)?, truth)
         }
         Activation::Sigmoid => {
             if logits.rank() < 2 {

@@ -61,3 +61,66 @@ impl Pairs {
         reduction.apply(&values, self.counted as f64)
     }
 }
+
+/// The mean of a loss, reduced or not.
+///
+/// # Errors
+///
+/// Fails where it cannot be read.
+pub fn mean(value: &Tensor) -> Result<f64> {
+    value.mean_all()?.to_dtype(DType::F64)?.to_scalar()
+}
+
+/// Numbers of a standard normal distribution, the same in each call: Box and Muller's transform of evenly spread points
+/// (Kronecker's sequence of the golden ratio).
+pub fn standard_normal(count: usize) -> Vec<f32> {
+    const GOLDEN: f64 = 0.618_033_988_749_894_9;
+    let point = |at: usize| {
+        // The radius' points are in an order that has nothing to do with the angle's.
+        let radius = ((at as f64 + 0.5) * std::f64::consts::SQRT_2)
+            .fract()
+            .max(1e-12);
+        let angle = std::f64::consts::TAU * ((at as f64 + 0.5) * GOLDEN).fract();
+        ((-2.0 * radius.ln()).sqrt() * angle.cos()) as f32
+    };
+    (0..count).map(point).collect()
+}
+
+/// What losses of regression are asked at initialisation: the loss of a prediction of 0 of targets with mean 0 and
+/// variance 1, as `forward` computes it.
+///
+/// # Errors
+///
+/// Fails where `forward` does.
+pub fn of_standard_normal(
+    forward: impl FnOnce(&Tensor, &Tensor) -> Result<Tensor>,
+    shape: &[usize],
+) -> Result<Vec<(String, f64)>> {
+    let target = Tensor::new(standard_normal(10_000), &Device::Cpu)?;
+    let prediction = Tensor::zeros([&[10_000], shape].concat(), DType::F32, &Device::Cpu)?;
+    let value = forward(&prediction, &target)?;
+    Ok(vec![(
+        "a prediction of 0, targets of mean 0 and variance 1".to_owned(),
+        mean(&value)?,
+    )])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_normal_numbers_have_mean_0_and_variance_1() {
+        let values = standard_normal(10_000);
+        let moment = |power: i32| {
+            values
+                .iter()
+                .map(|&x| f64::from(x).powi(power))
+                .sum::<f64>()
+                / 10_000.0
+        };
+        assert!(moment(1).abs() < 0.01, "{}", moment(1));
+        assert!((moment(2) - 1.0).abs() < 0.01, "{}", moment(2));
+        assert!((moment(4) - 3.0).abs() < 0.1, "{}", moment(4));
+    }
+}

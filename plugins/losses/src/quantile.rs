@@ -5,7 +5,12 @@
 
 use patchbay::plugin::prelude::*;
 
-use crate::{classes::floats, mae::absolute, pairs::Pairs, reduction::Reduction};
+use crate::{
+    classes::floats,
+    mae::absolute,
+    pairs::{Pairs, of_standard_normal},
+    reduction::Reduction,
+};
 
 patchbay::config! {
     /// Settings of [`Quantile`].
@@ -86,5 +91,12 @@ impl Loss for Quantile {
         let tilted = error.broadcast_mul(&(levels - 0.5)?)?;
         let values = (tilted + (absolute(&error)? * 0.5)?)?;
         pairs.reduce(values, self.config.reduction)
+    }
+
+    fn at_initialisation(&self) -> Result<Vec<(String, f64)>> {
+        of_standard_normal(
+            |prediction, target| self.forward(prediction, target),
+            &[self.config.levels.len()],
+        )
     }
 }

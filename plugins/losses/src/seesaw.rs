@@ -19,7 +19,8 @@ use crate::{
 patchbay::config! {
     /// Settings of [`Seesaw`].
     pub struct SeesawConfig {
-        /// How many training examples each class has; empty: counted from the targets as they come.
+        /// How many training examples each class has; empty: counted from the targets as they come, those of an evaluation,
+        /// too.
         class_counts: Vec<f64> = Vec::new(),
         /// Exponent of the mitigation: how much less rare classes are punished.
         #[schemars(range(min = 0.0))]
@@ -81,7 +82,8 @@ loss.forward(&logits, &target)?"#,
 impl Loss for Seesaw {
     fn forward(&self, logits: &Tensor, target: &Tensor) -> Result<Tensor> {
         let (logits, target) = Classes::of_indices(logits, target, self.config.ignore_index)?;
-        let counts = self.counts.after(&target.histogram())?;
+        let histogram = target.histogram();
+        let counts = self.counts.with(&histogram)?;
         // A factor S of e^x is ln S beside x, and ln max and ln min are max and min of logarithms.
         let mut shift = self.log_mitigation(&logits, &target, &counts)?;
         if self.config.q > 0.0 {
@@ -90,7 +92,12 @@ impl Loss for Seesaw {
         let others = one_hot(&logits, &target)?.affine(-1.0, 1.0)?;
         let logits = (logits + (shift * others)?.detach())?;
         let values = cross_entropy_of(&logits, &target, None)?;
-        self.config.reduction.apply(&values, target.counted as f64)
+        let value = self
+            .config
+            .reduction
+            .apply(&values, target.counted as f64)?;
+        self.counts.keep(&histogram, &value)?;
+        Ok(value)
     }
 }
 

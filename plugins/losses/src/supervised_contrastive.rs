@@ -5,7 +5,7 @@
 
 use patchbay::{ops, plugin::prelude::*};
 
-use crate::{classes::floats, reduction::Reduction};
+use crate::{classes::floats, info_nce::independent_features, pairs::mean, reduction::Reduction};
 
 patchbay::config! {
     /// Settings of [`SupervisedContrastive`].
@@ -65,6 +65,11 @@ impl Loss for SupervisedContrastive {
         let features = floats("features", features)?;
         let (batch, views) = (dims[0], if dims.len() == 3 { dims[1] } else { 1 });
         let anchors = batch * views;
+        if anchors == 0 {
+            // As that of other losses: nothing counts, so the loss is 0.
+            let values = features.flatten_from(1)?.sum(1)?;
+            return config.reduction.apply(&values, 0.0);
+        }
         let z = ops::l2_normalise(&features.reshape((anchors, ()))?, -1, 1e-12)?;
         let similarity = (ops::matmul(&z, &z.t()?)? / config.temperature)?;
         let labels = labels.to_dtype(DType::I64)?.to_vec1::<i64>()?;
@@ -91,5 +96,17 @@ impl Loss for SupervisedContrastive {
         let values = ((log_probabilities * matrix(positives)?)?.sum(1)? * scale)?;
         let values = values.reshape((batch, views))?.mean(1)?;
         config.reduction.apply(&values, batch as f64)
+    }
+
+    fn at_initialisation(&self) -> Result<Vec<(String, f64)>> {
+        const BATCH: usize = 64;
+        const CLASSES: i64 = 10;
+        let features = independent_features(BATCH, 128, 0)?;
+        let labels: Vec<i64> = (0..BATCH as i64).map(|at| at % CLASSES).collect();
+        let value = self.forward(&features, &Tensor::new(labels, &Device::Cpu)?)?;
+        Ok(vec![(
+            format!("{BATCH} independent features of width 128, {CLASSES} classes"),
+            mean(&value)?,
+        )])
     }
 }

@@ -73,6 +73,17 @@ fn values_and_gradients_are_those_of_the_peers() {
         let value = loss
             .forward(&prediction, &input("target"))
             .unwrap_or_else(|error| panic!("{what}: {error}"));
+        let peer = case["peer"].as_str().unwrap().to_owned();
+        *rows.entry((id.to_owned(), peer)).or_default() += 1;
+        if case["config"]["reduction"] == "none" {
+            let in_values = error(&value, &numbers(&case["values"]));
+            assert!(
+                in_values <= TOLERANCE,
+                "{what}: {value}, {}",
+                case["values"]
+            );
+            continue;
+        }
         let expected = case["value"].as_f64().unwrap();
         let in_value = error(&value, &[expected]);
         assert!(
@@ -89,15 +100,13 @@ fn values_and_gradients_are_those_of_the_peers() {
             "gradient of {what}: {in_gradient:e}\n{gradient}\n{}",
             case["gradient"]
         );
-        let peer = case["peer"].as_str().unwrap().to_owned();
-        *rows.entry((id.to_owned(), peer)).or_default() += 1;
     }
     let listed = |id: &str| rows.keys().any(|(row, _)| row == id);
     for id in ids() {
         assert!(listed(&id), "{id} is compared with no peer");
     }
     let mut table = String::from(
-        "| loss | compared with | cases (value and gradient within 1e-5) |\n|---|---|---|\n",
+        "| loss | compared with | cases (within 1e-5: value and gradient; not reduced: values) |\n|---|---|---|\n",
     );
     for ((id, peer), count) in rows {
         writeln!(table, "| `{id}` | {peer} | {count} |").unwrap();
@@ -196,6 +205,282 @@ fn logits_of_1e4_give_finite_values_and_gradients() {
                 "{id}: {value}, {gradient:?}"
             );
         }
+    }
+}
+
+#[test]
+fn asymmetric_is_stable_with_all_its_settings() {
+    patchbay_losses::register().unwrap();
+    let logits = Tensor::new(
+        &[[1e4f32, -1e4, 0.0, 17.0], [-1e4, 1e4, -17.0, 1e4]],
+        &Device::Cpu,
+    );
+    let logits = Var::from_tensor(&logits.unwrap()).unwrap();
+    let hard = Tensor::new(&[[1f32, 0.0, 1.0, 0.0], [1.0, 0.0, 1.0, 1.0]], &Device::Cpu).unwrap();
+    let soft = hard.affine(0.8, 0.1).unwrap();
+    let finite = |id: &str, config: Value, target: &Tensor| {
+        let loss = plugin::create::<dyn Loss>(id, config.clone()).unwrap();
+        let value = loss
+            .forward(&logits, target)
+            .unwrap_or_else(|error| panic!("{id} {config}: {error}"));
+        let gradients = value.backward().unwrap();
+        let gradient = gradients.get(&logits).unwrap().to_vec2::<f32>().unwrap();
+        assert!(
+            gradient.iter().flatten().all(|x| x.is_finite()),
+            "{id} {config}: {gradient:?}"
+        );
+    };
+    for gamma in [0.0, 0.5, 1.0, 1.5, 2.0] {
+        for target in [&hard, &soft] {
+            for clip in [0.0, 1e-9, 0.05] {
+                for detach in [false, true] {
+                    finite(
+                        "loss/asymmetric",
+                        json!({"gamma_positive": gamma, "gamma_negative": gamma, "clip": clip, "detach_focus": detach}),
+                        target,
+                    );
+                }
+            }
+            finite(
+                "loss/focal",
+                json!({"gamma": gamma, "activation": "sigmoid"}),
+                target,
+            );
+        }
+        let one_hot = Tensor::new(&[[0f32, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]], &Device::Cpu);
+        let mixed = (one_hot.unwrap() * 0.6).unwrap().affine(1.0, 0.1).unwrap();
+        finite("loss/focal", json!({"gamma": gamma}), &mixed);
+        let classes = Tensor::new(&[1i64, 0], &Device::Cpu).unwrap();
+        finite("loss/focal", json!({"gamma": gamma}), &classes);
+    }
+    for gamma in [0.5, 1.0, 4.0] {
+        let classes = Tensor::new(&[1i64, 1], &Device::Cpu).unwrap();
+        for activation in ["softmax", "sigmoid"] {
+            finite(
+                "loss/focal_tversky",
+                json!({"gamma": gamma, "activation": activation}),
+                &classes,
+            );
+        }
+    }
+}
+
+#[test]
+fn a_perfect_prediction_has_no_focal_tversky_loss() {
+    patchbay_losses::register().unwrap();
+    let target = Tensor::new(&[0i64, 1, 2, 1], &Device::Cpu).unwrap();
+    let logits = (Tensor::eye(3, DType::F32, &Device::Cpu).unwrap() * 100.0).unwrap();
+    let logits = logits.index_select(&target, 0).unwrap();
+    let loss = plugin::create::<dyn Loss>("loss/focal_tversky", json!({"gamma": 4.0})).unwrap();
+    let value = loss.forward(&logits, &target).unwrap();
+    assert_eq!(value.to_scalar::<f32>().unwrap(), 0.0);
+}
+
+/// An input that a loss takes: a prediction of 2 x 3, or an image, and its target.
+fn good_input(id: &str, image: bool) -> (Tensor, Tensor) {
+    let shape: &[usize] = match (id, image) {
+        ("loss/info_nce" | "loss/supervised_contrastive", _) | (_, false) => &[4, 3],
+        (_, true) => &[2, 3, 2, 3],
+    };
+    let prediction = Tensor::randn(0f32, 1.0, shape, &Device::Cpu).unwrap();
+    let target = match id {
+        "loss/mse" | "loss/mae" | "loss/huber" | "loss/info_nce" => {
+            prediction.zeros_like().unwrap()
+        }
+        "loss/kl_divergence" => patchbay::ops::softmax_dim(&prediction, 1).unwrap(),
+        "loss/quantile" => prediction
+            .narrow(prediction.rank() - 1, 0, 1)
+            .unwrap()
+            .squeeze(prediction.rank() - 1)
+            .unwrap(),
+        "loss/lovasz_hinge" => prediction.gt(0.0).unwrap(),
+        "loss/supervised_contrastive" => Tensor::new(&[0i64, 0, 1, 1], &Device::Cpu).unwrap(),
+        _ => prediction.argmax(1).unwrap().to_dtype(DType::I64).unwrap(),
+    };
+    let target = if id == "loss/info_nce" {
+        (target + 1.0).unwrap()
+    } else {
+        target
+    };
+    (prediction, target)
+}
+
+#[test]
+fn logits_that_are_not_numbers_are_told_by_all() {
+    patchbay_losses::register().unwrap();
+    for id in ids() {
+        for image in [false, true] {
+            for reduction in ["mean", "sum"] {
+                let (prediction, target) = good_input(&id, image);
+                let config = json!({"reduction": reduction});
+                let loss = plugin::create::<dyn Loss>(&id, config.clone()).unwrap();
+                loss.forward(&prediction, &target)
+                    .unwrap_or_else(|error| panic!("{id}: {error}"));
+                let mut values = prediction.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                values[4] = f32::NAN;
+                let bad = Tensor::from_vec(values, prediction.shape(), &Device::Cpu).unwrap();
+                let text = complaint(&id, config, &bad, &target);
+                assert!(
+                    text.contains("the loss is NaN for a prediction")
+                        && text.contains("1 values of the prediction and 0 of the target"),
+                    "{id}: {text}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_stands_at_ignored_positions_does_not_matter() {
+    patchbay_losses::register().unwrap();
+    let mut compared = 0;
+    for id in ids() {
+        let takes_none = [
+            "loss/mse",
+            "loss/mae",
+            "loss/huber",
+            "loss/quantile",
+            "loss/kl_divergence",
+            "loss/info_nce",
+            "loss/supervised_contrastive",
+        ];
+        if takes_none.contains(&id.as_str()) {
+            continue;
+        }
+        for activation in ["softmax", "sigmoid"] {
+            let config = json!({"activation": activation});
+            let config = match plugin::create::<dyn Loss>(&id, config.clone()) {
+                Ok(_) => config,
+                // It has one form only.
+                Err(_) => json!({}),
+            };
+            for image in [false, true] {
+                let shape: &[usize] = if image { &[2, 3, 2, 2] } else { &[8, 3] };
+                let target_shape: &[usize] = if image { &[2, 2, 2] } else { &[8] };
+                let ignored = [1usize, 6];
+                let mut target = vec![0i64, 1, 2, 1, 0, 2, 1, 0];
+                for at in ignored {
+                    target[at] = -100;
+                }
+                let target = Tensor::from_vec(target, target_shape, &Device::Cpu).unwrap();
+                let run = |fill: f32| {
+                    // By position, then by class; the classes of images are on axis 1.
+                    let mut values: Vec<f32> = (0..24).map(|i| (i as f32 * 1.3).sin()).collect();
+                    for at in ignored {
+                        values[at * 3..at * 3 + 3].fill(fill);
+                    }
+                    let logits = Tensor::from_vec(values, (8, 3), &Device::Cpu).unwrap();
+                    let logits = if image {
+                        let logits = logits.reshape((2, 2, 2, 3)).unwrap();
+                        logits.permute((0, 3, 1, 2)).unwrap().contiguous().unwrap()
+                    } else {
+                        logits
+                    };
+                    let logits = Var::from_tensor(&logits.reshape(shape).unwrap()).unwrap();
+                    let loss = plugin::create::<dyn Loss>(&id, config.clone()).unwrap();
+                    let value = loss
+                        .forward(&logits, &target)
+                        .unwrap_or_else(|error| panic!("{id} {config}: {error}"));
+                    let gradients = value.backward().unwrap();
+                    let gradient = gradients.get(&logits).unwrap().flatten_all().unwrap();
+                    (
+                        value.to_scalar::<f32>().unwrap(),
+                        gradient.to_vec1::<f32>().unwrap(),
+                    )
+                };
+                let plain = run(0.3);
+                assert!(plain.1.iter().all(|x| x.is_finite()), "{id} {config}");
+                for fill in [f32::NAN, f32::INFINITY, 1e30] {
+                    assert_eq!(
+                        run(fill),
+                        plain,
+                        "{id} {config} {fill} at ignored positions"
+                    );
+                }
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 30, "{compared}");
+}
+
+#[test]
+fn a_refused_batch_leaves_queue_and_counts_as_they_were() {
+    patchbay_losses::register().unwrap();
+    let config = json!({"queue": 3, "width": 2, "temperature": 0.5});
+    let loss = plugin::create::<dyn Loss>("loss/info_nce", config).unwrap();
+    let rows = |values: [f32; 2]| Tensor::new(&[values], &Device::Cpu).unwrap();
+    let value = |key: [f32; 2]| loss.forward(&rows([1.0, 0.0]), &rows(key));
+    value([1.0, 0.0]).unwrap();
+    assert!(value([f32::NAN, 1.0]).is_err());
+    assert!(
+        loss.forward(&rows([f32::NAN, 1.0]), &rows([0.0, 1.0]))
+            .is_err()
+    );
+    let negative = value([1.0, 0.0]).unwrap().to_scalar::<f32>().unwrap();
+    assert!((negative - 2f32.ln()).abs() < 1e-6, "{negative}");
+
+    for id in ["loss/seesaw", "loss/class_balanced", "loss/ldam"] {
+        let loss = plugin::create::<dyn Loss>(id, json!({})).unwrap();
+        let counts = || {
+            loss.call(|loss| Ok(loss.state()["class_counts"].clone()))
+                .unwrap()
+        };
+        let logits = Tensor::randn(0f32, 1.0, (4, 3), &Device::Cpu).unwrap();
+        let target = Tensor::new(&[0i64, 0, 1, 2], &Device::Cpu).unwrap();
+        loss.forward(&logits, &target).unwrap();
+        assert_eq!(counts(), json!([2.0, 1.0, 1.0]), "{id}");
+        let bad = (&logits * f64::NAN).unwrap();
+        assert!(loss.forward(&bad, &target).is_err());
+        assert_eq!(counts(), json!([2.0, 1.0, 1.0]), "{id}");
+    }
+}
+
+#[test]
+fn an_empty_batch_has_no_contrast() {
+    patchbay_losses::register().unwrap();
+    for shape in [&[0usize, 5][..], &[0, 2, 5]] {
+        let features = Var::zeros(shape, DType::F32, &Device::Cpu).unwrap();
+        let labels = Tensor::zeros(0, DType::I64, &Device::Cpu).unwrap();
+        for (reduction, size) in [("mean", 1), ("sum", 1), ("none", 0)] {
+            let config = json!({"reduction": reduction});
+            let loss = plugin::create::<dyn Loss>("loss/supervised_contrastive", config).unwrap();
+            let value = loss.forward(&features, &labels).unwrap();
+            assert_eq!(value.elem_count(), size);
+            if size == 1 {
+                assert_eq!(value.to_scalar::<f32>().unwrap(), 0.0);
+            }
+        }
+    }
+}
+
+/// `describe` says how large each loss is at first, in multiples of cross entropy's.
+#[test]
+fn every_loss_says_its_scale() {
+    patchbay_losses::register().unwrap();
+    for id in ids() {
+        let text = plugin::describe(&id).unwrap().to_string();
+        let line = text.lines().find(|line| line.contains("ln K"));
+        let line = line.unwrap_or_else(|| panic!("{id} has no scale:\n{text}"));
+        assert!(
+            !line.contains("0.0000 =") && !line.contains("NaN"),
+            "{line}"
+        );
+    }
+    for (id, words) in [
+        ("mse", "1.000"),
+        ("mae", "0.79"),
+        ("info_nce", "64 pairs of independent features"),
+        ("supervised_contrastive", "10 classes"),
+        ("kl_divergence", "2.3026 = 1.000 ln K"),
+        ("balanced_cross_entropy", "sigmoid, mean"),
+        (
+            "balanced_cross_entropy",
+            "512x512 with 10 % edges, sigmoid, sum",
+        ),
+    ] {
+        let text = plugin::describe(&format!("loss/{id}")).unwrap().to_string();
+        assert!(text.contains(words), "{id}: {words}\n{text}");
     }
 }
 

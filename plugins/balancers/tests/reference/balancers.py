@@ -3,9 +3,10 @@
     pip install torch torchjd quadprog qpsolvers scipy
     python balancers.py
 
-Writes balancers.json. TorchJD 0.18 gives UPGrad, PCGrad (two gradients: no order), IMTL-G, Aligned-MTL and ExcessMTL; the
-others are the formulas of LibMTL or of the paper, written down in NumPy here with SciPy's solvers. Each problem is K gradients of 12 numbers, of which the first 7 belong to one shared
-parameter and the last 5 to another, and K losses.
+Writes balancers.json. TorchJD 0.18 gives UPGrad, PCGrad (two gradients: no order), IMTL-G and Aligned-MTL. CAGrad,
+MGDA, SDMGrad, Nash-MTL and FairGrad are the solutions of their problems by SciPy; GradVac and PCGrad in a fixed order are
+the papers' formulas, the others those of LibMTL, written down in NumPy. Each problem is K gradients of 12 numbers, of which
+the first 7 belong to one shared parameter and the last 5 to another, and K losses.
 """
 
 import json
@@ -69,23 +70,11 @@ def nash(gram):
     return w * min(1.0, 1.0 / np.sqrt(w @ gram @ w))
 
 
-def sdmgrad(gram, lam=0.3, rate=10.0, momentum=0.5, iterations=20):
-    """LibMTL/weighting/SDMGrad.py: SGD with momentum on the weights, projected on the simplex after each step."""
+def sdmgrad(gram, lam=0.3):
     k = len(gram)
-    scaled = torch.tensor(gram / np.mean(np.sqrt(np.diag(gram))) ** 2)
-    w = torch.full((k,), 1 / k, dtype=torch.float64, requires_grad=True)
-    w0 = torch.full((k,), 1 / k, dtype=torch.float64)
-    optimizer = torch.optim.SGD([w], lr=rate, momentum=momentum)
-    for _ in range(iterations):
-        optimizer.zero_grad()
-        w.grad = scaled @ (w.detach() + lam * w0)
-        optimizer.step()
-        with torch.no_grad():
-            x = np.sort(w.numpy())[::-1]
-            candidates = (np.cumsum(x) - 1) / np.arange(1, k + 1)
-            shift = candidates[np.nonzero(x > candidates)[0][-1]]
-            w.copy_(torch.clamp(w - shift, min=0))
-    return ((w.detach() + lam * w0) / (1 + lam)).numpy()
+    b = np.full(k, 1 / k)
+    w = simplex(lambda w: (w + lam * b) @ gram @ (w + lam * b) / np.trace(gram), k)
+    return (w + lam * b) / (1 + lam)
 
 
 def mgda(gram, divisors):
@@ -150,7 +139,7 @@ def db_mtl(gradients, losses, beta=0.9):
 
 def moco(gradients, losses, beta=0.5, beta_sigma=0.5, gamma=0.1, gamma_sigma=0.5):
     k = len(losses[0])
-    y, w, out = np.zeros((k, 12)), np.ones(k), []
+    y, w, out = np.zeros((k, 12)), np.full(k, 1 / k), []
     for step, (g, l) in enumerate(zip(gradients, losses), 1):
         g = g / (np.linalg.norm(g, axis=1, keepdims=True) + 1e-8) * l[:, None]
         y = y - beta / step**beta_sigma * (y - g)
@@ -161,26 +150,62 @@ def moco(gradients, losses, beta=0.5, beta_sigma=0.5, gamma=0.1, gamma_sigma=0.5
 
 
 def excess(gradients, rate=0.01):
-    weighting = aggregation.ExcessMTLWeighting(robust_step_size=rate)
-    return [weighting(torch.tensor(g)).tolist() for g in gradients]
+    """LibMTL/weighting/ExcessMTL.py with weights of sum 1: the first step is weighed evenly."""
+    k = len(gradients[0])
+    squares, first, w, out = np.zeros_like(gradients[0]), None, np.full(k, 1 / k), []
+    for g in gradients:
+        squares = squares + g**2
+        e = (g**2 / np.sqrt(squares + 1e-7)).sum(1)
+        if first is None:
+            first = e
+        else:
+            w = w * np.exp(rate * e / first)
+            w = w / w.sum()
+        out.append(w.tolist())
+    return out
 
 
 def gradvac(gradients, beta=0.5):
-    """LibMTL/weighting/GradVac.py with two gradients, whose order does not matter: the combined gradient of each step."""
-    rho, out = np.zeros((2, 2)), []
+    """The paper's formula on the gradients themselves, each gone through with the others in their order: the combined
+    gradient of each step, and its factors. (LibMTL lets rho follow only where a gradient was turned.)"""
+    k = len(gradients[0])
+    rho, out, factors = np.zeros((k, k)), [], []
     for g in gradients:
-        total = np.zeros(12)
-        for i, j in ((0, 1), (1, 0)):
+        total, weights = np.zeros(g.shape[1]), np.eye(k)
+        for i in range(k):
             own = g[i].copy()
-            length, other = np.linalg.norm(own), np.linalg.norm(g[j])
-            cosine, goal = own @ g[j] / (length * other), rho[i, j]
-            if cosine < goal:
-                w = length * (goal * np.sqrt(1 - cosine**2) - cosine * np.sqrt(1 - goal**2))
-                own += g[j] * w / (other * np.sqrt(1 - goal**2))
-            rho[i, j] = (1 - beta) * goal + beta * cosine
+            for j in range(k):
+                if j == i:
+                    continue
+                length, other = np.linalg.norm(own), np.linalg.norm(g[j])
+                cosine, goal = own @ g[j] / (length * other), rho[i, j]
+                if cosine < goal:
+                    w = length * (goal * np.sqrt(1 - cosine**2) - cosine * np.sqrt(1 - goal**2))
+                    w = w / (other * np.sqrt(1 - goal**2))
+                    own += g[j] * w
+                    weights[i, j] += w
+                rho[i, j] = (1 - beta) * goal + beta * cosine
             total += own
         out.append(total)
-    return out
+        factors.append(weights.sum(0).tolist())
+    return out, factors
+
+
+def pcgrad(gradients):
+    """Algorithm 1 of the paper, each gradient gone through with the others in their order: the factors of each step."""
+    factors = []
+    for g in gradients:
+        k = len(g)
+        weights = np.eye(k)
+        for i in range(k):
+            own = g[i].copy()
+            for j in range(k):
+                if j != i and own @ g[j] < 0:
+                    w = own @ g[j] / (g[j] @ g[j])
+                    own -= w * g[j]
+                    weights[i, j] -= w
+        factors.append(weights.sum(0).tolist())
+    return factors
 
 
 def dwa(losses, temperature=2.0):
@@ -200,10 +225,10 @@ def stch(losses, mu=1.0, warmup=2):
     out = []
     for epoch, l in enumerate(losses):
         l = torch.tensor(l, requires_grad=True)
-        if epoch < warmup:
+        if epoch <= warmup:
             total = torch.log(l).sum()
         else:
-            relative = torch.log(l / torch.tensor(losses[warmup - 1]))
+            relative = torch.log(l / torch.tensor(losses[warmup]))
             total = mu * torch.logsumexp(relative / mu, -1) * len(l)
         out.append(torch.autograd.grad(total, l)[0].tolist())
     return out
@@ -256,7 +281,12 @@ def main():
         "gradnorm": gradnorm(norms, losses),
         "dwa": dwa(losses),
         "stch": stch(losses),
-        "gradvac": [x.tolist() for x in gradvac(gradients[:, :2])],
+        "gradvac": [x.tolist() for x in gradvac(gradients[:, :2])[0]],
+    }
+    numbers["fixed_order"] = {
+        "grams": [(g @ g.T).tolist() for g in gradients],
+        "pcgrad": pcgrad(gradients),
+        "gradvac": gradvac(gradients)[1],
     }
     path = pathlib.Path(__file__).with_name("balancers.json")
     path.write_text(json.dumps(numbers))

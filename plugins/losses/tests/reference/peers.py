@@ -57,6 +57,8 @@ def case(loss, config, x, y, peer, function):
     for reduction in ("mean", "sum"):
         leaf = INPUTS[x].clone().requires_grad_(True)
         value = function(leaf, INPUTS[y])
+        if reduction == "mean":
+            values_of_targets(loss, config, x, y, peer, value)
         value = value[reduction] if isinstance(value, dict) else getattr(value, reduction)()
         (gradient,) = torch.autograd.grad(value, leaf)
         CASES.append(
@@ -72,9 +74,32 @@ def case(loss, config, x, y, peer, function):
         )
 
 
+def values_of_targets(loss, config, x, y, peer, value):
+    """The case of a loss that is not reduced: values only, as their sum is in another case."""
+    if isinstance(value, dict):
+        if "none" not in value:
+            return
+        value = value["none"]
+    CASES.append(
+        {
+            "id": f"loss/{loss}",
+            "config": {**config, "reduction": "none"},
+            "prediction": x,
+            "target": y,
+            "peer": peer,
+            "values": [float(f"{v:.7g}") for v in value.detach().ravel().tolist()],
+        }
+    )
+
+
 def over(values, mask):
-    """Mean over what counts, and sum."""
-    return {"mean": values.sum() / mask.sum(), "sum": values.sum()}
+    """Mean over what counts, sum, and the values, 0 where a target is ignored."""
+    return {"mean": values.sum() / mask.sum(), "sum": values.sum(), "none": values * mask}
+
+
+def each_image(loss, x, y):
+    """The loss of each image alone."""
+    return torch.stack([loss(x[i : i + 1], y[i : i + 1]) for i in range(len(x))])
 
 
 def cross_entropy(x, y):
@@ -116,7 +141,7 @@ for x, y in (("flat", "flat_target"), ("flat", "flat_ignored"), ("image", "image
     case("class_balanced", given, x, y, "the authors' formula", class_balanced)
     case("class_balanced", {**given, "gamma": 2.0}, x, y, "the authors' formula", lambda x, y: class_balanced(x, y, 2.0))
 
-    def ldam(x, y, weights=None):
+    def ldam(x, y):
         margins = torch.tensor(counts[:n]) ** -0.25
         margins = margins * (0.5 / margins.max())
         index = F.one_hot(y.clamp(min=0), n).movedim(-1, 1)
@@ -124,6 +149,21 @@ for x, y in (("flat", "flat_target"), ("flat", "flat_ignored"), ("image", "image
         return over(F.cross_entropy(30 * shifted, y, reduction="none"), kept(y))
 
     case("ldam", {"class_counts": counts[:n]}, x, y, "the authors' formula", ldam)
+
+    def deferred(x, y):
+        """From the epoch of re-weighting on: weights by the effective number, and PyTorch's weighted mean."""
+        given = torch.tensor(counts[:n])
+        weights = (1 - 0.99) / (1 - 0.99**given)
+        weights = weights / weights.sum() * n
+        margins = given**-0.25
+        margins = margins * (0.5 / margins.max())
+        index = F.one_hot(y.clamp(min=0), n).movedim(-1, 1)
+        shifted = torch.where(index.bool(), x - margins.view(1, -1, *[1] * (x.dim() - 2)), x)
+        value = lambda reduction: F.cross_entropy(30 * shifted, y, weight=weights, reduction=reduction)
+        return {reduction: value(reduction) for reduction in ("mean", "sum", "none")}
+
+    drw = {"class_counts": counts[:n], "reweight_from_epoch": 0, "beta": 0.99}
+    case("ldam", drw, x, y, "the authors' formula", deferred)
 
     def seesaw(x, y, p=0.8, q=2.0, eps=1e-2):
         cumulated = torch.tensor(counts[:n])
@@ -197,10 +237,12 @@ for y in ("image_target", "image_ignored"):
     for smooth in (0.0, 1.0):
         # This peer adds twice its smooth.
         case("dice", {"smooth": smooth}, "image", y, SMP,
-             lambda x, y: {"mean": (v := smp.losses.DiceLoss("multiclass", smooth=smooth / 2, **IGNORE)(x, y)), "sum": 3 * v})
+             lambda x, y: {"mean": (v := (dice := smp.losses.DiceLoss("multiclass", smooth=smooth / 2, **IGNORE))(x, y)),
+                           "sum": 3 * v, "none": each_image(dice, x, y)})
         case("tversky", {"alpha": 0.3, "beta": 0.7, "smooth": smooth}, "image", y, SMP,
-             lambda x, y: {"mean": (v := smp.losses.TverskyLoss(
-                 "multiclass", alpha=0.3, beta=0.7, smooth=smooth, **IGNORE)(x, y)), "sum": 3 * v})
+             lambda x, y: {"mean": (v := (tversky := smp.losses.TverskyLoss(
+                 "multiclass", alpha=0.3, beta=0.7, smooth=smooth, **IGNORE))(x, y)),
+                           "sum": 3 * v, "none": each_image(tversky, x, y)})
 
     def focal_tversky(x, y):
         valid = kept(y).unsqueeze(1)
@@ -211,20 +253,29 @@ for y in ("image_target", "image_ignored"):
         index = tp / (tp + 0.3 * fp + 0.7 * fn)
         return (1 - index) ** 0.75
 
-    case("focal_tversky", {}, "image", y, "the paper's formula", focal_tversky)
+    def focal_tversky_of_images(x, y):
+        value = focal_tversky(x, y)
+        return {"mean": value.mean(), "sum": value.sum(),
+                "none": each_image(lambda x, y: focal_tversky(x, y).mean(), x, y)}
+
+    case("focal_tversky", {}, "image", y, "the paper's formula", focal_tversky_of_images)
     # This peer computes in float32 only.
     for per_image in (False, True):
         case("lovasz_softmax", {"per_image": per_image}, "image", y, SMP,
-             lambda x, y: {"mean": (v := smp.losses.LovaszLoss("multiclass", per_image=per_image, **IGNORE)(x.float(), y).double()),
-                           "sum": (2 if per_image else 1) * v})
+             lambda x, y: {"mean": (v := (lovasz := smp.losses.LovaszLoss(
+                 "multiclass", per_image=per_image, **IGNORE))(x.float(), y).double()),
+                           "sum": (2 if per_image else 1) * v, "none": each_image(lovasz, x.float(), y)})
 case("dice", {"activation": "sigmoid"}, "image", "image_labels", SMP,
-     lambda x, y: {"mean": (v := smp.losses.DiceLoss("multilabel")(x, y)), "sum": 3 * v})
+     lambda x, y: {"mean": (v := smp.losses.DiceLoss("multilabel")(x, y)), "sum": 3 * v,
+                   "none": each_image(smp.losses.DiceLoss("multilabel"), x, y)})
 case("dice", {"activation": "sigmoid"}, "edge_logits", "edges", SMP,
-     lambda x, y: smp.losses.DiceLoss("binary")(x, y))
+     lambda x, y: {"mean": (v := smp.losses.DiceLoss("binary")(x, y)), "sum": v,
+                   "none": each_image(smp.losses.DiceLoss("binary"), x, y)})
 for per_image in (False, True):
     case("lovasz_hinge", {"per_image": per_image}, "edge_logits", "edges", SMP,
-         lambda x, y: {"mean": (v := smp.losses.LovaszLoss("binary", per_image=per_image)(x.float(), y.float()).double()),
-                       "sum": (2 if per_image else 1) * v})
+         lambda x, y: {"mean": (v := (lovasz := smp.losses.LovaszLoss("binary", per_image=per_image))(
+             x.float(), y.float()).double()),
+                       "sum": (2 if per_image else 1) * v, "none": each_image(lovasz, x.float(), y.float())})
 
 
 # Contrastive.
