@@ -4,15 +4,12 @@ Reads `case<TAB>repetitions` on each line of its input and answers with the seco
 `step` or `forecast`, horizon, number of known covariates. Threads: the first argument.
 """
 
-import sys
-import time
-
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-torch.set_num_threads(int(sys.argv[1]))
-torch.manual_seed(0)
+from rounds import answer, prepare
+
 BATCH, LOOKBACK, HIDDEN, P, TEMPORAL, WIDTH = 512, 720, 256, 8, 128, 4
 
 
@@ -83,14 +80,6 @@ def case(name):
     return step
 
 
-print(torch.__version__, flush=True)
-cases = {}
-for line in sys.stdin:
-    name, repetitions = line.strip().split("\t")
-    if name not in cases:
-        cases[name] = case(name)
-        cases[name]()
-    start = time.perf_counter()
-    for _ in range(int(repetitions)):
-        cases[name]()
-    print((time.perf_counter() - start) / int(repetitions), flush=True)
+if __name__ == "__main__":
+    prepare()
+    answer(case)

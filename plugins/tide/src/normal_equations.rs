@@ -3,9 +3,11 @@
 //! Both are taken less the mean of the past, so the map has no intercept and moves with the level of a
 //! series. With X `[rows, lookback]` and Y `[rows, horizon]` the weights for a penalty λ solve
 //! (XᵀX + λ) W = XᵀY. The mean squared error on other rows needs only their sums, too:
-//! (tr WᵀX'ᵀX'W - 2 tr WᵀX'ᵀY' + ΣY'²) / count. So the penalty is chosen without a second look at data.
+//! (tr WᵀX'ᵀX'W - 2 tr WᵀX'ᵀY' + ΣY'²) / count. So the penalty is chosen without a second look at data, and so is
+//! that of a regression on the last steps only: with L that takes them less their mean m, its sums are
+//! L XᵀX Lᵀ and L (XᵀY - XᵀX m 1ᵀ), and LᵀW + m 1ᵀ is the same map on all steps.
 
-use patchbay::plugin::prelude::*;
+use patchbay::{interrupt, plugin::prelude::*};
 
 /// Penalties that are tried: 0.1 to 10⁷.
 pub const PENALTIES: [f64; 9] = [1e-1, 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
@@ -95,30 +97,59 @@ impl NormalEquations {
     ///
     /// Fails where either has no rows or a value is not finite.
     pub fn best(&self, held_out: &NormalEquations) -> Result<Best> {
-        let (Some((squares, products)), Some((other_squares, other_products))) =
-            (&self.sums, &held_out.sums)
-        else {
+        self.best_of(held_out, &Regression::plain(self.lookback))
+    }
+
+    /// The mean of several regressions' maps, each with the penalty that does best on `held_out`: one map. Its
+    /// penalty is NaN.
+    ///
+    /// # Errors
+    ///
+    /// As [`NormalEquations::best`]; and fails where there is no regression, or one has a lookback beyond this one's.
+    pub fn mean_of_best(
+        &self,
+        held_out: &NormalEquations,
+        regressions: &[Regression],
+    ) -> Result<Best> {
+        if regressions.is_empty() {
+            bail!("a mean of regressions needs one");
+        }
+        let mut weights = vec![0.0; self.lookback * self.horizon];
+        for regression in regressions {
+            let best = self.best_of(held_out, regression)?;
+            for (sum, weight) in weights.iter_mut().zip(&best.weights) {
+                *sum += weight / regressions.len() as f64;
+            }
+        }
+        Ok(Best {
+            lookback: self.lookback,
+            horizon: self.horizon,
+            mean_squared_error: held_out.error(&weights)?,
+            weights,
+            penalty: f64::NAN,
+        })
+    }
+
+    fn best_of(&self, held_out: &NormalEquations, regression: &Regression) -> Result<Best> {
+        if self.sums.is_none() || held_out.sums.is_none() {
             bail!(
                 "ridge regression needs windows to fit and windows to choose the penalty on; it got {} and {}: \
                  make the parts of the split longer, or lookback and horizon shorter",
                 self.rows,
                 held_out.rows
             );
-        };
-        let squares: Vec<f64> = squares.flatten_all()?.to_vec1()?;
-        let products: Vec<f64> = products.flatten_all()?.to_vec1()?;
-        let count = (held_out.rows * self.horizon) as f64;
+        }
+        let size = regression.lookback();
+        let (squares, products) = self.last_steps(size)?;
         let mut best: Option<Best> = None;
         for penalty in PENALTIES {
-            let Some(weights) = solve(&squares, &products, self.lookback, self.horizon, penalty)
-            else {
+            interrupt::check();
+            let penalties: Vec<f64> = regression.relative.iter().map(|p| p * penalty).collect();
+            let Some(weights) = solve(&squares, &products, self.horizon, &penalties) else {
                 continue;
             };
-            let w = Tensor::from_slice(&weights, (self.lookback, self.horizon), &Device::Cpu)?;
-            let explained = ((ops::matmul(other_squares, &w)? - (other_products * 2.0)?)? * &w)?
-                .sum_all()?
-                .to_scalar::<f64>()?;
-            let mean_squared_error = (explained + held_out.energy) / count;
+            let weights = self.on_all_steps(weights, size);
+            let mean_squared_error = held_out.error(&weights)?;
             if mean_squared_error.is_finite()
                 && best
                     .as_ref()
@@ -140,19 +171,147 @@ impl NormalEquations {
             ),
         }
     }
+
+    /// The mean squared error of a map `[lookback, horizon]` on these rows.
+    fn error(&self, weights: &[f64]) -> Result<f64> {
+        let Some((squares, products)) = &self.sums else {
+            return Ok(f64::NAN);
+        };
+        let w = Tensor::from_slice(weights, (self.lookback, self.horizon), &Device::Cpu)?;
+        let explained = ((ops::matmul(squares, &w)? - (products * 2.0)?)? * &w)?
+            .sum_all()?
+            .to_scalar::<f64>()?;
+        Ok((explained + self.energy) / (self.rows * self.horizon) as f64)
+    }
+
+    /// XᵀX `[size, size]` and XᵀY `[size, horizon]` of the last `size` steps of the pasts, with both X and Y less
+    /// the mean of those steps.
+    fn last_steps(&self, size: usize) -> Result<(Vec<f64>, Vec<f64>)> {
+        let (lookback, horizon) = (self.lookback, self.horizon);
+        if size == 0 || size > lookback {
+            bail!("a regression on {size} steps does not fit a lookback of {lookback}");
+        }
+        let Some((squares, products)) = &self.sums else {
+            bail!("there are no rows");
+        };
+        let (squares, products) = (
+            squares.flatten_all()?.to_vec1::<f64>()?,
+            products.flatten_all()?.to_vec1::<f64>()?,
+        );
+        if size == lookback {
+            return Ok((squares, products));
+        }
+        let first = lookback - size;
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        // For each step its product with the mean m of the last steps, which is what Y loses.
+        let with_mean: Vec<f64> = squares
+            .chunks_exact(lookback)
+            .skip(first)
+            .map(|row| mean(&row[first..]))
+            .collect();
+        let all = mean(&with_mean);
+        let mut own = Vec::with_capacity(size * size);
+        for (row, row_mean) in squares.chunks_exact(lookback).skip(first).zip(&with_mean) {
+            for (value, column_mean) in row[first..].iter().zip(&with_mean) {
+                own.push(value - row_mean - column_mean + all);
+            }
+        }
+        let mut own_products = products[first * horizon..].to_vec();
+        let mut column_means = vec![0.0; horizon];
+        for (row, with_mean) in own_products.chunks_exact_mut(horizon).zip(&with_mean) {
+            for (value, sum) in row.iter_mut().zip(&mut column_means) {
+                *value -= with_mean;
+                *sum += *value / size as f64;
+            }
+        }
+        for row in own_products.chunks_exact_mut(horizon) {
+            subtract(row, &column_means, 1.0);
+        }
+        Ok((own, own_products))
+    }
+
+    /// A map of the last `size` steps less their mean, to the future less that mean, as one of all steps less
+    /// theirs: LᵀW + m, where L takes the last steps less their mean m.
+    fn on_all_steps(&self, weights: Vec<f64>, size: usize) -> Vec<f64> {
+        let (lookback, horizon) = (self.lookback, self.horizon);
+        if size == lookback {
+            return weights;
+        }
+        let mut all = vec![0.0; (lookback - size) * horizon];
+        let mut means = vec![0.0; horizon];
+        for row in weights.chunks_exact(horizon) {
+            subtract(&mut means, row, -1.0 / size as f64);
+        }
+        for row in weights.chunks_exact(horizon) {
+            let values = row.iter().zip(&means);
+            all.extend(values.map(|(weight, mean)| weight - mean + 1.0 / size as f64));
+        }
+        all
+    }
 }
 
-/// (squares + penalty) w = products by Cholesky's decomposition; `None` where it is not positive definite.
-fn solve(
-    squares: &[f64],
-    products: &[f64],
-    size: usize,
-    columns: usize,
-    penalty: f64,
-) -> Option<Vec<f64>> {
+/// Which steps of the past a ridge regression uses, and how much each step's weights cost beside the others'.
+#[derive(Clone, Debug)]
+pub struct Regression {
+    /// For each step, oldest first; their mean is 1.
+    relative: Vec<f64>,
+}
+
+impl Regression {
+    /// On so many steps, with equal penalties.
+    pub fn plain(lookback: usize) -> Regression {
+        Regression {
+            relative: vec![1.0; lookback],
+        }
+    }
+
+    /// The penalty of the weights of a step that lies `lag` steps back grows as `(1 + lag / day)^power`.
+    pub fn lagged(lookback: usize, day: usize, power: f64) -> Regression {
+        let relative: Vec<f64> = (1..=lookback)
+            .rev()
+            .map(|lag| (1.0 + lag as f64 / day.max(1) as f64).powf(power))
+            .collect();
+        let mean = relative.iter().sum::<f64>() / lookback.max(1) as f64;
+        Regression {
+            relative: relative.into_iter().map(|p| p / mean).collect(),
+        }
+    }
+
+    /// The five of `skip_start: "ridge_mean"`: the whole lookback with powers 0, 1/2 and 1, and 0.7 and 0.4667 of it
+    /// in whole days. With a lookback of 720 hours these are 504 and 336.
+    pub fn five(lookback: usize, day: usize) -> Vec<Regression> {
+        let day = day.max(1);
+        let part = |share: f64| {
+            let steps = share * lookback as f64;
+            let days = (steps / day as f64).round() as usize * day;
+            if (1..lookback).contains(&days) {
+                days
+            } else {
+                (steps.round() as usize).clamp(1, lookback.max(1))
+            }
+        };
+        vec![
+            Regression::plain(lookback),
+            Regression::lagged(lookback, day, 0.5),
+            Regression::lagged(lookback, day, 1.0),
+            Regression::plain(part(0.7)),
+            Regression::plain(part(0.4667)),
+        ]
+    }
+
+    /// How many steps it uses.
+    pub fn lookback(&self) -> usize {
+        self.relative.len()
+    }
+}
+
+/// (squares + diagonal of penalties) w = products by Cholesky's decomposition; `None` where it is not positive
+/// definite.
+fn solve(squares: &[f64], products: &[f64], columns: usize, penalties: &[f64]) -> Option<Vec<f64>> {
+    let size = penalties.len();
     let mut lower = squares.to_vec();
     for row in 0..size {
-        lower[row * size + row] += penalty;
+        lower[row * size + row] += penalties[row];
         for column in 0..=row {
             let (before, this) = lower.split_at(row * size);
             let rest = this[column]
@@ -233,7 +392,7 @@ mod tests {
             }
         }
         let products: Vec<f64> = (0..2 * size).map(|i| (i as f64).cos()).collect();
-        let w = solve(&squares, &products, size, 2, 0.5).unwrap();
+        let w = solve(&squares, &products, 2, &[0.5; 11]).unwrap();
         for row in 0..size {
             for column in 0..2 {
                 let sum: f64 = (0..size)
@@ -246,6 +405,87 @@ mod tests {
             }
         }
         squares[0] = -1e9;
-        assert!(solve(&squares, &products, size, 2, 0.5).is_none());
+        assert!(solve(&squares, &products, 2, &[0.5; 11]).is_none());
+    }
+    /// Sums of windows and the windows themselves, `[rows, lookback]` and `[rows, horizon]`.
+    fn windows(rows: usize, lookback: usize, horizon: usize) -> (NormalEquations, Tensor, Tensor) {
+        let value = |seed: usize, i: usize| ((i * 7919 + seed * 104_729) % 1013) as f64 / 500.0;
+        let make = |seed: usize, width: usize| {
+            let values: Vec<f64> = (0..rows * width)
+                .map(|i| value(seed, i) + (i % width) as f64 * 0.1)
+                .collect();
+            Tensor::from_vec(values, (rows, width), &Device::Cpu).unwrap()
+        };
+        let (past, future) = (make(1, lookback), make(2, horizon));
+        let mut sums = NormalEquations::new(lookback, horizon);
+        sums.add(&past, &future).unwrap();
+        (sums, past, future)
+    }
+
+    #[test]
+    fn a_regression_on_the_last_steps_is_the_one_on_their_windows() {
+        let (all, past, future) = windows(60, 9, 3);
+        let (held_out, held_past, held_future) = windows(40, 9, 3);
+        let last = |past: &Tensor| past.narrow(1, 4, 5).unwrap().contiguous().unwrap();
+        let (mut short, mut short_held_out) =
+            (NormalEquations::new(5, 3), NormalEquations::new(5, 3));
+        short.add(&last(&past), &future).unwrap();
+        short_held_out.add(&last(&held_past), &held_future).unwrap();
+        let expected = short.best(&short_held_out).unwrap();
+        let got = all.best_of(&held_out, &Regression::plain(5)).unwrap();
+        assert_eq!(got.penalty, expected.penalty);
+        assert!((got.mean_squared_error - expected.mean_squared_error).abs() < 1e-10);
+        // The forecasts of the two maps are the same.
+        let forecast = |best: &Best, past: &Tensor| {
+            let mean = past.mean_keepdim(1).unwrap();
+            let centred = past.broadcast_sub(&mean).unwrap();
+            let weight = best.weight().unwrap().t().unwrap().contiguous().unwrap();
+            let map = centred.matmul(&weight).unwrap();
+            map.broadcast_add(&mean).unwrap()
+        };
+        let difference = forecast(&got, &held_past) - forecast(&expected, &last(&held_past));
+        let worst: f64 = difference
+            .unwrap()
+            .abs()
+            .unwrap()
+            .max_all()
+            .unwrap()
+            .to_scalar()
+            .unwrap();
+        assert!(worst < 1e-10, "{worst}");
+    }
+
+    #[test]
+    fn the_mean_of_five_is_one_map_with_their_mean() {
+        let (all, ..) = windows(80, 12, 2);
+        let (held_out, ..) = windows(50, 12, 2);
+        let five = Regression::five(12, 4);
+        let sizes: Vec<usize> = five.iter().map(Regression::lookback).collect();
+        assert_eq!(sizes, [12, 12, 12, 8, 4]);
+        let mean = all.mean_of_best(&held_out, &five).unwrap();
+        let mut sum = Tensor::zeros((2, 12), DType::F64, &Device::Cpu).unwrap();
+        for one in &five {
+            sum = (sum + all.best_of(&held_out, one).unwrap().weight().unwrap()).unwrap();
+        }
+        let difference = (mean.weight().unwrap() - (sum / 5.0).unwrap()).unwrap();
+        let worst: f64 = difference
+            .abs()
+            .unwrap()
+            .max_all()
+            .unwrap()
+            .to_scalar()
+            .unwrap();
+        assert!(worst < 1e-12, "{worst}");
+        let sizes = |lookback, day| -> Vec<usize> {
+            let five = Regression::five(lookback, day);
+            five.iter().map(Regression::lookback).collect()
+        };
+        assert_eq!(sizes(720, 24), [720, 720, 720, 504, 336]);
+        assert_eq!(sizes(6, 24), [6, 6, 6, 4, 3]);
+        assert_eq!(sizes(1, 24), [1, 1, 1, 1, 1]);
+        // The newest step's weights cost least, and the mean is 1.
+        let lagged = Regression::lagged(48, 24, 1.0).relative;
+        assert!((lagged[0] / lagged[47] - 3.0 / (25.0 / 24.0)).abs() < 1e-12);
+        assert!((lagged.iter().sum::<f64>() / 48.0 - 1.0).abs() < 1e-12);
     }
 }

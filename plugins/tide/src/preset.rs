@@ -1,8 +1,11 @@
-//! The sizes that the paper chose for its data sets.
+//! Sizes that belong together: the paper's for its data sets, and a small network.
 
 use patchbay::plugin::prelude::*;
 
-/// A data set of the paper, for its sizes (Das et al. 2023, Table 5; lookback 720, batch 512).
+use crate::tide::SkipStart;
+
+/// Sizes that belong together: those of the paper for a data set (Das et al. 2023, Table 5; lookback 720, batch 512),
+/// or `compact`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "patchbay::serde", rename_all = "snake_case")]
 #[schemars(crate = "patchbay::schemars")]
@@ -14,6 +17,9 @@ pub enum Preset {
     Etth1,
     Etth2,
     Weather,
+    /// A small network that begins where five ridge regressions end: hidden 64, p 4, temporal decoder 16, dropout 0.5,
+    /// `skip_start: "ridge_mean"`. What to begin with.
+    Compact,
 }
 
 /// A row of the table.
@@ -28,6 +34,7 @@ pub struct Sizes {
     pub layer_norm: bool,
     pub learning_rate: f64,
     pub reversible: bool,
+    pub skip_start: SkipStart,
 }
 
 impl Preset {
@@ -44,6 +51,7 @@ impl Preset {
             layer_norm,
             learning_rate,
             reversible,
+            skip_start: SkipStart::Random,
         };
         match self {
             Preset::Traffic     => row(256,  1, 16, 64,  0.3, false, 6.55e-5, true),
@@ -53,6 +61,10 @@ impl Preset {
             Preset::Etth1       => row(256,  2, 8,  128, 0.3, true,  3.82e-5, true),
             Preset::Etth2       => row(512,  2, 32, 16,  0.2, true,  2.24e-4, true),
             Preset::Weather     => row(512,  1, 8,  16,  0.0, true,  3.01e-5, false),
+            Preset::Compact     => Sizes {
+                skip_start: SkipStart::RidgeMean,
+                ..row(64, 2, 4, 16, 0.5, false, 3e-5, true)
+            },
         }
     }
 
@@ -68,6 +80,7 @@ impl Preset {
             layer_norm: false,
             learning_rate: 1e-3,
             reversible: true,
+            skip_start: SkipStart::Random,
         }
     }
 }

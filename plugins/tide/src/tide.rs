@@ -18,8 +18,9 @@
 //!   the forecast is the linear skip plus a constant. That form is there to compare, and warns.
 //! - The number of blocks is the number in the settings; the authors' program makes one fewer.
 //! - A quantile head has one output for each level in the temporal decoder and in the skip.
-//! - `skip_start: "ridge"` begins with a skip fitted in closed form and a network that gives 0. With
-//!   `FitOptions { frozen: vec!["global_skip".into()], .. }` that skip stays as it is.
+//! - `skip_start: "ridge"` begins with a skip fitted in closed form and a network that gives 0, `"ridge_mean"` with
+//!   the mean of five such skips. That start is kept unless training improves clearly on it. With
+//!   `FitOptions { frozen: vec!["global_skip".into()], .. }` the skip stays as it is in any case.
 
 use std::sync::Mutex;
 
@@ -28,7 +29,10 @@ use patchbay::{
     plugin::prelude::*,
 };
 
-use crate::{normal_equations::NormalEquations, preset::Preset};
+use crate::{
+    normal_equations::{NormalEquations, Regression},
+    preset::Preset,
+};
 
 /// Which blocks end in a layer norm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -52,6 +56,24 @@ pub enum SkipStart {
     Random,
     /// Ridge regression on the training part; the network begins at 0. Needs `reversible`.
     Ridge,
+    /// The mean of five ridge regressions, each with a penalty of its own: on the whole lookback with the penalty of a
+    /// weight growing with its lag as (1 + lag / day)^a for a = 0, 1/2 and 1, and on the last 0.7 and 0.4667 of it,
+    /// in whole days. The network begins at 0. Needs `reversible`.
+    RidgeMean,
+}
+
+impl SkipStart {
+    fn is_fitted(self) -> bool {
+        self != SkipStart::Random
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            SkipStart::Random => "random",
+            SkipStart::Ridge => "ridge",
+            SkipStart::RidgeMean => "ridge_mean",
+        }
+    }
 }
 
 patchbay::config! {
@@ -71,7 +93,8 @@ patchbay::config! {
         attributes: usize = 0,
         /// Series with an affine map of their own after normalisation; 0: no such map.
         series: usize = 0,
-        /// The sizes that the paper chose for a data set (Table 5).
+        /// Sizes that belong together: `compact`, a small network that begins with ridge regression, or those that the
+        /// paper chose for a data set (Table 5).
         preset: Option<Preset> = None,
         /// Width of the dense layers; 256.
         #[schemars(range(min = 1))]
@@ -106,14 +129,18 @@ patchbay::config! {
         reversible: Option<bool> = None,
         /// Levels of a probabilistic forecast, ascending, in 0..1; empty: a point forecast.
         quantiles: Vec<f64> = Vec::new(),
-        /// What the global skip begins with.
-        skip_start: SkipStart = SkipStart::Random,
+        /// What the global skip begins with; random.
+        skip_start: Option<SkipStart> = None,
+        /// Steps of a day, by which `skip_start: "ridge_mean"` counts lags.
+        #[schemars(range(min = 1))]
+        day: usize = 24,
     }
 }
 
 /// A dense encoder and decoder beside a linear map.
 pub struct Tide {
     config: TideConfig,
+    skip_start: SkipStart,
     reversible: bool,
     known_projection: Option<ResidualBlock>,
     observed_projection: Option<ResidualBlock>,
@@ -152,8 +179,17 @@ pub struct Steps {
     pub linear: Tensor,
     /// `[batch, horizon, outputs]`.
     pub forecast: Tensor,
-    /// The same with the network's part taken as 0.
-    pub linear_forecast: Tensor,
+    scale: Option<Normalisation>,
+}
+
+impl Steps {
+    /// The forecast with the network's part taken as 0: `[batch, horizon, outputs]`.
+    fn linear_forecast(&self) -> Result<Tensor> {
+        match &self.scale {
+            Some(scale) => scale.undo(&self.linear),
+            None => Ok(self.linear.clone()),
+        }
+    }
 }
 
 impl Component for Tide {}
@@ -191,7 +227,8 @@ impl Tide {
     pub fn new(config: TideConfig, vb: VarBuilder<'_>) -> Result<Tide> {
         let sizes = config.preset.map_or_else(Preset::otherwise, Preset::sizes);
         let reversible = config.reversible.unwrap_or(sizes.reversible);
-        check(&config, reversible)?;
+        let skip_start = config.skip_start.unwrap_or(sizes.skip_start);
+        check(&config, skip_start, reversible)?;
         let decoder_output = config.decoder_output.unwrap_or(sizes.decoder_output);
         let hidden = config.hidden.unwrap_or(sizes.hidden);
         let norm = config.layer_norm.unwrap_or(if sizes.layer_norm {
@@ -200,10 +237,19 @@ impl Tide {
             LayerNormPlacement::None
         });
         let outputs = config.quantiles.len().max(1);
-        if norm == LayerNormPlacement::All && outputs == 1 {
+        if norm == LayerNormPlacement::All {
+            let effect = match outputs {
+                1 => "the network becomes a constant and gets no gradient".to_owned(),
+                2 => "of two values only which is larger is left, so each output is b + w or b - w with the norm's own \
+                      weight and bias"
+                    .to_owned(),
+                _ => format!(
+                    "the {outputs} quantiles of a step get a fixed mean and deviation, so intervals are equally wide"
+                ),
+            };
             println!(
-                "forecaster/tide: layer_norm \"all\" normalises the temporal decoder's output, which has width 1: \
-                 the network becomes a constant and gets no gradient. layer_norm \"inner\" leaves that block out."
+                "forecaster/tide: layer_norm \"all\" normalises the temporal decoder's output, which has width \
+                 {outputs}: {effect}. layer_norm \"inner\" leaves that block out."
             );
         }
         let make = Blocks {
@@ -271,6 +317,7 @@ impl Tide {
         let start = Mutex::new(Start::new(&global_skip, &temporal_decoder)?);
         Ok(Tide {
             config,
+            skip_start,
             reversible,
             known_projection,
             observed_projection,
@@ -286,7 +333,7 @@ impl Tide {
 }
 
 /// What one setting alone cannot say.
-fn check(config: &TideConfig, reversible: bool) -> Result<()> {
+fn check(config: &TideConfig, skip_start: SkipStart, reversible: bool) -> Result<()> {
     let levels = &config.quantiles;
     let ascending = levels.windows(2).all(|pair| pair[0] < pair[1]);
     if !ascending || levels.iter().any(|&level| level <= 0.0 || level >= 1.0) {
@@ -294,9 +341,10 @@ fn check(config: &TideConfig, reversible: bool) -> Result<()> {
             "quantiles must ascend and lie between 0 and 1, not {levels:?}; for instance [0.1, 0.5, 0.9]"
         );
     }
-    if config.skip_start == SkipStart::Ridge && (!reversible || config.series > 0) {
+    if skip_start.is_fitted() && (!reversible || config.series > 0) {
         bail!(
-            "skip_start \"ridge\" needs reversible true and series 0: the regression is on windows less their mean"
+            "skip_start \"{}\" needs reversible true and series 0: the regression is on windows less their mean",
+            skip_start.name()
         );
     }
     Ok(())
@@ -324,7 +372,15 @@ impl Start {
 
 impl Forecaster for Tide {
     fn forward(&self, window: &Window, train: bool) -> Result<Tensor> {
-        Ok(self.steps(window, train)?.forecast)
+        let forecast = self.steps(window, train)?.forecast;
+        // Blocks leave no way back to the variables without `train`, so neither does the linear skip.
+        Ok(if train { forecast } else { forecast.detach() })
+    }
+
+    fn learning_rate(&self) -> Option<f64> {
+        self.config
+            .preset
+            .map(|preset| preset.sizes().learning_rate)
     }
 
     fn lookback(&self) -> usize {
@@ -342,21 +398,28 @@ impl Forecaster for Tide {
     /// The linear skip with normalisation undone, and what the network adds to it.
     fn parts(&self, window: &Window) -> Result<Vec<(String, Tensor)>> {
         let steps = self.steps(window, false)?;
-        let network = (&steps.forecast - &steps.linear_forecast)?;
+        let linear = steps.linear_forecast()?;
+        let network = (&steps.forecast - &linear)?;
         Ok(vec![
-            ("linear skip".to_owned(), steps.linear_forecast),
+            ("linear skip".to_owned(), linear),
             ("network".to_owned(), network),
         ])
     }
 
     fn fit(&self, batches: &mut dyn Iterator<Item = Result<(Window, Tensor)>>) -> Result<Fit> {
-        if self.config.skip_start == SkipStart::Ridge {
+        if self.affine.is_some()
+            && let Some(batch) = batches.next()
+        {
+            self.check_series(&batch?.0)?;
+        }
+        if self.skip_start.is_fitted() {
             let mut equations = NormalEquations::new(self.config.lookback, self.config.horizon);
             for batch in batches {
                 let (window, future) = batch?;
                 equations.add(&window.past, &future)?;
             }
             self.lock().equations = Some(equations);
+            return Ok(Fit::Refine);
         }
         Ok(Fit::ByGradient)
     }
@@ -371,7 +434,13 @@ impl Forecaster for Tide {
             let (window, future) = batch?;
             held_out.add(&window.past, &future)?;
         }
-        let best = equations.best(&held_out)?;
+        let best = match self.skip_start {
+            SkipStart::RidgeMean => {
+                let five = Regression::five(self.config.lookback, self.config.day);
+                equations.mean_of_best(&held_out, &five)?
+            }
+            SkipStart::Random | SkipStart::Ridge => equations.best(&held_out)?,
+        };
         // Every quantile begins as the mean; rows are [horizon, outputs].
         let outputs = self.config.quantiles.len().max(1);
         let (lookback, horizon) = (self.config.lookback, self.config.horizon);
@@ -447,9 +516,9 @@ impl Tide {
             .forward(&past)?
             .reshape((batch, horizon, ()))?;
         let sum = (&network + &linear)?;
-        let (forecast, linear_forecast) = match &scale {
-            Some(scale) => (scale.undo(&sum)?, scale.undo(&linear)?),
-            None => (sum, linear.clone()),
+        let forecast = match &scale {
+            Some(scale) => scale.undo(&sum)?,
+            None => sum,
         };
         Ok(Steps {
             projected,
@@ -459,7 +528,7 @@ impl Tide {
             network,
             linear,
             forecast,
-            linear_forecast,
+            scale,
         })
     }
 
@@ -495,6 +564,17 @@ impl Tide {
         let deviation = constant.where_cond(&deviation.ones_like()?, &deviation)?;
         let affine = match (&self.affine, &window.series) {
             (Some((weight, bias)), Some(series)) => {
+                if series.dims() != [window.past.dim(0)?] {
+                    bail!(
+                        "the window's `series` is {:?}, expected [{}], the index of each row's series",
+                        series.dims(),
+                        window.past.dim(0)?
+                    );
+                }
+                // Elsewhere reading them would wait for the device at each step; `fit` looks once.
+                if series.device().is_cpu() {
+                    self.check_series(window)?;
+                }
                 let of = |values: &Tensor| values.index_select(series, 0)?.unsqueeze(1);
                 Some((of(weight)?, of(bias)?))
             }
@@ -509,6 +589,23 @@ impl Tide {
             deviation,
             affine,
         }))
+    }
+
+    /// Whether all series of a window have an affine map.
+    fn check_series(&self, window: &Window) -> Result<()> {
+        let Some(series) = &window.series else {
+            return Ok(());
+        };
+        let most = series.max_all()?.to_dtype(DType::U32)?.to_scalar::<u32>()? as usize;
+        if most >= self.config.series {
+            bail!(
+                "the setting `series` is {}, but a window is of series {most}, counted from 0: create the forecaster \
+                 with \"series\": {} or more, or with 0 for no map of each series",
+                self.config.series,
+                most + 1
+            );
+        }
+        Ok(())
     }
 
     /// A panic while the lock is held leaves a start that is only read again when fitting anew.
@@ -606,6 +703,11 @@ impl Blocks {
     }
 }
 
+/// A block's hidden values that are computed at once without `train`: 4 MiB in `f32`.
+const WHOLE: usize = 1 << 20;
+/// And of more than that those of a part: 1 MiB.
+const PART: usize = 1 << 18;
+
 /// `norm(dropout(output(relu(hidden(x)))) + skip(x))`.
 struct ResidualBlock {
     hidden: Linear,
@@ -616,8 +718,47 @@ struct ResidualBlock {
 }
 
 impl ResidualBlock {
-    /// `[..., inputs]` to `[..., outputs]`.
+    /// `[..., inputs]` to `[..., outputs]`. Without `train` no gradient leads back, and rows are taken in parts so
+    /// that what is between the two layers stays in the cache: in a temporal decoder it is many times the rest.
     fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        if train {
+            return self.whole(x, true);
+        }
+        let detached = |layer: &Linear| {
+            let bias = layer.bias().map(Tensor::detach);
+            Linear::new(layer.weight().detach(), bias)
+        };
+        let block = ResidualBlock {
+            hidden: detached(&self.hidden),
+            output: detached(&self.output),
+            skip: detached(&self.skip),
+            norm: self.norm.clone(),
+            dropout: self.dropout,
+        };
+        let x = x.detach();
+        let inputs = x.dim(D::Minus1)?;
+        let rows = x.elem_count() / inputs.max(1);
+        let hidden = self.hidden.weight().dim(0)?;
+        if rows * hidden <= WHOLE || !x.device().is_cpu() {
+            return Ok(block.whole(&x, false)?.detach());
+        }
+        let flat = x.reshape((rows, inputs))?;
+        let part = (PART / hidden).max(1);
+        let parts = (0..rows)
+            .step_by(part)
+            .map(|first| {
+                let some = flat.narrow(0, first, part.min(rows - first))?;
+                Ok(block.whole(&some, false)?.detach())
+            })
+            .collect::<Result<Vec<Tensor>>>()?;
+        let mut shape = x.dims().to_vec();
+        if let Some(last) = shape.last_mut() {
+            *last = self.output.weight().dim(0)?;
+        }
+        Tensor::cat(&parts, 0)?.reshape(shape)
+    }
+
+    fn whole(&self, x: &Tensor, train: bool) -> Result<Tensor> {
         let inner = self.output.forward(&ops::relu(&self.hidden.forward(x)?)?)?;
         let sum = (ops::dropout(&inner, self.dropout, train)? + self.skip.forward(x)?)?;
         match &self.norm {

@@ -359,15 +359,253 @@ fn a_loss_that_is_not_finite_is_an_error_that_names_the_step() {
     let data = data(200);
     let model = forecaster("forecaster/d_linear", json!({"lookback": 24, "horizon": 6}));
     let options = FitOptions {
-        learning_rate: 1e30,
+        learning_rate: Some(1e30),
         quiet: true,
         ..FitOptions::default()
     };
     let error = refusal(fit(&model, &data, &options));
     assert!(
-        error.contains("the training loss is") && error.contains("at epoch"),
+        error.contains("the training loss is")
+            && error.contains("at epoch")
+            && error.contains("the batch's scaled values are finite"),
         "{error}"
     );
+    // The weights are those from before.
+    let test = backtest(&model, &data, Part::Test).unwrap();
+    assert!(test.mse.is_finite(), "{}", test.mse);
+}
+
+#[test]
+fn a_mistyped_time_is_refused_and_does_not_fill_the_memory() {
+    let text = "date,x\n157783680,1\n157787280,2\n157790880,3\n157783680000000000,4\n";
+    for missing in [Missing::Refuse, Missing::Interpolate] {
+        let options = CsvOptions {
+            time: Some("date".to_owned()),
+            missing,
+        };
+        let file = file(text);
+        let error = refusal(Frame::read_csv_with(
+            file.path().to_str().unwrap(),
+            &options,
+        ));
+        assert!(
+            error.contains("line 5: a step of") && error.contains("the others are of 3600 s"),
+            "{error}"
+        );
+        assert_eq!(
+            error.contains("Missing::Interpolate"),
+            missing == Missing::Refuse
+        );
+    }
+    // Times whose difference is beyond the numbers, and a gap of whole steps that is too long.
+    let text = format!("date,x\n{},1\n{},2\n", i64::MIN, i64::MAX);
+    let options = CsvOptions {
+        time: Some("date".to_owned()),
+        missing: Missing::Interpolate,
+    };
+    let two = file(&text);
+    let error = refusal(Frame::read_csv_with(two.path().to_str().unwrap(), &options));
+    assert!(
+        error.contains("line 3") && error.contains("too far"),
+        "{error}"
+    );
+    let long = file("date,x\n0,1\n1,2\n2,3\n1500,4\n");
+    let error = refusal(Frame::read_csv_with(
+        long.path().to_str().unwrap(),
+        &options,
+    ));
+    assert!(
+        error.contains("line 5") && error.contains("1497 rows would have to be made up"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_word_among_numbers_is_a_mistake_and_a_column_of_words_is_text() {
+    let text =
+        "date,kind,x\n2020-01-01,a,none\n2020-01-02,b,word\n2020-01-03,c,2\n2020-01-04,4,3\n";
+    let error = refusal(read(text, Missing::Interpolate));
+    assert!(error.contains("line 3: column x: \"word\""), "{error}");
+    let frame = read(&text.replace("word", "1"), Missing::Interpolate).unwrap();
+    assert_eq!(frame.names(), ["x"]);
+    let shown = frame.show().data["text/plain"].to_string();
+    assert!(shown.contains("left out, not numbers: kind"), "{shown}");
+    let twice = refusal(read("date,x,x\n2020-01-01,1,2\n", Missing::Refuse));
+    assert!(
+        twice.contains("the columns 2 and 3 are both named \"x\""),
+        "{twice}"
+    );
+    let twice = refusal(frame.select(&["x", "x"]));
+    assert!(twice.contains("two columns are named x"), "{twice}");
+}
+
+#[test]
+fn parts_that_overlap_or_lie_beyond_the_rows_are_refused() {
+    let frame = hourly(100);
+    for (train, validation, test, part) in [
+        (0..60, 60..120, 80..100, "the frame has 100 rows"),
+        (0..60, 50..80, 80..100, "overlap"),
+        (0..60, 60..80, 70..100, "overlap"),
+        (40..60, 0..40, 60..100, "another order"),
+        (10..10, 10..50, 50..100, "none for training"),
+    ] {
+        let split = Split {
+            train,
+            validation,
+            test,
+        };
+        let error = refusal(Dataset::new(&frame, split));
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn values_without_a_finite_scale_are_refused_by_column() {
+    let split = Split::shares(100, 0.6, 0.2).unwrap();
+    let column = |at: usize| -> Frame {
+        let mut values: Vec<f64> = (0..100).map(|row| f64::from(row % 9)).collect();
+        values[at] = 1e300;
+        let good = (0..100).map(|row| f64::from(row % 5)).collect();
+        let columns = vec![("good".to_owned(), good), ("huge".to_owned(), values)];
+        Frame::new((0..100).collect(), columns).unwrap()
+    };
+    let error = refusal(Dataset::new(&column(7), split.clone()));
+    assert!(error.contains("the column huge has the mean"), "{error}");
+    let error = refusal(Dataset::new(&column(90), split));
+    assert!(
+        error.contains("the column huge has") && error.contains("in row 90"),
+        "{error}"
+    );
+    let error = refusal(data(100).with_attributes(vec![vec![1.0], vec![f32::NAN]]));
+    assert!(
+        error.contains("attribute 0 of the series b is NaN"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_series_without_an_affine_map_and_a_loss_beside_quantiles_are_refused() {
+    let data = data(200);
+    let quiet = FitOptions {
+        quiet: true,
+        epochs: 1,
+        ..FitOptions::default()
+    };
+    let sizes = json!({"lookback": 24, "horizon": 6, "hidden": 8, "series": 1});
+    let model = forecaster("forecaster/tide", sizes);
+    let error = refusal(fit(&model, &data, &quiet));
+    assert!(
+        error.contains("the setting `series` is 1") && error.contains("\"series\": 2"),
+        "{error}"
+    );
+    let error = refusal(predict(&model, &data, 100));
+    assert!(error.contains("the setting `series` is 1"), "{error}");
+    let past = Tensor::zeros((3, 24), DType::F32, &Device::Cpu).unwrap();
+    let mut window = Window::new(past);
+    window.series = Some(Tensor::zeros(1, DType::U32, &Device::Cpu).unwrap());
+    let error = refusal(model.forward(&window, false));
+    assert!(error.contains("`series` is [1], expected [3]"), "{error}");
+}
+
+#[test]
+fn a_result_is_shown_beside_simple_forecasts() {
+    let data = data(600);
+    let sizes = json!({"lookback": 48, "horizon": 12});
+    let fitted = |name: &str| {
+        let model = forecaster(&format!("forecaster/{name}"), sizes.clone());
+        fit(&model, &data, &FitOptions::default()).unwrap();
+        backtest(&model, &data, Part::Test).unwrap()
+    };
+    let (last, seasonal) = (fitted("last_value"), fitted("seasonal_naive"));
+    assert_eq!(data.season(), Some(24));
+    let names: Vec<&str> = last.baselines.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["last value", "seasonal naive (24 steps)"]);
+    assert!((last.baselines[0].mse - last.mse).abs() < 1e-9);
+    assert!((last.baselines[0].mae - last.mae).abs() < 1e-9);
+    assert!((last.baselines[1].mse - seasonal.mse).abs() < 1e-9);
+    let shown = seasonal.show().data["text/plain"].to_string();
+    assert!(
+        shown.contains("last value") && shown.contains("this"),
+        "{shown}"
+    );
+
+    let ridge = forecaster("forecaster/ridge", sizes.clone());
+    fit(&ridge, &data, &FitOptions::default()).unwrap();
+    let all = forecast::beside(&[("mine", &ridge)], &data, Part::Test).unwrap();
+    let shown = all.show().data["text/plain"].to_string();
+    for name in ["mine", "ridge", "DLinear", "last value", "seasonal naive"] {
+        assert_eq!(shown.matches(name).count(), 1, "{name}: {shown}");
+    }
+    // A forecast shows itself.
+    let shown = predict(&ridge, &data, 500).unwrap().show();
+    assert!(shown.data["text/html"].to_string().contains("<svg"));
+    assert!(shown.data["text/plain"].to_string().contains("12 steps"));
+}
+
+#[test]
+fn saving_into_a_folder_that_is_absent_names_the_path() {
+    let model = forecaster(
+        "forecaster/last_value",
+        json!({"lookback": 4, "horizon": 2}),
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("absent/model.safetensors");
+    let error = refusal(forecast::save(&model, &path));
+    assert!(
+        error.contains("absent/model.safetensors cannot be written: there is no folder"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_start_by_the_mean_of_five_is_kept_where_nothing_is_trained() {
+    let data = data(900);
+    let config = json!({"lookback": 96, "horizon": 12, "preset": "compact"});
+    let model = forecaster("forecaster/tide", config);
+    assert_eq!(model.learning_rate(), Some(3e-5));
+    let options = FitOptions {
+        epochs: 0,
+        quiet: true,
+        ..FitOptions::default()
+    };
+    let fitted = fit(&model, &data, &options).unwrap();
+    assert_eq!((fitted.best, fitted.steps), (0, 0));
+    let shown = fitted.show().data["text/plain"].to_string();
+    assert!(!shown.contains("closed form"), "{shown}");
+    let ridge = forecaster("forecaster/ridge", json!({"lookback": 96, "horizon": 12}));
+    fit(&ridge, &data, &options).unwrap();
+    let mse = |model| backtest(model, &data, Part::Test).unwrap().mse;
+    let (mean, plain) = (mse(&model), mse(&ridge));
+    assert!(mean < 1.03 * plain, "{mean} {plain}");
+    for (preset, rate) in [("etth1", 3.82e-5), ("weather", 3.01e-5)] {
+        let model = forecaster("forecaster/tide", json!({"preset": preset}));
+        assert_eq!(model.learning_rate(), Some(rate));
+    }
+    let model = forecaster("forecaster/tide", json!({"hidden": 8}));
+    assert_eq!(model.learning_rate(), None);
+}
+
+/// The figure was computed with numpy from the same definition.
+#[test]
+fn the_mean_of_five_reaches_its_known_error_on_etth1() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let path = folder.join("ETTh1.csv");
+    if !path.exists() {
+        println!("skipped: {} is absent", path.display());
+        return;
+    }
+    let frame = Frame::read_csv(path.to_str().unwrap()).unwrap();
+    let data = Dataset::new(&frame, Split::ett_hourly()).unwrap();
+    let config = json!({"horizon": 96, "preset": "compact"});
+    let model = forecaster("forecaster/tide", config);
+    let options = FitOptions {
+        epochs: 0,
+        quiet: true,
+        ..FitOptions::default()
+    };
+    fit(&model, &data, &options).unwrap();
+    let test = backtest(&model, &data, Part::Test).unwrap();
+    assert!((test.mse - 0.3641).abs() < 2e-4, "{}", test.mse);
 }
 
 #[test]

@@ -274,6 +274,25 @@ fn the_parts_add_up_to_the_forecast() {
 }
 
 #[test]
+fn a_forecast_in_parts_is_the_one_at_once() {
+    patchbay_tide::register().unwrap();
+    let config = json!({"lookback": 24, "horizon": 96, "hidden": 16, "temporal_decoder_hidden": 128, "known": 2});
+    let model = create::<dyn Forecaster>("forecaster/tide", config).unwrap();
+    // The temporal decoder's hidden values are 120 x 96 x 128, more than a million.
+    let random = |shape: (usize, usize, usize)| Tensor::randn(0f32, 1.0, shape, &CPU).unwrap();
+    let mut window = Window::new(random((120, 24, 1)).squeeze(2).unwrap());
+    window.known = Some(random((120, 120, 2)));
+    let (whole, parts) = (
+        model.forward(&window, true).unwrap(),
+        model.forward(&window, false).unwrap(),
+    );
+    assert!(difference(&parts, &whole) < 1e-5);
+    // Gradients arrive where they are wanted.
+    let grads = whole.sum_all().unwrap().backward().unwrap();
+    assert!(model.trainable().iter().all(|var| grads.get(var).is_some()));
+}
+
+#[test]
 fn what_does_not_fit_is_an_error() {
     let case = Case::all(DType::F32).swap_remove(0);
     let error = |window: &Window| case.slot.forward(window, false).unwrap_err().to_string();
