@@ -10,9 +10,13 @@ mod pickle;
 mod torch;
 mod zip;
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
-use safetensors::{Dtype, SafeTensors};
+use safetensors::{Dtype, SafeTensors, tensor::Metadata};
 use torch::{Kind, element};
 
 /// A tensor in row-major order.
@@ -42,10 +46,17 @@ pub fn read(path: &Path) -> Result<Tensors, String> {
 ///
 /// As [`read`].
 pub fn parse(file: &[u8]) -> Result<Tensors, String> {
-    if file.starts_with(b"PK\x03\x04") {
+    let text = file.trim_ascii_start();
+    if file.is_empty() {
+        Err("the file is empty: copy or download it again".to_owned())
+    } else if file.starts_with(b"PK\x03\x04") {
         torch::parse_zip(file)
     } else if file.starts_with(&[0x80]) {
         torch::parse_legacy(file)
+    } else if file.starts_with(b"version https://git-lfs") {
+        Err("a Git LFS pointer and not the weights: run `git lfs pull`".to_owned())
+    } else if text.starts_with(b"<") && !is_header(file) {
+        Err("a web page and not weights: download the file itself".to_owned())
     } else if onnx::is_model(file) {
         onnx::parse(file)
     } else {
@@ -53,11 +64,24 @@ pub fn parse(file: &[u8]) -> Result<Tensors, String> {
     }
 }
 
+/// Whether the file begins as safetensors do: 8 bytes with the length of a header, which is JSON.
+fn is_header(file: &[u8]) -> bool {
+    file.get(8) == Some(&b'{')
+}
+
 fn parse_safetensors(file: &[u8]) -> Result<Tensors, String> {
-    let tensors = SafeTensors::deserialize(file).map_err(|error| {
-        format!("neither a PyTorch file (zip or legacy pickle) nor safetensors nor ONNX: {error}")
+    let tensors = SafeTensors::deserialize(file).map_err(|error| match whole_length(file) {
+        Some(whole) if whole > file.len() as u64 => format!(
+            "safetensors, truncated: {} of {whole} bytes; download it again",
+            file.len()
+        ),
+        _ if is_header(file) => format!("safetensors, but broken: {error}"),
+        _ => format!(
+            "neither a PyTorch file (zip or legacy pickle) nor safetensors nor ONNX: {error}"
+        ),
     })?;
     let mut all = Tensors::new();
+    let mut others = BTreeSet::new();
     for (name, view) in tensors.iter() {
         let kind = match view.dtype() {
             Dtype::F32 => Kind::F32,
@@ -65,7 +89,10 @@ fn parse_safetensors(file: &[u8]) -> Result<Tensors, String> {
             Dtype::F16 => Kind::F16,
             Dtype::BF16 => Kind::Bf16,
             // Buffers such as `position_ids`.
-            _ => continue,
+            other => {
+                others.insert(format!("{other:?}"));
+                continue;
+            }
         };
         let values = view.data().chunks_exact(kind.size());
         let tensor = Tensor {
@@ -74,5 +101,33 @@ fn parse_safetensors(file: &[u8]) -> Result<Tensors, String> {
         };
         all.insert(name.to_owned(), tensor);
     }
+    if all.is_empty() {
+        let others: Vec<String> = others.into_iter().collect();
+        return Err(format!(
+            "safetensors without tensors of F64, F32, F16 or BF16; its types are [{}]: convert it to one of those",
+            others.join(", ")
+        ));
+    }
     Ok(all)
+}
+
+/// How many bytes the file should have by its header, or, where that ends too early itself, at least.
+fn whole_length(file: &[u8]) -> Option<u64> {
+    let (length, rest) = file.split_first_chunk()?;
+    let length = u64::from_le_bytes(*length);
+    let end = length.checked_add(8)?;
+    if !rest.starts_with(b"{") {
+        return None;
+    }
+    match usize::try_from(length)
+        .ok()
+        .and_then(|length| rest.get(..length))
+    {
+        Some(header) => {
+            let header: Metadata = serde_json::from_slice(header).ok()?;
+            end.checked_add(header.data_len() as u64)
+        }
+        // The longest header that the format allows.
+        None => (length <= 100_000_000).then_some(end),
+    }
 }

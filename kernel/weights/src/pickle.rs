@@ -6,7 +6,11 @@
 
 use std::collections::HashMap;
 
-/// A value of a pickle.
+/// Where a value is among those of its pickle.
+pub type Id = u32;
+
+/// A value of a pickle. Values that it is made of are named by their place, so that a container that was put into two
+/// others is the same in both, and no depth of nesting costs any stack.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     None,
@@ -14,43 +18,81 @@ pub enum Value {
     Integer(i64),
     Float(f64),
     Text(String),
-    Tuple(Vec<Value>),
-    List(Vec<Value>),
+    Tuple(Vec<Id>),
+    List(Vec<Id>),
     /// Pairs, in the order in which they were set.
-    Dict(Vec<(Value, Value)>),
+    Dict(Vec<(Id, Id)>),
     /// `module name`, a function or class.
     Global(String),
     /// A persistent id: PyTorch's storages.
-    Persistent(Box<Value>),
-    /// A call that was not made: what, with which arguments.
-    Call(String, Vec<Value>),
+    Persistent(Id),
+    /// A call that was not made: a [`Value::Global`], and a [`Value::Tuple`] of arguments.
+    Call(Id, Id),
     /// What an integer does not fit into 64 bits, or bytes: nothing that a checkpoint's tensors need.
     Other,
 }
 
-/// Values may nest this deep; each level is a copy, so a small file could otherwise fill the memory.
-const MOST_VALUES: usize = 1 << 20;
+/// A pickle that was read.
+pub struct Pickle {
+    /// All values, in the order in which they were made.
+    pub values: Vec<Value>,
+    pub root: Id,
+    /// How many bytes it takes.
+    pub length: usize,
+}
 
-/// Reads one pickle and returns its value and the number of bytes that it takes.
+impl Pickle {
+    pub fn get(&self, id: Id) -> &Value {
+        self.values.get(id as usize).unwrap_or(&Value::Other)
+    }
+
+    pub fn text(&self, id: Id) -> Option<&str> {
+        match self.get(id) {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The members of a tuple; none for anything else.
+    pub fn tuple(&self, id: Id) -> Option<&[Id]> {
+        match self.get(id) {
+            Value::Tuple(members) => Some(members),
+            _ => None,
+        }
+    }
+}
+
+/// A value takes up to 64 bytes of memory, and one byte of a file can make one: without a bound, a small file could
+/// fill the memory.
+const MOST_VALUES: usize = 1 << 22;
+
+/// Of a function with its module.
+const LONGEST_NAME: usize = 1 << 10;
+
+/// Reads one pickle; bytes may follow it.
 ///
 /// # Errors
 ///
 /// Says at which byte what was not understood.
-pub fn parse(bytes: &[u8]) -> Result<(Value, usize), String> {
+pub fn parse(bytes: &[u8]) -> Result<Pickle, String> {
     let mut machine = Machine {
         bytes,
         at: 0,
+        values: Vec::new(),
         stack: Vec::new(),
         marks: Vec::new(),
         memo: HashMap::new(),
-        copied: 0,
     };
     loop {
         let at = machine.at;
         let operation = machine.byte()?;
         if operation == b'.' {
-            let value = machine.pop()?;
-            return Ok((value, machine.at));
+            let root = machine.pop()?;
+            return Ok(Pickle {
+                values: machine.values,
+                root,
+                length: machine.at,
+            });
         }
         machine
             .step(operation)
@@ -61,11 +103,10 @@ pub fn parse(bytes: &[u8]) -> Result<(Value, usize), String> {
 struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
-    stack: Vec<Value>,
+    values: Vec<Value>,
+    stack: Vec<Id>,
     marks: Vec<usize>,
-    memo: HashMap<u32, Value>,
-    /// Values copied out of the memo so far.
-    copied: usize,
+    memo: HashMap<u32, Id>,
 }
 
 impl<'a> Machine<'a> {
@@ -76,8 +117,9 @@ impl<'a> Machine<'a> {
             .filter(|&end| end <= self.bytes.len());
         let end = end.ok_or_else(|| {
             format!(
-                "the file ends {count} bytes after byte {} too early",
-                self.at
+                "truncated: {count} bytes are to follow byte {}, the pickle has {}",
+                self.at,
+                self.bytes.len()
             )
         })?;
         let taken = &self.bytes[self.at..end];
@@ -108,11 +150,20 @@ impl<'a> Machine<'a> {
 
     fn text(&mut self, length: usize) -> Result<(), String> {
         let text = String::from_utf8_lossy(self.take(length)?).into_owned();
-        self.stack.push(Value::Text(text));
+        self.make(Value::Text(text))
+    }
+
+    /// Adds a value and puts it on the stack.
+    fn make(&mut self, value: Value) -> Result<(), String> {
+        if self.values.len() >= MOST_VALUES {
+            return Err("more values than a file of weights has".to_owned());
+        }
+        self.stack.push(self.values.len() as Id);
+        self.values.push(value);
         Ok(())
     }
 
-    fn pop(&mut self) -> Result<Value, String> {
+    fn pop(&mut self) -> Result<Id, String> {
         let floor = self.marks.last().copied().unwrap_or(0);
         if self.stack.len() <= floor {
             return Err("nothing is on the stack".to_owned());
@@ -122,40 +173,38 @@ impl<'a> Machine<'a> {
             .ok_or_else(|| "nothing is on the stack".to_owned())
     }
 
-    fn pop_to_mark(&mut self) -> Result<Vec<Value>, String> {
+    fn pop_to_mark(&mut self) -> Result<Vec<Id>, String> {
         let mark = self.marks.pop().ok_or("no mark was set")?;
+        if mark > self.stack.len() {
+            return Err("a mark above the stack".to_owned());
+        }
         Ok(self.stack.split_off(mark))
     }
 
-    fn last(&mut self) -> Result<&mut Value, String> {
+    fn last(&self) -> Result<Id, String> {
         self.stack
-            .last_mut()
+            .last()
+            .copied()
             .ok_or_else(|| "nothing is on the stack".to_owned())
     }
 
     fn recall(&mut self, key: u32) -> Result<(), String> {
-        let value = self
-            .memo
-            .get(&key)
-            .ok_or("nothing was stored there")?
-            .clone();
-        self.count(&value)?;
-        self.stack.push(value);
+        let id = *self.memo.get(&key).ok_or("nothing was stored there")?;
+        self.push(id)
+    }
+
+    /// Puts a value that is there already on the stack, which is bounded as the values are.
+    fn push(&mut self, id: Id) -> Result<(), String> {
+        if self.stack.len() >= MOST_VALUES {
+            return Err("more values than a file of weights has".to_owned());
+        }
+        self.stack.push(id);
         Ok(())
     }
 
-    fn count(&mut self, value: &Value) -> Result<(), String> {
-        self.copied += size(value);
-        match self.copied > MOST_VALUES {
-            true => Err("more values than a file of weights has".to_owned()),
-            false => Ok(()),
-        }
-    }
-
     fn remember(&mut self, key: u32) -> Result<(), String> {
-        let value = self.last()?.clone();
-        self.count(&value)?;
-        self.memo.insert(key, value);
+        let id = self.last()?;
+        self.memo.insert(key, id);
         Ok(())
     }
 
@@ -171,29 +220,29 @@ impl<'a> Machine<'a> {
             }
             b'(' => self.marks.push(self.stack.len()),
             b'0' => drop(self.pop()?),
-            b'N' => self.stack.push(Value::None),
-            0x88 => self.stack.push(Value::Bool(true)),
-            0x89 => self.stack.push(Value::Bool(false)),
+            b'N' => self.make(Value::None)?,
+            0x88 => self.make(Value::Bool(true))?,
+            0x89 => self.make(Value::Bool(false))?,
             b'K' => {
                 let value = self.byte()?;
-                self.stack.push(Value::Integer(value.into()));
+                self.make(Value::Integer(value.into()))?;
             }
             b'M' => {
                 let value = u16::from_le_bytes(self.array()?);
-                self.stack.push(Value::Integer(value.into()));
+                self.make(Value::Integer(value.into()))?;
             }
             b'J' => {
                 let value = i32::from_le_bytes(self.array()?);
-                self.stack.push(Value::Integer(value.into()));
+                self.make(Value::Integer(value.into()))?;
             }
             0x8a => {
                 let length = self.byte()?;
                 let bytes = self.take(length.into())?;
-                self.stack.push(long(bytes));
+                self.make(long(bytes))?;
             }
             b'G' => {
                 let value = f64::from_be_bytes(self.array()?);
-                self.stack.push(Value::Float(value));
+                self.make(Value::Float(value))?;
             }
             b'X' => {
                 let length = u32::from_le_bytes(self.array()?);
@@ -207,12 +256,12 @@ impl<'a> Machine<'a> {
             b'B' => {
                 let length = u32::from_le_bytes(self.array()?);
                 self.take(length as usize)?;
-                self.stack.push(Value::Other);
+                self.make(Value::Other)?;
             }
             b'C' => {
                 let length = self.byte()?;
                 self.take(length.into())?;
-                self.stack.push(Value::Other);
+                self.make(Value::Other)?;
             }
             // The length of a frame: only a hint for reading ahead.
             0x95 => drop(self.array::<8>()?),
@@ -220,23 +269,29 @@ impl<'a> Machine<'a> {
                 let key = u32::try_from(self.memo.len()).map_err(|_| "too many values")?;
                 self.remember(key)?;
             }
-            0x8f => self.stack.push(Value::List(Vec::new())),
+            0x8f => self.make(Value::List(Vec::new()))?,
             0x90 => {
                 let values = self.pop_to_mark()?;
                 self.append(values)?;
             }
             b'1' => drop(self.pop_to_mark()?),
             b'2' => {
-                let value = self.last()?.clone();
-                self.count(&value)?;
-                self.stack.push(value);
+                let id = self.last()?;
+                self.push(id)?;
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
-                let (Value::Text(module), Value::Text(name)) = (module, name) else {
+                let (Value::Text(module), Value::Text(name)) =
+                    (&self.values[module as usize], &self.values[name as usize])
+                else {
                     return Err("a function whose name is no text".to_owned());
                 };
-                self.stack.push(Value::Global(format!("{module} {name}")));
+                // Texts may be used again, names of functions are copies of them.
+                if module.len() + name.len() > LONGEST_NAME {
+                    return Err(format!("a function's name of over {LONGEST_NAME} bytes"));
+                }
+                let name = format!("{module} {name}");
+                self.make(Value::Global(name))?;
             }
             b'U' => {
                 let length = self.byte()?;
@@ -244,21 +299,21 @@ impl<'a> Machine<'a> {
             }
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
-                self.stack.push(Value::Global(format!("{module} {name}")));
+                self.make(Value::Global(format!("{module} {name}")))?;
             }
-            b')' => self.stack.push(Value::Tuple(Vec::new())),
-            b']' => self.stack.push(Value::List(Vec::new())),
-            b'}' => self.stack.push(Value::Dict(Vec::new())),
+            b')' => self.make(Value::Tuple(Vec::new()))?,
+            b']' => self.make(Value::List(Vec::new()))?,
+            b'}' => self.make(Value::Dict(Vec::new()))?,
             b't' => {
                 let values = self.pop_to_mark()?;
-                self.stack.push(Value::Tuple(values));
+                self.make(Value::Tuple(values))?;
             }
             0x85..=0x87 => {
                 let mut values = Vec::new();
                 for _ in 0x84..operation {
                     values.insert(0, self.pop()?);
                 }
-                self.stack.push(Value::Tuple(values));
+                self.make(Value::Tuple(values))?;
             }
             b'q' => {
                 let key = self.byte()?;
@@ -295,20 +350,22 @@ impl<'a> Machine<'a> {
             }
             b'Q' => {
                 let id = self.pop()?;
-                self.stack.push(Value::Persistent(Box::new(id)));
+                self.make(Value::Persistent(id))?;
             }
             // A call of a function, or of a class to make an object.
             b'R' | 0x81 => {
                 let (arguments, called) = (self.pop()?, self.pop()?);
-                let (Value::Tuple(arguments), Value::Global(name)) = (arguments, called) else {
-                    return Err("a call of something that is no function".to_owned());
+                let is_call = matches!(self.values[arguments as usize], Value::Tuple(_));
+                let value = match &self.values[called as usize] {
+                    Value::Global(name) if is_call => match name.as_str() {
+                        "collections OrderedDict" | "collections defaultdict" | "builtins dict" => {
+                            Value::Dict(Vec::new())
+                        }
+                        _ => Value::Call(called, arguments),
+                    },
+                    _ => return Err("a call of something that is no function".to_owned()),
                 };
-                self.stack.push(match name.as_str() {
-                    "collections OrderedDict" | "collections defaultdict" | "builtins dict" => {
-                        Value::Dict(Vec::new())
-                    }
-                    _ => Value::Call(name, arguments),
-                });
+                self.make(value)?;
             }
             // An object's state: of an ordered dictionary PyTorch's metadata, which is not needed.
             b'b' => drop(self.pop()?),
@@ -317,9 +374,10 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn append(&mut self, values: Vec<Value>) -> Result<(), String> {
-        match self.last()? {
-            Value::List(list) => list.extend(values),
+    fn append(&mut self, added: Vec<Id>) -> Result<(), String> {
+        let target = self.last()?;
+        match &mut self.values[target as usize] {
+            Value::List(list) => list.extend(added),
             // An object of a class that was not made: what goes into it is not needed.
             Value::Call(..) => {}
             _ => return Err("items for something that is no list".to_owned()),
@@ -327,15 +385,14 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn set(&mut self, values: Vec<Value>) -> Result<(), String> {
-        let pairs = match self.last()? {
-            Value::Dict(pairs) => pairs,
-            Value::Call(..) => return Ok(()),
+    fn set(&mut self, added: Vec<Id>) -> Result<(), String> {
+        let target = self.last()?;
+        match &mut self.values[target as usize] {
+            Value::Dict(pairs) => {
+                pairs.extend(added.chunks_exact(2).map(|pair| (pair[0], pair[1])));
+            }
+            Value::Call(..) => {}
             _ => return Err("items for something that is no dictionary".to_owned()),
-        };
-        let mut values = values.into_iter();
-        while let (Some(key), Some(value)) = (values.next(), values.next()) {
-            pairs.push((key, value));
         }
         Ok(())
     }
@@ -352,17 +409,62 @@ fn long(bytes: &[u8]) -> Value {
     Value::Integer(i64::from_le_bytes(all))
 }
 
-/// How many values a value is made of.
-fn size(value: &Value) -> usize {
-    1 + match value {
-        Value::Tuple(values) | Value::List(values) | Value::Call(_, values) => {
-            values.iter().map(size).sum::<usize>()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails by an overflow of the stack, which ends the process, where anything goes down the levels by recursion.
+    fn on_a_small_stack(program: Vec<u8>) -> Result<Pickle, String> {
+        let thread = std::thread::Builder::new().stack_size(256 << 10);
+        let parsed = thread.spawn(move || parse(&program)).unwrap();
+        parsed.join().unwrap()
+    }
+
+    #[test]
+    fn deep_nesting_costs_no_stack() {
+        let levels = 500_000;
+        let tuples = [&b"\x80\x02N"[..], &vec![0x85; levels], b"."].concat();
+        let lists = [&vec![b']'; levels][..], &vec![b'a'; levels - 1], b"."].concat();
+        let dicts = [
+            b"}K\x01".repeat(levels),
+            b"N".to_vec(),
+            vec![b's'; levels],
+            b".".to_vec(),
+        ];
+        for program in [tuples, lists, dicts.concat()] {
+            let pickle = on_a_small_stack(program).unwrap();
+            assert!(pickle.values.len() >= levels);
         }
-        Value::Dict(pairs) => pairs
-            .iter()
-            .map(|(key, value)| size(key) + size(value))
-            .sum(),
-        Value::Persistent(id) => size(id),
-        _ => 0,
+        let too_many = [&b"N"[..], &vec![0x85; MOST_VALUES], b"."].concat();
+        let error = on_a_small_stack(too_many).err().unwrap();
+        assert!(error.contains("more values than"), "{error}");
+    }
+
+    #[test]
+    fn a_container_in_two_places_is_one() {
+        // {"a": d, "b": d} where d is filled after it was stored under "a" in the memo.
+        let pickle = parse(b"}(U\x01a}q\x00U\x01wK\x07sU\x01bh\x00u.").unwrap();
+        let Value::Dict(pairs) = pickle.get(pickle.root) else {
+            panic!("no dictionary");
+        };
+        assert_eq!(pairs[0].1, pairs[1].1);
+        assert!(matches!(pickle.get(pairs[1].1), Value::Dict(inner) if inner.len() == 1));
+        assert_eq!(pickle.text(pairs[1].0), Some("b"));
+    }
+
+    #[test]
+    fn repeated_values_take_no_memory() {
+        // A tuple of itself twice, 200 times: 2^200 members, if they were copies.
+        let mut program = b"]".to_vec();
+        for key in 0..200u8 {
+            program.extend([b'q', key, b'h', key, 0x86]);
+        }
+        program.push(b'.');
+        assert!(parse(&program).unwrap().values.len() < 300);
+        // Functions' names are copies of texts, which may be long and used again.
+        let mut program = b"X\x00\x00\x01\x00".to_vec();
+        program.extend(vec![b'a'; 1 << 16]);
+        program.extend(b"q\x00h\x00\x93.");
+        assert!(parse(&program).err().unwrap().contains("a function's name"));
     }
 }

@@ -1,11 +1,11 @@
 //! PyTorch's two formats: a zip of a pickle and raw storages (since 1.6), and before that five pickles
 //! in a row with the raw storages behind them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     Tensor, Tensors,
-    pickle::{self, Value},
+    pickle::{self, Id, Pickle, Value},
     zip,
 };
 
@@ -22,13 +22,17 @@ pub fn parse_zip(file: &[u8]) -> Result<Tensors, String> {
         .find(|(name, _)| name.ends_with("/data.pkl"))
         .ok_or("a zip file without data.pkl: no PyTorch file")?;
     let folder = name.trim_end_matches("data.pkl");
-    let (value, _) = pickle::parse(program)?;
-    tensors(&value, &|storage| {
-        members
-            .get(&format!("{folder}data/{}", storage.key))
-            .copied()
-            .ok_or_else(|| format!("the storage {} is missing", storage.key))
-    })
+    let program = program
+        .bytes()
+        .map_err(|error| format!("{name}: {error}"))?;
+    let data = |storage: &Storage| {
+        let name = format!("{folder}data/{}", storage.key);
+        let member = members
+            .get(&name)
+            .ok_or_else(|| format!("the storage {} is missing", storage.key))?;
+        member.bytes().map_err(|error| format!("{name}: {error}"))
+    };
+    Reader::new(&pickle::parse(program)?, file.len(), data).tensors()
 }
 
 pub fn parse_legacy(file: &[u8]) -> Result<Tensors, String> {
@@ -38,56 +42,57 @@ pub fn parse_legacy(file: &[u8]) -> Result<Tensors, String> {
     }
     let mut at = magic.len();
     let mut next = || {
-        let (value, length) = pickle::parse(&file[at..])?;
-        at += length;
-        Ok::<Value, String>(value)
+        let pickle = pickle::parse(&file[at..])?;
+        at += pickle.length;
+        Ok::<Pickle, String>(pickle)
     };
     let protocol = next()?;
-    if protocol != Value::Integer(PROTOCOL) {
+    let protocol = protocol.get(protocol.root);
+    if protocol != &Value::Integer(PROTOCOL) {
         return Err(format!(
             "a legacy PyTorch file of protocol {protocol:?}, expected {PROTOCOL}"
         ));
     }
     let _system = next()?;
     let value = next()?;
-    let Value::List(keys) = next()? else {
+    let listed = next()?;
+    let Value::List(keys) = listed.get(listed.root) else {
         return Err("a legacy PyTorch file without its list of storages".to_owned());
     };
+    let used = kinds_of_storages(&value)?;
     // The storages follow in the order of the list: 8 bytes with the number of elements, then those.
-    let mut used = HashMap::new();
-    collect_storages(&value, &mut used)?;
     let mut storages = HashMap::new();
-    for key in &keys {
-        let Value::Text(key) = key else {
-            return Err("a storage whose key is no text".to_owned());
-        };
+    for &key in keys {
+        let key = listed.text(key).ok_or("a storage whose key is no text")?;
         let bytes = file.get(at..at + 8).ok_or("truncated before a storage")?;
         let count = u64::from_le_bytes(bytes.try_into().unwrap_or_default());
         at += 8;
-        let size = used
+        let kind = used
             .get(key)
-            .copied()
             .ok_or_else(|| format!("no tensor says of what type the storage {key} is"))?;
         let data = usize::try_from(count)
             .ok()
-            .and_then(|count| count.checked_mul(size))
+            .and_then(|count| count.checked_mul(kind.size()))
             .and_then(|length| file.get(at..at.checked_add(length)?))
             .ok_or_else(|| format!("truncated inside the storage {key} of {count} elements"))?;
         at += data.len();
-        storages.insert(key.clone(), data);
+        storages.insert(key, data);
     }
-    tensors(&value, &|storage| {
+    let data = |storage: &Storage| {
         storages
-            .get(&storage.key)
+            .get(storage.key)
             .copied()
             .ok_or_else(|| format!("the storage {} is missing", storage.key))
-    })
+    };
+    Reader::new(&value, file.len(), data).tensors()
 }
 
 /// What a tensor says of its storage.
-struct Storage {
-    key: String,
-    kind: Kind,
+struct Storage<'a> {
+    key: &'a str,
+    /// None for a type that is not known here.
+    kind: Option<Kind>,
+    class: &'a str,
 }
 
 #[derive(Clone, Copy)]
@@ -101,23 +106,21 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    fn of(class: &str) -> Result<Kind, String> {
-        Ok(
-            match class
-                .trim_start_matches("torch ")
-                .trim_start_matches("torch.cuda ")
-            {
-                "FloatStorage" => Kind::F32,
-                "DoubleStorage" => Kind::F64,
-                "HalfStorage" => Kind::F16,
-                "BFloat16Storage" => Kind::Bf16,
-                "LongStorage" => Kind::Other(8),
-                "IntStorage" => Kind::Other(4),
-                "ShortStorage" => Kind::Other(2),
-                "ByteStorage" | "CharStorage" | "BoolStorage" => Kind::Other(1),
-                other => return Err(format!("a storage of the unknown type {other}")),
-            },
-        )
+    fn of(class: &str) -> Option<Kind> {
+        let (_, class) = class.rsplit_once(' ')?;
+        Some(match class {
+            "FloatStorage" => Kind::F32,
+            "DoubleStorage" => Kind::F64,
+            "HalfStorage" => Kind::F16,
+            "BFloat16Storage" => Kind::Bf16,
+            "ComplexDoubleStorage" => Kind::Other(16),
+            "LongStorage" | "ComplexFloatStorage" => Kind::Other(8),
+            "IntStorage" | "QInt32Storage" => Kind::Other(4),
+            "ShortStorage" => Kind::Other(2),
+            "ByteStorage" | "CharStorage" | "BoolStorage" | "QInt8Storage" | "QUInt8Storage"
+            | "UntypedStorage" => Kind::Other(1),
+            _ => return None,
+        })
     }
 
     pub(crate) fn size(self) -> usize {
@@ -131,119 +134,195 @@ impl Kind {
 }
 
 /// `("storage", class, key, location, elements, ...)`. Where it was computed does not matter here.
-fn storage(id: &Value) -> Result<Storage, String> {
-    let Value::Tuple(fields) = id else {
-        return Err("a storage without its description".to_owned());
+fn storage(pickle: &Pickle, description: Id) -> Result<Storage<'_>, String> {
+    let wrong = "a storage whose description is not PyTorch's";
+    let &[tag, class, key, ..] = pickle.tuple(description).ok_or(wrong)? else {
+        return Err(wrong.to_owned());
     };
-    match &fields[..] {
-        [Value::Text(tag), Value::Global(class), Value::Text(key), ..] if tag == "storage" => {
-            Ok(Storage {
-                key: key.clone(),
-                kind: Kind::of(class)?,
-            })
-        }
-        _ => Err("a storage whose description is not PyTorch's".to_owned()),
+    match (pickle.text(tag), pickle.get(class), pickle.text(key)) {
+        (Some("storage"), Value::Global(class), Some(key)) => Ok(Storage {
+            key,
+            kind: Kind::of(class),
+            class,
+        }),
+        _ => Err(wrong.to_owned()),
     }
 }
 
-fn collect_storages(value: &Value, found: &mut HashMap<String, usize>) -> Result<(), String> {
-    match value {
-        Value::Persistent(id) => {
-            let storage = storage(id)?;
-            found.insert(storage.key, storage.kind.size());
+/// Of all storages of a legacy file, by their keys.
+fn kinds_of_storages(pickle: &Pickle) -> Result<HashMap<&str, Kind>, String> {
+    let mut found = HashMap::new();
+    for value in &pickle.values {
+        if let Value::Persistent(description) = value {
+            let storage = storage(pickle, *description)?;
+            let kind = storage.kind.ok_or_else(|| {
+                format!(
+                    "the storage {} is of the unknown type {}, so that it is not known where the next begins: \
+                     load it in Python and torch.save it again",
+                    storage.key, storage.class
+                )
+            })?;
+            found.insert(storage.key, kind);
         }
-        Value::Tuple(values) | Value::List(values) | Value::Call(_, values) => {
-            for value in values {
-                collect_storages(value, found)?;
-            }
-        }
-        Value::Dict(pairs) => {
-            for (_, value) in pairs {
-                collect_storages(value, found)?;
-            }
-        }
-        _ => {}
     }
-    Ok(())
+    Ok(found)
 }
 
-/// The names under which training programs keep the state dict of a network.
-const CONTAINERS: [&str; 6] = [
+/// The names under which training programs keep the state dict of a network; where several are there, the first of these
+/// that has tensors is taken: of self-distillation the teacher, which is what DINO publishes.
+const CONTAINERS: [&str; 8] = [
     "state_dict",
     "model",
     "model_state_dict",
+    "module",
+    "network",
+    "net",
     "teacher",
     "student",
-    "network",
 ];
 
-/// The tensors of a state dict, which may lie inside a checkpoint under one of [`CONTAINERS`].
-fn tensors<'a>(
-    value: &Value,
-    data: &impl Fn(&Storage) -> Result<&'a [u8], String>,
-) -> Result<Tensors, String> {
-    let Value::Dict(pairs) = value else {
-        return Err(
-            "a PyTorch file that holds no dictionary of tensors; save the state_dict()".to_owned(),
-        );
-    };
-    let inner = pairs.iter().find_map(|(key, value)| match (key, value) {
-        (Value::Text(key), Value::Dict(_)) if CONTAINERS.contains(&key.as_str()) => Some(value),
-        _ => None,
-    });
-    if let Some(inner) = inner {
-        return tensors(inner, data);
-    }
-    let mut tensors = Tensors::new();
-    for (key, value) in pairs {
-        let Value::Text(name) = key else { continue };
-        if let Some(tensor) = tensor(value, data).map_err(|error| format!("{name}: {error}"))? {
-            tensors.insert(name.clone(), tensor);
-        }
-    }
-    if tensors.is_empty() {
-        return Err("a PyTorch file without float tensors".to_owned());
-    }
-    Ok(tensors)
+/// Tensors may share storages, as tied ones do, but all together are not many times the file.
+const MOST_SHARING: usize = 16;
+
+struct Reader<'a, D> {
+    pickle: &'a Pickle,
+    file_length: usize,
+    /// The bytes of a storage.
+    data: D,
+    /// Bytes of the tensors so far.
+    claimed: usize,
 }
 
-/// A call of `_rebuild_tensor_v2(storage, offset, size, stride, ...)`, alone or in a parameter; `None`
-/// for anything else and for tensors that are no floats.
-fn tensor<'a>(
-    value: &Value,
-    data: &impl Fn(&Storage) -> Result<&'a [u8], String>,
-) -> Result<Option<Tensor>, String> {
-    let Value::Call(called, arguments) = value else {
-        return Ok(None);
-    };
-    match (called.as_str(), &arguments[..]) {
-        ("torch._utils _rebuild_parameter", [inner, ..]) => tensor(inner, data),
-        (
-            "torch._utils _rebuild_tensor_v2",
-            [
-                Value::Persistent(id),
-                Value::Integer(offset),
-                Value::Tuple(shape),
-                Value::Tuple(strides),
-                ..,
-            ],
-        ) => {
-            let storage = storage(id)?;
-            if let Kind::Other(_) = storage.kind {
-                return Ok(None);
+impl<'a, 'f, D: Fn(&Storage) -> Result<&'f [u8], String>> Reader<'a, D> {
+    fn new(pickle: &'a Pickle, file_length: usize, data: D) -> Self {
+        Reader {
+            pickle,
+            file_length,
+            data,
+            claimed: 0,
+        }
+    }
+
+    /// The tensors of a state dict, which may lie inside a checkpoint under one of [`CONTAINERS`].
+    fn tensors(mut self) -> Result<Tensors, String> {
+        let pickle = self.pickle;
+        let Value::Dict(top) = pickle.get(pickle.root) else {
+            return Err(
+                "a PyTorch file that holds no dictionary of tensors; save the state_dict()"
+                    .to_owned(),
+            );
+        };
+        // Containers before what contains them, each once: a dictionary may be in many, even in itself.
+        let mut seen = HashSet::new();
+        let mut waiting = vec![(pickle.root, false)];
+        while let Some((dict, is_open)) = waiting.pop() {
+            let Value::Dict(pairs) = pickle.get(dict) else {
+                continue;
+            };
+            if is_open {
+                let tensors = self.own_tensors(pairs)?;
+                if !tensors.is_empty() {
+                    return Ok(tensors);
+                }
+            } else if seen.insert(dict) {
+                waiting.push((dict, true));
+                for container in CONTAINERS.iter().rev() {
+                    let named = pairs
+                        .iter()
+                        .rfind(|(key, _)| pickle.text(*key) == Some(container));
+                    waiting.extend(named.map(|&(_, value)| (value, false)));
+                }
             }
-            let (shape, strides) = (sizes(shape)?, sizes(strides)?);
-            let offset = usize::try_from(*offset).map_err(|_| "a negative offset")?;
-            gather(data(&storage)?, storage.kind, offset, shape, &strides).map(Some)
         }
-        _ => Ok(None),
+        let keys: Vec<&str> = top
+            .iter()
+            .filter_map(|(key, _)| pickle.text(*key))
+            .take(8)
+            .collect();
+        Err(format!(
+            "a PyTorch file without float tensors at its top or under {}; its first keys are [{}]: save the state_dict() \
+             alone",
+            CONTAINERS.join(", "),
+            keys.join(", ")
+        ))
+    }
+
+    fn own_tensors(&mut self, pairs: &[(Id, Id)]) -> Result<Tensors, String> {
+        let mut tensors = Tensors::new();
+        for &(key, value) in pairs {
+            let Some(name) = self.pickle.text(key) else {
+                continue;
+            };
+            if let Some(tensor) = self
+                .tensor(value)
+                .map_err(|error| format!("{name}: {error}"))?
+            {
+                tensors.insert(name.to_owned(), tensor);
+            }
+        }
+        Ok(tensors)
+    }
+
+    /// A call of `_rebuild_tensor_v2(storage, offset, size, stride, ...)`, or of its predecessor with those four alone,
+    /// by itself or in a parameter; `None` for anything else and for tensors that are no floats.
+    fn tensor(&mut self, value: Id) -> Result<Option<Tensor>, String> {
+        let pickle = self.pickle;
+        let call = |value: Id| match pickle.get(value) {
+            Value::Call(called, arguments) => match pickle.get(*called) {
+                Value::Global(name) => Some((name.as_str(), pickle.tuple(*arguments)?)),
+                _ => None,
+            },
+            _ => None,
+        };
+        let mut called = call(value);
+        if let Some(("torch._utils _rebuild_parameter", [inner, ..])) = called {
+            called = call(*inner);
+        }
+        let Some((
+            "torch._utils _rebuild_tensor_v2" | "torch._utils _rebuild_tensor",
+            &[persistent, offset, shape, strides, ..],
+        )) = called
+        else {
+            return Ok(None);
+        };
+        let (
+            Value::Persistent(description),
+            Value::Integer(offset),
+            Value::Tuple(shape),
+            Value::Tuple(strides),
+        ) = (
+            pickle.get(persistent),
+            pickle.get(offset),
+            pickle.get(shape),
+            pickle.get(strides),
+        )
+        else {
+            return Ok(None);
+        };
+        let storage = storage(pickle, *description)?;
+        let kind = match storage.kind {
+            None | Some(Kind::Other(_)) => return Ok(None),
+            Some(kind) => kind,
+        };
+        let (shape, strides) = (sizes(pickle, shape)?, sizes(pickle, strides)?);
+        let offset = usize::try_from(*offset).map_err(|_| "a negative offset")?;
+        let data = (self.data)(&storage)?;
+        let view = View::new(data, kind, offset, shape, strides)?;
+        self.claimed = self.claimed.saturating_add(view.count * kind.size());
+        if self.claimed > MOST_SHARING * self.file_length + (1 << 20) {
+            return Err(format!(
+                "the tensors up to here claim {} bytes, the file has {}: they overlap",
+                self.claimed, self.file_length
+            ));
+        }
+        Ok(Some(view.gather()))
     }
 }
 
-fn sizes(values: &[Value]) -> Result<Vec<usize>, String> {
+fn sizes(pickle: &Pickle, values: &[Id]) -> Result<Vec<usize>, String> {
     values
         .iter()
-        .map(|value| match value {
+        .map(|&value| match pickle.get(value) {
             Value::Integer(size) => {
                 usize::try_from(*size).map_err(|_| "a negative size".to_owned())
             }
@@ -252,64 +331,96 @@ fn sizes(values: &[Value]) -> Result<Vec<usize>, String> {
         .collect()
 }
 
-/// The elements of a tensor with any strides, in row-major order.
-fn gather(
-    data: &[u8],
+/// A tensor with any strides in a storage that has all its elements.
+struct View<'a> {
+    data: &'a [u8],
     kind: Kind,
     offset: usize,
     shape: Vec<usize>,
-    strides: &[usize],
-) -> Result<Tensor, String> {
-    let count = shape
-        .iter()
-        .try_fold(1usize, |product, &size| product.checked_mul(size));
-    let last = shape
-        .iter()
-        .zip(strides)
-        .try_fold(offset, |at, (&size, &stride)| {
-            at.checked_add(size.saturating_sub(1).checked_mul(stride)?)
-        });
-    let available = data.len() / kind.size();
-    let (Some(count), Some(last)) = (count, last) else {
-        return Err(format!("an impossible shape {shape:?}"));
-    };
-    // Overlapping views could claim more elements than the file has; weights have none.
-    if shape.len() != strides.len() || count > available || (count > 0 && last >= available) {
-        return Err(format!(
-            "shape {shape:?} does not fit its storage of {available} elements"
-        ));
-    }
-    let mut dense = 1;
-    let is_dense = shape.iter().zip(strides).rev().all(|(&size, &stride)| {
-        let fits = size == 1 || stride == dense;
-        dense *= size;
-        fits
-    });
-    if is_dense {
-        let bytes = &data[offset * kind.size()..][..count * kind.size()];
-        let values = bytes.chunks_exact(kind.size());
-        let values = values.map(|bytes| element(bytes, kind)).collect();
-        return Ok(Tensor { shape, values });
-    }
-    let mut values = Vec::with_capacity(count);
-    let mut index = vec![0; shape.len()];
-    for _ in 0..count {
-        let at = offset
-            + index
-                .iter()
-                .zip(strides)
-                .map(|(i, stride)| i * stride)
-                .sum::<usize>();
-        values.push(element(&data[at * kind.size()..], kind));
-        for axis in (0..shape.len()).rev() {
-            index[axis] += 1;
-            if index[axis] < shape[axis] {
-                break;
-            }
-            index[axis] = 0;
+    strides: Vec<usize>,
+    count: usize,
+}
+
+impl<'a> View<'a> {
+    fn new(
+        data: &'a [u8],
+        kind: Kind,
+        offset: usize,
+        shape: Vec<usize>,
+        strides: Vec<usize>,
+    ) -> Result<View<'a>, String> {
+        let count = shape
+            .iter()
+            .try_fold(1usize, |product, &size| product.checked_mul(size));
+        let last = shape
+            .iter()
+            .zip(&strides)
+            .try_fold(offset, |at, (&size, &stride)| {
+                at.checked_add(size.saturating_sub(1).checked_mul(stride)?)
+            });
+        let available = data.len() / kind.size();
+        let (Some(count), Some(last)) = (count, last) else {
+            return Err(format!("an impossible shape {shape:?}"));
+        };
+        // Views that overlap themselves could claim more elements than the file has; weights have none.
+        if shape.len() != strides.len() || count > available || (count > 0 && last >= available) {
+            return Err(format!(
+                "shape {shape:?} does not fit its storage of {available} elements"
+            ));
         }
+        Ok(View {
+            data,
+            kind,
+            offset,
+            shape,
+            strides,
+            count,
+        })
     }
-    Ok(Tensor { shape, values })
+
+    /// The elements in row-major order.
+    fn gather(self) -> Tensor {
+        let (kind, shape) = (self.kind, self.shape);
+        if self.count == 0 {
+            let values = Vec::new();
+            return Tensor { shape, values };
+        }
+        let mut dense = 1;
+        let is_dense = shape
+            .iter()
+            .zip(&self.strides)
+            .rev()
+            .all(|(&size, &stride)| {
+                let fits = size == 1 || stride == dense;
+                dense *= size;
+                fits
+            });
+        if is_dense {
+            let bytes = &self.data[self.offset * kind.size()..][..self.count * kind.size()];
+            let values = bytes.chunks_exact(kind.size());
+            let values = values.map(|bytes| element(bytes, kind)).collect();
+            return Tensor { shape, values };
+        }
+        let mut values = Vec::with_capacity(self.count);
+        let mut index = vec![0; shape.len()];
+        for _ in 0..self.count {
+            let at = self.offset
+                + index
+                    .iter()
+                    .zip(&self.strides)
+                    .map(|(i, stride)| i * stride)
+                    .sum::<usize>();
+            values.push(element(&self.data[at * kind.size()..], kind));
+            for axis in (0..shape.len()).rev() {
+                index[axis] += 1;
+                if index[axis] < shape[axis] {
+                    break;
+                }
+                index[axis] = 0;
+            }
+        }
+        Tensor { shape, values }
+    }
 }
 
 pub(crate) fn element(bytes: &[u8], kind: Kind) -> f32 {
@@ -352,10 +463,15 @@ mod tests {
     #[test]
     fn strides_are_followed_and_bounds_are_checked() {
         let data: Vec<u8> = (0..6).flat_map(|n| (n as f32).to_le_bytes()).collect();
-        let transposed = gather(&data, Kind::F32, 0, vec![3, 2], &[1, 3]).unwrap();
+        let gather = |offset, shape: &[usize], strides: &[usize]| {
+            View::new(&data, Kind::F32, offset, shape.to_vec(), strides.to_vec()).map(View::gather)
+        };
+        let transposed = gather(0, &[3, 2], &[1, 3]).unwrap();
         assert_eq!(transposed.values, [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
-        assert!(gather(&data, Kind::F32, 1, vec![3, 2], &[2, 1]).is_err());
-        assert!(gather(&data, Kind::F32, 0, vec![usize::MAX, 2], &[0, 0]).is_err());
-        assert!(gather(&data, Kind::F32, 0, vec![1 << 40], &[0]).is_err());
+        assert!(gather(1, &[3, 2], &[2, 1]).is_err());
+        assert!(gather(0, &[usize::MAX, 2], &[0, 0]).is_err());
+        assert!(gather(0, &[1 << 40], &[0]).is_err());
+        // Nothing, beyond the end of its storage.
+        assert_eq!(gather(9, &[0, 3], &[3, 1]).unwrap().values, [0.0; 0]);
     }
 }

@@ -1,55 +1,81 @@
-//! The members of a zip file that are stored without compression, as PyTorch stores them.
+//! The members of a zip file that are stored without compression, as PyTorch stores them; also zip64.
 
-use std::collections::HashMap;
+use std::{cell::Cell, collections::HashMap, io::Cursor};
+
+use ::zip::{CompressionMethod, ZipArchive, result::ZipError};
+
+/// A member of a zip file.
+pub struct Member<'a> {
+    bytes: &'a [u8],
+    /// The checksum that the directory gives; 0 where the writer computed none, as PyTorch may be told to.
+    crc32: u32,
+    is_checked: Cell<bool>,
+}
+
+impl<'a> Member<'a> {
+    /// The bytes, whose checksum was compared.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the checksum differs.
+    pub fn bytes(&self) -> Result<&'a [u8], String> {
+        if !self.is_checked.get() && self.crc32 != 0 {
+            let found = crc32fast::hash(self.bytes);
+            if found != self.crc32 {
+                return Err(format!(
+                    "damaged: its checksum is {found:08x}, the file says {:08x}; copy or download it again",
+                    self.crc32
+                ));
+            }
+        }
+        self.is_checked.set(true);
+        Ok(self.bytes)
+    }
+}
 
 /// The members by name.
 ///
 /// # Errors
 ///
-/// Fails for a file that is no zip, or has a compressed member.
-pub fn members(file: &[u8]) -> Result<HashMap<String, &[u8]>, String> {
-    const END: [u8; 4] = *b"PK\x05\x06";
-    let end = file
-        .windows(4)
-        .rposition(|window| window == END)
-        .ok_or("a zip file without its directory: truncated")?;
-    let count = u16_at(file, end + 10)?;
-    let mut at = u32_at(file, end + 16)? as usize;
+/// Fails for a file that is no zip, or has a compressed member, or members that overlap.
+pub fn members(file: &[u8]) -> Result<HashMap<String, Member<'_>>, String> {
+    let mut archive = ZipArchive::new(Cursor::new(file)).map_err(|error| broken(&error))?;
     let mut members = HashMap::new();
-    for _ in 0..count {
-        if slice(file, at, 4)? != b"PK\x01\x02" {
-            return Err("a zip file whose directory is broken".to_owned());
-        }
-        let (method, length) = (u16_at(file, at + 10)?, u32_at(file, at + 24)? as usize);
-        let [name, extra, comment] = [28, 30, 32].map(|offset| u16_at(file, at + offset));
-        let (name, extra, comment) = (name? as usize, extra? as usize, comment? as usize);
-        let local = u32_at(file, at + 42)? as usize;
-        let name_text = String::from_utf8_lossy(slice(file, at + 46, name)?).into_owned();
-        if method != 0 {
+    let mut total = 0usize;
+    for index in 0..archive.len() {
+        let member = archive
+            .by_index_raw(index)
+            .map_err(|error| broken(&error))?;
+        let name = String::from_utf8_lossy(member.name_raw()).into_owned();
+        if member.compression() != CompressionMethod::Stored || member.encrypted() {
             return Err(format!(
-                "the member {name_text} is compressed; PyTorch stores its members plainly"
+                "the member {name} is compressed or encrypted; PyTorch stores its members plainly"
             ));
         }
-        let data =
-            local + 30 + u16_at(file, local + 26)? as usize + u16_at(file, local + 28)? as usize;
-        members.insert(name_text, slice(file, data, length)?);
-        at += 46 + name + extra + comment;
+        let place = |number: u64| usize::try_from(number).ok();
+        let bytes = member
+            .data_start()
+            .and_then(place)
+            .zip(place(member.size()))
+            .and_then(|(at, length)| file.get(at..at.checked_add(length)?))
+            .ok_or_else(|| format!("a zip file that ends inside its member {name}: truncated"))?;
+        total = total.saturating_add(bytes.len());
+        let member = Member {
+            bytes,
+            crc32: member.crc32(),
+            is_checked: Cell::new(false),
+        };
+        members.insert(name, member);
+    }
+    if total > file.len() {
+        return Err(format!(
+            "a zip file of {} bytes whose members have {total}: they overlap",
+            file.len()
+        ));
     }
     Ok(members)
 }
 
-fn slice(file: &[u8], at: usize, length: usize) -> Result<&[u8], String> {
-    at.checked_add(length)
-        .and_then(|end| file.get(at..end))
-        .ok_or_else(|| format!("a zip file that ends before byte {at} + {length}: truncated"))
-}
-
-fn u16_at(file: &[u8], at: usize) -> Result<u16, String> {
-    let bytes = slice(file, at, 2)?;
-    Ok(u16::from_le_bytes([bytes[0], bytes[1]]))
-}
-
-fn u32_at(file: &[u8], at: usize) -> Result<u32, String> {
-    let bytes = slice(file, at, 4)?;
-    Ok(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+fn broken(error: &ZipError) -> String {
+    format!("a zip file that is broken or truncated: {error}; copy or download it again")
 }

@@ -1,6 +1,8 @@
-//! Masked language modelling: which words are hidden.
+//! Masked language modelling: which words are hidden, and the loss of those that were.
 
 use patchbay::{ops::Stream, plugin::prelude::*};
+
+use crate::contrastive::Distillation;
 
 /// The ids that a tokenizer gives to what is not a word.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +50,71 @@ pub fn mask_words(
         Tensor::from_vec(given, ids.shape(), ids.device())?,
         Tensor::from_vec(labels, ids.shape(), ids.device())?,
     ))
+}
+
+/// Which tokens of `[batch, length]` were chosen.
+pub struct Chosen {
+    /// Their places in the batch, row after row, `[chosen]`.
+    pub rows: Tensor,
+    /// The words that were there, `[chosen]`.
+    pub words: Tensor,
+}
+
+impl Chosen {
+    /// Of labels `[batch, length]` (`i64`).
+    ///
+    /// # Errors
+    ///
+    /// Fails where the labels have another type.
+    pub fn of(labels: &Tensor) -> Result<Self> {
+        let all: Vec<i64> = labels.flatten_all()?.to_vec1()?;
+        let chosen = || {
+            all.iter()
+                .enumerate()
+                .filter(|&(_, &label)| label != NOT_CHOSEN)
+        };
+        let rows: Vec<u32> = chosen().map(|(row, _)| row as u32).collect();
+        let words: Vec<i64> = chosen().map(|(_, &label)| label).collect();
+        Ok(Chosen {
+            rows: Tensor::new(rows, labels.device())?,
+            words: Tensor::new(words, labels.device())?,
+        })
+    }
+
+    /// The tokens `[chosen, width]` of `[batch, length, width]`.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the tokens are those of another batch.
+    pub fn pick(&self, tokens: &Tensor) -> Result<Tensor> {
+        tokens.flatten_to(1)?.index_select(&self.rows, 0)
+    }
+}
+
+/// Logits `[n, classes]` against the classes `[n]` (`i64`), and with the teacher's `log q` `[n, classes]` against
+/// `alpha q + (1 - alpha) class`.
+///
+/// # Errors
+///
+/// Fails where shapes do not fit.
+pub fn soft_cross_entropy(
+    loss: &Slot<dyn Loss>,
+    logits: &Tensor,
+    classes: &Tensor,
+    log_q: Option<&Tensor>,
+    alpha: f64,
+    distillation: Distillation,
+) -> Result<Tensor> {
+    let Some(log_q) = log_q else {
+        return loss.forward(logits, classes);
+    };
+    let q = log_q.exp()?;
+    let entropy = (&q * log_q)?.sum(1)?.mean_all()?.neg()?;
+    let hard =
+        Tensor::full(1.0 - alpha, (classes.dim(0)?, 1), classes.device())?.to_dtype(q.dtype())?;
+    let target = (q * alpha)?.scatter_add(&classes.unsqueeze(1)?, &hard, 1)?;
+    let entropy = entropy.to_dtype(DType::F64)?.to_scalar()?;
+    loss.forward(logits, &target)? + distillation.correction(alpha, entropy)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Momentum copies: teachers whose weights follow those of their networks.
 
-use patchbay::plugin::prelude::*;
+use patchbay::{candle_nn::Init, plugin::prelude::*};
 
 /// An encoder and the copy that follows it.
 pub struct Followed {
@@ -69,6 +69,27 @@ impl Followed {
         }
         Ok(())
     }
+}
+
+/// A parameter of a head beside the encoders, and the buffer that follows it with the same first values.
+///
+/// # Errors
+///
+/// Fails where a name is taken by a tensor of another shape.
+pub fn with_copy(
+    context: &Context,
+    name: &str,
+    copy: &str,
+    shape: &[usize],
+    first: Init,
+) -> Result<(Var, Var)> {
+    let carried = context.carries(copy);
+    let online = context.variable(name, shape, first)?;
+    let copy = context.buffer(copy, shape, context.dtype(), Init::Const(0.0))?;
+    if !carried {
+        copy.set(&online.as_detached_tensor())?;
+    }
+    Ok((online, copy))
 }
 
 /// copy = momentum · copy + (1 - momentum) · network, in place.

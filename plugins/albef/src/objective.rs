@@ -12,7 +12,7 @@
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use patchbay::{
@@ -24,9 +24,12 @@ use patchbay::{
 
 use crate::{
     contrastive::{Distillation, Similarity, similarity},
-    masking::{NOT_CHOSEN, SpecialTokens, mask_words},
-    momentum::{Followed, follow},
+    encoders::{Encoders, class_tokens, encode},
+    inputs::{Given, Inputs, finite},
+    masking::{Chosen, SpecialTokens, mask_words, soft_cross_entropy},
+    momentum::{follow, with_copy},
     negatives::hard_negatives,
+    passes::Passes,
     queue::FeatureQueue,
     word_head::WordHead,
 };
@@ -94,10 +97,7 @@ struct Projection {
 /// ALBEF's pre-training.
 pub struct Albef {
     config: AlbefConfig,
-    image: Followed,
-    text: Followed,
-    /// `None` where the text encoder's upper layers fuse.
-    multimodal: Option<Followed>,
+    encoders: Encoders,
     image_projection: Projection,
     text_projection: Projection,
     words: WordHead,
@@ -118,7 +118,7 @@ pub struct Albef {
 #[derive(Default)]
 struct Last {
     features: Option<(Tensor, Tensor)>,
-    passes: Vec<(String, Duration)>,
+    passes: Passes,
 }
 
 const WORD_EMBEDDINGS: &str = "embeddings.word_embeddings.weight";
@@ -153,44 +153,25 @@ objective.losses(&batch, 0.5)?"#,
 
     fn build(config: AlbefConfig, context: &Context) -> Result<Self> {
         let part = |error: plugin::Error| candle::Error::Msg(error.to_string());
-        let followed = |name: &str, copy: &str, id: &str, settings: &Value| {
-            Followed::new(context, name, copy, id, settings.clone()).map_err(part)
-        };
-        let image = followed(
-            "visual_encoder",
-            "visual_encoder_m",
-            &config.image_encoder,
-            &config.image_config,
+        let encoders = Encoders::new(
+            context,
+            (&config.image_encoder, &config.image_config),
+            (&config.text_encoder, &config.text_config),
+            config
+                .multimodal_encoder
+                .as_deref()
+                .map(|id| (id, &config.multimodal_config)),
         )?;
-        let text = followed(
-            "text_encoder.bert",
-            "text_encoder_m.bert",
-            &config.text_encoder,
-            &config.text_config,
-        )?;
-        let multimodal = match &config.multimodal_encoder {
-            Some(id) => Some(followed(
-                "multimodal_encoder",
-                "multimodal_encoder_m",
-                id,
-                &config.multimodal_config,
-            )?),
-            None => None,
-        };
+        word_embeddings(&encoders.text.online, config.vocabulary)?;
 
         let mut heads = Vec::new();
         let mut with_copy = |name: &str, copy: &str, shape: &[usize], first: Init| {
-            let carried = context.carries(copy);
-            let online = context.variable(name, shape, first)?;
-            let copy = context.buffer(copy, shape, context.dtype(), Init::Const(0.0))?;
-            if !carried {
-                copy.set(&online.as_detached_tensor())?;
-            }
+            let (online, copy) = with_copy(context, name, copy, shape, first)?;
             let tensors = (online.as_tensor().clone(), copy.as_detached_tensor());
             heads.push((online, copy));
             Ok::<_, candle::Error>(tensors)
         };
-        let text_width = text.online.width();
+        let text_width = encoders.text.online.width();
         let (words, words_copy) =
             WordHead::with_copy(text_width, config.vocabulary, |name, shape, first| {
                 let (online, copy) = ("text_encoder", "text_encoder_m");
@@ -219,7 +200,7 @@ objective.losses(&batch, 0.5)?"#,
                 copy: nn::Linear::new(weight.1, Some(bias.1)),
             })
         };
-        let image_projection = projection("vision_proj", image.online.width())?;
+        let image_projection = projection("vision_proj", encoders.image.online.width())?;
         let text_projection = projection("text_proj", text_width)?;
         let loss = |name: &str, id: &str| {
             context
@@ -244,9 +225,7 @@ objective.losses(&batch, 0.5)?"#,
             image_queue: queue("image_queue")?,
             text_queue: queue("text_queue")?,
             config,
-            image,
-            text,
-            multimodal,
+            encoders,
             image_projection,
             text_projection,
             words,
@@ -257,197 +236,80 @@ objective.losses(&batch, 0.5)?"#,
     }
 }
 
-/// A batch, checked.
-struct Inputs<'a> {
-    image: &'a Tensor,
-    text: &'a Tensor,
-    mask: Tensor,
-    ids: Option<Vec<i64>>,
+/// What the trained networks make of a batch.
+struct Online {
+    /// `[batch, image tokens, width]`.
+    image: Tensor,
+    /// `[batch, length, width]`, of the words and of those with some hidden.
+    words: Tensor,
+    hidden: Tensor,
+    image_feature: Tensor,
+    text_feature: Tensor,
 }
 
-impl<'a> Inputs<'a> {
-    fn of(batch: &'a Batch) -> Result<Self> {
-        let get = |name: &str| match batch.get(name) {
-            Some(tensor) => Ok(tensor),
-            None => bail!(
-                "the batch has no tensor `{name}`; it has {:?}. ALBEF wants `image` [batch, channels, height, width], \
-                 `text` [batch, length] (u32) and `text_mask` [batch, length] (u8)",
-                batch.keys().collect::<Vec<_>>()
-            ),
-        };
-        let (image, text) = (get("image")?, get("text")?);
-        let (pairs, ids) = (image.dim(0)?, text.dims());
-        if text.dtype() != DType::U32 || ids.len() != 2 || ids[0] != pairs || pairs == 0 {
-            bail!(
-                "expected `text` [{pairs}, length] of u32 for `image` {:?}, got {} {ids:?}",
-                image.dims(),
-                text.dtype().as_str()
-            );
-        }
-        let mask = match batch.get("text_mask") {
-            Some(mask) if mask.dims() == ids => mask.to_dtype(DType::U8)?,
-            Some(mask) => bail!(
-                "expected `text_mask` {ids:?}, as `text`, got {:?}",
-                mask.dims()
-            ),
-            None => Tensor::ones(ids, DType::U8, text.device())?,
-        };
-        let shown: Vec<Vec<u8>> = mask.to_vec2()?;
-        if let Some(row) = shown
-            .iter()
-            .position(|row| row.iter().all(|&shown| shown == 0))
-        {
-            bail!(
-                "row {row} of `text_mask` hides all tokens: even an empty caption has its [CLS] and [SEP]"
-            );
-        }
-        Ok(Inputs {
-            image,
-            text,
-            mask,
-            ids: batch
-                .get("id")
-                .map(|id| id.to_dtype(DType::I64)?.flatten_all()?.to_vec1::<i64>())
-                .transpose()?,
-        })
-    }
-
-    fn pairs(&self) -> Result<usize> {
-        self.image.dim(0)
-    }
+/// What the momentum copies make of it, without a gradient.
+struct Momentum {
+    image: Tensor,
+    /// Of the text with hidden words; `None` where the teacher has no share in its targets.
+    hidden: Option<Tensor>,
+    image_feature: Tensor,
+    text_feature: Tensor,
 }
 
-/// What is random in a step; where the batch brings it, it is not drawn.
-struct Choices {
-    masked: Tensor,
-    /// `[batch, length]`, [`NOT_CHOSEN`] where no word was chosen.
-    labels: Tensor,
+/// What the layers that fuse make.
+struct Fused {
+    /// Class tokens `[judged, width]`: pairs that match, and behind them those that do not.
+    class_tokens: Tensor,
+    /// `[batch, length, width]`, of the text with hidden words.
+    hidden: Tensor,
+}
+
+/// The words that are hidden.
+struct Hidden {
+    /// `[batch, length]`, ids with words hidden.
+    text: Tensor,
+    /// What they were.
+    chosen: Chosen,
 }
 
 impl Objective for Albef {
     fn losses(&self, batch: &Batch, progress: f64) -> Result<Vec<(String, Tensor)>> {
         let inputs = Inputs::of(batch)?;
-        for followed in [&self.image, &self.text]
-            .into_iter()
-            .chain(&self.multimodal)
-        {
-            followed.follow_swap()?;
-        }
+        let given = Given::of(batch, &inputs, self.config.vocabulary)?;
+        self.encoders.follow_swaps()?;
         let temperature = self.clamped_temperature()?;
         let alpha = self.config.alpha * (progress / self.config.alpha_ramp.max(1e-12)).min(1.0);
         let mut passes = Passes::default();
-        let pairs = inputs.pairs()?;
-        let choices = self.choices(batch, &inputs)?;
+        let device = inputs.image.device();
 
-        // Both kinds of text at once: [words; masked words].
-        let texts = Tensor::cat(&[inputs.text, &choices.masked], 0)?;
-        let masks = Tensor::cat(&[&inputs.mask, &inputs.mask], 0)?;
-        let image = passes.time("image", || {
-            encode(&self.image.online, inputs.image, None, None, true)
+        let hidden = self.hide_words(given.masked, &inputs)?;
+        let online = self.encode_online(&inputs, &hidden, &mut passes)?;
+        let momentum = self.encode_momentum(&inputs, &hidden, alpha, &mut passes)?;
+        let (to_text, to_image, contrastive) = passes.time("contrastive loss", device, || {
+            let (to_text, to_image) = self.similarities(&online, &momentum, &temperature, alpha)?;
+            let loss = self.contrastive(&to_text, &to_image, alpha)?;
+            Ok((to_text, to_image, loss))
         })?;
-        let text = passes.time("text, text masked", || {
-            encode(&self.text.online, &texts, Some(&masks), None, true)
-        })?;
-        let image_feature = feature(&image.i((.., 0))?, &self.image_projection.online)?;
-        let text_feature = feature(&text.i((..pairs, 0))?, &self.text_projection.online)?;
-
-        let teaches = self.config.teacher_dropout;
-        let image_m = passes.time("momentum image", || {
-            Ok(encode(&self.image.copy, inputs.image, None, None, teaches)?.detach())
-        })?;
-        // Only features are wanted of the teacher where it has no share in the words' targets.
-        let taught = if alpha > 0.0 { &texts } else { inputs.text };
-        let text_m = passes.time("momentum text", || {
-            let mask = masks.narrow(0, 0, taught.dim(0)?)?;
-            Ok(encode(&self.text.copy, taught, Some(&mask), None, teaches)?.detach())
-        })?;
-        let image_feature_m = feature(&image_m.i((.., 0))?, &self.image_projection.copy)?.detach();
-        let text_feature_m =
-            feature(&text_m.i((..pairs, 0))?, &self.text_projection.copy)?.detach();
-
-        let (text_queue, image_queue) = (self.text_queue.features(), self.image_queue.features());
-        let to_text = similarity(
-            &image_feature,
-            &image_feature_m,
-            &text_feature_m,
-            &text_queue,
-            &temperature,
-            alpha,
-        )?;
-        let to_image = similarity(
-            &text_feature,
-            &text_feature_m,
-            &image_feature_m,
-            &image_queue,
-            &temperature,
-            alpha,
-        )?;
-        let contrastive = self.contrastive(&to_text, &to_image, alpha)?;
-
-        let negatives = self.negatives(batch, &inputs, &to_text, &to_image)?;
-        let words = text.i((..pairs, ..))?.contiguous()?;
-        let hidden = text.i((pairs.., ..))?.contiguous()?;
-        let (mut tokens, mut images, mut shown) = (
-            vec![words.clone()],
-            vec![image.clone()],
-            vec![inputs.mask.clone()],
-        );
-        if let Some((image_for_text, text_for_image)) = &negatives {
-            tokens.extend([words.clone(), words.index_select(text_for_image, 0)?]);
-            images.extend([image.index_select(image_for_text, 0)?, image.clone()]);
-            shown.extend([
-                inputs.mask.clone(),
-                inputs.mask.index_select(text_for_image, 0)?,
-            ]);
-        }
-        let judged = pairs * tokens.len();
-        tokens.push(hidden);
-        images.push(image);
-        shown.push(inputs.mask.clone());
-        let fused = passes.time("fusion of pairs, negatives and masked words", || {
-            let (tokens, images, shown) = (
-                Tensor::cat(&tokens, 0)?,
-                Tensor::cat(&images, 0)?,
-                Tensor::cat(&shown, 0)?,
-            );
-            encode(self.fusion(), &tokens, Some(&shown), Some(&images), true)
-        })?;
-        let matching = self.matching(&fused.i((..judged, 0))?.contiguous()?, pairs)?;
-
-        let chosen = Chosen::of(&choices.labels)?;
-        let words = if chosen.rows.elem_count() == 0 {
-            // Nothing to learn, with a way back to every parameter that would have learned.
-            (fused.sum_all()? * 0.0)?
-        } else {
-            let soft = if alpha > 0.0 {
-                let hidden_m = text_m.i((pairs.., ..))?.contiguous()?;
-                let fused_m = passes.time("momentum fusion of masked words", || {
-                    let fusion = self.fusion_copy();
-                    Ok(encode(
-                        fusion,
-                        &hidden_m,
-                        Some(&inputs.mask),
-                        Some(&image_m),
-                        teaches,
-                    )?
-                    .detach())
-                })?;
-                let logits = self
-                    .words_copy
-                    .forward(&chosen.pick(&fused_m)?, &word_embeddings(&self.text.copy)?)?;
-                Some(ops::log_softmax(&logits.detach())?)
-            } else {
-                None
-            };
-            let tokens = chosen.pick(&fused.i((judged.., ..))?.contiguous()?)?;
-            let logits = self
-                .words
-                .forward(&tokens, &word_embeddings(&self.text.online)?)?;
-            self.masked_words(&logits, &chosen.words, soft.as_ref(), alpha)?
+        let negatives = match given.negatives {
+            Some(negatives) => Some(negatives),
+            None => self.negatives(&inputs, &to_text, &to_image)?,
         };
+        let fused = self.fuse(&inputs, &online, negatives.as_ref(), &mut passes)?;
+        let matching = passes.time("matching loss", device, || {
+            self.matching(&fused.class_tokens, inputs.pairs()?)
+        })?;
+        let words = self.words(
+            &inputs,
+            &fused,
+            &momentum,
+            &hidden.chosen,
+            alpha,
+            &mut passes,
+        )?;
+
         let mut last = self.last();
-        last.features = Some((image_feature_m, text_feature_m));
-        last.passes = passes.0;
+        last.features = Some((momentum.image_feature, momentum.text_feature));
+        last.passes = passes;
         Ok(vec![
             ("itc".to_owned(), contrastive),
             ("itm".to_owned(), matching),
@@ -457,104 +319,87 @@ impl Objective for Albef {
 
     /// Queues take the last batch's momentum features, and the copies follow their networks.
     fn after_step(&self) -> Result<()> {
-        let features = self.last().features.take();
+        let mut last = self.last();
+        let features = last.features.take();
+        let device = self.temperature.device();
         if let Some((image, text)) = features {
-            self.image_queue.push(&image)?;
-            let next = self.text_queue.push(&text)?;
-            self.text_queue.advance(next)?;
+            last.passes.time("queues", device, || {
+                self.image_queue.push(&image)?;
+                let next = self.text_queue.push(&text)?;
+                self.text_queue.advance(next)
+            })?;
         }
-        let mut pairs = self.heads.clone();
-        for followed in [&self.image, &self.text]
-            .into_iter()
-            .chain(&self.multimodal)
-        {
-            followed.follow_swap()?;
-            pairs.extend(followed.pairs()?);
-        }
-        follow(&pairs, self.config.momentum)
+        last.passes.time("momentum copies", device, || {
+            let mut pairs = self.heads.clone();
+            pairs.extend(self.encoders.pairs()?);
+            follow(&pairs, self.config.momentum)
+        })
     }
 
     fn features(&self, batch: &Batch) -> Result<Batch> {
         let mut features = Batch::new();
         if let Some(image) = batch.get("image") {
-            let tokens = encode(&self.image.online, image, None, None, false)?;
-            let image = feature(&tokens.i((.., 0))?, &self.image_projection.online)?;
+            let tokens = encode(&self.encoders.image.online, image, None, None, false)?;
+            let image = feature(&tokens, &self.image_projection.online)?;
             features.insert("image".to_owned(), image.detach());
         }
         if let Some(text) = batch.get("text") {
             let mask = batch.get("text_mask");
-            let tokens = encode(&self.text.online, text, mask, None, false)?;
-            let text = feature(&tokens.i((.., 0))?, &self.text_projection.online)?;
+            let tokens = encode(&self.encoders.text.online, text, mask, None, false)?;
+            let text = feature(&tokens, &self.text_projection.online)?;
             features.insert("text".to_owned(), text.detach());
         }
         Ok(features)
     }
 
     fn pairs(&self, batch: &Batch) -> Result<Batch> {
-        let inputs = Inputs::of(batch)?;
-        let image = encode(&self.image.online, inputs.image, None, None, false)?;
-        let text = encode(
-            &self.text.online,
-            inputs.text,
-            Some(&inputs.mask),
-            None,
-            false,
-        )?;
-        let encoding = self.fusion().forward(&EncoderInput {
-            mask: Some(&inputs.mask),
-            context: Some(&image),
-            attention: true,
-            ..EncoderInput::new(&text)
-        })?;
-        let logits = self
-            .matching
-            .forward(&encoding.tokens.i((.., 0))?.contiguous()?)?;
-        let probability = ops::softmax(&logits)?.i((.., 1))?.contiguous()?.detach();
-        let maps = Tensor::stack(&encoding.attention, 1)?.detach();
+        let (logits, maps) = self.judge(&self.tokens(batch)?, true)?;
+        let probability = ops::softmax(&logits)?.i((.., 1))?.contiguous()?;
         Ok(Batch::from([
             ("match".to_owned(), probability),
-            ("attention".to_owned(), maps),
+            ("attention".to_owned(), Tensor::stack(&maps, 1)?.detach()),
         ]))
     }
 
+    fn tokens(&self, batch: &Batch) -> Result<Batch> {
+        let inputs = Inputs::of(batch)?;
+        let mask = Some(&inputs.mask);
+        let image = encode(&self.encoders.image.online, inputs.image, None, None, false)?;
+        let text = encode(&self.encoders.text.online, inputs.text, mask, None, false)?;
+        Ok(Batch::from([
+            ("image_tokens".to_owned(), image.detach()),
+            ("text_tokens".to_owned(), text.detach()),
+            ("text_mask".to_owned(), inputs.mask),
+        ]))
+    }
+
+    fn match_scores(&self, batch: &Batch) -> Result<Tensor> {
+        let (logits, _) = match batch.contains_key("image_tokens") {
+            true => self.judge(batch, false)?,
+            false => self.judge(&self.tokens(batch)?, false)?,
+        };
+        logits.i((.., 1))? - logits.i((.., 0))?
+    }
+
     fn parts(&self) -> Parts {
-        let mut encoders = vec![
-            ("image".to_owned(), self.image.online.clone()),
-            ("text".to_owned(), self.text.online.clone()),
-        ];
-        if let Some(multimodal) = &self.multimodal {
-            encoders.push(("multimodal".to_owned(), multimodal.online.clone()));
-        }
         Parts {
             losses: vec![
                 ("itc".to_owned(), self.contrastive_loss.clone()),
                 ("itm".to_owned(), self.matching_loss.clone()),
                 ("mlm".to_owned(), self.word_loss.clone()),
             ],
-            encoders,
+            encoders: self.encoders.parts(),
         }
     }
 
     fn passes(&self) -> Vec<(String, Duration)> {
-        self.last().passes.clone()
+        self.last().passes.0.clone()
     }
 }
 
 impl Albef {
     fn last(&self) -> MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn fusion(&self) -> &Slot<dyn Encoder> {
-        self.multimodal
-            .as_ref()
-            .map_or(&self.text.online, |followed| &followed.online)
-    }
-
-    fn fusion_copy(&self) -> &Slot<dyn Encoder> {
-        self.multimodal
-            .as_ref()
-            .map_or(&self.text.copy, |followed| &followed.copy)
     }
 
     /// The temperature, moved into its bounds where the optimiser has left them.
@@ -569,11 +414,11 @@ impl Albef {
         Ok(self.temperature.as_tensor().clone())
     }
 
-    fn choices(&self, batch: &Batch, inputs: &Inputs<'_>) -> Result<Choices> {
+    fn hide_words(&self, given: Option<(Tensor, Tensor)>, inputs: &Inputs<'_>) -> Result<Hidden> {
         let config = &self.config;
-        let (masked, labels) = match (batch.get("masked_text"), batch.get("masked_labels")) {
-            (Some(masked), Some(labels)) => (masked.clone(), labels.to_dtype(DType::I64)?),
-            _ => {
+        let (text, labels) = match given {
+            Some(given) => given,
+            None => {
                 let tokens = SpecialTokens {
                     pad: config.pad_token,
                     cls: config.cls_token,
@@ -583,24 +428,119 @@ impl Albef {
                 mask_words(inputs.text, config.mask_probability, tokens, Stream::next())?
             }
         };
-        Ok(Choices { masked, labels })
+        Ok(Hidden {
+            text,
+            chosen: Chosen::of(&labels)?,
+        })
+    }
+
+    /// Both kinds of text in one pass: [words; words with some hidden].
+    fn encode_online(
+        &self,
+        inputs: &Inputs<'_>,
+        hidden: &Hidden,
+        passes: &mut Passes,
+    ) -> Result<Online> {
+        let (pairs, device) = (inputs.pairs()?, inputs.image.device());
+        let texts = Tensor::cat(&[inputs.text, &hidden.text], 0)?;
+        let masks = Tensor::cat(&[&inputs.mask, &inputs.mask], 0)?;
+        let image = passes.time("image", device, || {
+            encode(&self.encoders.image.online, inputs.image, None, None, true)
+        })?;
+        let text = passes.time("text, text masked", device, || {
+            encode(&self.encoders.text.online, &texts, Some(&masks), None, true)
+        })?;
+        let words = text.i((..pairs, ..))?.contiguous()?;
+        let online = Online {
+            image_feature: feature(&image, &self.image_projection.online)?,
+            text_feature: feature(&words, &self.text_projection.online)?,
+            image,
+            words,
+            hidden: text.i((pairs.., ..))?.contiguous()?,
+        };
+        finite(&online.image_feature, "image")?;
+        finite(&online.text_feature, "text")?;
+        Ok(online)
+    }
+
+    fn encode_momentum(
+        &self,
+        inputs: &Inputs<'_>,
+        hidden: &Hidden,
+        alpha: f64,
+        passes: &mut Passes,
+    ) -> Result<Momentum> {
+        let (pairs, device) = (inputs.pairs()?, inputs.image.device());
+        let dropout = self.config.teacher_dropout;
+        let image = passes.time("momentum image", device, || {
+            encode(&self.encoders.image.copy, inputs.image, None, None, dropout)
+        })?;
+        // Only features are wanted of the teacher where it has no share in the words' targets.
+        let taught = alpha > 0.0;
+        let text = passes.time("momentum text", device, || {
+            let (texts, masks) = if taught {
+                (
+                    Tensor::cat(&[inputs.text, &hidden.text], 0)?,
+                    Tensor::cat(&[&inputs.mask, &inputs.mask], 0)?,
+                )
+            } else {
+                (inputs.text.clone(), inputs.mask.clone())
+            };
+            encode(
+                &self.encoders.text.copy,
+                &texts,
+                Some(&masks),
+                None,
+                dropout,
+            )
+        })?;
+        let words = text.i((..pairs, ..))?;
+        let hidden = match taught {
+            true => Some(text.i((pairs.., ..))?.contiguous()?.detach()),
+            false => None,
+        };
+        Ok(Momentum {
+            image_feature: feature(&image, &self.image_projection.copy)?.detach(),
+            text_feature: feature(&words, &self.text_projection.copy)?.detach(),
+            image: image.detach(),
+            hidden,
+        })
+    }
+
+    /// Of images with texts, and of texts with images.
+    fn similarities(
+        &self,
+        online: &Online,
+        momentum: &Momentum,
+        temperature: &Tensor,
+        alpha: f64,
+    ) -> Result<(Similarity, Similarity)> {
+        let to_text = similarity(
+            &online.image_feature,
+            &momentum.image_feature,
+            &momentum.text_feature,
+            &self.text_queue.features(),
+            temperature,
+            alpha,
+        )?;
+        let to_image = similarity(
+            &online.text_feature,
+            &momentum.text_feature,
+            &momentum.image_feature,
+            &self.image_queue.features(),
+            temperature,
+            alpha,
+        )?;
+        Ok((to_text, to_image))
     }
 
     /// The index of an image for each text, and of a text for each image; `None` for a batch of one.
     fn negatives(
         &self,
-        batch: &Batch,
         inputs: &Inputs<'_>,
         to_text: &Similarity,
         to_image: &Similarity,
     ) -> Result<Option<(Tensor, Tensor)>> {
-        if let (Some(image), Some(text)) = (batch.get("negative_image"), batch.get("negative_text"))
-        {
-            return Ok(Some((
-                image.to_dtype(DType::U32)?,
-                text.to_dtype(DType::U32)?,
-            )));
-        }
         let pairs = inputs.pairs()?;
         let draw = |similarity: &Similarity| {
             let of_batch = similarity.logits.narrow(1, 0, pairs)?;
@@ -614,6 +554,116 @@ impl Albef {
             Tensor::new(image, device)?,
             Tensor::new(text, device)?,
         )))
+    }
+
+    /// Positive pairs, both kinds of negatives and the texts with hidden words in one pass.
+    fn fuse(
+        &self,
+        inputs: &Inputs<'_>,
+        online: &Online,
+        negatives: Option<&(Tensor, Tensor)>,
+        passes: &mut Passes,
+    ) -> Result<Fused> {
+        let (words, image, mask) = (&online.words, &online.image, &inputs.mask);
+        let (mut tokens, mut images, mut shown) =
+            (vec![words.clone()], vec![image.clone()], vec![mask.clone()]);
+        if let Some((image_for_text, text_for_image)) = negatives {
+            tokens.extend([words.clone(), words.index_select(text_for_image, 0)?]);
+            images.extend([image.index_select(image_for_text, 0)?, image.clone()]);
+            shown.extend([mask.clone(), mask.index_select(text_for_image, 0)?]);
+        }
+        let judged = inputs.pairs()? * tokens.len();
+        tokens.push(online.hidden.clone());
+        images.push(image.clone());
+        shown.push(mask.clone());
+        let name = "fusion of pairs, negatives and masked words";
+        let fused = passes.time(name, image.device(), || {
+            let (tokens, images, shown) = (
+                Tensor::cat(&tokens, 0)?,
+                Tensor::cat(&images, 0)?,
+                Tensor::cat(&shown, 0)?,
+            );
+            let fusion = self.encoders.fusion();
+            encode(fusion, &tokens, Some(&shown), Some(&images), true)
+        })?;
+        Ok(Fused {
+            class_tokens: class_tokens(&fused.i((..judged, ..))?)?,
+            hidden: fused.i((judged.., ..))?.contiguous()?,
+        })
+    }
+
+    /// The loss of hidden words.
+    fn words(
+        &self,
+        inputs: &Inputs<'_>,
+        fused: &Fused,
+        momentum: &Momentum,
+        chosen: &Chosen,
+        alpha: f64,
+        passes: &mut Passes,
+    ) -> Result<Tensor> {
+        if chosen.rows.elem_count() == 0 {
+            // Nothing to learn, with a way back to every parameter that would have learned.
+            return fused.hidden.sum_all()? * 0.0;
+        }
+        let device = inputs.image.device();
+        let vocabulary = self.config.vocabulary;
+        let log_q = match &momentum.hidden {
+            Some(hidden) => {
+                let name = "momentum fusion of masked words";
+                let fused = passes.time(name, device, || {
+                    encode(
+                        self.encoders.fusion_copy(),
+                        hidden,
+                        Some(&inputs.mask),
+                        Some(&momentum.image),
+                        self.config.teacher_dropout,
+                    )
+                })?;
+                let embeddings = word_embeddings(&self.encoders.text.copy, vocabulary)?;
+                let tokens = chosen.pick(&fused.detach())?;
+                let logits = self.words_copy.forward(&tokens, &embeddings)?;
+                Some(ops::log_softmax(&logits.detach())?)
+            }
+            None => None,
+        };
+        passes.time("loss of masked words", device, || {
+            let embeddings = word_embeddings(&self.encoders.text.online, vocabulary)?;
+            let logits = self
+                .words
+                .forward(&chosen.pick(&fused.hidden)?, &embeddings)?;
+            let loss = &self.word_loss;
+            let distillation = self.config.distillation;
+            soft_cross_entropy(
+                loss,
+                &logits,
+                &chosen.words,
+                log_q.as_ref(),
+                alpha,
+                distillation,
+            )
+        })
+    }
+
+    /// Logits `[batch, 2]` of a batch's [`Objective::tokens`], and the maps of attention where they are wanted.
+    fn judge(&self, tokens: &Batch, attention: bool) -> Result<(Tensor, Vec<Tensor>)> {
+        let get = |name: &str| match tokens.get(name) {
+            Some(tensor) => Ok(tensor),
+            None => bail!(
+                "the batch has no tensor `{name}`; it has {:?}. Pairs are judged by `image_tokens` \
+                 [batch, image tokens, width], `text_tokens` [batch, length, width] and `text_mask` [batch, length], as \
+                 `tokens` gives them",
+                tokens.keys().collect::<Vec<_>>()
+            ),
+        };
+        let encoding = self.encoders.fusion().forward(&EncoderInput {
+            mask: Some(get("text_mask")?),
+            context: Some(get("image_tokens")?),
+            attention,
+            ..EncoderInput::new(get("text_tokens")?)
+        })?;
+        let logits = self.matching.forward(&class_tokens(&encoding.tokens)?)?;
+        Ok((logits.detach(), encoding.attention))
     }
 
     fn contrastive(
@@ -640,102 +690,29 @@ impl Albef {
         self.matching_loss
             .forward(&logits, &Tensor::new(labels, tokens.device())?)
     }
-
-    /// Logits `[chosen, vocabulary]` against the words, and with the teacher's `log q` against both.
-    fn masked_words(
-        &self,
-        logits: &Tensor,
-        words: &Tensor,
-        log_q: Option<&Tensor>,
-        alpha: f64,
-    ) -> Result<Tensor> {
-        let Some(log_q) = log_q else {
-            return self.word_loss.forward(logits, words);
-        };
-        let q = log_q.exp()?;
-        let entropy = (&q * log_q)?.sum(1)?.mean_all()?.neg()?;
-        let hard =
-            Tensor::full(1.0 - alpha, (words.dim(0)?, 1), words.device())?.to_dtype(q.dtype())?;
-        let target = (q * alpha)?.scatter_add(&words.unsqueeze(1)?, &hard, 1)?;
-        let entropy = entropy.to_dtype(DType::F64)?.to_scalar()?;
-        self.word_loss.forward(logits, &target)?
-            + self.config.distillation.correction(alpha, entropy)
-    }
 }
 
-/// Which tokens of `[batch, length]` were chosen.
-struct Chosen {
-    /// Their places in the batch, row after row, `[chosen]`.
-    rows: Tensor,
-    /// The words that were there, `[chosen]`.
-    words: Tensor,
+/// The class tokens of `[batch, length, width]` to features `[batch, embed_dim]` of length 1.
+fn feature(tokens: &Tensor, projection: &nn::Linear) -> Result<Tensor> {
+    ops::l2_normalise(&projection.forward(&class_tokens(tokens)?)?, -1, 1e-12)
 }
 
-impl Chosen {
-    fn of(labels: &Tensor) -> Result<Self> {
-        let all: Vec<i64> = labels.flatten_all()?.to_vec1()?;
-        let chosen = || {
-            all.iter()
-                .enumerate()
-                .filter(|&(_, &label)| label != NOT_CHOSEN)
-        };
-        let rows: Vec<u32> = chosen().map(|(row, _)| row as u32).collect();
-        let words: Vec<i64> = chosen().map(|(_, &label)| label).collect();
-        Ok(Chosen {
-            rows: Tensor::new(rows, labels.device())?,
-            words: Tensor::new(words, labels.device())?,
-        })
-    }
-
-    /// The tokens `[chosen, width]` of `[batch, length, width]`.
-    fn pick(&self, tokens: &Tensor) -> Result<Tensor> {
-        tokens.flatten_to(1)?.index_select(&self.rows, 0)
-    }
-}
-
-/// The tokens that an encoder makes.
-fn encode(
-    encoder: &Slot<dyn Encoder>,
-    values: &Tensor,
-    mask: Option<&Tensor>,
-    context: Option<&Tensor>,
-    train: bool,
-) -> Result<Tensor> {
-    let input = EncoderInput {
-        mask,
-        context,
-        train,
-        ..EncoderInput::new(values)
-    };
-    Ok(encoder.forward(&input)?.tokens)
-}
-
-/// Class tokens `[batch, width]` to features `[batch, embed_dim]` of length 1.
-fn feature(class_tokens: &Tensor, projection: &nn::Linear) -> Result<Tensor> {
-    ops::l2_normalise(&projection.forward(&class_tokens.contiguous()?)?, -1, 1e-12)
-}
-
-/// The decoder of masked words is tied to these.
-fn word_embeddings(text: &Slot<dyn Encoder>) -> Result<Tensor> {
+/// `[vocabulary, width]`: the decoder of masked words is tied to these.
+fn word_embeddings(text: &Slot<dyn Encoder>, vocabulary: usize) -> Result<Tensor> {
     let variables = text.variables();
-    match variables.iter().find(|named| named.name == WORD_EMBEDDINGS) {
-        Some(named) => Ok(named.var.as_tensor().clone()),
-        None => bail!(
+    let Some(named) = variables.iter().find(|named| named.name == WORD_EMBEDDINGS) else {
+        bail!(
             "the text encoder has no {WORD_EMBEDDINGS}, to which the head of masked words is tied: use encoder/bert, or an \
              encoder with a tensor of that name"
-        ),
+        )
+    };
+    if named.var.dims() != [vocabulary, text.width()] {
+        bail!(
+            "`vocabulary` is {vocabulary}, and the text encoder's {WORD_EMBEDDINGS}, to which the head of masked words is tied, \
+             is {:?} where [{vocabulary}, {}] is expected: give `vocabulary` and `text_config.vocabulary` the same number",
+            named.var.dims(),
+            text.width()
+        );
     }
-}
-
-/// How long each forward pass took.
-#[derive(Default)]
-struct Passes(Vec<(String, Duration)>);
-
-impl Passes {
-    fn time(&mut self, name: &str, pass: impl FnOnce() -> Result<Tensor>) -> Result<Tensor> {
-        let start = Instant::now();
-        let result = pass()?;
-        self.0.push((name.to_owned(), start.elapsed()));
-        Ok(result)
-    }
+    Ok(named.var.as_tensor().clone())
 }

@@ -58,8 +58,36 @@ fn weights(q: &Tensor, k: &Tensor, visible: Option<&Tensor>) -> Result<Tensor> {
 /// # Errors
 ///
 /// Fails where the mask has another shape or hides every position of a row: attention over nothing
-/// has no value.
+/// has no value. A layer that has more to look at uses [`key_mask_beside`].
 pub fn key_mask(
+    mask: Option<&Tensor>,
+    batch: usize,
+    length: usize,
+    what: &str,
+) -> Result<Option<Tensor>> {
+    let visible = key_mask_beside(mask, batch, length, what)?;
+    let Some(visible) = visible else {
+        return Ok(None);
+    };
+    let counts: Vec<f32> = visible
+        .flatten_from(1)?
+        .to_dtype(DType::F32)?
+        .sum(1)?
+        .to_vec1()?;
+    if let Some(row) = counts.iter().position(|&count| count == 0.0) {
+        bail!(
+            "the {what} hides all {length} positions of row {row}: leave the row out of the batch, or keep one position"
+        );
+    }
+    Ok(Some(visible))
+}
+
+/// As [`key_mask`], for positions beside a token that is always seen: a row may be hidden whole.
+///
+/// # Errors
+///
+/// Fails where the mask has another shape.
+pub fn key_mask_beside(
     mask: Option<&Tensor>,
     batch: usize,
     length: usize,
@@ -75,13 +103,8 @@ pub fn key_mask(
         );
     }
     let visible = mask.ne(0f64)?;
-    let counts: Vec<f32> = visible.to_dtype(DType::F32)?.sum(1)?.to_vec1()?;
-    if let Some(row) = counts.iter().position(|&count| count == 0.0) {
-        bail!(
-            "the {what} hides all {length} positions of row {row}: leave the row out of the batch, or keep one position"
-        );
-    }
-    if counts.iter().all(|&count| count == length as f32) {
+    let count: f32 = visible.to_dtype(DType::F32)?.sum_all()?.to_scalar()?;
+    if count == (batch * length) as f32 {
         return Ok(None);
     }
     Ok(Some(visible.reshape((batch, 1, 1, length))?))

@@ -13,7 +13,7 @@ use patchbay::{
 };
 
 use crate::{
-    attention::{key_mask, mean},
+    attention::{key_mask, key_mask_beside, mean},
     initial::{linear, normal},
 };
 
@@ -120,7 +120,8 @@ impl Define for Sequence {
         reference: "Vaswani et al. 2017, arXiv 1706.03762; table: Gorishniy et al. 2021, Revisiting Deep Learning \
                     Models for Tabular Data, arXiv 2106.11959, section 3.3",
         shapes: "steps [batch, steps, features] or [batch, a, b, features] (a * b steps), table [batch, features]; mask \
-                 [batch, steps]; tokens [batch, 1 with a class token + steps, width]; pooled [batch, width]",
+                 [batch, steps], with a class token also all zeros in a row; tokens [batch, 1 with a class token + steps, \
+                 width]; pooled [batch, width]",
         trainable: true,
         example: r#"let encoder = create::<dyn Encoder>("encoder/sequence", json!({"features": 24}))?;
 let visits = Tensor::rand(0f32, 1.0, (2, 7, 26, 24), &device())?;
@@ -189,9 +190,16 @@ impl Encoder for Sequence {
                 "encoder/sequence returns no attention maps and takes no context; encoder/multimodal does both"
             );
         }
-        let x = self.embed(input.values)?;
+        let x = self.embed(&finite_where_hidden(input.values, input.mask)?)?;
         let (batch, steps, width) = x.dims3()?;
-        let visible = key_mask(input.mask, batch, steps, "mask")?;
+        let visible = match &self.class_token {
+            Some(_) => key_mask_beside(input.mask, batch, steps, "mask")?,
+            None => key_mask(input.mask, batch, steps, "mask").map_err(|error| {
+                candle::Error::Msg(format!(
+                    "{error}; with `\"pool\": \"cls\"` a row may be hidden whole"
+                ))
+            })?,
+        };
         let (mut x, mask) = match &self.class_token {
             Some(token) => {
                 let token = token.broadcast_as((batch, 1, width))?;
@@ -225,6 +233,29 @@ impl Encoder for Sequence {
     fn width(&self) -> usize {
         self.config.width
     }
+}
+
+/// The input with zeros for what is not finite at steps that do not count: a weight of 0 does not hide NaN.
+fn finite_where_hidden(values: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+    let Some(mask) = mask else {
+        return Ok(values.clone());
+    };
+    // A table's mask is of its shape, and one of steps lacks the features. Another shape is told when the mask is used.
+    let steps: usize = values.elem_count() / values.dims().last().copied().unwrap_or(1).max(1);
+    let seen = if mask.dims() == values.dims() {
+        mask.ne(0f64)?
+    } else if mask.elem_count() == steps && values.rank() > 2 {
+        let mut dims = values.dims().to_vec();
+        if let Some(features) = dims.last_mut() {
+            *features = 1;
+        }
+        mask.ne(0f64)?.reshape(dims)?.broadcast_as(values.shape())?
+    } else {
+        return Ok(values.clone());
+    };
+    let finite = values.abs()?.le(f64::from(f32::MAX))?;
+    let keep = seen.maximum(&finite)?;
+    keep.where_cond(values, &values.zeros_like()?)
 }
 
 impl Sequence {

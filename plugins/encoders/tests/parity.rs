@@ -181,15 +181,12 @@ fn maps_are_returned_on_request_and_change_nothing() {
     }
 }
 
-/// The fixture of one step of the official ALBEF; its place is beside the repository.
+/// The fixture of one step of the official ALBEF.
 #[test]
 fn image_text_and_multimodal_features_are_those_of_albef() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/fixtures/albef_small.safetensors");
-    let Ok(fixture) = candle::safetensors::load(&path, &Device::Cpu) else {
-        println!("skipped: there is no {}", path.display());
-        return;
-    };
+        .join("../albef/tests/reference/albef_small.safetensors");
+    let fixture = candle::safetensors::load(&path, &Device::Cpu).unwrap();
     let fill = |slot: &Slot<dyn Encoder>, prefix: &str| {
         for variable in slot.variables() {
             let value = |prefix: &str| &fixture[&format!("{prefix}{}", variable.name)];
@@ -320,4 +317,40 @@ fn full_size_parameter_counts_are_those_of_albef() {
     let full = |w: usize| (12 * w * w + 13 * w, 4 * w * w + 6 * w);
     let (layer, cross) = full(768);
     assert_eq!((6 * layer, 6 * (layer + cross)), (42_527_232, 56_710_656));
+}
+
+#[test]
+fn a_sequence_with_a_class_token_may_be_hidden_whole() {
+    let config = json!({"features": 3, "width": 8, "heads": 2, "layers": 2, "dropout": 0.0});
+    let slot = encoder("encoder/sequence", config.clone());
+    let values = named("values", &[2, 4, 3]);
+    let mask = Tensor::new(&[[1u8, 1, 0, 0], [0, 0, 0, 0]], &Device::Cpu).unwrap();
+    let run = |values: &Tensor| {
+        let input = EncoderInput {
+            mask: Some(&mask),
+            ..EncoderInput::new(values)
+        };
+        slot.forward(&input).unwrap().pooled
+    };
+    let pooled = run(&values);
+    // What is hidden changes nothing, and may be anything.
+    let seen = mask.ne(0u8).unwrap().unsqueeze(2).unwrap();
+    let seen = seen.broadcast_as(values.shape()).unwrap();
+    for hidden in [3.0, f32::NAN, f32::INFINITY] {
+        let other = Tensor::full(hidden, values.shape(), &Device::Cpu).unwrap();
+        let changed = seen.where_cond(&values, &other).unwrap();
+        assert!(error(&run(&changed), &pooled) < 1e-6, "{hidden}");
+    }
+    let mut config = config;
+    config["pool"] = json!("mean");
+    let slot = encoder("encoder/sequence", config);
+    let input = EncoderInput {
+        mask: Some(&mask),
+        ..EncoderInput::new(&values)
+    };
+    let text = slot.forward(&input).unwrap_err().to_string();
+    assert!(
+        text.contains("row 1") && text.contains("\"pool\": \"cls\""),
+        "{text}"
+    );
 }

@@ -1,6 +1,7 @@
 //! Weights of other programs' files: what is loaded computes what their networks do.
 //!
-//! The small checkpoints are written by `reference/checkpoints_torch.py`; real ones are in `pretrained.rs`.
+//! The small checkpoints are written by `reference/checkpoints_torch.py` and `checkpoints_own_torch.py`; real ones are in
+//! `pretrained.rs`.
 
 mod support;
 
@@ -256,7 +257,7 @@ fn truncated_and_malicious_files_are_errors() {
     let error = weights::read(&path).unwrap_err().to_string();
     assert!(error.contains("no dictionary of tensors"), "{error}");
     assert!(!marker.exists());
-    // One that would fill the memory: a list that is doubled 60 times.
+    // One that would fill the memory if its values were copied: a list that is doubled 60 times.
     let mut program = b"\x80\x02]K\x01a".to_vec();
     for key in 0..60u8 {
         program.extend([b'q', key, b'h', key, b'h', key, 0x86]);
@@ -264,8 +265,155 @@ fn truncated_and_malicious_files_are_errors() {
     program.push(b'.');
     std::fs::write(&path, stored_zip("archive/data.pkl", &program)).unwrap();
     let error = weights::read(&path).unwrap_err().to_string();
-    assert!(error.contains("more values than"), "{error}");
+    assert!(error.contains("no dictionary of tensors"), "{error}");
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// All variables of a component as a file has them, changed by `rename`.
+fn file_of(slot: &Slot<dyn Encoder>, rename: impl Fn(&str) -> String) -> Tensors {
+    let variables = slot.variables();
+    let tensors = variables.iter().map(|named| {
+        let tensor = PlainTensor {
+            shape: named.var.dims().to_vec(),
+            values: named.var.flatten_all().unwrap().to_vec1().unwrap(),
+        };
+        (rename(&named.name), tensor)
+    });
+    tensors.collect()
+}
+
+fn one(shape: &[usize]) -> PlainTensor {
+    PlainTensor {
+        shape: shape.to_vec(),
+        values: vec![0.5; shape.iter().product()],
+    }
+}
+
+#[test]
+fn only_known_exceptions_are_left_out_silently() {
+    // Learned positions, for a component that computes its own.
+    let (learned, computed) = (tiny(json!({})), tiny(json!({"position": "sin_cos"})));
+    let file = file_of(&learned, str::to_owned);
+    let load =
+        |keys| weights::load_tensors(&computed.variables(), file.clone(), &LoadOptions::new(keys));
+    for keys in [KeyMap::Mae, KeyMap::SatMae, KeyMap::ScaleMae, KeyMap::Rvsa] {
+        let report = load(keys).unwrap();
+        assert_eq!(report.count(State::LeftOut), 1, "{report}");
+    }
+    let error = load(KeyMap::Timm).unwrap_err().to_string();
+    assert!(
+        error.contains("unexpected 1") && error.contains("pos_embed"),
+        "{error}"
+    );
+    // Layers above those of the component.
+    let bert = |layers: usize| {
+        let config = json!({"width": 16, "layers": layers, "heads": 2, "vocabulary": 30, "max_positions": 8});
+        encoder("encoder/bert", config)
+    };
+    let mut file = file_of(&bert(2), str::to_owned);
+    file.insert("pooler.dense.bias".to_owned(), one(&[16]));
+    let options = LoadOptions::new(KeyMap::HuggingFaceBert);
+    let load =
+        |slot: &Slot<dyn Encoder>| weights::load_tensors(&slot.variables(), file.clone(), &options);
+    let error = load(&bert(1)).unwrap_err().to_string();
+    assert!(error.contains("unexpected 16"), "{error}");
+    let report = load(&bert(2)).unwrap().to_string();
+    assert!(report.contains("no pooler here"), "{report}");
+}
+
+#[test]
+fn tensors_without_elements_are_mismatches() {
+    let slot = tiny(json!({"channels": 4}));
+    let mut file = file_of(&slot, str::to_owned);
+    file.insert("patch_embed.proj.weight".to_owned(), one(&[16, 0, 8, 8]));
+    file.insert("pos_embed".to_owned(), one(&[1, 0, 16]));
+    for bands in [Bands::Repeat, Bands::Pick(vec![0; 4])] {
+        for slot in [
+            &slot,
+            &tiny(json!({"channels": 4, "position": "learned_patches"})),
+        ] {
+            let options = LoadOptions::new(KeyMap::Timm).bands(bands.clone());
+            let error = weights::load_tensors(&slot.variables(), file.clone(), &options)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains("shape mismatch 2"), "{error}");
+        }
+    }
+}
+
+fn own_outputs() -> HashMap<String, Tensor> {
+    candle::safetensors::load(reference("checkpoints_own.safetensors"), &Device::Cpu).unwrap()
+}
+
+/// Blocks in chunks, positions for the class token, registers without any; by `reference/checkpoints_own_torch.py`.
+#[test]
+fn dino_v2_s_own_checkpoint_with_registers_gives_its_network_s_values() {
+    let outputs = own_outputs();
+    let config =
+        json!({"depth": 2, "registers": 4, "layer_scale": 0.5, "position": "learned_patches"});
+    let slot = tiny(config);
+    let path = reference("checkpoint_dinov2_chunked.safetensors");
+    let report = weights::load(&slot, path, &LoadOptions::default()).unwrap();
+    // Class token and positions; the token of masks is left out.
+    assert_eq!(report.count(State::Converted), 2, "{report}");
+    assert_eq!(report.count(State::LeftOut), 1, "{report}");
+    let far = error(&tokens(&slot, &outputs["images"]), &outputs["dinov2"]);
+    assert!(far < 1e-5, "{far}");
+}
+
+/// What RVSA's and SatMAE's larger networks have beside a plain ViT is told by name, and refused.
+#[test]
+fn parts_that_there_are_none_of_here_are_unexpected() {
+    let slot = tiny(json!({}));
+    for (keys, extra) in [
+        (
+            KeyMap::Rvsa,
+            [
+                "blocks.0.attn.rel_pos_h",
+                "blocks.0.attn.rel_pos_w",
+                "blocks.0.attn.sampling_angles.2.weight",
+            ],
+        ),
+        (
+            KeyMap::SatMae,
+            [
+                "patch_embed.0.proj.weight",
+                "patch_embed.1.proj.weight",
+                "channel_embed",
+            ],
+        ),
+    ] {
+        let mut file = file_of(&slot, str::to_owned);
+        file.extend(extra.map(|name| (name.to_owned(), one(&[3]))));
+        file.insert("decoder_embed.weight".to_owned(), one(&[4, 16]));
+        let options = LoadOptions::new(keys);
+        let error = weights::load_tensors(&slot.variables(), file.clone(), &options)
+            .unwrap_err()
+            .to_string();
+        for name in extra {
+            assert!(error.contains(name), "{name} in {error}");
+        }
+        let report = weights::load_tensors(&slot.variables(), file, &options.partial()).unwrap();
+        assert_eq!(report.count(State::Unexpected), 3, "{report}");
+        assert_eq!(report.count(State::LeftOut), 1, "{report}");
+    }
+}
+
+/// Against `get_2d_sincos_pos_embed_with_resolution`, in `reference/checkpoints_own_torch.py`.
+#[test]
+fn positions_of_scale_mae_follow_its_formula() {
+    let scale = 2.0;
+    let expected = &own_outputs()["scale_mae_positions_2"];
+    let found = patchbay::nn::sin_cos_position_embedding((2, 2), 16, scale, &Device::Cpu).unwrap();
+    assert!(error(&found, expected) < 1e-6);
+    // A checkpoint keeps positions, which are not taken: they are of one scale.
+    let slot = tiny(json!({"position": "sin_cos", "position_scale": scale}));
+    let mut file = file_of(&slot, str::to_owned);
+    file.insert("pos_embed".to_owned(), one(&[1, 5, 16]));
+    file.insert("decoder_pos_embed".to_owned(), one(&[1, 5, 8]));
+    let options = LoadOptions::new(KeyMap::ScaleMae);
+    let report = weights::load_tensors(&slot.variables(), file, &options).unwrap();
+    assert_eq!(report.count(State::LeftOut), 2, "{report}");
 }
 
 /// A zip file with one member that is stored plainly.

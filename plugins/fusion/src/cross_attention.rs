@@ -90,9 +90,9 @@ impl Encoder for FusionCrossAttention {
         let (image, context) = (&modalities.image, &modalities.context);
         let absent = image.is_there.affine(-1.0, 1.0)?.unsqueeze(2)?;
         let missing = self.missing_image.reshape((1, 1, ()))?;
+        // The tokens of an image that is missing are zeros.
         let queries = image
             .tokens
-            .broadcast_mul(&image.is_there.unsqueeze(2)?)?
             .broadcast_add(&absent.broadcast_mul(&missing)?)?;
         let (batch, length, _) = queries.dims3()?;
         let nothing =

@@ -4,7 +4,7 @@ use patchbay::plugin::prelude::*;
 
 /// One modality.
 pub struct Modality {
-    /// `[batch, length, width]`.
+    /// `[batch, length, width]`, zeros where a token does not count, whatever stood there: 0 x NaN would be NaN.
     pub tokens: Tensor,
     /// `[batch, length]`: 1 where a token counts, in the tokens' type.
     pub mask: Tensor,
@@ -19,21 +19,36 @@ impl Modality {
             2 => values.unsqueeze(1)?,
             _ => values.clone(),
         };
-        if !tokens.dtype().is_float() || tokens.rank() != 3 || tokens.dim(2)? != width {
+        if !tokens.dtype().is_float()
+            || tokens.rank() != 3
+            || tokens.dim(2)? != width
+            || tokens.elem_count() == 0
+        {
             bail!(
-                "expected {name} [batch, {width}] or [batch, length, {width}] of floats, got {} {:?}",
+                "expected {name} [batch, {width}] or [batch, length, {width}] of floats, with at least one row and token, got {} {:?}",
                 values.dtype().as_str(),
                 values.dims()
             );
         }
         let shape = &tokens.dims()[..2];
-        let mask = match mask {
-            Some(mask) if mask.dims() == shape => mask.to_dtype(tokens.dtype())?,
+        let counts = match mask {
+            Some(mask) if mask.dims() == shape => Some(mask.ne(0f64)?),
             Some(mask) => bail!(
                 "expected the mask of {name} to be {shape:?}, got {:?}",
                 mask.dims()
             ),
-            None => Tensor::ones(shape, tokens.dtype(), tokens.device())?,
+            None => None,
+        };
+        let (tokens, mask) = match counts {
+            Some(counts) => {
+                let seen = counts.unsqueeze(2)?.broadcast_as(tokens.shape())?;
+                let mask = counts.to_dtype(tokens.dtype())?;
+                (seen.where_cond(&tokens, &tokens.zeros_like()?)?, mask)
+            }
+            None => {
+                let mask = Tensor::ones(shape, tokens.dtype(), tokens.device())?;
+                (tokens, mask)
+            }
         };
         let is_there = mask.max_keepdim(1)?;
         Ok(Modality {
@@ -45,10 +60,7 @@ impl Modality {
 
     /// The mean of the tokens that count, `[batch, width]`; zeros where none does.
     pub fn mean(&self) -> Result<Tensor> {
-        let sum = self
-            .tokens
-            .broadcast_mul(&self.mask.unsqueeze(2)?)?
-            .sum(1)?;
+        let sum = self.tokens.sum(1)?;
         sum.broadcast_div(&self.mask.sum_keepdim(1)?.maximum(1.0)?)
     }
 

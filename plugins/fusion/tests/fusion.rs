@@ -212,3 +212,68 @@ fn what_does_not_fit_is_told() {
         assert!(text.contains("row 1 has neither"), "{text}");
     }
 }
+
+#[test]
+fn what_is_hidden_may_be_anything() {
+    let some = mask(&[[1, 1, 1], [0, 0, 0], [1, 0, 0]]);
+    let others = mask(&[[1, 0, 0], [1, 1, 1], [0, 0, 0]]);
+    for name in ALL {
+        let fusion = fusion(name);
+        let (image, context) = (noise(&[3, 3, 8]), noise(&[3, 3, 6]));
+        let poisoned = |values: &Tensor, mask: &Tensor| {
+            let seen = mask.ne(0u8).unwrap().unsqueeze(2).unwrap();
+            let seen = seen.broadcast_as(values.shape()).unwrap();
+            let nan = Tensor::full(f32::NAN, values.shape(), &Device::Cpu).unwrap();
+            seen.where_cond(values, &nan).unwrap()
+        };
+        let run = |image: &Tensor, context: &Tensor| {
+            let input = EncoderInput {
+                mask: Some(&some),
+                context: Some(context),
+                context_mask: Some(&others),
+                ..EncoderInput::new(image)
+            };
+            let encoding = fusion.forward(&input).unwrap();
+            let loss = encoding.pooled.sqr().unwrap().sum_all().unwrap();
+            let gradients = loss.backward().unwrap();
+            for named in fusion.variables() {
+                let gradient = gradients.get(&named.var).unwrap().sum_all().unwrap();
+                assert!(
+                    gradient.to_scalar::<f32>().unwrap().is_finite(),
+                    "{name}: {}",
+                    named.name
+                );
+            }
+            encoding.pooled.to_vec2::<f32>().unwrap()
+        };
+        let clean = run(&image, &context);
+        let hidden = run(&poisoned(&image, &some), &poisoned(&context, &others));
+        assert_eq!(clean, hidden, "{name}");
+    }
+}
+
+#[test]
+fn nothing_at_all_is_told_with_its_shape() {
+    for name in ALL {
+        let fusion = fusion(name);
+        for (image, context) in [
+            ([2, 0, 8], [2, 3, 6]),
+            ([2, 3, 8], [2, 0, 6]),
+            ([0, 3, 8], [0, 3, 6]),
+        ] {
+            let zeros =
+                |shape: [usize; 3]| Tensor::zeros(&shape, DType::F32, &Device::Cpu).unwrap();
+            let (image, context) = (zeros(image), zeros(context));
+            let input = EncoderInput {
+                context: Some(&context),
+                ..EncoderInput::new(&image)
+            };
+            let text = fusion.forward(&input).unwrap_err().to_string();
+            assert!(
+                text.contains("at least one row and token")
+                    && text.contains(", 0, ") | text.contains("[0, "),
+                "{name}: {text}"
+            );
+        }
+    }
+}

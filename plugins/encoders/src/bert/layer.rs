@@ -185,11 +185,12 @@ impl Layer {
             };
             (x, map) = attention.forward(&x, context, train, keep)?;
         }
-        let inner = match self.intermediate.bias() {
-            Some(bias) => ops::linear_gelu(&x, self.intermediate.weight(), bias)?,
-            None => ops::gelu(&self.intermediate.forward(&x)?)?,
+        let inner = self.intermediate.forward(&x)?;
+        let y = match self.output.bias() {
+            Some(bias) => ops::gelu_linear(&inner, self.output.weight(), bias)?,
+            None => self.output.forward(&ops::gelu(&inner)?)?,
         };
-        let y = ops::dropout(&self.output.forward(&inner)?, self.dropout, train)?;
+        let y = ops::dropout(&y, self.dropout, train)?;
         Ok((self.norm.forward(&(x + y)?)?, map))
     }
 }

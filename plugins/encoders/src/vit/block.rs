@@ -39,13 +39,14 @@ impl FeedForward {
     ///
     /// Fails where the width is another.
     pub fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        let inner = match (self.activation, self.fc1.bias()) {
-            (Activation::Gelu, Some(bias)) => ops::linear_gelu(x, self.fc1.weight(), bias)?,
-            (Activation::Gelu, None) => ops::gelu(&self.fc1.forward(x)?)?,
-            (Activation::QuickGelu, _) => {
-                let x = self.fc1.forward(x)?;
-                (&x * ops::sigmoid(&(&x * 1.702)?)?)?
-            }
+        let x = self.fc1.forward(x)?;
+        let drops = train && self.dropout > 0.0;
+        if let (Activation::Gelu, Some(bias), false) = (self.activation, self.fc2.bias(), drops) {
+            return ops::gelu_linear(&x, self.fc2.weight(), bias);
+        }
+        let inner = match self.activation {
+            Activation::Gelu => ops::gelu(&x)?,
+            Activation::QuickGelu => (&x * ops::sigmoid(&(&x * 1.702)?)?)?,
         };
         let inner = ops::dropout(&inner, self.dropout, train)?;
         ops::dropout(&self.fc2.forward(&inner)?, self.dropout, train)
