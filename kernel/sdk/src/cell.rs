@@ -16,7 +16,10 @@ use std::{
 
 use patchbay_protocol::{Failure, FailureKind, Location, StoredVariable};
 
-use crate::{interrupt::Interrupted, live};
+use crate::{
+    interrupt::{self, Interrupted},
+    live, memory, widgets,
+};
 
 /// The signature of a cell's entry. The compiler that built the SDK also built the cell, so the
 /// Rust calling convention is the same on both sides.
@@ -114,11 +117,14 @@ impl<'a> Cell<'a> {
 
     #[inline(never)]
     fn put_any(&mut self, name: &str, ordinal: usize, value: Box<dyn Any>, bytes: usize) {
+        let tensors = memory::tensors_of(value.as_ref());
         self.variables.values.insert(name.to_owned(), value);
         self.stored.push(StoredVariable {
             name: name.to_owned(),
             ordinal,
             bytes,
+            tensor_bytes: tensors.all,
+            gpu_bytes: tensors.gpu,
         });
     }
 
@@ -156,6 +162,7 @@ pub fn run(body: Box<dyn FnOnce() -> Result<(), CellError> + '_>) {
     let outcome = panic::catch_unwind(AssertUnwindSafe(body));
     // A plot that cannot be drawn says so itself; it must not take the process with it.
     let _ = panic::catch_unwind(live::finish_all);
+    let _ = panic::catch_unwind(widgets::send_held);
     let failure = match outcome {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error.into_failure(),
@@ -182,7 +189,7 @@ impl<E: Into<Box<dyn Error>>> From<E> for CellError {
 
 impl CellError {
     fn into_failure(self) -> Failure {
-        let message = self.error.to_string();
+        let message = memory::explained(self.error.to_string());
         let mut causes: Vec<String> = Vec::new();
         let mut cause = self.error.source();
         while let Some(error) = cause {
@@ -233,27 +240,29 @@ pub fn record_panics_of_this_thread() {
 /// Describes a caught panic, with the place that the hook recorded.
 pub fn panic_failure(payload: &(dyn Any + Send)) -> Failure {
     let recorded = LAST_PANIC.with_borrow_mut(Option::take);
-    if payload.is::<Interrupted>() {
-        return Failure {
-            kind: FailureKind::Interrupted,
-            message: "the cell was interrupted; all variables are still there".to_owned(),
-            causes: Vec::new(),
-            location: None,
-            functions: Vec::new(),
-        };
-    }
     let message = payload
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a panic whose payload is not text".to_owned());
+    let stopped = payload.is::<Interrupted>();
+    // Where the loop of another thread was stopped, joining it panics on the thread of the cell.
+    if stopped || interrupt::requested() {
+        return Failure {
+            kind: FailureKind::Interrupted,
+            message: "the cell was interrupted; all variables are still there".to_owned(),
+            causes: if stopped { Vec::new() } else { vec![message] },
+            location: None,
+            functions: Vec::new(),
+        };
+    }
     let (location, functions) = match recorded {
         Some((location, backtrace)) => (Some(location), functions_of_cells(&backtrace)),
         None => (None, Vec::new()),
     };
     Failure {
         kind: FailureKind::Panic,
-        message,
+        message: memory::explained(message),
         causes: Vec::new(),
         location,
         functions,
@@ -313,6 +322,6 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
             return value;
         }
         std::thread::park_timeout(Duration::from_millis(20));
-        crate::interrupt::check();
+        interrupt::check();
     }
 }

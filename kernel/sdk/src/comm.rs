@@ -20,7 +20,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use patchbay_protocol::CommMessage;
 use serde_json::{Value, json};
 
-use crate::channel;
+use crate::{channel, interrupt::Interrupted};
 
 /// What came over a comm.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -74,7 +74,7 @@ impl Comm {
         &self.id
     }
 
-    /// Sends data to the front end. Without a front end nothing happens.
+    /// Sends data to the front end. Nothing happens without a front end, and once the comm is closed.
     pub fn send(&self, data: Value) {
         self.send_message(Message {
             data,
@@ -84,15 +84,20 @@ impl Comm {
 
     /// [`Comm::send`] with metadata and buffers.
     pub fn send_message(&self, message: Message) {
-        self.post("comm_msg", None, message);
+        if self.is_open() {
+            self.post("comm_msg", None, message);
+        }
     }
 
-    /// Calls `handler` with what the front end sends from now on, in place of the handler before.
+    /// Calls `handler` with what the front end sends from now on, in place of the handler before. A closed comm calls none.
     pub fn on_message(&self, handler: impl FnMut(&Message) + Send + 'static) {
         let handler: Handler = Box::new(handler);
-        lock(&HANDLERS)
+        // The handler before is dropped without the lock: it may own what closes a comm of its own.
+        let before = lock(&HANDLERS)
             .messages
-            .insert(self.id.clone(), Some(handler));
+            .get_mut(&self.id)
+            .map(|place| place.replace(handler));
+        drop(before);
     }
 
     /// Whether neither end has closed it.
@@ -210,9 +215,12 @@ fn opened(comm: &Comm, target: &str, content: &Message) {
     }
 }
 
-/// A handler that panics is told of; the next message finds the others.
+/// A handler that panics is told of; the next message finds the others. One that stops because the running cell is being
+/// interrupted has nothing to tell.
 fn guard(what: &str, call: impl FnOnce()) {
-    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(call)) {
+    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(call))
+        && !payload.is::<Interrupted>()
+    {
         let text = payload
             .downcast_ref::<String>()
             .map(String::as_str)

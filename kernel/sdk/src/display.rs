@@ -7,15 +7,21 @@ use patchbay_protocol::{MimeBundle, Output};
 use serde_json::Value;
 
 use crate::{
-    channel,
+    channel, interrupt,
     show::{self, Show},
 };
 
-/// Shows a value here and now.
+/// Shows a value here and now. An interrupt stops the cell here.
 ///
 /// What was printed before stands above it. The handle changes the display in place, from later
 /// cells, too.
 pub fn display<T: Show + ?Sized>(value: &T) -> DisplayHandle {
+    interrupt::check();
+    display_always(value)
+}
+
+/// [`display`] for what is drawn while an interrupted cell ends.
+pub(crate) fn display_always<T: Show + ?Sized>(value: &T) -> DisplayHandle {
     static SHOWN: AtomicU64 = AtomicU64::new(0);
     // The process id keeps the displays of a restarted runtime apart.
     let number = SHOWN.fetch_add(1, Ordering::Relaxed);
@@ -39,8 +45,14 @@ pub struct DisplayHandle {
 }
 
 impl DisplayHandle {
-    /// Puts another value into the place of the one that is shown.
+    /// Puts another value into the place of the one that is shown. An interrupt stops the cell here.
     pub fn update<T: Show + ?Sized>(&self, value: &T) {
+        interrupt::check();
+        self.update_always(value);
+    }
+
+    /// [`DisplayHandle::update`] for what is drawn while an interrupted cell ends.
+    pub(crate) fn update_always<T: Show + ?Sized>(&self, value: &T) {
         self.send(value.show(), true);
     }
 

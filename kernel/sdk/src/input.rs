@@ -2,6 +2,8 @@
 
 use std::io;
 
+use patchbay_protocol::Output;
+
 use crate::channel;
 
 /// Asks the user for a line of text.
@@ -20,4 +22,10 @@ pub fn input(prompt: &str) -> io::Result<String> {
 /// As [`input`].
 pub fn password(prompt: &str) -> io::Result<String> {
     channel::request_input(prompt, true)
+}
+
+/// Puts a text into a new cell below the one that runs, once it has ended. Of several texts the last one counts; where no
+/// front end shows the notebook, nothing happens.
+pub fn set_next_input(text: impl Into<String>) {
+    channel::output(Output::NextInput { text: text.into() });
 }

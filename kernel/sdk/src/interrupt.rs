@@ -21,7 +21,7 @@ pub fn request() {
     REQUESTED.store(true, Ordering::Relaxed);
 }
 
-/// Forgets a request; the runtime does so before each cell.
+/// Forgets a request; the runtime does so where a cell begins or ends.
 pub fn clear() {
     REQUESTED.store(false, Ordering::Relaxed);
 }

@@ -21,6 +21,7 @@ pub mod input;
 pub mod instances;
 pub mod interrupt;
 pub mod live;
+pub mod memory;
 pub mod nn;
 pub mod parameter;
 pub mod plot;
@@ -51,7 +52,7 @@ pub use display::{
     DisplayHandle, clear_output, display, html, json_tree, latex, markdown, png, svg,
 };
 pub use image::{BeforeAfter, Image, ImageGrid, before_after, image, image_grid, image_normalised};
-pub use input::{input, password};
+pub use input::{input, password, set_next_input};
 pub use live::LivePlot;
 pub use parameter::parameter;
 pub use patchbay_protocol::{COMPUTING, Failure};

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     Result, channel,
-    display::{DisplayHandle, display},
+    display::{DisplayHandle, display_always},
     interrupt,
     plot::{self, Figure},
     table::escape,
@@ -121,12 +121,12 @@ impl State {
         if !channel::is_connected() {
             return;
         }
-        let figure = self.lines().most_points(most_points).draw();
+        let figure = self.lines().most_points(most_points).draw_always();
         let figure = figure.map(Figure::live);
         match (figure, &self.display) {
-            (Ok(figure), Some(display)) => display.update(&figure),
-            (Ok(figure), None) => self.display = Some(display(&figure)),
-            (Err(error), _) => drop(display(&crate::html(escape(&error.to_string())))),
+            (Ok(figure), Some(display)) => display.update_always(&figure),
+            (Ok(figure), None) => self.display = Some(display_always(&figure)),
+            (Err(error), _) => drop(display_always(&crate::html(escape(&error.to_string())))),
         }
         self.changed = false;
     }

@@ -1,6 +1,6 @@
 //! What every cell has without typing it.
 
-pub use crate::nn::{Module, ModuleT, Optimizer, VarBuilder, VarMap};
+pub use crate::nn::Optimizer;
 pub use crate::plugin::{
     self, Balancer, Carry, Encoder, Forecaster, ImageTransform, Loss, Objective, Slot, Tool,
     create, tool,
@@ -8,8 +8,9 @@ pub use crate::plugin::{
 pub use crate::{
     DisplayHandle, Figure, LivePlot, Result, Show, Table, before_after, candle, clear_output,
     device, display, experiment, forecast, html, image, image_grid, input, interrupt, latex,
-    markdown, nn, ops, password, plot, png, progress, retrieval, serde_json, stats, svg, weights,
-    widgets,
+    markdown, nn, ops, password, plot, png, progress, retrieval, serde_json, set_next_input, stats,
+    svg, weights, widgets,
 };
 pub use candle::{D, DType, Device, IndexOp, Tensor, Var};
+pub use candle_nn::{Module, ModuleT, VarBuilder, VarMap};
 pub use serde_json::json;

@@ -5,12 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use patchbay_protocol::MimeBundle;
+use patchbay_protocol::{MimeBundle, readable_bytes};
 
 use crate::{
     channel,
-    display::{DisplayHandle, display},
-    interrupt, show,
+    display::{DisplayHandle, display_always},
+    interrupt, memory, show,
     table::escape,
 };
 
@@ -104,7 +104,7 @@ impl<I> Progress<I> {
         }
         let bundle = self.bar.running();
         match &self.place {
-            Some(place) => place.display.update(&bundle),
+            Some(place) => place.display.update_always(&bundle),
             None => self.place = Some(take_place(&bundle)),
         }
         self.drawn = Some(Instant::now());
@@ -117,10 +117,10 @@ fn take_place(bundle: &MimeBundle) -> Place {
         RUNNING.with_borrow_mut(|running| running.last_mut().and_then(|outer| outer.inner.take()));
     let display = match reused {
         Some(place) => {
-            place.update(bundle);
+            place.update_always(bundle);
             place
         }
-        None => display(bundle),
+        None => display_always(bundle),
     };
     RUNNING.with_borrow_mut(|running| {
         running.push(Running::default());
@@ -167,14 +167,25 @@ impl<I> Drop for Progress<I> {
             own.and_then(|own| own.inner)
         });
         if let Some(inner) = inner {
-            inner.update(&nothing());
+            inner.update_always(&nothing());
         }
         if place.depth > 0 {
-            place.display.update(&nothing());
+            place.display.update_always(&nothing());
         } else {
-            place.display.update(&self.bar.ended());
+            place.display.update_always(&self.bar.ended());
         }
     }
+}
+
+/// The memory of the GPU that is taken, on a GPU.
+fn gpu_text() -> String {
+    memory::gpu_memory().map_or_else(String::new, |gpu| {
+        format!(
+            ", GPU {} of {}",
+            readable_bytes(gpu.used),
+            readable_bytes(gpu.total)
+        )
+    })
 }
 
 /// An empty place.
@@ -216,13 +227,14 @@ impl Bar {
             format!(", {} left", clock(seconds))
         });
         let text = format!(
-            "{}{} [{}{}, {}{}]",
+            "{}{} [{}{}, {}{}{}]",
             self.title_text(),
             self.count_text(),
             clock(self.start.elapsed().as_secs_f64()),
             left.unwrap_or_default(),
             rate_text(rate),
-            self.values_text()
+            self.values_text(),
+            gpu_text()
         );
         let bar = match self.total {
             Some(total) => format!("<progress value=\"{}\" max=\"{}\"", self.done, total.max(1)),

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use candle_core::{D, DType, Tensor, bail};
+
+use crate::Result;
+
 /// A mean (or a share, or a difference) with its confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
@@ -11,9 +15,9 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Whether 0 lies inside: a difference that may be chance.
+    /// Whether 0 lies inside: a difference that may be chance. Of an interval that is not known (NaN) nothing else can be said.
     pub fn contains_zero(&self) -> bool {
-        self.low <= 0.0 && self.high >= 0.0
+        !(self.low > 0.0 || self.high < 0.0)
     }
 
     /// Half of the interval's width.
@@ -36,7 +40,15 @@ impl fmt::Display for Interval {
 }
 
 /// The mean of repetitions with its 95 % interval by Student's t. One value has an infinite interval.
+///
+/// # Panics
+///
+/// Panics where there are no values.
 pub fn mean_interval(values: &[f64]) -> Interval {
+    assert!(
+        !values.is_empty(),
+        "a mean with its interval wants at least one value"
+    );
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let half = if values.len() < 2 {
@@ -61,7 +73,7 @@ pub fn mean_interval(values: &[f64]) -> Interval {
 ///
 /// # Panics
 ///
-/// Panics where the numbers of values differ.
+/// Panics where the numbers of values differ, or are 0.
 pub fn paired_difference(a: &[f64], b: &[f64]) -> Interval {
     assert_eq!(
         a.len(),
@@ -74,7 +86,15 @@ pub fn paired_difference(a: &[f64], b: &[f64]) -> Interval {
 
 /// A share with its 95 % interval (Wilson 1927, JASA 22, 209): right also for few trials and shares near 0 and 1. The
 /// interval is not symmetric about the share.
+///
+/// # Panics
+///
+/// Panics where there are no trials, or more successes than trials.
 pub fn wilson(successes: usize, trials: usize) -> Interval {
+    assert!(
+        trials > 0 && successes <= trials,
+        "a share wants successes of at least one trial, got {successes} of {trials}"
+    );
     const Z: f64 = 1.959_963_984_540_054;
     let n = trials as f64;
     let p = successes as f64 / n;
@@ -85,6 +105,40 @@ pub fn wilson(successes: usize, trials: usize) -> Interval {
         low: (centre - half).max(0.0),
         high: (centre + half).min(1.0),
     }
+}
+
+/// The share of rows of logits `[n, classes]` whose largest entry is at the row's class `[n]` (of an integer type), with its 95 %
+/// interval by [`wilson`].
+///
+/// # Errors
+///
+/// Fails where the shapes do not fit, there are no rows, or a logit is NaN.
+pub fn accuracy(logits: &Tensor, classes: &Tensor) -> Result<Interval> {
+    let dims = logits.dims();
+    if dims.len() != 2 || logits.elem_count() == 0 || classes.dims() != &dims[..1] {
+        bail!(
+            "expected logits [n, classes] and the classes [n] of at least one example, got {dims:?} and {:?}",
+            classes.dims()
+        );
+    }
+    if !classes.dtype().is_int() {
+        bail!(
+            "expected classes of an integer type, got {}",
+            classes.dtype().as_str()
+        );
+    }
+    let logits = logits.detach().to_dtype(DType::F32)?;
+    // NaN is the only number that is not itself.
+    let nan = logits.ne(&logits)?.to_dtype(DType::F32)?.sum_all()?;
+    if nan.to_scalar::<f32>()? > 0.0 {
+        bail!("the logits {dims:?} contain NaN: the training diverged");
+    }
+    let found = logits.argmax(D::Minus1)?.to_dtype(DType::I64)?;
+    let right = found.eq(&classes.to_dtype(DType::I64)?)?.to_vec1::<u8>()?;
+    Ok(wilson(
+        right.iter().filter(|&&right| right == 1).count(),
+        right.len(),
+    ))
 }
 
 /// How two classifiers compare on the same examples.
@@ -103,8 +157,12 @@ pub struct Comparison {
 ///
 /// # Panics
 ///
-/// Panics where the numbers of examples differ.
+/// Panics where the numbers of examples differ, or are 0.
 pub fn mcnemar(first_right: &[bool], second_right: &[bool]) -> Comparison {
+    assert!(
+        !first_right.is_empty(),
+        "McNemar's test wants at least one example"
+    );
     assert_eq!(
         first_right.len(),
         second_right.len(),
@@ -247,5 +305,51 @@ mod tests {
         assert_eq!(comparison.difference.estimate, 0.5);
         assert_eq!(mcnemar(&first, &first).p_value, 1.0);
         assert!(mcnemar(&first, &first).difference.contains_zero());
+    }
+    #[test]
+    fn accuracy_is_a_share_with_its_interval() {
+        let cpu = candle_core::Device::Cpu;
+        let logits = Tensor::new(&[[0.1f32, 0.9], [2.0, 1.0], [0.0, 1.0]], &cpu).unwrap();
+        let classes = Tensor::new(&[1u32, 0, 0], &cpu).unwrap();
+        assert_eq!(accuracy(&logits, &classes).unwrap(), wilson(2, 3));
+        let text = accuracy(&logits, &classes.narrow(0, 0, 2).unwrap()).unwrap_err();
+        assert!(text.to_string().contains("[3, 2] and [2]"), "{text}");
+        let text = accuracy(
+            &logits.log().unwrap().affine(0.0, f64::NAN).unwrap(),
+            &classes,
+        );
+        assert!(text.unwrap_err().to_string().contains("NaN"));
+        let floats = classes.to_dtype(DType::F32).unwrap();
+        assert!(accuracy(&logits, &floats).is_err());
+    }
+
+    #[test]
+    fn an_unknown_interval_contains_zero() {
+        assert!(mean_interval(&[f64::NAN, 1.0]).contains_zero());
+        assert!(!mean_interval(&[1.0, 1.1, 1.0]).contains_zero());
+    }
+
+    #[test]
+    #[should_panic(expected = "got 0 of 0")]
+    fn a_share_of_nothing_is_told() {
+        wilson(0, 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "got 5 of 3")]
+    fn more_than_all_is_told() {
+        wilson(5, 3);
+    }
+
+    #[test]
+    #[should_panic(expected = "at least one value")]
+    fn a_mean_of_nothing_is_told() {
+        mean_interval(&[]);
+    }
+
+    #[test]
+    #[should_panic(expected = "at least one example")]
+    fn a_comparison_of_nothing_is_told() {
+        mcnemar(&[], &[]);
     }
 }

@@ -373,3 +373,23 @@ fn errors_say_what_was_expected() {
         assert!(error.contains(text), "{error:?} does not say {text:?}");
     }
 }
+
+#[test]
+fn the_least_of_windows_is_the_largest_of_what_is_negated() {
+    let x = some(&[2, 3, 9, 8]);
+    for radius in [0, 1, 3] {
+        let side = 2 * radius + 1;
+        let expected = ops::max_pool2d(&x.neg().unwrap(), (side, side), (1, 1), (radius, radius))
+            .unwrap()
+            .neg()
+            .unwrap();
+        assert_eq!(
+            values(&ops::min_filter(&x, radius).unwrap()),
+            values(&expected)
+        );
+    }
+    let missing = Tensor::new(&[[1.0f32, f32::NAN, 3.0, 4.0, 0.5]], &Device::Cpu).unwrap();
+    let least = values(&ops::min_filter(&missing, 1).unwrap());
+    assert!(least[..3].iter().all(|value| value.is_nan()), "{least:?}");
+    assert_eq!(least[3..], [0.5, 0.5]);
+}

@@ -30,7 +30,36 @@ pub struct Backtest {
     /// For each level of a probabilistic forecast: the level, the share of values at or below it, and its mean
     /// pinball loss.
     pub calibration: Vec<(f64, f64, f64)>,
+    /// What repeating the last value and, where the lookback holds one, the last season ([`Dataset::season`]) gives on
+    /// the same windows.
+    pub baselines: Vec<Baseline>,
     pub seconds: f64,
+}
+
+/// Errors of a forecast that needs no fitting.
+#[derive(Clone, Debug)]
+pub struct Baseline {
+    pub name: String,
+    pub mse: f64,
+    pub mae: f64,
+}
+
+/// Repeats a window's last `season` values; the last value with a season of 1.
+struct Naive {
+    season: usize,
+    squared: f64,
+    absolute: f64,
+}
+
+impl Naive {
+    fn add(&mut self, past: &[f32], future: &[f32]) {
+        let last = &past[past.len() - self.season..];
+        for (&future, &forecast) in future.iter().zip(last.iter().cycle()) {
+            let error = f64::from(future) - f64::from(forecast);
+            self.squared += error * error;
+            self.absolute += error.abs();
+        }
+    }
 }
 
 /// Forecasts all windows of a part.
@@ -49,11 +78,29 @@ pub fn backtest(model: &Slot<dyn Forecaster>, data: &Dataset, part: Part) -> Res
     let (mut squared, mut absolute) = (vec![0f64; horizon], vec![0f64; horizon]);
     let mut of_series = vec![(0f64, 0usize); series];
     let mut calibration = vec![(0usize, 0f64); levels.len()];
+    let lookback = model.lookback();
+    let mut naive: Vec<Naive> = [Some(1), data.season().filter(|&season| season <= lookback)]
+        .into_iter()
+        .flatten()
+        .map(|season| Naive {
+            season,
+            squared: 0.0,
+            absolute: 0.0,
+        })
+        .collect();
     let mut first = 0;
     for batch in windows.batches(BATCH) {
         let (window, future) = batch?;
         let forecast = plain(&sorted(&model.forward(&window, false)?)?)?;
-        let future = plain(&future)?;
+        let (past, future) = (plain(&window.past)?, plain(&future)?);
+        for naive in &mut naive {
+            for (past, future) in past
+                .chunks_exact(lookback)
+                .zip(future.chunks_exact(horizon))
+            {
+                naive.add(past, future);
+            }
+        }
         for (row, (forecast, future)) in forecast
             .chunks_exact(horizon * outputs)
             .zip(future.chunks_exact(horizon))
@@ -98,6 +145,17 @@ pub fn backtest(model: &Slot<dyn Forecaster>, data: &Dataset, part: Part) -> Res
             .zip(calibration)
             .map(|(&level, (below, loss))| (level, below as f64 / total, loss / total))
             .collect(),
+        baselines: naive
+            .into_iter()
+            .map(|naive| Baseline {
+                name: match naive.season {
+                    1 => "last value".to_owned(),
+                    season => format!("seasonal naive ({season} steps)"),
+                },
+                mse: naive.squared / total,
+                mae: naive.absolute / total,
+            })
+            .collect(),
         seconds: start.elapsed().as_secs_f64(),
     })
 }
@@ -113,19 +171,39 @@ pub(super) fn plain(x: &Tensor) -> Result<Vec<f32>> {
     x.detach().flatten_all()?.to_dtype(DType::F32)?.to_vec1()
 }
 
-/// Backtests side by side, best first: a result is worth something beside others.
+/// Backtests side by side, best first, with the last value and the last season: a result is worth something beside
+/// others. [`super::beside`] fits ridge regression and DLinear, too.
 pub fn compare(backtests: &[(&str, &Backtest)]) -> Table {
-    let mut sorted: Vec<_> = backtests.iter().collect();
-    sorted.sort_by(|a, b| a.1.mse.total_cmp(&b.1.mse));
-    let mut table = Table::new(["forecaster", "MSE", "MAE", "windows", "seconds"]);
-    for (name, backtest) in sorted {
-        table.push([
-            (*name).to_owned(),
-            format!("{:.4}", backtest.mse),
-            format!("{:.4}", backtest.mae),
-            backtest.windows.to_string(),
-            format!("{:.2}", backtest.seconds),
-        ]);
+    let mut rows: Vec<(f64, [String; 5])> = Vec::new();
+    for (name, backtest) in backtests {
+        rows.push((
+            backtest.mse,
+            [
+                (*name).to_owned(),
+                format!("{:.4}", backtest.mse),
+                format!("{:.4}", backtest.mae),
+                backtest.windows.to_string(),
+                format!("{:.2} s", backtest.seconds),
+            ],
+        ));
+        for baseline in &backtest.baselines {
+            let row = [
+                baseline.name.clone(),
+                format!("{:.4}", baseline.mse),
+                format!("{:.4}", baseline.mae),
+                backtest.windows.to_string(),
+                String::new(),
+            ];
+            // Backtests of the same windows have the same baselines.
+            if rows.iter().all(|(_, known)| known[..] != row[..]) {
+                rows.push((baseline.mse, row));
+            }
+        }
+    }
+    rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut table = Table::new(["forecaster", "MSE", "MAE", "windows", "time"]);
+    for (_, row) in rows {
+        table.push(row);
     }
     table
 }
@@ -135,6 +213,19 @@ impl Backtest {
         let mut table = Table::new(["series", "MSE"]);
         for (name, mse) in &self.mse_by_series {
             table.push([name.clone(), number(*mse)]);
+        }
+        table
+    }
+
+    /// This forecast beside those that need no fitting.
+    fn beside(&self) -> Table {
+        let mut table = Table::new(["forecast", "MSE", "MAE"]);
+        let mut row = |name: &str, mse: f64, mae: f64| {
+            table.push([name.to_owned(), format!("{mse:.4}"), format!("{mae:.4}")]);
+        };
+        row("this", self.mse, self.mae);
+        for baseline in &self.baselines {
+            row(&baseline.name, baseline.mse, baseline.mae);
         }
         table
     }
@@ -157,15 +248,20 @@ impl Backtest {
 
 impl Show for Backtest {
     fn show(&self) -> MimeBundle {
-        let (levels, table) = (self.levels(), self.table());
+        let (levels, table, beside) = (self.levels(), self.table(), self.beside());
         let text = levels
             .as_ref()
             .map_or_else(String::new, |levels| format!("\n{levels}"));
         let html = levels.map_or_else(String::new, |levels| levels.to_html());
         show::bundle(
-            format!("{}\n{table}{text}", self.summary()),
+            format!("{}\n{beside}\n{table}{text}", self.summary()),
             "text/html",
-            format!("<div>{}</div>{}{html}", self.summary(), table.to_html()),
+            format!(
+                "<div>{}</div>{}{}{html}",
+                self.summary(),
+                beside.to_html(),
+                table.to_html()
+            ),
         )
     }
 }

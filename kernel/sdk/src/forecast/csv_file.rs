@@ -13,7 +13,8 @@ pub enum Missing {
     /// They are an error.
     #[default]
     Refuse,
-    /// They lie on the line between their neighbours; at the ends they are the nearest value.
+    /// They lie on the line between their neighbours; at the ends they are the nearest value. A file may lack as
+    /// many rows as it has, or a thousand.
     Interpolate,
 }
 
@@ -28,6 +29,9 @@ pub struct CsvOptions {
 
 /// An error names this many places.
 const SHOWN: usize = 5;
+
+/// Files with fewer rows than this may lack so many.
+const FEW: usize = 1000;
 
 /// Places in a file where something is wrong.
 struct Problems {
@@ -84,10 +88,19 @@ pub(super) fn read(path: &str, options: &CsvOptions) -> Result<Frame> {
     let Some(first) = records.first() else {
         bail!("{path} has no rows below its head");
     };
+    for (column, name) in head.iter().enumerate() {
+        if let Some(before) = head.iter().take(column).position(|known| known == name) {
+            bail!(
+                "{path}, line 1: the columns {} and {} are both named \"{name}\"; name them differently",
+                before + 1,
+                column + 1
+            );
+        }
+    }
     let time = time_column(path, &head, first, options)?;
-    let series: Vec<usize> = (0..head.len())
-        .filter(|&column| column != time && begins_with_number(&records, column))
-        .collect();
+    let (series, left_out): (Vec<usize>, Vec<usize>) = (0..head.len())
+        .filter(|&column| column != time)
+        .partition(|&column| is_numeric(&records, column));
     if series.is_empty() {
         bail!(
             "{path} has no column of numbers beside {}; its columns are {}",
@@ -105,14 +118,23 @@ pub(super) fn read(path: &str, options: &CsvOptions) -> Result<Frame> {
     for record in &records {
         rows.extend(row(record, &head, time, &series, options, &mut problems));
     }
-    problems.check(
-        "correct them, or read with CsvOptions { missing: Missing::Interpolate, ..Default::default() } if values \
-         are only missing",
-    )?;
+    problems.check(match options.missing {
+        Missing::Refuse => {
+            "correct them, or read with CsvOptions { missing: Missing::Interpolate, ..Default::default() } if values \
+             are only missing"
+        }
+        Missing::Interpolate => "correct them: only what is missing is interpolated",
+    })?;
     let step = ascending_step(&rows, &mut problems)?;
     let (times, columns) = fill(&rows, series.len(), step, options, &mut problems)?;
-    let names = series.iter().map(|&column| head[column].to_owned());
-    Frame::new(times, names.zip(columns).collect())
+    let names = |columns: &[usize]| -> Vec<String> {
+        columns
+            .iter()
+            .map(|&column| head[column].to_owned())
+            .collect()
+    };
+    let frame = Frame::new(times, names(&series).into_iter().zip(columns).collect())?;
+    Ok(frame.with_left_out(names(&left_out)))
 }
 
 fn time_column(
@@ -148,13 +170,19 @@ fn is_missing(text: &str) -> bool {
     text.is_empty() || ["na", "nan", "null", "none"].contains(&text.to_ascii_lowercase().as_str())
 }
 
-/// Whether the first value that a column has is a number.
-fn begins_with_number(records: &[csv::StringRecord], column: usize) -> bool {
-    records
+/// Whether at least half of the values that a column has are numbers: then the others are mistakes, which are
+/// reported, and else the column is text.
+fn is_numeric(records: &[csv::StringRecord], column: usize) -> bool {
+    let (mut values, mut numbers) = (0, 0);
+    let present = records
         .iter()
         .filter_map(|record| record.get(column))
-        .find(|text| !is_missing(text))
-        .is_some_and(|text| text.parse::<f64>().is_ok())
+        .filter(|text| !is_missing(text));
+    for text in present {
+        values += 1;
+        numbers += usize::from(text.parse::<f64>().is_ok());
+    }
+    numbers > 0 && 2 * numbers >= values
 }
 
 fn row(
@@ -217,19 +245,28 @@ fn row(
 fn ascending_step(rows: &[Row], problems: &mut Problems) -> Result<i64> {
     let mut counts = std::collections::BTreeMap::new();
     for pair in rows.windows(2) {
-        let step = pair[1].time - pair[0].time;
-        if step <= 0 {
-            let what = format!(
-                "{} does not come after {}",
-                format_time(pair[1].time),
-                format_time(pair[0].time)
-            );
-            problems.note(pair[1].line, &what);
+        let (before, after) = (pair[0].time, pair[1].time);
+        match after.checked_sub(before) {
+            Some(step) if step > 0 => *counts.entry(step).or_insert(0usize) += 1,
+            Some(_) => problems.note(
+                pair[1].line,
+                &format!(
+                    "{} does not come after {}",
+                    format_time(after),
+                    format_time(before)
+                ),
+            ),
+            None => problems.note(
+                pair[1].line,
+                &format!("{after} is too far from {before} to be seconds since 1970"),
+            ),
         }
-        *counts.entry(step).or_insert(0usize) += 1;
     }
     problems.check("sort the rows by time and take out repeated ones")?;
-    let most = counts.into_iter().max_by_key(|&(_, count)| count);
+    // Of steps that are as frequent the shortest: the others may be gaps.
+    let most = counts
+        .into_iter()
+        .min_by_key(|&(_, count)| std::cmp::Reverse(count));
     Ok(most.map_or(1, |(step, _)| step))
 }
 
@@ -243,23 +280,31 @@ fn fill(
 ) -> Result<(Vec<i64>, Vec<Vec<f64>>)> {
     let mut times = Vec::with_capacity(rows.len());
     let mut columns = vec![Vec::with_capacity(rows.len()); count];
+    // One mistyped time must not ask for more rows than the file has.
+    let most = rows.len().max(FEW) as i64;
+    let mut filled = 0i64;
     for row in rows {
         if let Some(&last) = times.last() {
-            let gap = row.time - last;
-            if gap != step {
-                let what = format!(
-                    "a step of {gap} s after {}, the others are of {step} s",
-                    format_time(last)
+            // `ascending_step` has seen that no difference overflows.
+            let gap = row.time.saturating_sub(last);
+            let absent = gap / step - 1;
+            let what = format!(
+                "a step of {gap} s after {}, the others are of {step} s",
+                format_time(last)
+            );
+            if gap % step != 0 || (absent > 0 && options.missing == Missing::Refuse) {
+                problems.note(row.line, &what);
+            } else if absent > most - filled {
+                let limit = format!(
+                    "{what}: {absent} rows would have to be made up, and {most} are allowed in all"
                 );
-                if options.missing == Missing::Refuse || gap % step != 0 {
-                    problems.note(row.line, &what);
+                problems.note(row.line, &limit);
+            } else {
+                filled += absent;
+                for index in 1..=absent {
+                    times.push(last + index * step);
+                    columns.iter_mut().for_each(|column| column.push(f64::NAN));
                 }
-            }
-            let mut time = last + step;
-            while time < row.time {
-                times.push(time);
-                columns.iter_mut().for_each(|column| column.push(f64::NAN));
-                time += step;
             }
         }
         times.push(row.time);
@@ -267,10 +312,13 @@ fn fill(
             column.push(value);
         }
     }
-    problems.check(
-        "fill the gaps, or read with CsvOptions { missing: Missing::Interpolate, ..Default::default() }, which \
-         fills gaps of whole steps",
-    )?;
+    problems.check(match options.missing {
+        Missing::Refuse => {
+            "correct the times or fill the gaps, or read with CsvOptions { missing: Missing::Interpolate, \
+             ..Default::default() }, which fills gaps of whole steps"
+        }
+        Missing::Interpolate => "correct the times: gaps of whole steps are filled, others are not",
+    })?;
     for column in &mut columns {
         interpolate(column);
     }

@@ -44,17 +44,10 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// Fails where the split reaches beyond the frame or a series is constant over the training part.
+    /// Fails where the split reaches beyond the frame or its parts overlap, a series is constant over the training
+    /// part, or its scale is not finite.
     pub fn new(frame: &Frame, split: Split) -> Result<Dataset> {
-        if split.test.end > frame.rows() || split.train.is_empty() {
-            bail!(
-                "the split has rows {:?}, {:?} and {:?}, the frame has {} rows: Split::shares(rows, 0.7, 0.1) fits any",
-                split.train,
-                split.validation,
-                split.test,
-                frame.rows()
-            );
-        }
+        split.check(frame.rows())?;
         let mut columns = Vec::new();
         for name in frame.names() {
             columns.push((name.as_str(), &frame.column(name)?[split.train.clone()]));
@@ -64,7 +57,7 @@ impl Dataset {
             .names()
             .iter()
             .enumerate()
-            .map(|(series, name)| Ok(scaled(&scaler, series, frame.column(name)?)))
+            .map(|(series, name)| scaled(&scaler, series, name, frame.column(name)?))
             .collect::<Result<_>>()?;
         Ok(Dataset {
             times: frame.times().to_vec(),
@@ -114,7 +107,7 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// Fails where there are not as many lists as series, or their lengths differ.
+    /// Fails where there are not as many lists as series, their lengths differ, or a value is not finite.
     pub fn with_attributes(mut self, attributes: Vec<Vec<f32>>) -> Result<Dataset> {
         let count = attributes.first().map_or(0, Vec::len);
         if attributes.len() != self.names.len() || attributes.iter().any(|one| one.len() != count) {
@@ -123,6 +116,14 @@ impl Dataset {
                 self.names.len(),
                 attributes.iter().map(Vec::len).collect::<Vec<_>>()
             );
+        }
+        for (name, values) in self.names.iter().zip(&attributes) {
+            if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+                bail!(
+                    "attribute {index} of the series {name} is {}; attributes must be finite",
+                    values[index]
+                );
+            }
         }
         self.attributes = attributes;
         Ok(self)
@@ -146,7 +147,7 @@ impl Dataset {
         for name in frame.names() {
             let column = frame.column(name)?;
             let scaler = Scaler::fit(&[(name, &column[train.clone()])])?;
-            columns.push(scaled(&scaler, 0, column));
+            columns.push(scaled(&scaler, 0, name, column)?);
         }
         Ok(columns)
     }
@@ -158,6 +159,21 @@ impl Dataset {
     /// Fails where the part is too short for one.
     pub fn windows(&self, part: Part, lookback: usize, horizon: usize) -> Result<Windows<'_>> {
         Windows::new(self, part, lookback, horizon)
+    }
+
+    /// Steps after which a rhythm returns: those of a day, or of a week where a step is a day. None where a step
+    /// does not divide a day or is longer.
+    pub fn season(&self) -> Option<usize> {
+        const DAY: i64 = 86_400;
+        let step = match self.times[..] {
+            [first, second, ..] => second - first,
+            _ => return None,
+        };
+        match step {
+            DAY => Some(7),
+            1..DAY if DAY % step == 0 => Some((DAY / step) as usize),
+            _ => None,
+        }
     }
 
     /// The series' names.
@@ -191,9 +207,18 @@ impl Dataset {
     }
 }
 
-fn scaled(scaler: &Scaler, series: usize, column: &[f64]) -> Vec<f32> {
-    column
+fn scaled(scaler: &Scaler, series: usize, name: &str, column: &[f64]) -> Result<Vec<f32>> {
+    let values: Vec<f32> = column
         .iter()
         .map(|&value| scaler.scale(series, value) as f32)
-        .collect()
+        .collect();
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(row) => bail!(
+            "the column {name} has {} in row {row}, which is too far from its mean {} over the training rows for a \
+             standard score: correct it",
+            column[row],
+            scaler.means[series]
+        ),
+        None => Ok(values),
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use candle_core::bail;
 use patchbay_protocol::MimeBundle;
 
 use super::{Dataset, Part, loss::loss_over, trainer::Trainer};
@@ -22,8 +23,9 @@ pub struct FitOptions {
     pub epochs: usize,
     /// Windows of a step.
     pub batch: usize,
-    /// At the first step; it falls to 0 along a cosine over all epochs.
-    pub learning_rate: f64,
+    /// At the first step; it falls to 0 along a cosine over all epochs. None: what the forecaster asks for
+    /// ([`Forecaster::learning_rate`]), else 1e-3.
+    pub learning_rate: Option<f64>,
     /// Passes without an improvement on the validation part after which training ends.
     pub patience: usize,
     /// Steps of an epoch, if fewer than a pass has.
@@ -50,7 +52,7 @@ impl Default for FitOptions {
         FitOptions {
             epochs: 10,
             batch: 512,
-            learning_rate: 1e-3,
+            learning_rate: None,
             patience: 3,
             most_steps: None,
             clip: None,
@@ -61,6 +63,54 @@ impl Default for FitOptions {
             plot: None,
             quiet: false,
         }
+    }
+}
+
+/// The learning rate where neither the options nor the forecaster have one.
+pub(super) const LEARNING_RATE: f64 = 1e-3;
+
+impl FitOptions {
+    /// Whether all values make sense for a forecaster with tensors of these names.
+    ///
+    /// # Errors
+    ///
+    /// Names the field, its value and what it may be.
+    pub fn check(&self, names: &[String]) -> Result<()> {
+        let positive = |value: f64| value.is_finite() && value > 0.0;
+        for (field, value) in [
+            ("batch", Some(self.batch)),
+            ("patience", Some(self.patience)),
+            ("most_steps", self.most_steps),
+        ] {
+            if value == Some(0) {
+                bail!("FitOptions: {field} is 0, it must be at least 1");
+            }
+        }
+        for (field, value) in [("learning_rate", self.learning_rate), ("clip", self.clip)] {
+            if let Some(value) = value.filter(|&value| !positive(value)) {
+                bail!("FitOptions: {field} is {value}, it must be above 0 and finite");
+            }
+        }
+        if !self.weight_decay.is_finite() || self.weight_decay < 0.0 {
+            bail!(
+                "FitOptions: weight_decay is {}, it must be 0 or more, and finite",
+                self.weight_decay
+            );
+        }
+        if let Some(decay) = self.ema.filter(|decay| !(0.0..1.0).contains(decay)) {
+            bail!(
+                "FitOptions: ema is {decay}, the decay of an average must be at least 0 and below 1; usual are 0.9 to 0.999"
+            );
+        }
+        for prefix in &self.frozen {
+            if !names.iter().any(|name| name.starts_with(prefix.as_str())) {
+                bail!(
+                    "FitOptions: frozen has \"{prefix}\", with which no tensor's name begins; they are {}",
+                    names.join(", ")
+                );
+            }
+        }
+        Ok(())
     }
 }
 
@@ -80,17 +130,36 @@ pub struct Fitted {
     pub steps: usize,
     /// Whether an interrupt ended it.
     pub interrupted: bool,
+    /// Whether it was a fit in closed form, without epochs.
+    pub closed_form: bool,
 }
 
 /// Fits a forecaster to the training part and chooses on the validation part when to stop.
 ///
-/// The weights are those of the epoch that did best on the validation part, after an interrupt, too.
+/// The weights are those of the epoch that did best on the validation part, after an interrupt or an error, too. A
+/// forecaster that begins with a fit in closed form ([`Fit::Refine`]) keeps that start unless training improves on it
+/// by more than one standard error of the difference over blocks of validation windows that begin within a horizon.
 ///
 /// # Errors
 ///
-/// Fails where a part is too short for a window, a component fails, or a loss is not finite, naming the step.
+/// Fails where an option makes no sense, a part is too short for a window, a component fails, or a loss is not
+/// finite, naming the step.
 pub fn fit(model: &Slot<dyn Forecaster>, data: &Dataset, options: &FitOptions) -> Result<Fitted> {
     let start = Instant::now();
+    let names: Vec<String> = model
+        .variables()
+        .into_iter()
+        .map(|named| named.name)
+        .collect();
+    options.check(&names)?;
+    let quantiles = model.quantiles();
+    if let Some(loss) = options.loss.as_ref().filter(|_| !quantiles.is_empty()) {
+        bail!(
+            "FitOptions: loss is {}, but the forecaster has the quantiles {quantiles:?}, which are trained by the \
+             pinball loss: leave out one of the two",
+            loss.provenance().id
+        );
+    }
     let (lookback, horizon) = (model.lookback(), model.horizon());
     let train = data.windows(Part::Train, lookback, horizon)?;
     let validation = data.windows(Part::Validation, lookback, horizon)?;
@@ -104,23 +173,21 @@ pub fn fit(model: &Slot<dyn Forecaster>, data: &Dataset, options: &FitOptions) -
         loading: 0.0,
         steps: 0,
         interrupted: false,
+        closed_form: kind == Fit::Done,
     };
-    if kind == Fit::ByGradient {
+    if kind == Fit::Done {
+        let loss = loss_over(model, &validation, options.loss.as_ref(), &quantiles)?;
+        fitted.validation.push(loss);
+    } else {
         Trainer {
             model,
             options,
             train,
             validation,
-            quantiles: model.quantiles(),
+            quantiles,
+            refines: kind == Fit::Refine,
         }
         .run(&mut fitted)?;
-    } else {
-        fitted.validation.push(loss_over(
-            model,
-            &validation,
-            options.loss.as_ref(),
-            &model.quantiles(),
-        )?);
     }
     fitted.seconds = start.elapsed().as_secs_f64();
     Ok(fitted)
@@ -154,7 +221,7 @@ impl Fitted {
         } else {
             ""
         };
-        if self.steps == 0 {
+        if self.closed_form {
             return format!("fitted in closed form in {:.1} s", self.seconds);
         }
         format!(

@@ -4,7 +4,7 @@ use candle_core::bail;
 use patchbay_protocol::MimeBundle;
 
 use super::{CsvOptions, csv_file, format_time};
-use crate::{Result, Show, Table, show, tensor::number};
+use crate::{Result, Show, Table, show, table::escape, tensor::number};
 
 /// Columns of numbers over equidistant times.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +12,8 @@ pub struct Frame {
     times: Vec<i64>,
     names: Vec<String>,
     columns: Vec<Vec<f64>>,
+    /// Columns of the file that are text.
+    left_out: Vec<String>,
 }
 
 impl Frame {
@@ -19,7 +21,7 @@ impl Frame {
     ///
     /// # Errors
     ///
-    /// Fails where lengths differ, times are not equidistant, or a value is not finite.
+    /// Fails where lengths differ, two names are the same, times are not equidistant, or a value is not finite.
     pub fn new(times: Vec<i64>, columns: Vec<(String, Vec<f64>)>) -> Result<Frame> {
         if columns.is_empty() {
             bail!("a frame needs a column of numbers");
@@ -34,13 +36,16 @@ impl Frame {
                 times.len()
             );
         }
-        for (name, column) in &columns {
+        for (index, (name, column)) in columns.iter().enumerate() {
+            if columns[..index].iter().any(|(known, _)| known == name) {
+                bail!("two columns are named {name}; name them differently");
+            }
             if let Some(row) = column.iter().position(|value| !value.is_finite()) {
                 bail!("the column {name} has {} in row {row}", column[row]);
             }
         }
         if let Some(row) = (2..times.len())
-            .find(|&row| times[row] - times[row - 1] != times[1] - times[0])
+            .find(|&row| times[row].checked_sub(times[row - 1]) != times[1].checked_sub(times[0]))
             .or_else(|| (times.len() > 1 && times[1] <= times[0]).then_some(1))
         {
             bail!(
@@ -54,11 +59,18 @@ impl Frame {
             times,
             names,
             columns,
+            left_out: Vec::new(),
         })
     }
 
+    pub(super) fn with_left_out(mut self, names: Vec<String>) -> Frame {
+        self.left_out = names;
+        self
+    }
+
     /// Reads a file with a head; the first column whose first value is a time is the time column, and columns
-    /// that begin with a number are series. Other columns are left out.
+    /// at least half of whose values are numbers are series. Other columns are left out, which the frame says when it
+    /// is shown.
     ///
     /// # Errors
     ///
@@ -154,14 +166,18 @@ impl Frame {
     }
 
     fn summary(&self) -> String {
+        let left_out = match &self.left_out[..] {
+            [] => String::new(),
+            names => format!("; left out, not numbers: {}", names.join(", ")),
+        };
         match (self.times.first(), self.times.last()) {
             (Some(&first), Some(&last)) => format!(
-                "{} rows, {} to {}",
+                "{} rows, {} to {}{left_out}",
                 self.rows(),
                 format_time(first),
                 format_time(last)
             ),
-            _ => "0 rows".to_owned(),
+            _ => format!("0 rows{left_out}"),
         }
     }
 }
@@ -171,7 +187,11 @@ impl Show for Frame {
         show::bundle(
             format!("{}\n{}", self.summary(), self.table()),
             "text/html",
-            format!("<div>{}</div>{}", self.summary(), self.table().to_html()),
+            format!(
+                "<div>{}</div>{}",
+                escape(&self.summary()),
+                self.table().to_html()
+            ),
         )
     }
 }

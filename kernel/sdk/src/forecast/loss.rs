@@ -1,6 +1,6 @@
 //! What a fit minimises.
 
-use candle_core::{Tensor, bail};
+use candle_core::{D, Tensor, bail};
 
 use super::{Windows, fit::BATCH};
 use crate::{
@@ -12,20 +12,80 @@ pub(super) fn scalar(loss: &Tensor) -> Result<f64> {
     loss.to_dtype(candle_core::DType::F64)?.to_scalar()
 }
 
-/// Mean loss over windows, in batches that weigh as many windows as they have.
+/// Mean losses of blocks of consecutive windows.
+#[derive(Clone, Debug)]
+pub(super) struct BlockLosses {
+    /// Each block's mean.
+    losses: Vec<f64>,
+    /// Each block's share of the windows.
+    shares: Vec<f64>,
+}
+
+impl BlockLosses {
+    /// Of all windows in order, `size` to a block.
+    pub(super) fn of(
+        model: &Slot<dyn Forecaster>,
+        windows: &Windows<'_>,
+        size: usize,
+        plugin: Option<&Slot<dyn Loss>>,
+        quantiles: &[f64],
+    ) -> Result<BlockLosses> {
+        let mut all = BlockLosses {
+            losses: Vec::new(),
+            shares: Vec::new(),
+        };
+        for batch in windows.batches(size) {
+            let (window, future) = batch?;
+            let forecast = model.forward(&window, false)?.detach();
+            all.losses
+                .push(scalar(&loss(&forecast, &future, plugin, quantiles)?)?);
+            all.shares
+                .push(future.dim(0)? as f64 / windows.len() as f64);
+        }
+        Ok(all)
+    }
+
+    /// The mean over all windows.
+    pub(super) fn mean(&self) -> f64 {
+        let pairs = self.losses.iter().zip(&self.shares);
+        pairs.map(|(loss, share)| loss * share).sum()
+    }
+
+    /// By how much the mean of `other`, of the same windows, is below this one, and the standard error of that
+    /// difference over blocks that hold at least this share of the windows; infinite where there are fewer than two.
+    pub(super) fn gain(&self, other: &BlockLosses, least: f64) -> (f64, f64) {
+        let gain = self.mean() - other.mean();
+        let (mut count, mut squares) = (0usize, 0.0);
+        let (mut sum, mut share) = (0.0, 0.0);
+        let pairs = self.losses.iter().zip(&other.losses).zip(&self.shares);
+        for ((before, after), part) in pairs {
+            sum += part * (before - after - gain);
+            share += part;
+            // Shares are sums of quotients, so they may miss the least by a rounding error.
+            if share >= least - 1e-9 {
+                count += 1;
+                squares += sum * sum;
+                (sum, share) = (0.0, 0.0);
+            }
+        }
+        // What is left at the end is too short for a block of its own.
+        squares += sum * sum;
+        if count < 2 {
+            return (gain, f64::INFINITY);
+        }
+        let count = count as f64;
+        (gain, (squares * count / (count - 1.0)).sqrt())
+    }
+}
+
+/// The mean loss over windows.
 pub(super) fn loss_over(
     model: &Slot<dyn Forecaster>,
     windows: &Windows<'_>,
     plugin: Option<&Slot<dyn Loss>>,
     quantiles: &[f64],
 ) -> Result<f64> {
-    let mut sum = 0.0;
-    for batch in windows.batches(BATCH) {
-        let (window, future) = batch?;
-        let forecast = model.forward(&window, false)?.detach();
-        sum += scalar(&loss(&forecast, &future, plugin, quantiles)?)? * future.dim(0)? as f64;
-    }
-    Ok(sum / windows.len() as f64)
+    Ok(BlockLosses::of(model, windows, BATCH, plugin, quantiles)?.mean())
 }
 
 /// The loss of a forecast `[batch, horizon, outputs]` against its future `[batch, horizon]`.
@@ -41,7 +101,8 @@ pub(super) fn loss(
     let forecast = forecast.squeeze(2)?;
     let loss = match plugin {
         Some(loss) => loss.forward(&forecast, future)?,
-        None => (forecast - future)?.sqr()?.mean_all()?,
+        // The last dimension first: a GPU takes one block of threads for each result of a mean.
+        None => (forecast - future)?.sqr()?.mean(D::Minus1)?.mean_all()?,
     };
     if loss.rank() != 0 {
         bail!(
@@ -58,5 +119,31 @@ fn pinball(forecast: &Tensor, future: &Tensor, quantiles: &[f64]) -> Result<Tens
     let levels = Tensor::new(quantiles, forecast.device())?.to_dtype(forecast.dtype())?;
     let error = future.unsqueeze(2)?.broadcast_sub(forecast)?;
     // max(q e, (q - 1) e) = q e + max(-e, 0).
-    (error.broadcast_mul(&levels)? + crate::ops::relu(&error.neg()?)?)?.mean_all()
+    let losses = (error.broadcast_mul(&levels)? + crate::ops::relu(&error.neg()?)?)?;
+    losses.mean(D::Minus1)?.mean(D::Minus1)?.mean_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gain_has_the_standard_error_of_paired_differences() {
+        let before = BlockLosses {
+            losses: vec![1.0, 2.0, 3.0, 6.0],
+            shares: vec![0.25; 4],
+        };
+        let after = BlockLosses {
+            losses: vec![0.9, 1.7, 2.9, 5.7],
+            ..before.clone()
+        };
+        // Differences .1, .3, .1, .3: mean .2, sample deviation .1155, over two its standard error.
+        let (gain, error) = before.gain(&after, 0.25);
+        assert!((gain - 0.2).abs() < 1e-12);
+        assert!((error - (0.04f64 / 3.0).sqrt() / 2.0).abs() < 1e-12);
+        assert_eq!(before.gain(&before, 0.25), (0.0, 0.0));
+        // In pairs the differences are .2 and .2; a single block says nothing of its error.
+        assert!(before.gain(&after, 0.5).1 < 1e-12);
+        assert_eq!(before.gain(&after, 0.6).1, f64::INFINITY);
+    }
 }

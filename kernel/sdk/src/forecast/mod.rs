@@ -7,11 +7,9 @@
 //! let frame = forecast::Frame::read_csv("ETTh1.csv")?;
 //! let data = forecast::Dataset::new(&frame, forecast::Split::ett_hourly())?;
 //! let model = create::<dyn Forecaster>("forecaster/tide", json!({"horizon": 96}))?;
-//! let ridge = create::<dyn Forecaster>("forecaster/ridge", json!({"horizon": 96}))?;
-//! for model in [&model, &ridge] {
-//!     forecast::fit(model, &data, &forecast::FitOptions::default())?;
-//!     println!("{:?}", forecast::backtest(model, &data, forecast::Part::Test)?.mse);
-//! }
+//! forecast::fit(&model, &data, &forecast::FitOptions::default())?;
+//! // Beside ridge regression, DLinear, the last value and the last day.
+//! forecast::beside(&[("TiDE", &model)], &data, forecast::Part::Test)?.show();
 //! # Ok(()) }
 //! ```
 //!
@@ -24,6 +22,7 @@
 
 mod audit;
 mod backtest;
+mod beside;
 mod csv_file;
 mod dataset;
 mod fit;
@@ -39,7 +38,8 @@ mod trainer;
 mod windows;
 
 pub use audit::audit;
-pub use backtest::{Backtest, backtest, compare};
+pub use backtest::{Backtest, Baseline, backtest, compare};
+pub use beside::{Comparison, beside};
 pub use csv_file::{CsvOptions, Missing};
 pub use dataset::Dataset;
 pub use fit::{FitOptions, Fitted, fit};

@@ -1,14 +1,18 @@
 //! One forecast of all series, in the units of the file.
 
 use candle_core::{Tensor, bail};
+use patchbay_protocol::MimeBundle;
 
 use super::{
     Dataset, Windows,
     backtest::{middle, plain},
+    format_time,
 };
 use crate::{
-    Result,
+    Result, Show, Table,
     plugin::{Forecaster, Slot},
+    show,
+    tensor::number,
 };
 
 /// A forecast of all series from one row on.
@@ -31,7 +35,7 @@ pub(super) struct SeriesForecast {
     pub truth: Vec<f64>,
     /// For each output, the steps.
     pub outputs: Vec<Vec<f64>>,
-    /// Named parts of the first output, in standard scores.
+    /// Named parts of the output whose level is nearest to 0.5, in standard scores.
     pub parts: Vec<(String, Vec<f64>)>,
 }
 
@@ -129,6 +133,46 @@ impl Forecast {
         Ok(&self.of(name)?.truth)
     }
 
+    fn table(&self) -> Table {
+        let mut table = Table::new([
+            "series",
+            "last value",
+            "first step",
+            "last step",
+            "mean",
+            "MSE",
+        ]);
+        for (name, series) in self.names.iter().zip(&self.series) {
+            let values = &series.outputs[middle(&self.quantiles)];
+            let at = |value: Option<&f64>| value.map_or_else(String::new, |&value| number(value));
+            let known = series.truth.len().max(1) as f64;
+            let errors = values.iter().zip(&series.truth);
+            let mse = errors
+                .map(|(value, truth)| (value - truth).powi(2))
+                .sum::<f64>()
+                / known;
+            table.push([
+                name.clone(),
+                at(series.past.last()),
+                at(values.first()),
+                at(values.last()),
+                number(values.iter().sum::<f64>() / values.len().max(1) as f64),
+                match series.truth.is_empty() {
+                    true => String::new(),
+                    false => number(mse),
+                },
+            ]);
+        }
+        table
+    }
+
+    fn summary(&self) -> String {
+        let ends = [self.times.first(), self.times.last()];
+        let [first, last] =
+            ends.map(|time| time.map_or_else(String::new, |&time| format_time(time)));
+        format!("{} steps, {first} to {last}", self.times.len())
+    }
+
     pub(super) fn of(&self, name: &str) -> Result<&SeriesForecast> {
         match self.names.iter().position(|known| known == name) {
             Some(index) => Ok(&self.series[index]),
@@ -137,6 +181,23 @@ impl Forecast {
                 self.names.join(", ")
             ),
         }
+    }
+}
+
+/// A table of all series and, in a notebook, the plot of the first; `plot(name)` is that of another.
+impl Show for Forecast {
+    fn show(&self) -> MimeBundle {
+        let figure = self.names.first().and_then(|name| self.plot(name).ok());
+        let figure = figure.map_or_else(String::new, |figure| figure.svg().to_owned());
+        show::bundle(
+            format!("{}\n{}", self.summary(), self.table()),
+            "text/html",
+            format!(
+                "<div>{}</div>{figure}{}",
+                self.summary(),
+                self.table().to_html()
+            ),
+        )
     }
 }
 

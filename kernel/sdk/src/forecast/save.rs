@@ -38,9 +38,22 @@ fn save_file(model: &Slot<dyn Forecaster>, path: &Path) -> Result<()> {
     );
     // A crash in the middle leaves the old file whole.
     let unfinished = path.with_extension("unfinished");
-    candle_core::safetensors::save(&tensors, &unfinished)?;
-    std::fs::rename(&unfinished, path)
-        .map_err(|error| Error::Msg(format!("{} cannot be written: {error}", path.display())))
+    let failed = |error: &dyn std::fmt::Display| {
+        Error::Msg(format!("{} cannot be written: {error}", path.display()))
+    };
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        && !folder.is_dir()
+    {
+        return Err(failed(&format!(
+            "there is no folder {}; std::fs::create_dir_all makes it",
+            folder.display()
+        )));
+    }
+    candle_core::safetensors::save(&tensors, &unfinished)
+        .and_then(|()| std::fs::rename(&unfinished, path).map_err(Error::wrap))
+        .map_err(|error| failed(&error))
 }
 
 /// Makes the forecaster that [`save`] wrote, from its plugin, with its tensors.

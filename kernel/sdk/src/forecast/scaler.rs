@@ -16,7 +16,7 @@ impl Scaler {
     ///
     /// # Errors
     ///
-    /// Fails where a column is constant, naming it.
+    /// Fails where a column is constant or too large for a finite mean and deviation, naming it.
     pub fn fit(columns: &[(&str, &[f64])]) -> Result<Scaler> {
         let mut scaler = Scaler {
             means: Vec::new(),
@@ -27,10 +27,18 @@ impl Scaler {
             let mean = column.iter().sum::<f64>() / count;
             let variance = column.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
             let deviation = variance.sqrt();
+            if !mean.is_finite() || !deviation.is_finite() {
+                bail!(
+                    "the column {name} has the mean {mean:e} and the deviation {deviation:e} over {} training rows, \
+                     which must be finite: its values reach {:e}; correct them, or divide the column",
+                    column.len(),
+                    column.iter().fold(0f64, |most, x| most.max(x.abs()))
+                );
+            }
             if deviation <= 1e-12 * mean.abs().max(1e-12) {
                 bail!(
-                    "the column {name} is {mean} in all {} training rows: a constant has no scale and nothing to \
-                     forecast; leave it out with frame.without(&[\"{name}\"])",
+                    "the column {name} is {mean} in all {} training rows: a constant has no scale and says nothing; \
+                     leave it out with frame.without(&[\"{name}\"])",
                     column.len()
                 );
             }

@@ -62,6 +62,39 @@ impl Split {
         }
     }
 
+    /// Whether the parts lie in `rows` rows, in order and without an overlap: a part that shares rows with
+    /// another gives errors that are too small.
+    ///
+    /// # Errors
+    ///
+    /// Fails where they do not, or there are no rows for training.
+    pub fn check(&self, rows: usize) -> Result<()> {
+        let Split {
+            train,
+            validation,
+            test,
+        } = self;
+        let whole = "Split::shares(rows, 0.7, 0.1) fits any";
+        if [train, validation, test].iter().any(|part| part.end > rows) {
+            bail!(
+                "the split has rows {train:?}, {validation:?} and {test:?}, the frame has {rows} rows: {whole}"
+            );
+        }
+        if train.is_empty() || validation.start > validation.end || test.start > test.end {
+            bail!(
+                "the split has rows {train:?}, {validation:?} and {test:?}: a part ends before it begins, or there \
+                 are none for training; {whole}"
+            );
+        }
+        if train.end > validation.start || validation.end > test.start {
+            bail!(
+                "the split's parts must follow each other: training {train:?}, validation {validation:?}, test \
+                 {test:?} overlap or are in another order; {whole}"
+            );
+        }
+        Ok(())
+    }
+
     /// The rows of a part.
     pub fn rows(&self, part: Part) -> Range<usize> {
         match part {

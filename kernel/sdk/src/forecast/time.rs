@@ -87,11 +87,12 @@ pub fn format_time(seconds: i64) -> String {
     )
 }
 
-/// What the calendar says of a point in time, each on -0.5..=0.5: minute of the hour, hour of the day, day of
-/// the week, day of the month, day of the year, month, and week of the year.
+/// What the calendar says of a point in time: minute of the hour, hour of the day, day of the month, day of the
+/// week, day of the year, month, and week of the year, each scaled to -0.5..0.6.
 ///
-/// They are those of TiDE's authors (google-research/tide, `time_features.py`) without the holidays; the week
-/// is counted from the year's first day.
+/// They are those of TiDE's authors (google-research/tide, `time_features.py`) without the holidays, in their
+/// order: days of the month and of the year and months are counted from 1, days of the week from Monday, and week 1
+/// begins with the year's first Sunday.
 pub fn time_features(seconds: i64) -> [f32; 7] {
     let day = seconds.div_euclid(DAY);
     let clock = seconds.rem_euclid(DAY);
@@ -99,14 +100,15 @@ pub fn time_features(seconds: i64) -> [f32; 7] {
     let of_year = day - days(year, 1, 1);
     // The first of January 1970 was a Thursday; weeks begin on Monday.
     let of_week = (day + 3).rem_euclid(7);
+    let from_sunday = (of_week + 1) % 7;
     [
         (clock / 60 % 60, 59),
         (clock / 3600, 23),
+        (of_month, 30),
         (of_week, 6),
-        (of_month - 1, 30),
-        (of_year, 365),
-        (month - 1, 11),
-        (of_year / 7, 52),
+        (of_year + 1, 364),
+        (month, 11),
+        ((of_year + 7 - from_sunday) / 7, 51),
     ]
     .map(|(value, most)| value as f32 / most as f32 - 0.5)
 }
@@ -146,19 +148,21 @@ mod tests {
 
     #[test]
     fn features_follow_the_calendar() {
-        // A Friday, day 183 of a leap year.
-        let features = time_features(parse_time("2016-07-01 23:00:00").unwrap_or(0));
-        let expected = [
-            -0.5,
-            0.5,
-            4.0 / 6.0 - 0.5,
-            -0.5,
-            182.0 / 365.0 - 0.5,
-            6.0 / 11.0 - 0.5,
-            0.0,
+        // What Python's calendar has for `minute`, `hour`, `day`, `weekday()`, `tm_yday`, `month` and `strftime("%U")`.
+        let rows = [
+            ("2016-07-01 23:59:00", [59, 23, 1, 4, 183, 7, 26]),
+            ("2017-01-01 00:00:00", [0, 0, 1, 6, 1, 1, 1]),
+            ("2018-12-31 12:30:00", [30, 12, 31, 0, 365, 12, 52]),
+            ("2016-02-29 01:00:00", [0, 1, 29, 0, 60, 2, 9]),
+            ("2020-01-04 00:00:00", [0, 0, 4, 5, 4, 1, 0]),
         ];
-        for (got, expected) in features.iter().zip(expected) {
-            assert!((got - expected).abs() < 1e-6, "{features:?}");
+        for (text, calendar) in rows {
+            let features = time_features(parse_time(text).unwrap_or(0));
+            let scales = [59, 23, 30, 6, 364, 11, 51];
+            for ((got, value), scale) in features.iter().zip(calendar).zip(scales) {
+                let expected = value as f32 / scale as f32 - 0.5;
+                assert!((got - expected).abs() < 1e-6, "{text}: {features:?}");
+            }
         }
     }
 }

@@ -6,7 +6,8 @@ use candle_core::{Tensor, Var, bail};
 
 use super::{
     FitOptions, Fitted, Windows,
-    loss::{loss, loss_over, scalar},
+    fit::{BATCH, LEARNING_RATE},
+    loss::{BlockLosses, loss, scalar},
 };
 use crate::{
     Result, interrupt,
@@ -25,10 +26,60 @@ pub(super) struct Trainer<'a> {
     pub train: Windows<'a>,
     pub validation: Windows<'a>,
     pub quantiles: Vec<f64>,
+    /// Whether the model begins with a fit in closed form, which only a clear gain replaces.
+    pub refines: bool,
+}
+
+/// Blocks of the validation part that a gain's standard error is taken over, at least.
+const BLOCKS: usize = 16;
+
+/// The weights to keep. Where a fit ends early, by an error or an interrupt that unwinds, they are put back, too.
+struct Kept<'a> {
+    vars: &'a [Var],
+    values: Vec<Tensor>,
+    restored: bool,
+}
+
+impl<'a> Kept<'a> {
+    fn new(vars: &'a [Var]) -> Result<Kept<'a>> {
+        Ok(Kept {
+            values: copies(vars)?,
+            vars,
+            restored: false,
+        })
+    }
+
+    /// The present weights are better.
+    fn replace(&mut self) -> Result<()> {
+        self.values = copies(self.vars)?;
+        Ok(())
+    }
+
+    fn put_back(&self) -> Result<()> {
+        for (var, values) in self.vars.iter().zip(&self.values) {
+            var.set(values)?;
+        }
+        Ok(())
+    }
+
+    /// As dropping it, with the error that a destructor cannot return.
+    fn restore(mut self) -> Result<()> {
+        self.restored = true;
+        self.put_back()
+    }
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        if !self.restored {
+            // The error or the interrupt that is on its way says more than this one would.
+            let _ = self.put_back();
+        }
+    }
 }
 
 impl Trainer<'_> {
-    /// Trains, and leaves the weights of the best epoch.
+    /// Trains, and leaves the weights of the best epoch however it ends.
     pub(super) fn run(&self, fitted: &mut Fitted) -> Result<()> {
         let options = self.options;
         let frozen = |name: &str| options.frozen.iter().any(|prefix| name.starts_with(prefix));
@@ -46,19 +97,23 @@ impl Trainer<'_> {
                 self.model
             );
         }
-        let batch = options.batch.max(1);
+        let batch = options.batch;
         let mut per_epoch = self.train.len().div_ceil(batch);
         if let Some(most) = options.most_steps {
-            per_epoch = per_epoch.min(most.max(1));
+            per_epoch = per_epoch.min(most);
         }
+        let learning_rate = options
+            .learning_rate
+            .or_else(|| self.model.learning_rate())
+            .unwrap_or(LEARNING_RATE);
         let schedule = CosineSchedule {
-            peak: options.learning_rate,
+            peak: learning_rate,
             warmup: 0,
             total: per_epoch * options.epochs,
             last: 0.0,
         };
         let settings = ParamsAdamW {
-            lr: options.learning_rate,
+            lr: learning_rate,
             weight_decay: options.weight_decay,
             ..ParamsAdamW::default()
         };
@@ -67,10 +122,23 @@ impl Trainer<'_> {
             .ema
             .map(|decay| Ema::new(vars.clone(), decay))
             .transpose()?;
-        let mut stopping = EarlyStopping::new(options.patience.max(1), 0.0);
-        fitted.validation.push(self.validate()?);
-        stopping.observe(fitted.validation[0]);
-        let mut best = copies(&vars)?;
+        let mut stopping = EarlyStopping::new(options.patience, 0.0);
+        let start = self.validate()?;
+        if !start.mean().is_finite() {
+            bail!(
+                "the validation loss is {} before the first step: the model already gives NaN or infinity{}; create \
+                 it again with create::<dyn Forecaster>(\"{}\", ..)",
+                start.mean(),
+                match &options.loss {
+                    Some(loss) => format!(", or the loss {} does", loss.provenance().id),
+                    None => String::new(),
+                },
+                self.model.provenance().id
+            );
+        }
+        fitted.validation.push(start.mean());
+        stopping.observe(start.mean());
+        let mut kept = Kept::new(&vars)?;
 
         let mut bar =
             (!options.quiet).then(|| crate::progress(0..per_epoch * options.epochs).title("fit"));
@@ -105,11 +173,13 @@ impl Trainer<'_> {
             let train = sum / per_epoch as f64;
             fitted.train.push(train);
             swap(&mut ema)?;
-            let validation = self.validate()?;
+            let losses = self.validate()?;
+            let validation = losses.mean();
             fitted.validation.push(validation);
             let stop = stopping.observe(validation);
-            if stopping.improved() {
-                best = copies(&vars)?;
+            let (gain, error) = start.gain(&losses, self.block());
+            if stopping.improved() && (!self.refines || gain > error) {
+                kept.replace()?;
                 fitted.best = epoch + 1;
             }
             swap(&mut ema)?;
@@ -125,10 +195,7 @@ impl Trainer<'_> {
                 break;
             }
         }
-        for (var, values) in vars.iter().zip(&best) {
-            var.set(values)?;
-        }
-        Ok(())
+        kept.restore()
     }
 
     fn step(
@@ -148,11 +215,13 @@ impl Trainer<'_> {
         )?;
         let value = scalar(&loss)?;
         if !value.is_finite() {
+            let finite = is_finite(&window.past)? && is_finite(future)?;
             bail!(
                 "the training loss is {value} at {}, with a learning rate of {:.2e}: lower it, or limit the \
-                 gradient's norm with FitOptions {{ clip: Some(1.0), .. }}; the scaled values are finite",
+                 gradient's norm with FitOptions {{ clip: Some(1.0), .. }}; the batch's scaled values are {}finite",
                 place(),
-                optimiser.learning_rate()
+                optimiser.learning_rate(),
+                if finite { "" } else { "not " }
             );
         }
         let mut grads = loss.backward()?;
@@ -163,14 +232,34 @@ impl Trainer<'_> {
         Ok(value)
     }
 
-    fn validate(&self) -> Result<f64> {
-        loss_over(
+    /// The share of the validation windows that a gain's standard error takes as one block: those that begin within a
+    /// horizon. Windows whose futures overlap fail together.
+    fn block(&self) -> f64 {
+        let windows = self.validation.len();
+        let (_, last) = self.validation.place(windows - 1);
+        let beginnings = windows / (last + 1).max(1);
+        self.model.horizon() as f64 / beginnings.max(1) as f64
+    }
+
+    fn validate(&self) -> Result<BlockLosses> {
+        let size = if self.refines {
+            self.validation.len().div_ceil(BLOCKS).min(BATCH)
+        } else {
+            BATCH
+        };
+        BlockLosses::of(
             self.model,
             &self.validation,
+            size,
             self.options.loss.as_ref(),
             &self.quantiles,
         )
     }
+}
+
+fn is_finite(x: &Tensor) -> Result<bool> {
+    // Infinities of both signs cancel to NaN, so a sum is finite only if all values are.
+    Ok(scalar(&x.sum_all()?)?.is_finite())
 }
 
 fn swap(ema: &mut Option<Ema>) -> Result<()> {

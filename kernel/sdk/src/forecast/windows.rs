@@ -128,10 +128,11 @@ impl<'a> Windows<'a> {
         Tensor::from_vec(all, (places.len(), width), &crate::device())
     }
 
-    /// All windows in order, in batches.
+    /// All windows in order, in batches. An interrupt stops the cell between two of them.
     pub fn batches(&self, size: usize) -> impl Iterator<Item = Result<(Window, Tensor)>> {
         let size = size.max(1);
         (0..self.len()).step_by(size).map(move |first| {
+            crate::interrupt::check();
             let indices: Vec<usize> = (first..(first + size).min(self.len())).collect();
             self.batch(&indices)
         })

@@ -99,7 +99,7 @@ fn finding(name: &str, var: &Var, grads: &GradStore, depth: Option<usize>) -> Re
             } else {
                 GradientState::Fine
             };
-            (state, sum_of_squares(grad)?.sqrt())
+            (state, sum_of_squares(&[grad])?.sqrt())
         }
     };
     Ok(Finding {
@@ -107,7 +107,7 @@ fn finding(name: &str, var: &Var, grads: &GradStore, depth: Option<usize>) -> Re
         shape: var.dims().to_vec(),
         state,
         norm,
-        value_norm: sum_of_squares(&var.as_detached_tensor())?.sqrt(),
+        value_norm: sum_of_squares(&[var.as_tensor()])?.sqrt(),
         depth,
     })
 }

@@ -1,6 +1,6 @@
 //! Clipping of gradients: torch's `clip_grad_norm_` and `clip_grad_value_`.
 
-use candle_core::{Result, Var, backprop::GradStore};
+use candle_core::{Result, Tensor, Var, backprop::GradStore};
 
 use crate::ops::sum_of_squares;
 
@@ -8,15 +8,15 @@ use crate::ops::sum_of_squares;
 ///
 /// # Errors
 ///
-/// Fails where a gradient is not on the CPU or another device that sums squares.
+/// Fails where a gradient is of whole numbers.
 pub fn grad_norm(grads: &GradStore, vars: &[Var]) -> Result<f64> {
-    let mut sum = 0.0;
-    for var in vars {
-        if let Some(grad) = grads.get(var) {
-            sum += sum_of_squares(grad)?;
-        }
-    }
-    Ok(sum.sqrt())
+    norm(vars.iter().filter_map(|var| grads.get(var)))
+}
+
+/// The Euclidean norm of tensors, as if they were one vector.
+pub(super) fn norm<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> Result<f64> {
+    let tensors: Vec<&Tensor> = tensors.collect();
+    Ok(sum_of_squares(&tensors)?.sqrt())
 }
 
 /// Scales the gradients of `vars` so that their norm is at most `limit`; returns the norm before.

@@ -15,6 +15,7 @@ mod ema;
 pub(crate) mod initial;
 mod layers;
 pub mod loss;
+mod mixed_precision;
 pub mod ops;
 pub mod optim;
 mod position;
@@ -34,6 +35,7 @@ pub use layers::{
     RmsNorm, TransformerEncoderLayer, TransformerSettings, embedding, layer_norm,
     layer_norm_no_bias, linear, linear_b, linear_no_bias, rms_norm,
 };
+pub use mixed_precision::{LossScale, MixedPrecision};
 pub use optim::{
     Adam, AdamW, Optimizer, OptimizerState, ParameterGroup, ParamsAdam, ParamsAdamW, ParamsSgd, SGD,
 };

@@ -22,7 +22,8 @@ use crate::{LivePlot, Show, Table, interrupt, progress, show, tensor::number};
 /// # }
 /// ```
 ///
-/// An interrupt ends the loop after the step that is running; what was logged until then is returned.
+/// An interrupt ends the loop after the step that is running; what was logged until then is returned. The cell goes on to
+/// its end, keeps its variables, and counts as interrupted: cells that wait do not run.
 pub fn training(steps: usize) -> Training {
     Training {
         steps,

@@ -15,7 +15,7 @@ use super::{
     colour,
     figure::drawing_error,
 };
-use crate::{Result, tensor::number};
+use crate::{Result, interrupt, tensor::number};
 
 /// A bar plot that is being put together.
 #[derive(Debug)]
@@ -43,6 +43,7 @@ impl Bars {
     ///
     /// Fails where there are not as many names as values, or none.
     pub fn draw(self) -> Result<Figure> {
+        interrupt::check();
         let values = self.values?;
         if values.is_empty() || values.len() != self.names.len() {
             bail!(

@@ -14,7 +14,7 @@ use super::{
     axes::{Axes, axes_setters},
     figure::drawing_error,
 };
-use crate::Result;
+use crate::{Result, interrupt};
 
 /// A confusion matrix that is being put together.
 #[derive(Debug)]
@@ -93,6 +93,7 @@ impl ConfusionMatrix {
     ///
     /// Fails where the lists differ in length, or hold what is no class.
     pub fn draw(self) -> Result<Figure> {
+        interrupt::check();
         let counts = self.counts?;
         let size = counts.len();
         let total: usize = counts.iter().flatten().sum();

@@ -15,7 +15,7 @@ use super::{
     figure::{Area, drawing_error},
     raster::Raster,
 };
-use crate::{Result, tensor::number};
+use crate::{Result, interrupt, tensor::number};
 
 /// A heat map that is being put together.
 #[derive(Debug)]
@@ -55,6 +55,7 @@ impl HeatMap {
     ///
     /// Fails for a tensor that is not a matrix `[rows, columns]`.
     pub fn draw(self) -> Result<Figure> {
+        interrupt::check();
         let matrix = self.matrix?;
         let (rows, columns) = (matrix.len(), matrix.first().map_or(0, Vec::len));
         if rows == 0 || columns == 0 {

@@ -9,7 +9,7 @@ use super::{
     colour,
     figure::drawing_error,
 };
-use crate::Result;
+use crate::{Result, interrupt};
 
 /// A histogram that is being put together.
 #[derive(Debug)]
@@ -46,6 +46,7 @@ impl Histogram {
     ///
     /// Fails where no value is finite.
     pub fn draw(self) -> Result<Figure> {
+        interrupt::check();
         let values: Vec<f64> = self
             .values?
             .into_iter()

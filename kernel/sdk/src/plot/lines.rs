@@ -11,7 +11,7 @@ use super::{
     colour,
     figure::drawing_error,
 };
-use crate::Result;
+use crate::{Result, interrupt};
 
 /// The most points of a line that are drawn; of more, each stretch shows its lowest and highest.
 const MOST_POINTS: usize = 1200;
@@ -98,6 +98,12 @@ impl Lines {
     ///
     /// Fails where there is no series, or the coordinates of one do not fit.
     pub fn draw(self) -> Result<Figure> {
+        interrupt::check();
+        self.draw_always()
+    }
+
+    /// [`Lines::draw`] for what is drawn while an interrupted cell ends.
+    pub(crate) fn draw_always(self) -> Result<Figure> {
         if let Some(error) = self.error {
             return Err(error);
         }

@@ -14,7 +14,7 @@ use super::{
     figure::drawing_error,
     raster::{Raster, SCALE},
 };
-use crate::Result;
+use crate::{Result, interrupt};
 
 /// More points than this are drawn as a picture inside the plot.
 const MOST_SHAPES: usize = 4000;
@@ -74,6 +74,7 @@ impl Scatter {
     ///
     /// Fails where the numbers of x, y and classes differ.
     pub fn draw(self) -> Result<Figure> {
+        interrupt::check();
         let points = self.points?;
         let classes = self.classes.transpose()?;
         if let Some(classes) = &classes

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Result, Tensor, Var, bail};
 use patchbay_weights::Tensors;
 
-use super::{LoadOptions, Report, State, key_map::Found};
+use super::{KeyMap, LoadOptions, Report, State, key_map::Found};
 use crate::{nn::resample_position_embedding, plugin::NamedVar};
 
 /// What to do where a file's patch embedding is for other bands than the component's.
@@ -51,6 +51,7 @@ pub(super) fn with_prefix(tensors: Tensors, prefix: &str) -> Result<Tensors> {
 pub(super) fn fit(
     mut found: BTreeMap<String, Found>,
     variables: &[NamedVar],
+    keys: KeyMap,
     options: &LoadOptions,
     report: &mut Report,
 ) -> Result<Vec<(Var, Tensor)>> {
@@ -63,12 +64,23 @@ pub(super) fn fit(
     for named in variables {
         let (name, shape) = (&named.name, named.var.dims());
         let Some(found) = found.remove(name) else {
-            if !report.rows.iter().any(|row| &row.1 == name) {
+            if named.var.dtype().is_int() {
+                report.push(
+                    State::LeftOut,
+                    name,
+                    "integers are not read; it stays as it is",
+                );
+            } else if !report.rows.iter().any(|row| &row.1 == name) {
                 report.push(State::Missing, name, format!("{shape:?}"));
             }
             continue;
         };
         let from = found.tensor.shape.clone();
+        if keys == KeyMap::Albef && name.ends_with("_queue") && from != shape {
+            let why = format!("a queue of {from:?} in the file, {shape:?} here: training fills it");
+            report.push(State::LeftOut, name, why);
+            continue;
+        }
         let value = Tensor::from_vec(found.tensor.values, found.tensor.shape, &Device::Cpu)?;
         let Some((value, note)) = adapted(name, value, shape, &names, options)? else {
             report.push(
@@ -90,7 +102,7 @@ pub(super) fn fit(
     }
     for (name, found) in found {
         let shape = format!("{:?}", found.tensor.shape);
-        match no_place(&name, &names) {
+        match no_place(&name, &names, keys) {
             Some(why) => report.push(State::LeftOut, found.source, why),
             None => report.push(State::Unexpected, found.source, shape),
         }
@@ -99,13 +111,22 @@ pub(super) fn fit(
 }
 
 /// Why a tensor without a place is no surprise.
-fn no_place(name: &str, names: &BTreeMap<&str, &NamedVar>) -> Option<&'static str> {
+fn no_place(name: &str, names: &BTreeMap<&str, &NamedVar>, keys: KeyMap) -> Option<&'static str> {
     let has = |prefix: &str| names.keys().any(|name| name.starts_with(prefix));
-    if name == "pos_embed" && has("patch_embed.") {
+    // These programs compute their positions, too, and keep them beside their weights.
+    let computes_positions = matches!(
+        keys,
+        KeyMap::Mae | KeyMap::SatMae | KeyMap::ScaleMae | KeyMap::Rvsa
+    );
+    if name == "pos_embed" && computes_positions && has("patch_embed.") {
         return Some("positions are computed here");
     }
     if name.starts_with("pooler.") && has("embeddings.") {
-        return Some("the class token stands for the text here");
+        return Some("no pooler here");
+    }
+    // Its layers with cross-attention are another component's.
+    if keys != KeyMap::AlbefText {
+        return None;
     }
     let layer = name.strip_prefix("encoder.layer.")?.split('.').next()?;
     let is_cut = has("embeddings.") && !has(&format!("encoder.layer.{layer}."));
@@ -122,7 +143,7 @@ fn class_positions(
     let Some(target) = names.get("pos_embed") else {
         return Ok(());
     };
-    let prefix = prefix_tokens(names);
+    let prefix = prefix_tokens(names, "");
     let entries = target.var.dim(1)?;
     let only_patches =
         prefix > 0 && is_square(entries) && !is_square(entries - prefix.min(entries));
@@ -132,7 +153,9 @@ fn class_positions(
     let &[1, length, width] = positions.tensor.shape.as_slice() else {
         return Ok(());
     };
-    let fits = token.tensor.values.len() == width && is_square(length - 1) && !is_square(length);
+    let fits = token.tensor.values.len() == width
+        && is_square(length.saturating_sub(1))
+        && !is_square(length);
     if !only_patches || !fits {
         return Ok(());
     }
@@ -150,11 +173,14 @@ fn class_positions(
     Ok(())
 }
 
-/// Class token and registers of the component.
-fn prefix_tokens(names: &BTreeMap<&str, &NamedVar>) -> usize {
+/// Class token and registers of the encoder whose names begin with `front`.
+fn prefix_tokens(names: &BTreeMap<&str, &NamedVar>, front: &str) -> usize {
     ["cls_token", "reg_token"]
         .iter()
-        .filter_map(|name| names.get(name)?.var.dims().get(1).copied())
+        .filter_map(|name| {
+            let named = names.get(format!("{front}{name}").as_str())?;
+            named.var.dims().get(1).copied()
+        })
         .sum()
 }
 
@@ -179,8 +205,13 @@ fn adapted(
         let note = format!("reshaped from {:?}", value.dims());
         return Ok(Some((value.reshape(shape)?, Some(note))));
     }
-    match name {
-        "pos_embed" => positions(&value, shape, prefix_tokens(names)),
+    // The image encoders inside of ALBEF: the network and its momentum copy.
+    let front = ["visual_encoder.", "visual_encoder_m."]
+        .into_iter()
+        .find(|front| name.starts_with(front))
+        .unwrap_or("");
+    match &name[front.len()..] {
+        "pos_embed" => positions(&value, shape, prefix_tokens(names, front)),
         "patch_embed.proj.weight" => bands(&value, shape, &options.bands),
         _ => Ok(None),
     }
@@ -223,7 +254,7 @@ fn bands(
     else {
         return Ok(None);
     };
-    if (width, height, side) != (channels, rows, columns) {
+    if (width, height, side) != (channels, rows, columns) || theirs == 0 {
         return Ok(None);
     }
     let picked: Vec<usize> = match rule {

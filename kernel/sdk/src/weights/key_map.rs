@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use patchbay_weights::{Tensor, Tensors};
 
 use super::{Report, State};
+use crate::plugin::NamedVar;
 
 /// Whose names a file of weights has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,9 +15,10 @@ pub enum KeyMap {
     /// MAE (He et al., 2022) and programs that follow it: its decoder is left out.
     Mae,
     /// Remote-sensing ViT of Wang et al. (2022): MAE's names. What its rotated window attention has beside
-    /// those (`rel_pos_*`, `sampling_*`) is unexpected here.
+    /// those (`rel_pos_*`, `sampling_*`) is unexpected: there is no such attention here.
     Rvsa,
-    /// SatMAE (Cong et al., 2022) on RGB images: MAE's names.
+    /// SatMAE (Cong et al., 2022) on RGB images: MAE's names. Of its models of groups of channels and of times, the
+    /// further patch embeddings (`patch_embed.0.proj.weight`) and `channel_embed` are unexpected: there are none here.
     SatMae,
     /// Scale-MAE (Reed et al., 2023): MAE's names, positions computed from the ground sample distance.
     ScaleMae,
@@ -28,6 +30,9 @@ pub enum KeyMap {
     HuggingFaceVit,
     /// `BertModel` of Hugging Face's transformers, also inside a model with heads.
     HuggingFaceBert,
+    /// A whole ALBEF checkpoint, for `objective/albef`: its own names. The decoder of masked words is left out, as it is
+    /// tied to the word embeddings, and so are queues of another size, which training fills again.
+    Albef,
     /// The image encoder of an ALBEF checkpoint.
     AlbefImage,
     /// The text encoder of an ALBEF checkpoint; for an encoder of fewer layers, its lower ones.
@@ -46,7 +51,7 @@ enum Place {
 }
 
 impl KeyMap {
-    pub const ALL: [KeyMap; 12] = [
+    pub const ALL: [KeyMap; 13] = [
         KeyMap::Timm,
         KeyMap::Mae,
         KeyMap::Rvsa,
@@ -56,12 +61,25 @@ impl KeyMap {
         KeyMap::DinoV2,
         KeyMap::HuggingFaceVit,
         KeyMap::HuggingFaceBert,
+        KeyMap::Albef,
         KeyMap::AlbefImage,
         KeyMap::AlbefText,
         KeyMap::AlbefMultimodal,
     ];
 
-    /// Tells by its keys who wrote a file; of ALBEF's three parts, none.
+    /// For these variables: as [`KeyMap::recognise`], and the whole of an ALBEF checkpoint where the component has all
+    /// its parts.
+    pub(super) fn recognise_for(tensors: &Tensors, variables: &[NamedVar]) -> Option<KeyMap> {
+        KeyMap::recognise(tensors).or_else(|| {
+            let is_whole = ["visual_encoder.", "text_encoder."].iter().all(|part| {
+                variables.iter().any(|named| named.name.starts_with(part))
+                    && tensors.keys().any(|name| name.starts_with(part))
+            });
+            is_whole.then_some(KeyMap::Albef)
+        })
+    }
+
+    /// Tells by its keys who wrote a file; of ALBEF, whose parts are for several components, nothing.
     pub fn recognise(tensors: &Tensors) -> Option<KeyMap> {
         let has = |part: &str| tensors.keys().any(|name| name.contains(part));
         let is_albef = has("text_encoder.") && has("visual_encoder.");
@@ -87,6 +105,10 @@ impl KeyMap {
             KeyMap::DinoV2 => dino_v2(name),
             KeyMap::HuggingFaceVit => hugging_face_vit(name),
             KeyMap::HuggingFaceBert => bert(name),
+            KeyMap::Albef => match name.contains(".cls.predictions.decoder.") {
+                true => Place::LeftOut("tied to the word embeddings"),
+                false => Place::To(name.to_owned()),
+            },
             KeyMap::AlbefImage => match name.strip_prefix("visual_encoder.") {
                 Some(name) => timm(name),
                 None => Place::LeftOut("another part of ALBEF"),
@@ -474,6 +496,16 @@ mod tests {
                 "embeddings.LayerNorm.weight",
             ),
             (KeyMap::HuggingFaceBert, "cls.predictions.bias", "-"),
+            (
+                KeyMap::Albef,
+                "text_encoder_m.cls.predictions.bias",
+                "text_encoder_m.cls.predictions.bias",
+            ),
+            (
+                KeyMap::Albef,
+                "text_encoder.cls.predictions.decoder.weight",
+                "-",
+            ),
             (
                 KeyMap::AlbefImage,
                 "visual_encoder.norm.weight",

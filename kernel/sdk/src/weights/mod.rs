@@ -15,7 +15,8 @@
 //! [`KeyMap`] gives its keys the names that the encoders have; [`presets`] pairs it with the settings of
 //! the encoder and the normalisation of its images. Position embeddings of another grid are interpolated,
 //! and bands are adapted where [`Bands`] allows it. Loading is strict: unless `partial` is asked for, every
-//! tensor of the component must be filled and every tensor of the file used, or nothing is changed.
+//! tensor of the component must be filled and every tensor of the file used, or nothing is changed. What is left out all
+//! the same is in the report with its reason: heads, decoders, other networks; integers are never read.
 
 mod fit;
 mod key_map;
@@ -117,7 +118,8 @@ pub fn load_tensors(
     options: &LoadOptions,
 ) -> Result<Report> {
     let tensors = fit::with_prefix(tensors, &options.prefix)?;
-    let Some(keys) = options.keys.or_else(|| KeyMap::recognise(&tensors)) else {
+    let recognised = || KeyMap::recognise_for(&tensors, variables);
+    let Some(keys) = options.keys.or_else(recognised) else {
         let some: Vec<&str> = tensors.keys().take(6).map(String::as_str).collect();
         bail!(
             "the keys ({}, ...) are of no known implementation: give LoadOptions a `keys` of {:?}, or a `prefix`",
@@ -126,7 +128,7 @@ pub fn load_tensors(
         )
     };
     let (found, mut report) = key_map::rename(tensors, keys);
-    let values = fit::fit(found, variables, options, &mut report)?;
+    let values = fit::fit(found, variables, keys, options, &mut report)?;
     report.sort();
     if !options.partial && !report.is_complete() {
         bail!(

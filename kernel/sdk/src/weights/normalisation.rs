@@ -53,7 +53,7 @@ impl Normalisation {
     ///
     /// # Errors
     ///
-    /// Fails where the images have another number of bands.
+    /// Fails where the images have another number of bands, or are no floats.
     pub fn apply(&self, images: &Tensor) -> Result<Tensor> {
         let bands = self.mean.len();
         let rank = images.rank();
@@ -61,6 +61,13 @@ impl Normalisation {
             bail!(
                 "this normalisation is for images [batch, {bands}, height, width], not {:?}",
                 images.dims()
+            )
+        }
+        if !images.dtype().is_float() {
+            bail!(
+                "this normalisation is for images of floats, not {:?}: convert with to_dtype(DType::F32) first, and divide \
+                 by 255 where they are for 0..=1",
+                images.dtype()
             )
         }
         let constants = |values: &[f64]| {
@@ -71,5 +78,26 @@ impl Normalisation {
         images
             .broadcast_sub(&constants(&self.mean)?)?
             .broadcast_div(&constants(&self.std)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device};
+
+    use super::*;
+
+    #[test]
+    fn bytes_and_other_bands_are_refused() {
+        let apply = |bands: usize, dtype: DType| {
+            let images = Tensor::ones((2, bands, 4, 4), dtype, &Device::Cpu).unwrap();
+            Normalisation::imagenet().apply(&images)
+        };
+        let bytes = apply(3, DType::U8).unwrap_err().to_string();
+        assert!(bytes.contains("to_dtype"), "{bytes}");
+        assert!(apply(5, DType::F32).is_err());
+        let value = apply(3, DType::F64).unwrap().get(0).unwrap();
+        let value: Vec<f64> = value.flatten_all().unwrap().to_vec1().unwrap();
+        assert!((value[0] - (1.0 - 0.485) / 0.229).abs() < 1e-12);
     }
 }

@@ -84,6 +84,13 @@ pub fn preset(name: &str) -> Result<Preset> {
 }
 
 /// All presets.
+///
+/// Not every checkpoint of these families fits. `rvsa_base` is the plain ViT that MAE trained; the networks with rotated
+/// window attention after it have `rel_pos_*` and `sampling_*`, which are unexpected here. `satmae_large` is the model of
+/// RGB images; those of groups of channels and of times have several patch embeddings, and do not fit.
+/// `scale_mae_large` takes the ground sample distance over the reference one as `position_scale`; its loss of several
+/// scales and its decoder are left out. `dinov2_*` are the published backbones, in one piece or in chunks; those with
+/// `w12` and `w3` in their feed-forward parts (giant) are unexpected.
 pub fn presets() -> Table {
     let mut table = Table::new(["preset", "encoder", "keys", "source"]);
     for preset in all() {

@@ -20,7 +20,7 @@ pub enum State {
     Mismatch,
     /// Taken over after a change, which is named: joined, interpolated, bands adapted.
     Converted,
-    /// The file has it, and it is known not to belong here: heads, decoders, other networks.
+    /// Known not to be taken over, for the reason given: heads, decoders, other networks, integers.
     LeftOut,
     /// Taken over as it is.
     Loaded,

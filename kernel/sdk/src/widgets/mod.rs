@@ -24,3 +24,7 @@ pub use button::{Button, button};
 pub use choice::{Checkbox, Dropdown, checkbox, dropdown};
 pub use progress_bar::{ProgressBar, progress_bar};
 pub use slider::{Slider, slider};
+
+#[doc(hidden)]
+pub use model::listen_for_front_ends;
+pub(crate) use model::send_held;

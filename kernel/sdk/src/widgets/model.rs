@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, LazyLock, Mutex, MutexGuard, Once, PoisonError, Weak},
+    mem,
+    sync::{Arc, LazyLock, Mutex, MutexGuard, Once, PoisonError, Weak, mpsc},
+    thread,
+    time::{Duration, Instant},
 };
 
 use patchbay_protocol::MimeBundle;
@@ -21,6 +24,9 @@ const CONTROL_TARGET: &str = "jupyter.widget.control";
 /// The version of the widgets' protocol.
 const PROTOCOL: &str = "2.1.0";
 
+/// How often a model's changes are sent at most. Jupyter's server takes a thousand messages a second from a kernel.
+const INTERVAL: Duration = Duration::from_millis(50);
+
 type Observer = Arc<Mutex<dyn FnMut(&Value) + Send>>;
 
 /// A widget's model: its state, kept equal in the notebook.
@@ -29,12 +35,23 @@ pub(super) struct Model(Arc<Inner>);
 
 struct Inner {
     comm: Comm,
-    state: Mutex<Map<String, Value>>,
+    state: Mutex<State>,
     /// Called with the new value of `value`, or with the content of a custom message.
     observer: Mutex<Option<Observer>>,
     /// Models that this one refers to; they live as long as it does.
     _parts: Vec<Model>,
 }
+
+struct State {
+    values: Map<String, Value>,
+    /// Changes that wait to be sent.
+    held: Map<String, Value>,
+    /// When changes were sent last.
+    sent: Option<Instant>,
+}
+
+/// The models with changes that wait to be sent.
+static HELD: Mutex<Vec<Weak<Inner>>> = Mutex::new(Vec::new());
 
 /// The widgets that were shown. They stay: a notebook may show them for as long as the process lives, whether or not
 /// a variable holds them.
@@ -89,7 +106,11 @@ impl Model {
         );
         let inner = Arc::new(Inner {
             comm: comm.clone(),
-            state: Mutex::new(state),
+            state: Mutex::new(State {
+                values: state,
+                held: Map::new(),
+                sent: None,
+            }),
             observer: Mutex::new(None),
             _parts: parts,
         });
@@ -108,13 +129,27 @@ impl Model {
     }
 
     pub(super) fn get(&self, key: &str) -> Value {
-        lock(&self.0.state).get(key).cloned().unwrap_or_default()
+        let state = lock(&self.0.state);
+        state.values.get(key).cloned().unwrap_or_default()
     }
 
-    /// Changes a part of the state, in the notebook, too. What is unchanged is not sent.
+    /// Changes a part of the state, in the notebook, too. What is unchanged is not sent; changes that follow each other
+    /// closely are sent together.
     pub(super) fn set(&self, key: &str, value: Value) {
-        if lock(&self.0.state).insert(key.to_owned(), value.clone()) != Some(value.clone()) {
-            self.0.comm.send(update(json!({ key: value })));
+        let mut state = lock(&self.0.state);
+        if state.values.insert(key.to_owned(), value.clone()) == Some(value.clone()) {
+            return;
+        }
+        let waits = !state.held.is_empty();
+        state.held.insert(key.to_owned(), value);
+        if waits {
+            return;
+        }
+        if state.sent.is_none_or(|sent| sent.elapsed() >= INTERVAL) {
+            self.0.send_held(&mut state);
+        } else {
+            drop(state);
+            hold(&self.0);
         }
     }
 
@@ -147,7 +182,24 @@ impl Inner {
                 let Some(changes) = data["state"].as_object() else {
                     return;
                 };
-                lock(&self.state).extend(changes.clone());
+                let mut state = lock(&self.state);
+                // A value of another kind is no value that this widget can have.
+                let fits = |key: &str, value: &Value| {
+                    key != "value"
+                        || state.values.get(key).is_none_or(|known| {
+                            mem::discriminant(known) == mem::discriminant(value)
+                        })
+                };
+                let changes: Map<String, Value> = changes
+                    .iter()
+                    .filter(|(key, value)| fits(key, value))
+                    .map(|(key, value)| (key.clone(), value.clone()))
+                    .collect();
+                for key in changes.keys() {
+                    state.held.remove(key);
+                }
+                state.values.extend(changes.clone());
+                drop(state);
                 if let Some(value) = changes.get("value").or_else(|| changes.get("index")) {
                     self.tell(value);
                 }
@@ -167,7 +219,51 @@ impl Inner {
     }
 
     fn whole(&self) -> Value {
-        Value::Object(lock(&self.state).clone())
+        Value::Object(lock(&self.state).values.clone())
+    }
+
+    /// Sends the changes that wait. The caller keeps the state locked, so that values arrive in their order.
+    fn send_held(&self, state: &mut State) {
+        if state.held.is_empty() {
+            return;
+        }
+        state.sent = Some(Instant::now());
+        let held = mem::take(&mut state.held);
+        self.comm.send(update(Value::Object(held)));
+    }
+}
+
+/// Has the changes of a model sent when it is time.
+fn hold(inner: &Arc<Inner>) {
+    static CLOCK: LazyLock<Option<mpsc::Sender<()>>> = LazyLock::new(|| {
+        let (sender, ticks) = mpsc::channel::<()>();
+        let thread = thread::Builder::new()
+            .name("patchbay-widgets".to_owned())
+            .spawn(move || {
+                while ticks.recv().is_ok() {
+                    thread::sleep(INTERVAL);
+                    send_held();
+                }
+            });
+        thread.is_ok().then_some(sender)
+    });
+    let first = {
+        let mut held = lock(&HELD);
+        held.push(Arc::downgrade(inner));
+        held.len() == 1
+    };
+    let ticks = !first || CLOCK.as_ref().is_some_and(|clock| clock.send(()).is_ok());
+    if !ticks {
+        // Without a thread nothing waits.
+        send_held();
+    }
+}
+
+/// Sends all changes that wait; called at the end of each cell, too.
+pub(crate) fn send_held() {
+    let held = mem::take(&mut *lock(&HELD));
+    for inner in held.iter().filter_map(Weak::upgrade) {
+        inner.send_held(&mut lock(&inner.state));
     }
 }
 
@@ -182,8 +278,9 @@ fn update(state: Value) -> Value {
     json!({ "method": "update", "state": state, "buffer_paths": [] })
 }
 
-/// Answers a front end that asks for the state of all widgets, once a process.
-fn listen_for_front_ends() {
+/// Answers a front end that asks for the state of all widgets, from the start of the process on.
+#[doc(hidden)]
+pub fn listen_for_front_ends() {
     static LISTENING: Once = Once::new();
     LISTENING.call_once(|| {
         comm::register_target(CONTROL_TARGET, |comm, _| {
@@ -258,6 +355,33 @@ mod tests {
             view.data["application/vnd.jupyter.widget-view+json"]["model_id"],
             model.0.comm.id()
         );
+    }
+
+    #[test]
+    fn values_of_another_kind_are_left_out() {
+        let model = Model::control("FloatSlider", "SliderStyle", json!({ "value": 1.0 }));
+        model.0.receive(
+            &json!({ "method": "update", "state": { "value": "text", "step": 0.5 }, "buffer_paths": [] }),
+        );
+        assert_eq!(model.get("value"), 1.0);
+        assert_eq!(model.get("step"), 0.5);
+    }
+
+    #[test]
+    fn what_the_front_end_sets_is_newer_than_what_waits() {
+        let model = Model::control("FloatProgress", "ProgressStyle", json!({ "value": 0.0 }));
+        lock(&model.0.state).held = Map::from_iter([
+            ("value".to_owned(), json!(3.0)),
+            ("bar_style".to_owned(), json!("success")),
+        ]);
+        model
+            .0
+            .receive(&json!({ "method": "update", "state": { "value": 4.0 }, "buffer_paths": [] }));
+        assert_eq!(model.get("value"), 4.0);
+        let mut state = lock(&model.0.state);
+        assert!(!state.held.contains_key("value") && state.held.contains_key("bar_style"));
+        model.0.send_held(&mut state);
+        assert!(state.held.is_empty() && state.sent.is_some());
     }
 
     #[test]

@@ -19,7 +19,7 @@ const EDITS: [(&str, &str, &str, &str, &str); 4] = [
         "a field's type",
         "kernel/sdk/src/plugin/kinds/balancer.rs",
         "pub weights: Vec<f64>",
-        "pub weights: Vec<f32>",
+        "pub weights: std::collections::VecDeque<f64>",
         "SDK sources",
     ),
     (

@@ -212,5 +212,10 @@ case(
 case("softmax/wide", lambda x: F.softmax(x, dim=1), rand(1, 3, 530))
 case("log_softmax/wide", lambda x: F.log_softmax(x, dim=1), rand(1, 3, 530))
 
+case("gelu_linear/plain", lambda x, w, b: F.linear(F.gelu(x), w, b), rand(2, 5, 7, scale=2), rand(3, 7), rand(3))
+
+for name, shape in {"image": (2, 3, 7, 9), "narrow": (1, 2, 3, 11), "plane": (1, 1, 6, 5)}.items():
+    case(f"box_filter/{name}", lambda x: F.avg_pool2d(x, 5, 1, 2, count_include_pad=False), rand(*shape))
+
 save_file(tensors, path)
 print(f"{path.name}: {len(tensors)} tensors, {path.stat().st_size / 1024:.0f} KiB")

@@ -70,13 +70,20 @@ impl FeedForward {
 impl ModuleT for FeedForward {
     /// [..., width] to [..., width].
     fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        let active = match self.linear1.bias() {
-            Some(bias) if self.gelu => ops::linear_gelu(x, self.linear1.weight(), bias)?,
-            _ if self.gelu => ops::gelu(&self.linear1.forward(x)?)?,
-            _ => ops::relu(&self.linear1.forward(x)?)?,
-        };
-        self.linear2
-            .forward(&ops::dropout(&active, self.dropout, train)?)
+        let x = self.linear1.forward(x)?;
+        let drops = train && self.dropout > 0.0;
+        match self.linear2.bias() {
+            Some(bias) if self.gelu && !drops => ops::gelu_linear(&x, self.linear2.weight(), bias),
+            _ => {
+                let active = if self.gelu {
+                    ops::gelu(&x)?
+                } else {
+                    ops::relu(&x)?
+                };
+                self.linear2
+                    .forward(&ops::dropout(&active, self.dropout, train)?)
+            }
+        }
     }
 }
 

@@ -190,6 +190,10 @@ impl OptimizerState for AdamW {
         self.settings.lr = self.parameters.learning_rate;
         Ok(())
     }
+
+    fn moments(&self) -> Vec<Tensor> {
+        self.parameters.kept()
+    }
 }
 
 impl OptimizerState for Adam {
@@ -199,5 +203,9 @@ impl OptimizerState for Adam {
 
     fn load_state(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
         self.parameters.load_state(state)
+    }
+
+    fn moments(&self) -> Vec<Tensor> {
+        self.parameters.kept()
     }
 }

@@ -54,6 +54,9 @@ pub trait OptimizerState {
     ///
     /// Fails, without having changed anything, where the state is that of other parameters.
     fn load_state(&mut self, state: &HashMap<String, Tensor>) -> Result<()>;
+
+    /// What is kept besides the parameters: [moments, elements] for each parameter that has had a gradient.
+    fn moments(&self) -> Vec<Tensor>;
 }
 
 /// A parameter and its moments.
@@ -114,6 +117,12 @@ impl Parameters {
         let var = &parameter.var;
         let moments = Tensor::zeros((count, var.elem_count()), var.dtype(), var.device())?;
         Ok(parameter.moments.insert(moments).clone())
+    }
+
+    /// The moments that there are.
+    pub(super) fn kept(&self) -> Vec<Tensor> {
+        let moments = |parameter: &Parameter| parameter.moments.clone();
+        self.all.iter().filter_map(moments).collect()
     }
 
     pub(super) fn state(&self) -> Result<HashMap<String, Tensor>> {

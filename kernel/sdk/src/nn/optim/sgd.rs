@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use candle_core::{Result, Tensor, Var, backprop::GradStore};
+use candle_core::{Device, Result, Tensor, Var, backprop::GradStore};
 use candle_nn::Optimizer;
 
 use crate::ops::optimiser_step::{Rule, update};
@@ -66,6 +66,8 @@ impl Optimizer for SGD {
 
     fn step(&mut self, grads: &GradStore) -> Result<()> {
         let has_momentum = self.settings.momentum != 0.0;
+        // Nothing of it is read; on the CPU it takes no memory of a GPU, of which some give none of no bytes.
+        let no_moments = |dtype| Tensor::zeros(0, dtype, &Device::Cpu);
         for parameter in &mut self.parameters.all {
             let Some(grad) = grads.get(&parameter.var) else {
                 continue;
@@ -73,7 +75,7 @@ impl Optimizer for SGD {
             let moments = if has_momentum {
                 Parameters::moments_of(parameter, 1)?
             } else {
-                Tensor::zeros(0, parameter.var.dtype(), parameter.var.device())?
+                no_moments(parameter.var.dtype())?
             };
             let rule = Rule::Sgd {
                 learning_rate: self.parameters.learning_rate * parameter.learning_rate_scale,
@@ -106,5 +108,9 @@ impl OptimizerState for SGD {
 
     fn load_state(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
         self.parameters.load_state(state)
+    }
+
+    fn moments(&self) -> Vec<Tensor> {
+        self.parameters.kept()
     }
 }

@@ -3,7 +3,7 @@
 use candle_core::{Tensor, Var, backprop::GradStore, bail};
 
 use super::{Component, Kind, slot_is_component};
-use crate::{Result, plugin::Slot};
+use crate::{LivePlot, Result, plugin::Slot};
 
 /// A balancer of losses.
 ///
@@ -18,8 +18,10 @@ pub trait Balancer: Component {
     ///
     /// # Errors
     ///
-    /// Fails where a loss is no finite scalar or does not reach the shared parameters, and where an
-    /// inner solver does not converge.
+    /// Fails where a loss is no finite scalar or has no graph, and where an inner solver does not
+    /// converge. A gradient-level balancer fails where one of the losses does not reach the shared
+    /// parameters; a loss-level one, which sees their sum only, where none of them does. A
+    /// loss-level balancer takes an empty `shared`, too.
     fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced>;
 
     /// The losses on the same batch after the optimiser's step, for balancers whose
@@ -46,6 +48,27 @@ pub struct Balanced {
     /// The weight that each loss had, in the order of the losses. For gradient-level balancers the
     /// factors by which the losses' gradients were combined.
     pub weights: Vec<f64>,
+}
+
+impl Balanced {
+    /// Adds this step's weights to a live plot: a series for each loss, named in their order.
+    ///
+    /// # Errors
+    ///
+    /// Fails where there is not one name for each loss.
+    pub fn plot_weights(&self, plot: &mut LivePlot, names: &[&str], step: f64) -> Result<()> {
+        if names.len() != self.weights.len() {
+            bail!(
+                "there are {} losses and {} names, {names:?}: give one name for each loss, in their order",
+                self.weights.len(),
+                names.len()
+            );
+        }
+        for (name, &weight) in names.iter().zip(&self.weights) {
+            plot.push(name, step, weight);
+        }
+        Ok(())
+    }
 }
 
 impl Kind for dyn Balancer {

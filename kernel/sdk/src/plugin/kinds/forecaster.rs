@@ -8,7 +8,8 @@ use crate::{Result, plugin::Slot};
 /// A forecaster.
 pub trait Forecaster: Component {
     /// Forecasts a batch of windows: `[batch, horizon, outputs]`, where `outputs` is 1 for a point
-    /// forecast and the number of quantiles for a probabilistic one.
+    /// forecast and the number of quantiles for a probabilistic one. With `train` there is dropout and
+    /// the result leads back to the variables; without it no gradient need arrive there.
     ///
     /// # Errors
     ///
@@ -24,6 +25,12 @@ pub trait Forecaster: Component {
     /// The levels of the outputs, ascending; empty for a point forecast.
     fn quantiles(&self) -> Vec<f64> {
         Vec::new()
+    }
+
+    /// The learning rate that its settings were made for, if they were for one. `forecast::fit` takes it
+    /// where its options have none.
+    fn learning_rate(&self) -> Option<f64> {
+        None
     }
 
     /// Fits in closed form, where the forecaster can. `batches` are windows with their futures
@@ -95,6 +102,9 @@ pub enum Fit {
     Done,
     /// It is trained step by step through [`Forecaster::forward`].
     ByGradient,
+    /// It is fitted, and trained from there. The start is kept unless the validation loss falls by more than one
+    /// standard error.
+    Refine,
 }
 
 impl Kind for dyn Forecaster {
@@ -143,6 +153,11 @@ impl Forecaster for Slot<dyn Forecaster> {
 
     fn quantiles(&self) -> Vec<f64> {
         self.call(|forecaster| Ok(forecaster.quantiles()))
+            .unwrap_or_default()
+    }
+
+    fn learning_rate(&self) -> Option<f64> {
+        self.call(|forecaster| Ok(forecaster.learning_rate()))
             .unwrap_or_default()
     }
 

@@ -23,7 +23,28 @@ pub trait Loss: Component {
     ///
     /// Fails where shapes or values do not fit, naming them.
     fn forward(&self, prediction: &Tensor, target: &Tensor) -> Result<Tensor>;
+
+    /// The loss of a network that has learned nothing: what goes in, in words, and the value. `describe` prints it in
+    /// multiples of cross entropy's.
+    ///
+    /// By default of equal logits `[10, 10]` against each of 10 classes; losses that take something else say of what.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the loss does not take the input.
+    fn at_initialisation(&self) -> Result<Vec<(String, f64)>> {
+        let logits = Tensor::zeros((CLASSES, CLASSES), DType::F32, &Device::Cpu)?;
+        let target = Tensor::arange(0u32, CLASSES as u32, &Device::Cpu)?;
+        let value = self.forward(&logits, &target)?.mean_all()?;
+        Ok(vec![(
+            format!("equal logits, {CLASSES} classes"),
+            value.to_dtype(DType::F64)?.to_scalar()?,
+        )])
+    }
 }
+
+/// How many classes the K of [`Loss::at_initialisation`] is.
+const CLASSES: usize = 10;
 
 impl Kind for dyn Loss {
     const NAME: &'static str = "loss";
@@ -32,25 +53,23 @@ impl Kind for dyn Loss {
         self
     }
 
-    /// The loss of equal logits: a network's first loss, in multiples of cross entropy's ln K.
+    /// A network's first loss, in multiples of cross entropy's ln K.
     fn facts(&self) -> Vec<(String, String)> {
-        const CLASSES: usize = 10;
-        let value = || -> Result<f64> {
-            let logits = Tensor::zeros((CLASSES, CLASSES), DType::F32, &Device::Cpu)?;
-            let target = Tensor::arange(0u32, CLASSES as u32, &Device::Cpu)?;
-            self.forward(&logits, &target)?
-                .mean_all()?
-                .to_dtype(DType::F64)?
-                .to_scalar()
+        let facts = |(input, value): (String, f64)| {
+            let ratio = value / (CLASSES as f64).ln();
+            // Sums over an image have thousands.
+            let text = if value.abs() < 100.0 {
+                format!("{value:.4} = {ratio:.3} ln K")
+            } else {
+                format!("{value:.0} = {ratio:.0} ln K")
+            };
+            (
+                format!("value at {input}"),
+                format!("{text} (cross entropy of K = {CLASSES} classes: 1)"),
+            )
         };
-        let ratio = |value: f64| value / (CLASSES as f64).ln();
-        match value() {
-            Ok(value) => vec![(
-                format!("value at equal logits, {CLASSES} classes"),
-                format!("{value:.4} = {:.3} ln K (cross entropy: 1)", ratio(value)),
-            )],
-            Err(_) => Vec::new(),
-        }
+        let values = self.at_initialisation().unwrap_or_default();
+        values.into_iter().map(facts).collect()
     }
 }
 
@@ -77,6 +96,10 @@ impl Loss for Slot<dyn Loss> {
             }
             Ok(value)
         })
+    }
+
+    fn at_initialisation(&self) -> Result<Vec<(String, f64)>> {
+        self.call(|loss| loss.at_initialisation())
     }
 }
 
@@ -108,6 +131,10 @@ fn not_finite(value: &Tensor, prediction: &Tensor, target: &Tensor) -> candle_co
         }
         _ => "prediction and target cannot be read".to_owned(),
     };
+    let value = value
+        .to_dtype(DType::F64)
+        .and_then(|value| value.to_scalar::<f64>())
+        .map_or_else(|_| "no finite number".to_owned(), |value| value.to_string());
     candle_core::Error::Msg(format!(
         "the loss is {value} for a prediction {:?} and a target {:?}: {origin}",
         prediction.dims(),

@@ -51,12 +51,38 @@ pub trait Objective: Component {
         Ok(Batch::new())
     }
 
+    /// The batch with what is computed once for each image and each text in place of these: `image_tokens`
+    /// `[batch, image tokens, width]`, `text_tokens` `[batch, length, width]`. [`Objective::match_scores`] takes it, in any
+    /// pairing of its rows. Without an answer of the component's own it is the batch.
+    ///
+    /// # Errors
+    ///
+    /// As [`Objective::losses`].
+    fn tokens(&self, batch: &Batch) -> Result<Batch> {
+        Ok(batch.clone())
+    }
+
+    /// How well each image goes with its text, `[batch]`, more being better, of a batch or of its [`Objective::tokens`]. For
+    /// ranking: a logit tells pairs apart whose probabilities are both 1 in f32. Without an answer of the component's own it is
+    /// the `match` of [`Objective::pairs`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Objective::losses`], and where the objective judges no pairs.
+    fn match_scores(&self, batch: &Batch) -> Result<Tensor> {
+        match self.pairs(batch)?.remove("match") {
+            Some(scores) => Ok(scores),
+            None => bail!("this objective judges no pairs: its `pairs` has no tensor `match`"),
+        }
+    }
+
     /// The components inside. Each is a slot: what is swapped there is used from the next step on.
     fn parts(&self) -> Parts {
         Parts::default()
     }
 
-    /// The forward passes of the last step in their order, and how long each took.
+    /// The passes of the last step in their order, and how long each took on the device: forward passes and losses, and what
+    /// [`Objective::after_step`] does. The way back is the training loop's, and not among them.
     fn passes(&self) -> Vec<(String, Duration)> {
         Vec::new()
     }
@@ -134,6 +160,14 @@ impl Objective for Slot<dyn Objective> {
 
     fn pairs(&self, batch: &Batch) -> Result<Batch> {
         self.call(|objective| objective.pairs(batch))
+    }
+
+    fn tokens(&self, batch: &Batch) -> Result<Batch> {
+        self.call(|objective| objective.tokens(batch))
+    }
+
+    fn match_scores(&self, batch: &Batch) -> Result<Tensor> {
+        self.call(|objective| objective.match_scores(batch))
     }
 
     fn parts(&self) -> Parts {
