@@ -109,19 +109,28 @@ impl BalancedCrossEntropy {
         } else {
             logits.dims()[2..].iter().product()
         };
+        let shares = |classes: &[u32]| -> Vec<f64> {
+            let seen = histogram(classes, count);
+            let all = seen.iter().sum::<usize>().max(1) as f64;
+            seen.iter().map(|&n| 1.0 - n as f64 / all).collect()
+        };
+        // The shares of a single image are weights of the classes, which cross entropy applies in the same pass.
+        if image == target.classes.len() {
+            let weight = Tensor::from_vec(shares(&target.classes), count, logits.device())?
+                .to_dtype(logits.dtype())?;
+            let values = cross_entropy_of(&logits, &target, Some(weight))?;
+            return self.config.reduction.apply(&values, target.counted as f64);
+        }
         let mut weights = vec![0f32; target.classes.len()];
         for (weights, classes) in weights
             .chunks_mut(image.max(1))
             .zip(target.classes.chunks(image.max(1)))
         {
-            let seen = histogram(classes, count);
-            let all = seen.iter().sum::<usize>() as f64;
-            let shares: Vec<f32> = seen
-                .iter()
-                .map(|&n| (1.0 - n as f64 / all) as f32)
-                .collect();
+            let shares = shares(classes);
             for (weight, &class) in weights.iter_mut().zip(classes) {
-                *weight = shares.get(class as usize).copied().unwrap_or(0.0);
+                *weight = shares
+                    .get(class as usize)
+                    .map_or(0.0, |&share| share as f32);
             }
         }
         let weights = Tensor::from_vec(weights, target.tensor.shape(), logits.device())?
