@@ -5,6 +5,7 @@ use std::{
     error::Error,
     io::{BufRead, BufReader, Write},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    time::Instant,
 };
 
 /// Starts the benchmark once more with memory and threads as in the kernel's runtime process, unless they are so
@@ -74,6 +75,28 @@ impl Peer {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
         Ok(line.trim().parse()?)
+    }
+
+    /// The seconds of one repetition of `step` and of the script's case, taking turns: the fastest round of each, since
+    /// what else the machine does slows rounds down. A step before the first round warms up.
+    pub fn take_turns<T, E: Into<Box<dyn Error>>>(
+        &mut self,
+        name: &str,
+        rounds: usize,
+        repetitions: usize,
+        mut step: impl FnMut() -> Result<T, E>,
+    ) -> Result<(f64, f64), Box<dyn Error>> {
+        step().map_err(Into::into)?;
+        let (mut ours, mut theirs) = (f64::INFINITY, f64::INFINITY);
+        for _ in 0..rounds {
+            let start = Instant::now();
+            for _ in 0..repetitions {
+                step().map_err(Into::into)?;
+            }
+            ours = ours.min(start.elapsed().as_secs_f64() / repetitions as f64);
+            theirs = theirs.min(self.round(name, repetitions)?);
+        }
+        Ok((ours, theirs))
     }
 }
 

@@ -63,9 +63,7 @@ impl AnySession {
             } => AnySession::Evcxr(Box::new(EvcxrSession::new(*side, working_directory)?)),
         })
     }
-}
 
-impl AnySession {
     /// What the cells' process says before the first cell.
     pub fn take_early_events(&mut self) -> Option<mpsc::UnboundedReceiver<SessionEvent>> {
         match self {

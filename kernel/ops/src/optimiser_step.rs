@@ -17,17 +17,7 @@ use super::{
 /// The update of one parameter by Adam (Kingma and Ba, 2015), AdamW (Loshchilov and Hutter, 2019) or SGD.
 #[derive(Clone, Copy)]
 pub enum Rule {
-    Adam {
-        learning_rate: f64,
-        beta1: f64,
-        beta2: f64,
-        eps: f64,
-        weight_decay: f64,
-        /// AdamW: the parameter shrinks; else the decay is added to the gradient.
-        decoupled: bool,
-        /// Steps including this one.
-        step: usize,
-    },
+    Adam(Adam),
     Sgd {
         learning_rate: f64,
         momentum: f64,
@@ -36,6 +26,48 @@ pub enum Rule {
         nesterov: bool,
         first: bool,
     },
+}
+
+/// Adam or AdamW.
+#[derive(Clone, Copy)]
+pub struct Adam {
+    pub learning_rate: f64,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub eps: f64,
+    pub weight_decay: f64,
+    /// AdamW: the parameter shrinks; else the decay is added to the gradient.
+    pub decoupled: bool,
+    /// Steps including this one.
+    pub step: usize,
+}
+
+/// What a step of Adam multiplies with.
+pub struct Factors {
+    /// The learning rate, corrected for the zeros that the first moment began with.
+    pub rate: f64,
+    /// Of the second moment's root, corrected for the same.
+    pub root_scale: f64,
+    /// Of the parameter.
+    pub shrink: f64,
+    /// Of the parameter where it is added to the gradient.
+    pub decay: f64,
+}
+
+impl Adam {
+    pub fn factors(&self) -> Factors {
+        let (shrink, decay) = if self.decoupled {
+            (1.0 - self.learning_rate * self.weight_decay, 0.0)
+        } else {
+            (1.0, self.weight_decay)
+        };
+        Factors {
+            rate: self.learning_rate / (1.0 - self.beta1.powi(self.step as i32)),
+            root_scale: 1.0 / (1.0 - self.beta2.powi(self.step as i32)).sqrt(),
+            shrink,
+            decay,
+        }
+    }
 }
 
 /// Updates the parameter in place and returns its moments, [moments, elements]; where there is a kernel these are
@@ -74,31 +106,18 @@ fn composed(parameter: &Var, grad: &Tensor, moments: &Tensor, rule: Rule) -> Res
     let (p, grad) = (parameter.as_detached_tensor(), grad.detach());
     let moment = |index: usize| moments.get(index)?.reshape(p.shape());
     match rule {
-        Rule::Adam {
-            learning_rate,
-            beta1,
-            beta2,
-            eps,
-            weight_decay,
-            decoupled,
-            step,
-        } => {
-            let grad = if decoupled {
+        Rule::Adam(adam) => {
+            let (beta1, beta2) = (adam.beta1, adam.beta2);
+            let factors = adam.factors();
+            let grad = if adam.decoupled {
                 grad
             } else {
-                (grad + (&p * weight_decay)?)?
-            };
-            let shrink = if decoupled {
-                1.0 - learning_rate * weight_decay
-            } else {
-                1.0
+                (grad + (&p * factors.decay)?)?
             };
             let m = ((moment(0)? * beta1)? + (&grad * (1.0 - beta1))?)?;
             let v = ((moment(1)? * beta2)? + (grad.sqr()? * (1.0 - beta2))?)?;
-            let root_scale = 1.0 / (1.0 - beta2.powi(step as i32)).sqrt();
-            let direction = (&m / ((v.sqrt()? * root_scale)? + eps)?)?;
-            let rate = learning_rate / (1.0 - beta1.powi(step as i32));
-            parameter.set(&((p * shrink)? - (direction * rate)?)?)?;
+            let direction = (&m / ((v.sqrt()? * factors.root_scale)? + adam.eps)?)?;
+            parameter.set(&((p * factors.shrink)? - (direction * factors.rate)?)?)?;
             Tensor::stack(&[m.flatten_all()?, v.flatten_all()?], 0)
         }
         Rule::Sgd {
@@ -170,7 +189,7 @@ impl<T: Real> InplaceOp1 for Moments<'_, T> {
         let parameter = &mut *self.parameter.borrow_mut();
         let (grad, rule) = (self.grad, self.rule);
         match rule {
-            Rule::Adam { .. } => parameter
+            Rule::Adam(rule) => parameter
                 .par_chunks_mut(GRAIN)
                 .zip(grad.par_chunks(GRAIN))
                 .zip(
@@ -197,20 +216,15 @@ impl<T: Real> InplaceOp1 for Moments<'_, T> {
 
 simd_kernel! {
     fn adam['a, T: Real](
-        parameter: &'a mut [T], grad: &'a [T], first: &'a mut [T], second: &'a mut [T], rule: Rule,
+        parameter: &'a mut [T], grad: &'a [T], first: &'a mut [T], second: &'a mut [T], rule: Adam,
     ) -> () {
-        let Rule::Adam { learning_rate, beta1, beta2, eps, weight_decay, decoupled, step } = rule else { return };
-        // Both corrections for the zeros that the moments began with.
-        let correction1 = 1.0 - beta1.powi(step as i32);
-        let correction2 = (1.0 - beta2.powi(step as i32)).sqrt();
-        let rate = T::of(learning_rate / correction1);
-        let root_scale = T::of(1.0 / correction2);
-        let shrink = T::of(if decoupled { 1.0 - learning_rate * weight_decay } else { 1.0 });
-        let added = T::of(if decoupled { 0.0 } else { weight_decay });
-        let (beta1, beta2, eps) = (T::of(beta1), T::of(beta2), T::of(eps));
+        let Factors { rate, root_scale, shrink, decay } = rule.factors();
+        let (rate, root_scale) = (T::of(rate), T::of(root_scale));
+        let (shrink, decay) = (T::of(shrink), T::of(decay));
+        let (beta1, beta2, eps) = (T::of(rule.beta1), T::of(rule.beta2), T::of(rule.eps));
         let (rest1, rest2) = (T::ONE - beta1, T::ONE - beta2);
         for (((p, &g), m), v) in parameter.iter_mut().zip(grad).zip(first).zip(second) {
-            let g = g + added * *p;
+            let g = g + decay * *p;
             *m = beta1 * *m + rest1 * g;
             *v = beta2 * *v + rest2 * g * g;
             *p = *p * shrink - rate * *m / (v.sqrt() * root_scale + eps);
@@ -248,14 +262,16 @@ mod tests {
     /// The kernels are compared with PyTorch in `tests/nn_parity.rs`; here the composition is compared with them.
     #[test]
     fn the_composition_takes_the_kernels_steps() {
-        let adam = |decoupled, step| Rule::Adam {
-            learning_rate: 0.1,
-            beta1: 0.9,
-            beta2: 0.99,
-            eps: 1e-8,
-            weight_decay: 0.2,
-            decoupled,
-            step,
+        let adam = |decoupled, step| {
+            Rule::Adam(Adam {
+                learning_rate: 0.1,
+                beta1: 0.9,
+                beta2: 0.99,
+                eps: 1e-8,
+                weight_decay: 0.2,
+                decoupled,
+                step,
+            })
         };
         let sgd = |nesterov, step| Rule::Sgd {
             learning_rate: 0.1,

@@ -9,7 +9,7 @@ use candle_core::{Device, Result, Tensor, Var};
 use libloading::{Library, Symbol};
 use patchbay_ops::{
     self as ops,
-    optimiser_step::{Rule, update},
+    optimiser_step::{Adam, Factors, Rule, update},
 };
 
 /// Threads of a block; the kernels must not mind how many.
@@ -348,23 +348,21 @@ fn optimisers_and_averages() {
         let (parameter, grad) = (some(&[count], 6), some(&[count], 7));
         let moments = Var::from_tensor(&some(&[2, count], 8).abs().unwrap()).unwrap();
         let (mut ours, mut our_moments) = (values(&parameter), values(&moments));
-        let (rate, beta1, beta2, eps, decay) = (0.1, 0.9, 0.99, 1e-8, 0.2);
-        let rule = Rule::Adam {
-            learning_rate: rate,
-            beta1,
-            beta2,
-            eps,
-            weight_decay: decay,
+        let rule = Adam {
+            learning_rate: 0.1,
+            beta1: 0.9,
+            beta2: 0.99,
+            eps: 1e-8,
+            weight_decay: 0.2,
             decoupled,
             step,
         };
-        let corrected = rate / (1.0 - beta1.powi(step as i32));
-        let root_scale = 1.0 / (1.0 - beta2.powi(step as i32)).sqrt();
-        let (shrink, added) = if decoupled {
-            (1.0 - rate * decay, 0.0)
-        } else {
-            (1.0, decay)
-        };
+        let Factors {
+            rate,
+            root_scale,
+            shrink,
+            decay,
+        } = rule.factors();
         let g = values(&grad);
         // SAFETY: `count` parameters and gradients, twice as many moments.
         unsafe {
@@ -375,16 +373,17 @@ fn optimisers_and_averages() {
                 ours.as_mut_ptr(),
                 g.as_ptr(),
                 our_moments.as_mut_ptr(),
-                corrected,
-                beta1,
-                beta2,
-                eps,
+                rate,
+                rule.beta1,
+                rule.beta2,
+                rule.eps,
                 shrink,
-                added,
+                decay,
                 root_scale,
             );
         }
-        let moments = update(&parameter, &grad, moments.as_detached_tensor(), rule).unwrap();
+        let moments = moments.as_detached_tensor();
+        let moments = update(&parameter, &grad, moments, Rule::Adam(rule)).unwrap();
         same("parameter after Adam", &ours, &parameter);
         same("moments after Adam", &our_moments, &moments);
     }

@@ -67,17 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         if !arguments.is_empty() && !arguments.iter().any(|part| name.contains(part.as_str())) {
             continue;
         }
-        let mut step = case(name)?;
-        step()?;
-        let (mut ours, mut theirs) = (f64::INFINITY, f64::INFINITY);
-        for _ in 0..ROUNDS {
-            let start = Instant::now();
-            for _ in 0..repetitions {
-                step()?;
-            }
-            ours = ours.min(start.elapsed().as_secs_f64() / repetitions as f64);
-            theirs = theirs.min(peer.round(name, repetitions)?);
-        }
+        let (ours, theirs) = peer.take_turns(name, ROUNDS, repetitions, case(name)?)?;
         table.push([
             name.to_owned(),
             format!("{:.2}", 1e3 * ours),

@@ -6,7 +6,7 @@
 //! times are the fastest of all rounds: what else the machine does slows rounds down. Memory is what two steps add
 //! to a fresh process, the model included, the least of three processes.
 
-use std::{env, error::Error, path::PathBuf, process::Command, time::Instant};
+use std::{env, error::Error, path::PathBuf, process::Command};
 
 use patchbay::{
     Table,
@@ -134,15 +134,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         if !arguments.is_empty() && !arguments.iter().any(|part| name.contains(part.as_str())) {
             continue;
         }
-        let mut step = case(name)?;
-        step()?;
-        let (mut ours, mut theirs) = (f64::INFINITY, f64::INFINITY);
-        for _ in 0..ROUNDS {
-            let start = Instant::now();
-            step()?;
-            ours = ours.min(start.elapsed().as_secs_f64());
-            theirs = theirs.min(peer.round(name, 1)?);
-        }
+        let (ours, theirs) = peer.take_turns(name, ROUNDS, 1, case(name)?)?;
         let (mut our_memory, mut their_memory) = (f64::INFINITY, f64::INFINITY);
         for _ in 0..MEMORY_ROUNDS {
             our_memory = our_memory.min(bytes(Command::new(&program).args(["--memory", name]))?);

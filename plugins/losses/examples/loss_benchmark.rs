@@ -4,7 +4,7 @@
 //! it is not set), `RAYON_NUM_THREADS` the threads of both sides, and arguments choose cases whose name contains one of
 //! them. The numbers are the fastest of all rounds: what else the machine does slows rounds down.
 
-use std::{env, error::Error, time::Instant};
+use std::{env, error::Error};
 
 use patchbay::{
     Table,
@@ -57,16 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 name => create::<dyn Loss>(&format!("loss/{name}"), json!({}))?,
             };
             let step = || loss.forward(&logits, &target)?.backward();
-            step()?;
-            let (mut ours, mut theirs) = (f64::INFINITY, f64::INFINITY);
-            for _ in 0..ROUNDS {
-                let start = Instant::now();
-                for _ in 0..REPETITIONS {
-                    step()?;
-                }
-                ours = ours.min(start.elapsed().as_secs_f64() / REPETITIONS as f64);
-                theirs = theirs.min(peer.round(&case, REPETITIONS)?);
-            }
+            let (ours, theirs) = peer.take_turns(&case, ROUNDS, REPETITIONS, step)?;
             table.push([
                 case,
                 format!("{:.2}", 1e3 * ours),

@@ -16,6 +16,10 @@ use patchbay::{
     prelude::json,
 };
 
+#[allow(
+    dead_code,
+    reason = "a step here also loads its windows, whose share is timed apart"
+)]
 #[path = "../../../tests/bench/peer.rs"]
 mod peer;
 use peer::Peer;

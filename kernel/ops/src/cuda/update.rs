@@ -12,7 +12,7 @@ use candle_core::{
 };
 
 use super::{Number, by_number, elementwise, kernel, on_cpu, ptx, view, view_mut};
-use crate::optimiser_step::Rule;
+use crate::optimiser_step::{Factors, Rule};
 
 /// [`crate::optimiser_step::update`]; the moments are updated in place.
 ///
@@ -97,7 +97,7 @@ fn launch<T: Number>(
 ) -> Result<()> {
     let count = grad.len();
     let (name, rows) = match rule {
-        Rule::Adam { .. } => ("adam", 2),
+        Rule::Adam(_) => ("adam", 2),
         Rule::Sgd { momentum, .. } => ("sgd", usize::from(momentum != 0.0)),
     };
     let given = moments.as_ref().map_or(0, |moments| moments.len());
@@ -118,25 +118,16 @@ fn launch<T: Number>(
         None => launch.arg(&none),
     };
     match rule {
-        Rule::Adam {
-            learning_rate,
-            beta1,
-            beta2,
-            eps,
-            weight_decay,
-            decoupled,
-            step,
-        } => {
-            // Both corrections for the zeros that the moments began with.
-            let rate = learning_rate / (1.0 - beta1.powi(step as i32));
-            let root_scale = 1.0 / (1.0 - beta2.powi(step as i32)).sqrt();
-            let (shrink, decay) = if decoupled {
-                (1.0 - learning_rate * weight_decay, 0.0)
-            } else {
-                (1.0, weight_decay)
-            };
-            launch.arg(&rate).arg(&beta1).arg(&beta2).arg(&eps);
-            launch.arg(&shrink).arg(&decay).arg(&root_scale);
+        Rule::Adam(adam) => {
+            let Factors {
+                rate,
+                root_scale,
+                shrink,
+                decay,
+            } = adam.factors();
+            launch.arg(&rate).arg(&adam.beta1).arg(&adam.beta2);
+            launch.arg(&adam.eps).arg(&shrink).arg(&decay);
+            launch.arg(&root_scale);
             // SAFETY: the arguments are those of `adam_*` in update.cu; `count` parameters and gradients and twice as many
             // moments were checked above.
             unsafe { launch.launch(elementwise(count)) }.w()?;

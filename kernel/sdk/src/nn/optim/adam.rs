@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use candle_core::{Result, Tensor, Var, backprop::GradStore};
 use candle_nn::{Optimizer, ParamsAdamW};
 
-use crate::ops::optimiser_step::{Rule, update};
+use crate::ops::optimiser_step::{self, Rule, update};
 
 use super::parameters::{OptimizerState, ParameterGroup, Parameters};
 
@@ -103,7 +103,7 @@ fn step(
             continue;
         };
         let moments = Parameters::moments_of(parameter, 2)?;
-        let rule = Rule::Adam {
+        let rule = Rule::Adam(optimiser_step::Adam {
             learning_rate: parameters.learning_rate * parameter.learning_rate_scale,
             beta1: settings.beta1,
             beta2: settings.beta2,
@@ -111,7 +111,7 @@ fn step(
             weight_decay: parameter.weight_decay.unwrap_or(settings.weight_decay),
             decoupled,
             step: parameter.steps + 1,
-        };
+        });
         parameter.moments = Some(update(&parameter.var, grad, moments, rule)?);
         parameter.steps += 1;
     }
