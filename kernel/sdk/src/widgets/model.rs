@@ -260,9 +260,12 @@ fn hold(inner: &Arc<Inner>) {
 }
 
 /// Sends all changes that wait; called at the end of each cell, too.
+///
+/// The list is locked until they are sent. Otherwise a cell could end while the clock's thread still had the last
+/// values in its hands, and they would arrive after the cell.
 pub(crate) fn send_held() {
-    let held = mem::take(&mut *lock(&HELD));
-    for inner in held.iter().filter_map(Weak::upgrade) {
+    let mut held = lock(&HELD);
+    for inner in mem::take(&mut *held).iter().filter_map(Weak::upgrade) {
         inner.send_held(&mut lock(&inner.state));
     }
 }
@@ -382,6 +385,26 @@ mod tests {
         assert!(!state.held.contains_key("value") && state.held.contains_key("bar_style"));
         model.0.send_held(&mut state);
         assert!(state.held.is_empty() && state.sent.is_some());
+    }
+
+    #[test]
+    fn nothing_waits_once_all_is_sent_whoever_sends_it() {
+        let model = Model::control("FloatProgress", "ProgressStyle", json!({ "value": 0.0 }));
+        for round in 1..=2000 {
+            {
+                let mut state = lock(&model.0.state);
+                state.held.insert("value".to_owned(), json!(round));
+            }
+            lock(&HELD).push(Arc::downgrade(&model.0));
+            // As the clock's thread does, at the moment at which a cell ends.
+            let clock = thread::spawn(send_held);
+            while !lock(&HELD).is_empty() {
+                thread::yield_now();
+            }
+            send_held();
+            assert!(lock(&model.0.state).held.is_empty(), "round {round}");
+            clock.join().unwrap();
+        }
     }
 
     #[test]
