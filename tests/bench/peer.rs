@@ -5,7 +5,8 @@ use std::{
     error::Error,
     io::{BufRead, BufReader, Write},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    time::Instant,
+    thread,
+    time::{Duration, Instant},
 };
 
 /// Starts the benchmark once more with memory and threads as in the kernel's runtime process, unless they are so
@@ -22,6 +23,14 @@ pub fn compute_as_the_kernel_does() -> Result<(), Box<dyn Error>> {
     patchbay::ops::threads::join_pool();
     Ok(())
 }
+
+/// OpenMP's threads, which PyTorch computes on, go on turning in a loop for some milliseconds after their work, and hold
+/// the cores that the other side needs.
+const REST: Duration = Duration::from_millis(50);
+
+/// How long a side works before it is timed, as `rounds.py` does: threads that have been asleep may share one core for
+/// some milliseconds while another is idle.
+const WARM_UP: Duration = Duration::from_millis(30);
 
 pub struct Peer {
     process: Child,
@@ -69,16 +78,18 @@ impl Peer {
         })
     }
 
-    /// The seconds of one repetition.
+    /// The seconds of one repetition. Neither side begins before the other one's threads are at rest.
     pub fn round(&mut self, name: &str, repetitions: usize) -> Result<f64, Box<dyn Error>> {
+        thread::sleep(REST);
         writeln!(self.input, "{name}\t{repetitions}")?;
         let mut line = String::new();
         self.output.read_line(&mut line)?;
+        thread::sleep(REST);
         Ok(line.trim().parse()?)
     }
 
     /// The seconds of one repetition of `step` and of the script's case, taking turns: the fastest round of each, since
-    /// what else the machine does slows rounds down. A step before the first round warms up.
+    /// what else the machine does slows rounds down.
     pub fn take_turns<T, E: Into<Box<dyn Error>>>(
         &mut self,
         name: &str,
@@ -86,9 +97,12 @@ impl Peer {
         repetitions: usize,
         mut step: impl FnMut() -> Result<T, E>,
     ) -> Result<(f64, f64), Box<dyn Error>> {
-        step().map_err(Into::into)?;
         let (mut ours, mut theirs) = (f64::INFINITY, f64::INFINITY);
         for _ in 0..rounds {
+            let start = Instant::now();
+            while start.elapsed() < WARM_UP {
+                step().map_err(Into::into)?;
+            }
             let start = Instant::now();
             for _ in 0..repetitions {
                 step().map_err(Into::into)?;

@@ -6,6 +6,10 @@ import time
 import torch
 
 
+# Seconds of work before what is timed, as in peer.rs.
+WARM_UP = 0.03
+
+
 def prepare():
     """Threads as the first argument says, and equal random numbers in every run."""
     torch.set_num_threads(int(sys.argv[1]))
@@ -24,6 +28,8 @@ def answer(case):
         if name != latest:
             step = None
             latest, step = name, case(name)
+        start = time.perf_counter()
+        while time.perf_counter() - start < WARM_UP:
             step()
         start = time.perf_counter()
         for _ in range(int(repetitions)):

@@ -51,6 +51,29 @@ impl Chance {
     }
 }
 
+/// What the values of an op that drops some of its own are multiplied with.
+#[derive(Clone, Copy)]
+pub(super) struct Mask(Option<(Chance, Stream)>);
+
+impl Mask {
+    /// The mask that [`dropout`] would take next.
+    pub(super) fn next(op: &'static str, p: f64, train: bool) -> Result<Mask> {
+        let chance = Chance::new(op, p)?;
+        Ok(Mask((train && p > 0.0).then(|| (chance, Stream::next()))))
+    }
+
+    /// The factors of `length` values from `first` on, which is a multiple of [`BLOCK`].
+    pub(super) fn fill<T: Real>(self, first: usize, length: usize, factors: &mut Vec<T>) {
+        factors.clear();
+        factors.resize(length.next_multiple_of(BLOCK), T::ONE);
+        if let Some((chance, stream)) = self.0 {
+            let ones = vec![T::ONE; factors.len()];
+            drop_blocks(&ones, factors, stream, (first / BLOCK) as u64, chance);
+        }
+        factors.truncate(length);
+    }
+}
+
 struct Dropout {
     chance: Chance,
     stream: Stream,

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::{
     real::Real,
-    simd::{fill, simd_kernel, zeros},
+    simd::{fill, rows_of_a_piece, simd_kernel, zeros},
 };
 
 /// A matrix within a slice: where it begins, and the steps from row to row and from column to column.
@@ -100,25 +100,27 @@ pub(crate) fn product<T: Real>(
             turn(&turned, m, rows.start, bias.unwrap_or(&[]), out, n);
         });
     }
-    let Some(bias) = bias else {
-        return fresh((m, k, n), left, right);
-    };
-    let mut out = fill(m, n, n, |_, out| {
-        for out in out.chunks_exact_mut(n) {
-            out.copy_from_slice(bias);
-        }
-    });
-    gemm(
-        (m, k, n),
-        left,
-        right,
-        T::ONE,
-        Before::Add,
-        &mut out,
-        n,
-        true,
-    );
+    let mut out = fresh((m, k, n), left, right);
+    if let Some(bias) = bias
+        && n > 0
+    {
+        // Afterwards, as the product is faster onto memory that it need not read.
+        let piece = rows_of_a_piece(m, n);
+        out.par_chunks_mut(piece * n)
+            .for_each(|rows| add_to_rows(bias, rows));
+    }
     out
+}
+
+simd_kernel! {
+    /// Adds the same values to each row.
+    pub(crate) fn add_to_rows['a, T: Real](values: &'a [T], rows: &'a mut [T]) -> () {
+        for row in rows.chunks_exact_mut(values.len().max(1)) {
+            for (x, &value) in row.iter_mut().zip(values) {
+                *x += value;
+            }
+        }
+    }
 }
 
 simd_kernel! {

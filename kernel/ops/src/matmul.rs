@@ -267,7 +267,7 @@ fn column_sums<T: Real>(values: &[T], width: usize) -> Vec<T> {
 }
 
 simd_kernel! {
-    fn add_rows['a, T: Real](x: &'a [T], sums: &'a mut [T]) -> () {
+    pub(super) fn add_rows['a, T: Real](x: &'a [T], sums: &'a mut [T]) -> () {
         for row in x.chunks_exact(sums.len().max(1)) {
             for (sum, &x) in sums.iter_mut().zip(row) {
                 *sum += x;

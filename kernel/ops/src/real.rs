@@ -20,6 +20,8 @@ pub(crate) trait Real: WithDType + Send + Sync + Default + 'static {
     fn exp(self) -> Self;
     fn ln(self) -> Self;
     fn sqrt(self) -> Self;
+    /// `self * factor + term`, rounded once.
+    fn mul_add(self, factor: Self, term: Self) -> Self;
     /// `ln(1 + exp(self))`, without overflow.
     fn softplus(self) -> Self;
     /// The standard normal distribution at `self`: its cumulative distribution function, exact in both tails,
@@ -144,6 +146,11 @@ impl Real for f32 {
         f32::sqrt(self)
     }
 
+    #[inline(always)]
+    fn mul_add(self, factor: f32, term: f32) -> f32 {
+        f32::mul_add(self, factor, term)
+    }
+
     /// max(x, 0) + ln(1 + u) with u = exp(-|x|), and ln(1 + u) = 2 atanh(u / (2 + u)) by its series.
     #[inline(always)]
     fn softplus(self) -> f32 {
@@ -218,6 +225,11 @@ impl Real for f64 {
     #[inline(always)]
     fn sqrt(self) -> f64 {
         f64::sqrt(self)
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: f64, term: f64) -> f64 {
+        f64::mul_add(self, factor, term)
     }
 
     #[inline(always)]

@@ -12,13 +12,13 @@ use super::real::Real;
 macro_rules! simd_kernel {
     (
         $(#[$attribute:meta])*
-        fn $name:ident[$life:lifetime, $real:ident: $bound:ident $(, $other:ident: $other_bound:path)*](
+        $visibility:vis fn $name:ident[$life:lifetime, $real:ident: $bound:ident $(, $other:ident: $other_bound:path)*](
             $($argument:ident: $type:ty),* $(,)?
         ) -> $output:ty $body:block
     ) => {
         $(#[$attribute])*
         #[allow(clippy::too_many_arguments)]
-        fn $name<$life, $real: $bound $(, $other: $other_bound)*>($($argument: $type),*) -> $output {
+        $visibility fn $name<$life, $real: $bound $(, $other: $other_bound)*>($($argument: $type),*) -> $output {
             struct Kernel<$life, $real: $bound $(, $other: $other_bound)*> {
                 $($argument: $type,)*
                 marker: std::marker::PhantomData<(&$life $real, $($other),*)>,

@@ -1,10 +1,11 @@
 //! From tensors to slices and back.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, mem::MaybeUninit};
 
 use candle_core::{CpuStorage, DType, Error, Layout, Result, Shape, Storage, Tensor};
+use rayon::prelude::*;
 
-use super::real::Real;
+use super::{real::Real, simd::rows_of_a_piece};
 
 /// Runs an expression with `$real` standing for the Rust type of a dtype: f32 or f64.
 macro_rules! by_dtype {
@@ -42,33 +43,69 @@ pub(crate) fn values<'a, T: Real>(
 }
 
 /// [`values`] for any element type.
-pub(crate) fn strided<'a, T: Copy>(all: &'a [T], layout: &Layout) -> Result<Cow<'a, [T]>> {
-    Ok(match layout.contiguous_offsets() {
-        Some((start, end)) => Cow::Borrowed(&all[start..end]),
-        None => {
-            let mut out = Vec::with_capacity(layout.shape().elem_count());
-            gather(
-                all,
-                layout.start_offset(),
-                layout.dims(),
-                layout.stride(),
-                &mut out,
-            );
-            Cow::Owned(out)
-        }
-    })
+pub(crate) fn strided<'a, T: Copy + Send + Sync>(
+    all: &'a [T],
+    layout: &Layout,
+) -> Result<Cow<'a, [T]>> {
+    if let Some((start, end)) = layout.contiguous_offsets() {
+        return Ok(Cow::Borrowed(&all[start..end]));
+    }
+    let length = layout.shape().elem_count();
+    let mut out = Vec::with_capacity(length);
+    let (start, dims, strides) = (layout.start_offset(), layout.dims(), layout.stride());
+    if let ([rows, dims @ ..], [stride, strides @ ..]) = (dims, strides)
+        && length > 0
+    {
+        let width = length / rows;
+        let piece = rows_of_a_piece(*rows, width);
+        out.spare_capacity_mut()[..length]
+            .par_chunks_mut(piece * width)
+            .enumerate()
+            .for_each(|(index, part)| {
+                for (row, out) in part.chunks_exact_mut(width).enumerate() {
+                    let start = start + (index * piece + row) * stride;
+                    gather(all, start, dims, strides, out);
+                }
+            });
+        // SAFETY: the pieces cover all values, and `gather` writes each value of its part.
+        unsafe { out.set_len(length) };
+    }
+    Ok(Cow::Owned(out))
 }
 
-fn gather<T: Copy>(all: &[T], start: usize, dims: &[usize], strides: &[usize], out: &mut Vec<T>) {
+/// Writes all of `out`, which holds as many values as `dims` say.
+fn gather<T: Copy>(
+    all: &[T],
+    start: usize,
+    dims: &[usize],
+    strides: &[usize],
+    out: &mut [MaybeUninit<T>],
+) {
     match (dims, strides) {
-        ([length], [1]) => out.extend_from_slice(&all[start..start + length]),
-        ([length], [stride]) => out.extend((0..*length).map(|i| all[start + i * stride])),
+        ([length], [1]) => {
+            out.write_copy_of_slice(&all[start..start + length]);
+        }
+        ([_], [stride]) => {
+            for (i, out) in out.iter_mut().enumerate() {
+                out.write(all[start + i * stride]);
+            }
+        }
+        ([rows, columns], [1, stride]) => {
+            for column in 0..*columns {
+                let from = &all[start + column * stride..][..*rows];
+                for (out, &value) in out[column..].iter_mut().step_by(*columns).zip(from) {
+                    out.write(value);
+                }
+            }
+        }
         ([length, dims @ ..], [stride, strides @ ..]) => {
-            for i in 0..*length {
+            for (i, out) in out.chunks_exact_mut(out.len() / length).enumerate() {
                 gather(all, start + i * stride, dims, strides, out);
             }
         }
-        _ => out.push(all[start]),
+        _ => {
+            out[0].write(all[start]);
+        }
     }
 }
 
@@ -120,4 +157,35 @@ pub(crate) fn same_dtype(op: &'static str, x: &Tensor, name: &str, other: &Tenso
         )
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strided_values_come_in_row_major_order() {
+        let all: Vec<u32> = (0..60_000).collect();
+        for (dims, strides) in [
+            (vec![90, 96, 6], vec![600, 1, 96]),
+            (vec![200, 290], vec![1, 200]),
+            (vec![4, 3, 5, 7], vec![1, 0, 700, 9]),
+            (vec![19_000], vec![3]),
+            (vec![1], vec![2]),
+            (vec![3, 0, 2], vec![1, 2, 3]),
+        ] {
+            let place = |mut index: usize| {
+                let axes = dims.iter().zip(&strides).rev();
+                axes.fold(40, |place, (length, stride)| {
+                    let along = index % length;
+                    index /= length;
+                    place + along * stride
+                })
+            };
+            let length = dims.iter().product();
+            let expected: Vec<u32> = (0..length).map(|index| all[place(index)]).collect();
+            let layout = Layout::new(Shape::from(dims), strides, 40);
+            assert_eq!(&*strided(&all, &layout).unwrap(), &expected[..]);
+        }
+    }
 }

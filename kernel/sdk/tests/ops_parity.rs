@@ -168,6 +168,10 @@ const CASES: &[(&str, Run)] = &[
     }),
     ("linear_gelu/", |x| ops::linear_gelu(&x[0], &x[1], &x[2])),
     ("gelu_linear/", |x| ops::gelu_linear(&x[0], &x[1], &x[2])),
+    ("residual_mlp/", |x| {
+        let layer = |first: usize| (&x[first], Some(&x[first + 1]));
+        ops::residual_mlp(&x[0], layer(1), layer(3), layer(5), 0.0, true)
+    }),
     ("masked_fill/", |x| ops::masked_fill(&x[0], &x[1], -2.5)),
     ("gather/last", |x| ops::gather(&x[0], -1, &x[1])),
     ("gather/first", |x| ops::gather(&x[0], 0, &x[1])),

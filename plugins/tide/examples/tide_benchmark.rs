@@ -16,16 +16,13 @@ use patchbay::{
     prelude::json,
 };
 
-#[allow(
-    dead_code,
-    reason = "a step here also loads its windows, whose share is timed apart"
-)]
 #[path = "../../../tests/bench/peer.rs"]
 mod peer;
 use peer::Peer;
 
 const BATCH: usize = 512;
 const ROUNDS: usize = 10;
+const REPETITIONS: usize = 10;
 /// What is done, horizon, known covariates.
 const CASES: [(&str, usize, usize); 6] = [
     ("step", 96, 0),
@@ -80,26 +77,20 @@ fn main() -> Result<(), Box<dyn Error>> {
                 ..ParamsAdam::default()
             },
         );
-        let (mut ours, mut theirs, mut loading) = (f64::INFINITY, f64::INFINITY, f64::INFINITY);
-        for round in 0..=ROUNDS {
-            let indices = &order[round * BATCH..(round + 1) * BATCH];
+        let (mut batches, mut loading) = (order.chunks_exact(BATCH).cycle(), f64::INFINITY);
+        let step = || -> Result<(), Box<dyn Error>> {
             let start = Instant::now();
+            let indices = batches.next().ok_or("fewer windows than a batch has")?;
             let (window, future) = windows.batch(indices)?;
-            let loaded = start.elapsed().as_secs_f64();
+            loading = loading.min(start.elapsed().as_secs_f64());
             let forecast = model.forward(&window, kind == "step")?;
             if kind == "step" {
                 let loss = (forecast.squeeze(2)? - future)?.sqr()?.mean_all()?;
                 optimiser.backward_step(&loss)?;
             }
-            let seconds = start.elapsed().as_secs_f64();
-            let torch = peer.round(&case, 1)?;
-            // The first round warms both sides up.
-            if round > 0 {
-                ours = ours.min(seconds);
-                loading = loading.min(loaded);
-                theirs = theirs.min(torch);
-            }
-        }
+            Ok(())
+        };
+        let (ours, theirs) = peer.take_turns(&case, ROUNDS, REPETITIONS, step)?;
         table.push([
             format!("{kind}, horizon {horizon}, {known} covariates"),
             format!("{:.1}", ours * 1e3),

@@ -508,7 +508,7 @@ impl Tide {
         let step = decoded.transpose(1, 2)?;
         let step = match &projected {
             Some(projected) => Tensor::cat(&[step, projected.narrow(1, lookback, horizon)?], 2)?,
-            None => step.contiguous()?,
+            None => step,
         };
         let network = self.temporal_decoder.forward(&step, train)?;
         let linear = self
@@ -703,11 +703,6 @@ impl Blocks {
     }
 }
 
-/// A block's hidden values that are computed at once without `train`: 4 MiB in `f32`.
-const WHOLE: usize = 1 << 20;
-/// And of more than that those of a part: 1 MiB.
-const PART: usize = 1 << 18;
-
 /// `norm(dropout(output(relu(hidden(x)))) + skip(x))`.
 struct ResidualBlock {
     hidden: Linear,
@@ -718,11 +713,10 @@ struct ResidualBlock {
 }
 
 impl ResidualBlock {
-    /// `[..., inputs]` to `[..., outputs]`. Without `train` no gradient leads back, and rows are taken in parts so
-    /// that what is between the two layers stays in the cache: in a temporal decoder it is many times the rest.
+    /// `[..., inputs]` to `[..., outputs]`. Without `train` no gradient leads back.
     fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor> {
         if train {
-            return self.whole(x, true);
+            return self.tracked(x, true);
         }
         let detached = |layer: &Linear| {
             let bias = layer.bias().map(Tensor::detach);
@@ -735,32 +729,13 @@ impl ResidualBlock {
             norm: self.norm.clone(),
             dropout: self.dropout,
         };
-        let x = x.detach();
-        let inputs = x.dim(D::Minus1)?;
-        let rows = x.elem_count() / inputs.max(1);
-        let hidden = self.hidden.weight().dim(0)?;
-        if rows * hidden <= WHOLE || !x.device().is_cpu() {
-            return Ok(block.whole(&x, false)?.detach());
-        }
-        let flat = x.reshape((rows, inputs))?;
-        let part = (PART / hidden).max(1);
-        let parts = (0..rows)
-            .step_by(part)
-            .map(|first| {
-                let some = flat.narrow(0, first, part.min(rows - first))?;
-                Ok(block.whole(&some, false)?.detach())
-            })
-            .collect::<Result<Vec<Tensor>>>()?;
-        let mut shape = x.dims().to_vec();
-        if let Some(last) = shape.last_mut() {
-            *last = self.output.weight().dim(0)?;
-        }
-        Tensor::cat(&parts, 0)?.reshape(shape)
+        Ok(block.tracked(&x.detach(), false)?.detach())
     }
 
-    fn whole(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        let inner = self.output.forward(&ops::relu(&self.hidden.forward(x)?)?)?;
-        let sum = (ops::dropout(&inner, self.dropout, train)? + self.skip.forward(x)?)?;
+    fn tracked(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        let [hidden, output, skip] =
+            [&self.hidden, &self.output, &self.skip].map(|layer| (layer.weight(), layer.bias()));
+        let sum = ops::residual_mlp(x, hidden, output, skip, self.dropout, train)?;
         match &self.norm {
             Some(norm) => norm.forward(&sum),
             None => Ok(sum),

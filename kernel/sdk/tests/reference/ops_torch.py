@@ -217,5 +217,16 @@ case("gelu_linear/plain", lambda x, w, b: F.linear(F.gelu(x), w, b), rand(2, 5, 
 for name, shape in {"image": (2, 3, 7, 9), "narrow": (1, 2, 3, 11), "plane": (1, 1, 6, 5)}.items():
     case(f"box_filter/{name}", lambda x: F.avg_pool2d(x, 5, 1, 2, count_include_pad=False), rand(*shape))
 
+mlp = lambda x, w, b, v, c, s, d: F.linear(F.relu(F.linear(x, w, b)), v, c) + F.linear(x, s, d)
+for name, (rows, inputs, hidden, outputs) in {"plain": ((2, 5), 7, 21, 3), "one": ((9,), 4, 6, 1)}.items():
+    x, weight, bias = torch.zeros(*rows, inputs), torch.zeros(hidden, inputs), torch.zeros(hidden)
+    # Where relu bends, inputs that are rounded to half precision have another gradient.
+    while F.linear(x, weight, bias).abs().min() < 0.02:
+        x, weight, bias = rand(*rows, inputs), rand(hidden, inputs), rand(hidden)
+    case(
+        f"residual_mlp/{name}", mlp, x, weight, bias,
+        rand(outputs, hidden), rand(outputs), rand(outputs, inputs), rand(outputs),
+    )
+
 save_file(tensors, path)
 print(f"{path.name}: {len(tensors)} tensors, {path.stat().st_size / 1024:.0f} KiB")
