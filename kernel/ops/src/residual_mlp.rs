@@ -272,7 +272,7 @@ impl CustomOp3 for Narrow {
             read!(second: T = second, self.name());
             read!(grad: T = grad, self.name());
             let weights = Weights::new(&first, &second, units, outputs);
-            let (x, sums) = weights.backward(&x, &grad, self.mask);
+            let (x, sums) = weights.backward(&x, &grad, self.mask, tracked[0]);
             let (first, second) = sums.operands(units);
             let shaped = |tracked: bool, values: Vec<T>, shape: &Shape| {
                 tracked.then(|| tensor(values, shape)).transpose()

@@ -100,8 +100,14 @@ impl<T: Real> Weights<T> {
         y
     }
 
-    /// The gradients of the input and of the weights.
-    pub(super) fn backward(&self, x: &[T], grad: &[T], mask: Mask) -> (Vec<T>, Weights<T>) {
+    /// The gradients of the input, which is empty unless `x_tracked`, and of the weights.
+    pub(super) fn backward(
+        &self,
+        x: &[T],
+        grad: &[T],
+        mask: Mask,
+        x_tracked: bool,
+    ) -> (Vec<T>, Weights<T>) {
         let (inputs, outputs) = (self.inputs, self.outputs);
         let rows = x.len() / inputs;
         let piece = self.piece(rows);
@@ -109,28 +115,29 @@ impl<T: Real> Weights<T> {
         let part = rows
             .div_ceil(4 * rayon::current_num_threads())
             .next_multiple_of(piece);
-        let mut x_grad = vec![T::ZERO; x.len()];
-        let parts: Vec<Weights<T>> = x_grad
-            .par_chunks_mut(part * inputs)
-            .zip(x.par_chunks(part * inputs))
+        let parts: Vec<(Vec<T>, Weights<T>)> = x
+            .par_chunks(part * inputs)
             .zip(grad.par_chunks(part * outputs))
             .enumerate()
-            .map(|(index, ((x_grad, x), grad))| {
+            .map(|(index, (x, grad))| {
+                let mut x_grad = vec![T::ZERO; if x_tracked { x.len() } else { 0 }];
+                let mut x_grads = x_grad.chunks_mut(piece * inputs);
                 let mut sums = Weights::zeros(inputs, self.units, outputs);
                 let mut piece_of = Piece::default();
                 let pieces = x.chunks(piece * inputs).zip(grad.chunks(piece * outputs));
-                let pieces = pieces.zip(x_grad.chunks_mut(piece * inputs)).enumerate();
-                for (number, ((x, grad), x_grad)) in pieces {
+                for (number, (x, grad)) in pieces.enumerate() {
                     piece_of.load(self, x);
                     let first = index * part + number * piece;
                     mask.fill(first * outputs, grad.len(), &mut piece_of.kept);
-                    piece_of.backward(self, grad, x_grad, &mut sums);
+                    piece_of.backward(self, grad, x_grads.next(), &mut sums);
                 }
-                sums
+                (x_grad, sums)
             })
             .collect();
         let mut total = Weights::zeros(inputs, self.units, outputs);
-        for part in &parts {
+        let mut x_grad = Vec::with_capacity(if x_tracked { x.len() } else { 0 });
+        for (part_of_x_grad, part) in &parts {
+            x_grad.extend_from_slice(part_of_x_grad);
             add_rows(&part.hidden, &mut total.hidden);
             add_rows(&part.output, &mut total.output);
             add_rows(&part.output_bias, &mut total.output_bias);
@@ -175,7 +182,7 @@ impl<T: Real> Piece<T> {
         &mut self,
         weights: &Weights<T>,
         grad: &[T],
-        x_grad: &mut [T],
+        x_grad: Option<&mut [T]>,
         sums: &mut Weights<T>,
     ) {
         let (inputs, units, outputs) = (weights.inputs, weights.units, weights.outputs);
@@ -226,6 +233,7 @@ impl<T: Real> Piece<T> {
             width,
         );
 
+        let Some(x_grad) = x_grad else { return };
         let size = (inputs, units, rows);
         product(
             size,
