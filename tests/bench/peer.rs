@@ -79,7 +79,7 @@ impl Peer {
     }
 
     /// The seconds of one repetition. Neither side begins before the other one's threads are at rest.
-    pub fn round(&mut self, name: &str, repetitions: usize) -> Result<f64, Box<dyn Error>> {
+    fn round(&mut self, name: &str, repetitions: usize) -> Result<f64, Box<dyn Error>> {
         thread::sleep(REST);
         writeln!(self.input, "{name}\t{repetitions}")?;
         let mut line = String::new();

@@ -172,7 +172,7 @@ pub(super) fn gelu_gradient_in_place<T: Real>(x: &[T], grad: &mut [T]) {
 }
 
 /// A function of one number, and its derivative.
-trait Function {
+pub(super) trait Function {
     fn value<T: Real>(x: T) -> T;
     fn slope<T: Real>(x: T) -> T;
 }
@@ -230,7 +230,7 @@ impl Function for GeluTanh {
     }
 }
 
-struct Relu;
+pub(super) struct Relu;
 
 impl Function for Relu {
     #[inline(always)]

@@ -276,8 +276,8 @@ simd_kernel! {
     }
 }
 
-/// Whether gelu and an affine map can be one op: on the CPU, where shapes and dtypes fit. Half precision goes by way of f32, and
-/// what does not fit has its error in [`linear`].
+/// Whether an affine map can be one op with what is around it: on the CPU, where shapes and dtypes fit. Half precision
+/// goes by way of f32, and what does not fit has its error in [`linear`].
 pub(super) fn fits_one_op(x: &Tensor, weight: &Tensor, bias: &Tensor) -> bool {
     let fits = x.rank() > 0
         && weight.rank() == 2

@@ -6,14 +6,15 @@ use candle_core::{
 use rayon::prelude::*;
 
 use super::{
-    dropout::{Mask, dropout},
+    activation::{Function, Relu},
+    dropout::{Chance, Mask, dropout},
     gemm::{Before, Matrix, add_to_rows, gemm},
-    matmul::{fits_one_op, linear},
+    matmul::{fits_one_op, linear, linear_shape},
     real::Real,
     relu,
     residual_mlp_kernel::Weights,
     simd::simd_kernel,
-    storage::{by_dtype, output, read, tensor, values},
+    storage::{by_dtype, output, read, tensor, values, widened},
 };
 
 /// dropout(relu(x · hidden_weightᵀ + hidden_bias) · output_weightᵀ + output_bias) + x · skip_weightᵀ + skip_bias, with
@@ -41,36 +42,30 @@ pub fn residual_mlp(
 ) -> Result<Tensor> {
     let op = "residual-mlp";
     let half = matches!(x.dtype(), DType::F16 | DType::BF16) && x.device().is_cpu();
-    let operands = [hidden, output, skip];
     let alike = |(weight, bias): &(&Tensor, Option<&Tensor>)| {
         weight.dtype() == x.dtype() && bias.is_none_or(|bias| bias.dtype() == x.dtype())
     };
-    if half && operands.iter().all(alike) {
+    if half && [hidden, output, skip].iter().all(alike) {
         // As one, so that what lies between is not rounded either.
-        let wide = |(weight, bias): (&Tensor, Option<&Tensor>)| -> Result<_> {
-            let bias = bias.map(|bias| bias.to_dtype(DType::F32)).transpose()?;
-            Ok((weight.to_dtype(DType::F32)?, bias))
-        };
-        let [hidden, output, skip] = operands.map(wide);
-        let (hidden, output, skip) = (hidden?, output?, skip?);
-        return residual_mlp(
-            &x.to_dtype(DType::F32)?,
-            (&hidden.0, hidden.1.as_ref()),
-            (&output.0, output.1.as_ref()),
-            (&skip.0, skip.1.as_ref()),
-            p,
-            train,
-        )?
-        .to_dtype(x.dtype());
+        return widened(x, |x| {
+            let wide = |(weight, bias): (&Tensor, Option<&Tensor>)| -> Result<_> {
+                let bias = bias.map(|bias| bias.to_dtype(x.dtype())).transpose()?;
+                Ok((weight.to_dtype(x.dtype())?, bias))
+            };
+            let (hidden, output, skip) = (wide(hidden)?, wide(output)?, wide(skip)?);
+            let hidden = (&hidden.0, hidden.1.as_ref());
+            let output = (&output.0, output.1.as_ref());
+            residual_mlp(x, hidden, output, (&skip.0, skip.1.as_ref()), p, train)
+        });
     }
     if let Some(layers) = Layers::of_one_op(x, hidden, output, skip) {
-        if layers.inputs <= INPUTS && layers.outputs <= OUTPUTS {
+        if layers.is_narrow() {
             let (first, second) = layers.operands()?;
             let mask = Mask::next(op, p, train)?;
             return x.apply_op3(&first, &second, Narrow { mask });
         }
         if !x.track_op() && !layers.tracked() && (p == 0.0 || !train) {
-            Mask::next(op, p, false)?;
+            Chance::new(op, p)?;
             return x.apply_op1_no_bwd(&layers);
         }
     }
@@ -88,9 +83,6 @@ struct Layers<'a> {
     hidden: (&'a Tensor, &'a Tensor),
     output: (&'a Tensor, &'a Tensor),
     skip: (&'a Tensor, &'a Tensor),
-    inputs: usize,
-    units: usize,
-    outputs: usize,
 }
 
 impl<'a> Layers<'a> {
@@ -115,14 +107,16 @@ impl<'a> Layers<'a> {
             && [x, hidden.0, output.0]
                 .iter()
                 .all(|operand| operand.elem_count() > 0);
-        fit.then(|| Layers {
+        fit.then_some(Layers {
             hidden,
             output,
             skip,
-            inputs: hidden.0.dims()[1],
-            units: hidden.0.dims()[0],
-            outputs: output.0.dims()[0],
         })
+    }
+
+    fn is_narrow(&self) -> bool {
+        let (outputs, inputs) = (self.skip.0.dims()[0], self.skip.0.dims()[1]);
+        inputs <= INPUTS && outputs <= OUTPUTS
     }
 
     fn tracked(&self) -> bool {
@@ -142,14 +136,6 @@ impl<'a> Layers<'a> {
     }
 }
 
-/// `x` with its last dimension replaced.
-fn shape_of_result(x: &Layout, outputs: usize) -> Vec<usize> {
-    let mut shape = x.dims().to_vec();
-    shape.pop();
-    shape.push(outputs);
-    shape
-}
-
 /// Without gradients, for any widths.
 impl CustomOp1 for Layers<'_> {
     fn name(&self) -> &'static str {
@@ -167,8 +153,8 @@ impl CustomOp1 for Layers<'_> {
             read!(skip_bias: T = self.skip.1, self.name());
             let bias: Vec<T> = output_bias.iter().zip(&*skip_bias).map(|(&a, &b)| a + b).collect();
 
-            let (inputs, units, outputs) = (self.inputs, self.units, self.outputs);
-            let rows = x.len() / inputs;
+            let ((rows, inputs, outputs), shape) = linear_shape(layout, self.skip.0.layout());
+            let units = hidden_bias.len();
             let piece = rows_of_a_share(rows, units);
             let mut y = vec![T::ZERO; rows * outputs];
             y.par_chunks_mut(piece * outputs)
@@ -186,13 +172,13 @@ impl CustomOp1 for Layers<'_> {
                     product((rows, inputs, outputs), x, weight, Before::Add, y);
                     add_to_rows(&bias, y);
                 });
-            Ok(output(y, shape_of_result(layout, outputs)))
+            Ok(output(y, shape))
         })
     }
 }
 
 /// The product of an m×k and a k×n matrix, on this thread alone.
-fn product<T: Real>(
+pub(super) fn product<T: Real>(
     size: (usize, usize, usize),
     left: Matrix<'_, T>,
     right: Matrix<'_, T>,
@@ -211,17 +197,11 @@ fn rows_of_a_share(rows: usize, units: usize) -> usize {
         .clamp(FEWEST, most)
 }
 
-/// relu, written so that what is not a number stays so.
-#[inline(always)]
-pub(super) fn rectified<T: Real>(value: T) -> T {
-    if value < T::ZERO { T::ZERO } else { value }
-}
-
 simd_kernel! {
     fn add_bias_and_rectify['a, T: Real](bias: &'a [T], rows: &'a mut [T]) -> () {
         for row in rows.chunks_exact_mut(bias.len()) {
             for (x, &bias) in row.iter_mut().zip(bias) {
-                *x = rectified(*x + bias);
+                *x = Relu::value(*x + bias);
             }
         }
     }
@@ -246,12 +226,13 @@ impl CustomOp3 for Narrow {
         second: &CpuStorage,
         second_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (units, outputs) = (first_layout.dims()[0], second_layout.dims()[0]);
+        let units = first_layout.dims()[0];
+        let ((_, _, outputs), shape) = linear_shape(x_layout, second_layout);
         by_dtype!(x.dtype(), self.name(), T => {
             let first = values::<T>(first, first_layout)?;
             let second = values::<T>(second, second_layout)?;
             let weights = Weights::new(&first, &second, units, outputs);
-            Ok(output(weights.forward(&values::<T>(x, x_layout)?, self.mask), shape_of_result(x_layout, outputs)))
+            Ok(output(weights.forward(&values::<T>(x, x_layout)?, self.mask), shape))
         })
     }
 

@@ -3,12 +3,13 @@
 use rayon::prelude::*;
 
 use super::{
+    activation::{Function, Relu},
     dropout::Mask,
-    gemm::{Before, Matrix, gemm},
+    gemm::{Before, Matrix},
     matmul::add_rows,
     random::BLOCK,
     real::Real,
-    residual_mlp::{OUTPUTS, rectified},
+    residual_mlp::{OUTPUTS, product},
     rows::sum,
     simd::{LANES, rows_of_a_piece, simd_kernel},
 };
@@ -203,9 +204,6 @@ impl<T: Real> Piece<T> {
 
         // The kernels of products want many columns, so these are the gradients turned round.
         let (width, rows, stride) = (inputs + 1, self.rows, self.stride);
-        let product = |size, left, right, before, out: &mut [T], row| {
-            gemm(size, left, right, T::ONE, before, out, row, false);
-        };
         let turned = |values| Matrix::new(values, stride);
         let (x, hidden_grad) = (turned(&self.x), turned(&self.hidden_grad));
         let (grad, hidden) = (
@@ -213,44 +211,40 @@ impl<T: Real> Piece<T> {
             Matrix::new(&weights.hidden, width),
         );
         let mut scratch = vec![T::ZERO; (width * units).max(inputs * rows)];
-        let size = (width, rows, units);
+        let right = hidden_grad.transposed();
         product(
-            size,
+            (width, rows, units),
             x,
-            hidden_grad.transposed(),
+            right,
             Before::Overwrite,
             &mut scratch,
-            units,
         );
         add_turned(&scratch, units, &mut sums.hidden, width);
-        let size = (outputs, rows, width);
+        let (left, right) = (grad.transposed(), x.transposed());
         product(
-            size,
-            grad.transposed(),
-            x.transposed(),
+            (outputs, rows, width),
+            left,
+            right,
             Before::Add,
             &mut sums.skip,
-            width,
         );
 
         let Some(x_grad) = x_grad else { return };
-        let size = (inputs, units, rows);
+        let left = hidden.transposed();
         product(
-            size,
-            hidden.transposed(),
+            (inputs, units, rows),
+            left,
             hidden_grad,
             Before::Overwrite,
             &mut scratch,
-            rows,
         );
-        let (size, skip) = ((inputs, outputs, rows), Matrix::new(&weights.skip, width));
+        let left = Matrix::new(&weights.skip, width).transposed();
         product(
-            size,
-            skip.transposed(),
+            (inputs, outputs, rows),
+            left,
             grad.transposed(),
             Before::Add,
             &mut scratch,
-            rows,
         );
         add_turned(&scratch, rows, x_grad, inputs);
     }
@@ -317,7 +311,7 @@ simd_kernel! {
                 for unit in 0..UNITS {
                     for group in 0..GROUPS {
                         for lane in 0..LANES {
-                            values[unit][group][lane] = rectified(values[unit][group][lane]);
+                            values[unit][group][lane] = Relu::value(values[unit][group][lane]);
                         }
                     }
                 }
@@ -378,7 +372,7 @@ simd_kernel! {
                             for lane in 0..LANES {
                                 let row = group * LANES + lane;
                                 products[lane] =
-                                    rectified(values[row]).mul_add(inner[row], products[lane]);
+                                    Relu::value(values[row]).mul_add(inner[row], products[lane]);
                             }
                         }
                         let sums = &mut sums[output * units + unit + of];

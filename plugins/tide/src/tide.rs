@@ -715,29 +715,24 @@ struct ResidualBlock {
 impl ResidualBlock {
     /// `[..., inputs]` to `[..., outputs]`. Without `train` no gradient leads back.
     fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        if train {
-            return self.tracked(x, true);
-        }
-        let detached = |layer: &Linear| {
-            let bias = layer.bias().map(Tensor::detach);
-            Linear::new(layer.weight().detach(), bias)
+        let detached_unless_training = |x: &Tensor| if train { x.clone() } else { x.detach() };
+        let layer = |layer: &Linear| {
+            (
+                detached_unless_training(layer.weight()),
+                layer.bias().map(detached_unless_training),
+            )
         };
-        let block = ResidualBlock {
-            hidden: detached(&self.hidden),
-            output: detached(&self.output),
-            skip: detached(&self.skip),
-            norm: self.norm.clone(),
-            dropout: self.dropout,
-        };
-        Ok(block.tracked(&x.detach(), false)?.detach())
-    }
-
-    fn tracked(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        let [hidden, output, skip] =
-            [&self.hidden, &self.output, &self.skip].map(|layer| (layer.weight(), layer.bias()));
-        let sum = ops::residual_mlp(x, hidden, output, skip, self.dropout, train)?;
+        let (hidden, output, skip) = (layer(&self.hidden), layer(&self.output), layer(&self.skip));
+        let sum = ops::residual_mlp(
+            &detached_unless_training(x),
+            (&hidden.0, hidden.1.as_ref()),
+            (&output.0, output.1.as_ref()),
+            (&skip.0, skip.1.as_ref()),
+            self.dropout,
+            train,
+        )?;
         match &self.norm {
-            Some(norm) => norm.forward(&sum),
+            Some(norm) => Ok(detached_unless_training(&norm.forward(&sum)?)),
             None => Ok(sum),
         }
     }
