@@ -3,6 +3,7 @@
 use std::{fmt::Write, sync::Arc};
 
 use super::{
+    closures::Closure,
     directive::Timing,
     history::{Engine, Item},
     lessons::{Binding, Lessons},
@@ -35,6 +36,7 @@ impl Plan {
         lessons: &Lessons,
         timing: Timing,
         earlier_macros: &[Arc<Item>],
+        closures: &[Closure],
     ) {
         self.line("#[unsafe(no_mangle)]");
         self.line(&format!(
@@ -46,6 +48,7 @@ impl Plan {
             self.program.source(&item.source, range, &[], "");
             self.program.generated("\n");
         }
+        self.write_closures(closures);
         let repeated = timing == Timing::Repeated;
         let whole = lessons.is_whole() || lessons.checks_text || repeated;
         let segments = Segments::of(chunk, &self.takes, lessons, whole, !repeated);
@@ -99,7 +102,9 @@ impl Plan {
                     self.program.generated("\n");
                     macros.remove(0);
                 }
-                self.write_statement(source, statement);
+                if !lessons.left_to_callers.contains(&position) {
+                    self.write_statement(source, statement);
+                }
                 self.program.generated("\n");
             }
             for item in macros {

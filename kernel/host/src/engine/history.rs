@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    closures::Closure,
     parse::{Chunk, ItemKey, ParsedItem},
     program::Source,
 };
@@ -15,6 +16,8 @@ use super::{
 pub struct Engine {
     pub items: Vec<Arc<Item>>,
     pub variables: BTreeMap<String, Variable>,
+    /// The closures that live on, in the order of definition.
+    pub closures: Vec<Closure>,
     /// Names that are gone, with the reason, for the error of the cell that asks for one.
     pub lost: HashMap<String, String>,
 }
@@ -51,6 +54,18 @@ pub struct Variable {
     pub tensor_bytes: usize,
     /// Those of them that are on a GPU.
     pub gpu_bytes: usize,
+}
+
+impl Variable {
+    /// Whether it is copied when it is given away, as far as its type's text tells.
+    pub fn is_plain(&self) -> bool {
+        const PLAIN: [&str; 17] = [
+            "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16",
+            "u32", "u64", "u128", "usize", "()",
+        ];
+        let text = self.type_text.as_str();
+        PLAIN.contains(&text) || text.starts_with('&') && !text.starts_with("&mut")
+    }
 }
 
 impl Engine {

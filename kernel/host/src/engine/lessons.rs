@@ -66,6 +66,9 @@ pub struct Lessons {
     pub returns_nothing: bool,
     /// Macros whose bodies name variables; they are defined where the variables are.
     pub local_macros: BTreeSet<String>,
+    /// Positions of closures that nothing in the cell uses, so that their parameters have no types yet; they are
+    /// left to the cells that call them.
+    pub left_to_callers: BTreeSet<usize>,
     /// The type of the last expression, where the compiler knows it too late to show the value.
     pub shown_type: Option<String>,
     /// The program only checks the text: one function, nothing stored.
@@ -125,7 +128,7 @@ pub fn bindings(chunk: &Chunk) -> Vec<(Binding, usize)> {
 /// A variable that is given away and defined anew will not be put back (a wrong guess only means
 /// that it is lost if the cell panics). A cell with raw pointers is run in one piece, because between
 /// segments variables change their place. A closure has no type that a later cell could name.
-pub fn predict(chunk: &Chunk, engine: &Engine, is_plain: impl Fn(&str) -> bool) -> Lessons {
+pub fn predict(chunk: &Chunk, engine: &Engine) -> Lessons {
     let statements = &chunk.statements;
     let defined: BTreeSet<&str> = statements
         .iter()
@@ -134,8 +137,7 @@ pub fn predict(chunk: &Chunk, engine: &Engine, is_plain: impl Fn(&str) -> bool) 
         .collect();
     let is_moved = |name: &&String| {
         let variable = engine.variables.get(*name);
-        defined.contains(name.as_str())
-            && variable.is_some_and(|variable| !is_plain(&variable.type_text))
+        defined.contains(name.as_str()) && variable.is_some_and(|variable| !variable.is_plain())
     };
     let moved = statements
         .iter()
@@ -267,6 +269,10 @@ impl Refused<'_> {
                 "E0069" => lessons.returns_nothing = true,
                 "E0425" => {
                     self.learn_macro(error, lessons);
+                }
+                "E0282" | "E0283" | "E0284" => {
+                    let closure = self.chunk.unused_closure(&self.touched(&[error]));
+                    lessons.left_to_callers.extend(closure);
                 }
                 _ => {}
             }

@@ -5,6 +5,7 @@
 //! [`Engine::commit`] remembers what a cell has defined.
 
 pub mod cache;
+pub mod closures;
 pub mod compile;
 pub mod completeness;
 pub mod diagnostics;

@@ -44,6 +44,8 @@ pub struct Statement {
     pub is_constant: bool,
     /// Whether it is a `let` of a closure or an async block, whose type has no name.
     pub is_closure: bool,
+    /// Whether that closure takes what it captures by value.
+    pub is_moving: bool,
     /// Whether it is a macro call.
     pub is_macro: bool,
     /// Whether a closure or a reference is in it, which may borrow what is named.
@@ -163,6 +165,7 @@ pub fn one_statement(source: &str) -> Option<Chunk> {
         is_let: false,
         is_constant: false,
         is_closure: false,
+        is_moving: false,
         is_macro: false,
         captures: true,
         returns: Vec::new(),
@@ -222,7 +225,8 @@ fn parse_statement(tree: &Stmt, awaits: &mut bool) -> Statement {
         repeats: survey.repeats,
         is_let: matches!(tree, Stmt::Local(_)),
         is_constant: is_constant(tree),
-        is_closure: is_closure(tree),
+        is_closure: closure(tree).is_some(),
+        is_moving: closure(tree) == Some(Capture::Move),
         is_macro: matches!(tree, Stmt::Macro(_)),
         captures: survey.captures,
         returns: survey.returns,
@@ -246,23 +250,36 @@ fn is_constant(tree: &Stmt) -> bool {
     }
 }
 
-/// Whether a statement gives a name to a closure or an async block, and no type.
-fn is_closure(tree: &Stmt) -> bool {
-    fn is_unnameable(value: &Expr) -> bool {
-        match value {
-            Expr::Closure(_) | Expr::Async(_) => true,
-            Expr::Paren(inner) => is_unnameable(&inner.expr),
-            _ => false,
-        }
+/// How a closure captures.
+#[derive(PartialEq, Eq)]
+enum Capture {
+    AsNeeded,
+    Move,
+}
+
+/// How the closure or async block captures that a statement gives a name to, without a type; `None` for
+/// other statements.
+fn closure(tree: &Stmt) -> Option<Capture> {
+    fn of(value: &Expr) -> Option<Capture> {
+        let moves = match value {
+            Expr::Closure(closure) => closure.capture.is_some(),
+            Expr::Async(block) => block.capture.is_some(),
+            Expr::Paren(inner) => return of(&inner.expr),
+            _ => return None,
+        };
+        Some(if moves {
+            Capture::Move
+        } else {
+            Capture::AsNeeded
+        })
     }
     let Stmt::Local(local) = tree else {
-        return false;
+        return None;
     };
+    let init = local.init.as_ref()?;
     matches!(local.pat, Pat::Ident(_))
-        && local
-            .init
-            .as_ref()
-            .is_some_and(|init| is_unnameable(&init.expr))
+        .then(|| of(&init.expr))
+        .flatten()
 }
 
 /// What a look at a syntax tree finds.

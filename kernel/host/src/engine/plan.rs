@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    closures::Closure,
     completeness,
     directive::Timing,
     history::{Engine, Item},
@@ -100,17 +101,24 @@ pub fn plan(
     timing: Timing,
 ) -> Plan {
     let staying = engine.items_that_stay(chunk);
+    let closures = engine.closures_of(chunk);
     let mut takes = taken_variables(engine, chunk);
+    for name in closures.iter().flat_map(|closure| &closure.captures) {
+        if engine.variables.contains_key(name) && !takes.contains(name) {
+            takes.push(name.clone());
+        }
+    }
+    takes.sort();
     // What a repeated statement defines ends with each repetition.
     let defines = if timing == Timing::Repeated {
         Vec::new()
     } else {
         defined_variables(chunk)
     };
-    let mut earlier = needed_items(engine, &staying, chunk, &takes);
+    let mut earlier = needed_items(engine, &staying, chunk, &takes, &closures);
     if !lessons.local_macros.is_empty() {
         take_for_macros(engine, chunk, &earlier, lessons, &mut takes);
-        earlier = needed_items(engine, &staying, chunk, &takes);
+        earlier = needed_items(engine, &staying, chunk, &takes, &closures);
     }
     let (earlier_macros, earlier): (Vec<_>, Vec<_>) = earlier
         .into_iter()
@@ -131,6 +139,7 @@ pub fn plan(
     }
 
     let repeats = timing == Timing::Repeated
+        || closures.iter().any(|closure| closure.repeats)
         || chunk.items.iter().any(|item| item.repeats)
         || earlier.iter().any(|item| item.parsed.repeats)
         || chunk
@@ -162,7 +171,15 @@ pub fn plan(
             || earlier.iter().any(|item| item.parsed.has_state),
     };
     if !plan.items_only {
-        plan.write_entry(engine, chunk, source, lessons, timing, &earlier_macros);
+        plan.write_entry(
+            engine,
+            chunk,
+            source,
+            lessons,
+            timing,
+            &earlier_macros,
+            &closures,
+        );
     }
     // The check of a text needs no code.
     plan.items_only |= lessons.checks_text;
@@ -293,8 +310,15 @@ fn needed_items(
     staying: &[Arc<Item>],
     chunk: &Chunk,
     takes: &[String],
+    closures: &[Closure],
 ) -> Vec<Arc<Item>> {
     let mut needed: BTreeSet<&str> = BTreeSet::new();
+    needed.extend(
+        closures
+            .iter()
+            .flat_map(|closure| &closure.mentions)
+            .map(String::as_str),
+    );
     for statement in chunk.statements.iter().chain(&chunk.last) {
         needed.extend(statement.mentions.iter().map(String::as_str));
     }

@@ -12,7 +12,6 @@ use std::{
 
 use tokio::{sync::watch, task::AbortHandle};
 
-use super::variables::is_plain;
 use crate::engine::{
     Engine,
     cache::{Cache, Record},
@@ -134,7 +133,7 @@ impl Builder {
         self: &Arc<Self>,
         job: &Arc<Job>,
     ) -> Result<Compiled, Arc<Result<(PathBuf, Record), BuildError>>> {
-        let lessons = lessons::predict(&job.chunk, &job.engine, is_plain);
+        let lessons = lessons::predict(&job.chunk, &job.engine);
         let first = job.plan(&lessons);
         let key = Cache::key(&self.compiler, &first);
         if let Some((library, record)) = self.find(&key) {
@@ -235,8 +234,13 @@ impl Builder {
             };
             let mut step = refused.of(job).learn(&mut lessons, checked.as_ref());
             if step == Step::CheckText {
+                let before = lessons.clone();
                 checked = Some(self.check_text(job, &mut lessons, &mut programs).await?);
-                step = refused.of(job).learn(&mut lessons, checked.as_ref());
+                step = if lessons == before {
+                    refused.of(job).learn(&mut lessons, checked.as_ref())
+                } else {
+                    Step::Again
+                };
             }
             if step != Step::Again {
                 return Err(rejected(plan, compilation));

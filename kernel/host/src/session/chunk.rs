@@ -106,7 +106,7 @@ impl Session {
         let outcome = outcome?;
         self.timings.load_nanoseconds += outcome.load_nanoseconds;
         self.timings.run_nanoseconds += outcome.run_nanoseconds;
-        self.account_for_variables(&compiled, &outcome, events)
+        self.account_for_variables(&job, &compiled, &outcome, events)
             .await?;
         if timing == Timing::Once {
             let seconds = Duration::from_nanos(outcome.run_nanoseconds).as_secs_f64();

@@ -21,12 +21,21 @@ impl Session {
     /// Notes which variables are alive after a run.
     pub(super) async fn account_for_variables(
         &mut self,
+        job: &Job,
         compiled: &Compiled,
         outcome: &Outcome,
         events: &mpsc::UnboundedSender<SessionEvent>,
     ) -> Result<(), CellError> {
         let cell = self.cell;
         let failed = outcome.failure.is_some();
+        let closures: BTreeSet<&str> = job
+            .chunk
+            .statements
+            .iter()
+            .filter(|statement| statement.is_closure)
+            .flat_map(|statement| &statement.defines)
+            .map(|definition| definition.name.as_str())
+            .collect();
         let stored = |name: &str| {
             outcome
                 .stored
@@ -109,7 +118,7 @@ impl Session {
                         .rfind(|(known, _)| known.name == *name)
                         .map_or("{closure}", |(_, text)| text.as_str());
                     let why = why_unnameable(text);
-                    if !failed {
+                    if !failed && !closures.contains(name.as_str()) {
                         say(
                             events,
                             &format!("note: `{name}` is not kept for later cells: {why}\n"),
@@ -156,6 +165,21 @@ impl Session {
                     self.engine.lose(name, why);
                 }
                 None => {}
+            }
+        }
+        let lessons = &compiled.record.lessons;
+        let kept =
+            self.engine
+                .keep_closures(&job.chunk, &job.source, &compiled.plan.takes, lessons);
+        for name in closures
+            .iter()
+            .filter(|name| !failed && !kept.contains(**name))
+        {
+            if let Some(why) = self.engine.lost.get(*name) {
+                say(
+                    events,
+                    &format!("note: `{name}` is not kept for later cells: {why}\n"),
+                );
             }
         }
         if !unnameable.is_empty() {
@@ -212,21 +236,13 @@ pub(super) fn after_success(engine: &mut Engine, job: &Job, compiled: &Compiled)
             }
         }
     }
-}
-
-/// Whether a type is copied when it is given away, as far as its text tells.
-pub(super) fn is_plain(type_text: &str) -> bool {
-    const PLAIN: [&str; 17] = [
-        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16",
-        "u32", "u64", "u128", "usize", "()",
-    ];
-    PLAIN.contains(&type_text) || type_text.starts_with('&') && !type_text.starts_with("&mut")
+    engine.keep_closures(&job.chunk, &job.source, &compiled.plan.takes, lessons);
 }
 
 fn why_unnameable(type_text: &str) -> String {
     let advice = if type_text.starts_with("{closure") || type_text.starts_with("[closure") {
-        "a closure has no type that a later cell could name; box it: `let f: Box<dyn Fn(i32) -> i32> = \
-         Box::new(|x| x + 1);`, or write a function"
+        "a closure has no type that a later cell could name, and this one took variables away; borrow them \
+         (without `move`), box it: `let f: Box<dyn Fn(i32) -> i32> = Box::new(move |x| x + n);`, or write a function"
     } else if type_text.contains("closure") {
         "its type has a closure in it, which no later cell could name; collect it into a `Vec`, or box it"
     } else if type_text.contains("async") {
