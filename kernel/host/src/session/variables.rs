@@ -10,7 +10,7 @@ use super::{
     build::{Compiled, Job},
     chunk::say,
 };
-use crate::engine::{Engine, history::Variable, names, plan::Binding};
+use crate::engine::{Engine, history::Variable, names, nesting, plan::Binding};
 
 impl Session {
     /// Notes which variables are alive after a run.
@@ -194,7 +194,8 @@ pub(super) fn is_plain(type_text: &str) -> bool {
 fn is_nameable(type_text: &str) -> bool {
     let hidden = ["impl ", "{", "[closure", "[async", "<unnamed"];
     !hidden.iter().any(|mark| type_text.contains(mark))
-        && syn::parse_str::<syn::Type>(type_text).is_ok()
+        && nesting::read(type_text, || syn::parse_str::<syn::Type>(type_text).is_ok())
+            .unwrap_or(false)
 }
 
 fn why_unnameable(type_text: &str) -> String {
@@ -215,9 +216,12 @@ fn why_unnameable(type_text: &str) -> String {
 }
 
 fn type_names(type_text: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    if let Ok(tokens) = type_text.parse() {
-        names::collect(tokens, &mut found);
-    }
-    found
+    let collect = || {
+        let mut found = BTreeSet::new();
+        if let Ok(tokens) = type_text.parse() {
+            names::collect(tokens, &mut found);
+        }
+        found
+    };
+    nesting::read(type_text, collect).unwrap_or_default()
 }
