@@ -124,7 +124,8 @@ fn directive(line: &str, number: u32) -> Option<Directive> {
 
 /// Whether a text is nothing but whole statements, of which the last may be an expression.
 fn is_whole(text: &str) -> bool {
-    text.trim().is_empty() || syn::parse::Parser::parse_str(syn::Block::parse_within, text).is_ok()
+    let parses = || syn::parse::Parser::parse_str(syn::Block::parse_within, text).is_ok();
+    text.trim().is_empty() || super::nesting::read(text, parses).unwrap_or(false)
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use syn::visit::{self, Visit};
 use super::{
     Engine,
     diagnostics::Diagnostic,
+    nesting,
     parse::{Chunk, Statement},
     plan::{Mark, Plan},
     program::Source,
@@ -508,9 +509,12 @@ pub fn is_nameable(type_text: &str) -> bool {
     if hidden.iter().any(|mark| type_text.contains(mark)) {
         return false;
     }
-    syn::parse_str::<syn::Type>(type_text).is_ok_and(|parsed| {
-        let mut never = Never::default();
-        never.visit_type(&parsed);
-        !never.0
-    })
+    let has_name = || {
+        syn::parse_str::<syn::Type>(type_text).is_ok_and(|parsed| {
+            let mut never = Never::default();
+            never.visit_type(&parsed);
+            !never.0
+        })
+    };
+    nesting::read(type_text, has_name).unwrap_or(false)
 }

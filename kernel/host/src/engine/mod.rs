@@ -14,6 +14,7 @@ mod entry;
 pub mod history;
 pub mod lessons;
 pub mod names;
+pub mod nesting;
 pub mod parse;
 pub mod plan;
 pub mod plugin_cell;

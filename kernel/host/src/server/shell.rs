@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use zeromq::RouterRecvHalf;
 
-use super::{Channel, DRAIN, Kernel, comms, completion, info, log, receive};
+use super::{Channel, DRAIN, Kernel, comms, completion, info, log};
 use crate::{
     notebook::Control,
     session::{Completeness, Session},
@@ -15,13 +14,12 @@ use crate::{
 
 /// Serves the shell socket.
 pub async fn serve(
-    mut socket: RouterRecvHalf,
+    mut requests: mpsc::Receiver<Message>,
     channel: Channel,
     queue: mpsc::UnboundedSender<Message>,
     kernel: Arc<Kernel>,
 ) {
-    loop {
-        let request = receive(&mut socket, &kernel, "shell").await;
+    while let Some(request) = requests.recv().await {
         if let Some(error) = kernel.subshells.check(&request) {
             // Comm messages have no replies.
             if matches!(

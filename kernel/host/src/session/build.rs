@@ -45,6 +45,8 @@ pub struct Job {
 #[derive(Clone)]
 pub struct Compiled {
     pub plan: Plan,
+    /// Under which it was found, or will be.
+    pub key: String,
     pub library: PathBuf,
     pub record: Record,
     pub cached: bool,
@@ -137,7 +139,7 @@ impl Builder {
         let first = job.plan(&lessons);
         let key = Cache::key(&self.compiler, &first);
         if let Some((library, record)) = self.find(&key) {
-            return Ok(self.compiled(job, library, record, true));
+            return Ok(self.compiled(job, key, library, record, true));
         }
         let mut result = self.start(&key, job, first, lessons);
         let done = match result.wait_for(Option::is_some).await {
@@ -146,7 +148,9 @@ impl Builder {
         };
         let done = done.unwrap_or_else(|| Arc::new(Err(BuildError::Abandoned)));
         match &*done {
-            Ok((library, record)) => Ok(self.compiled(job, library.clone(), record.clone(), false)),
+            Ok((library, record)) => {
+                Ok(self.compiled(job, key, library.clone(), record.clone(), false))
+            }
             Err(_) => Err(done),
         }
     }
@@ -163,7 +167,14 @@ impl Builder {
         local.or_else(|| self.cache.as_ref()?.get(key))
     }
 
-    fn compiled(&self, job: &Job, library: PathBuf, record: Record, cached: bool) -> Compiled {
+    fn compiled(
+        &self,
+        job: &Job,
+        key: String,
+        library: PathBuf,
+        record: Record,
+        cached: bool,
+    ) -> Compiled {
         let plan = job.plan(&record.lessons);
         // Two runs of a program with state of its own must not share it, and a path is loaded once.
         let library = match plan.has_state.then(|| self.copy(&library)).flatten() {
@@ -172,6 +183,7 @@ impl Builder {
         };
         Compiled {
             plan,
+            key,
             library,
             record,
             cached,

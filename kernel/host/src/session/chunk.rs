@@ -18,6 +18,7 @@ use super::{
 use crate::engine::{
     diagnostics::{self, Diagnostic},
     directive::Timing,
+    nesting,
     parse::{self, Chunk},
     plan::{self, ENTRY, Plan},
     program::Source,
@@ -155,7 +156,8 @@ impl Session {
         let parsed = parse_chunk(&source.text, shows).ok();
         let is_parsed = parsed.is_some();
         // The compiler may know syntax that the parser does not.
-        let Some(chunk) = parsed.or_else(|| parse::one_statement(&source.text)) else {
+        let unparsed = || nesting::read(&source.text, || parse::one_statement(&source.text));
+        let Some(chunk) = parsed.or_else(|| unparsed().ok().flatten()) else {
             return Err(self.explain_syntax_error(source).await);
         };
         let job = Arc::new(Job {
@@ -186,6 +188,10 @@ impl Session {
 
     /// Begins to compile the cells that wait, from the state that this chunk will leave.
     fn compile_ahead(&mut self, job: &Job, compiled: &Compiled) {
+        let ahead = self.ahead.as_ref();
+        if ahead.is_some_and(|ahead| ahead.foresaw(self.cell, &compiled.key)) {
+            return;
+        }
         let mut engine = self.engine.clone();
         after_success(&mut engine, job, compiled);
         self.ahead = Some(Ahead::start(
@@ -215,6 +221,9 @@ impl Session {
     }
 
     async fn explain_syntax_error(&mut self, source: &Source) -> CellError {
+        if let Err(error) = nesting::check(&source.text) {
+            return error::plain("NestedTooDeeply", error.to_string());
+        }
         let plan = plan::plan_unparsed(source);
         let output = self.builder.next_library();
         match self
@@ -323,7 +332,7 @@ impl Session {
 ///
 /// Returns syn's error.
 pub(super) fn parse_chunk(text: &str, shows: bool) -> syn::Result<Chunk> {
-    let mut chunk = parse::parse(text)?;
+    let mut chunk = nesting::read(text, || parse::parse(text))??;
     if !shows && let Some(last) = chunk.last.take() {
         chunk.statements.push(last);
     }

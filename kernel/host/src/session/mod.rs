@@ -108,6 +108,40 @@ pub enum SessionEvent {
     Comm(CommMessage),
     /// The process that held the cells' ends of all comms has ended.
     CommsLost,
+    /// Dropped when what came before it has been taken by all who read; until then the cell has to wait.
+    Barrier(mpsc::Sender<()>),
+}
+
+impl SessionEvent {
+    /// About how many bytes it takes.
+    pub fn size(&self) -> usize {
+        fn of(value: &Value) -> usize {
+            match value {
+                Value::String(text) => text.len(),
+                Value::Array(values) => values.iter().map(of).sum(),
+                Value::Object(entries) => entries
+                    .iter()
+                    .map(|(key, value)| key.len() + of(value))
+                    .sum(),
+                Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+            }
+        }
+        let content = match self {
+            SessionEvent::Stream { text, .. } => text.len(),
+            SessionEvent::Display { bundle, .. } | SessionEvent::Result { bundle } => bundle
+                .data
+                .values()
+                .chain(bundle.metadata.values())
+                .map(of)
+                .sum(),
+            SessionEvent::Comm(message) => {
+                let buffers: usize = message.buffers.iter().map(String::len).sum();
+                buffers + of(&message.data) + of(&message.metadata)
+            }
+            _ => 0,
+        };
+        content + 256
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -260,9 +260,12 @@ fn why_unnameable(type_text: &str) -> String {
 }
 
 fn type_names(type_text: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    if let Ok(tokens) = type_text.parse() {
-        names::collect(tokens, &mut found);
-    }
-    found
+    let collect = || {
+        let mut found = BTreeSet::new();
+        if let Ok(tokens) = type_text.parse() {
+            names::collect(tokens, &mut found);
+        }
+        found
+    };
+    nesting::read(type_text, collect).unwrap_or_default()
 }
