@@ -16,7 +16,7 @@ use ra_ap_project_model::{CargoConfig, ProjectJson, ProjectJsonData, ProjectWork
 use serde_json::{Map, Value, json};
 
 /// Dependencies of dependencies whose types show in signatures.
-const SHOWN: [&str; 9] = [
+const SHOWN: &[&str] = &[
     "float8",
     "half",
     "num-traits",

@@ -29,6 +29,7 @@ pub mod plugin;
 pub mod prelude;
 pub mod progress;
 pub mod retrieval;
+pub mod returns;
 pub mod show;
 pub mod stats;
 pub mod table;

@@ -17,7 +17,8 @@ use sha2::{Digest, Sha256};
 use super::{
     compile::Compiler,
     diagnostics::Diagnostic,
-    plan::{Binding, Lessons, Plan},
+    lessons::{Binding, Lessons},
+    plan::Plan,
 };
 
 /// What is kept beside a compiled cell.
@@ -30,6 +31,9 @@ pub struct Record {
     /// What earlier attempts had taught.
     pub lessons: Lessons,
     pub warnings: Vec<Diagnostic>,
+    /// How many programs were compiled until one was accepted.
+    #[serde(default)]
+    pub programs: usize,
 }
 
 /// The cache's folder and bound.
@@ -255,6 +259,7 @@ mod tests {
             digest: String::new(),
             types: vec![(x(), "i32".into())],
             lessons: Lessons::default(),
+            programs: 1,
             warnings: Vec::new(),
         }
     }

@@ -6,7 +6,8 @@ use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer,
 use serde::{Deserialize, Serialize};
 
 use super::{
-    plan::{Binding, Lessons, Mark, Plan},
+    lessons::Binding,
+    plan::{Mark, Plan},
     program::{Place, Program},
 };
 
@@ -75,7 +76,8 @@ impl Diagnostic {
         )
     }
 
-    fn code(&self) -> &str {
+    /// The code, `E0382` or a lint's name; empty where there is none.
+    pub fn code(&self) -> &str {
         self.code.as_ref().map_or("", |code| &code.code)
     }
 
@@ -89,6 +91,29 @@ impl Diagnostic {
                 plan.marks
                     .get(&plan.program.line_of(span.in_program(file)?.start))
             })
+            .collect()
+    }
+
+    /// The marks of the plan that the spans of its notes touch.
+    pub fn marks_of_notes<'a>(&self, plan: &'a Plan, file: &str) -> Vec<&'a Mark> {
+        self.children
+            .iter()
+            .flat_map(|child| child.marks(plan, file))
+            .collect()
+    }
+
+    /// The bytes of the program that the spans stand for.
+    pub fn ranges_in_program(&self, file: &str) -> impl Iterator<Item = Range<usize>> {
+        self.spans
+            .iter()
+            .filter_map(move |span| span.in_program(file))
+    }
+
+    /// The bytes of the program that the spans and those of the notes stand for.
+    pub fn all_ranges_in_program(&self, file: &str) -> Vec<Range<usize>> {
+        let notes = self.children.iter();
+        self.ranges_in_program(file)
+            .chain(notes.flat_map(|child| child.ranges_in_program(file)))
             .collect()
     }
 
@@ -112,58 +137,6 @@ impl Diagnostic {
         })?;
         Some((binding, label.to_owned()))
     }
-}
-
-/// Adds to `lessons` what an error says about a variable that was given away, or that borrows.
-/// Returns whether there was something to learn.
-pub fn learn(diagnostic: &Diagnostic, plan: &Plan, file: &str, lessons: &mut Lessons) -> bool {
-    let marks = diagnostic.marks(plan, file);
-    if marks.is_empty() {
-        // A variable that one segment gives away and a later one assigns: in one segment it can be.
-        return diagnostic.code() == "E0382"
-            && !plan.assigns.is_empty()
-            && !std::mem::replace(&mut lessons.whole, true);
-    }
-    let learned = match diagnostic.code() {
-        "E0382" => learn_move(diagnostic, &marks, plan, lessons),
-        "E0381" | "E0515" => None,
-        // Of several marks the last is the one whose use keeps the borrow alive.
-        _ => marks.iter().rev().find_map(|mark| match mark {
-            Mark::Release(binding) => Some(lessons.unreleased.insert(binding.clone())),
-            _ => mark
-                .binding()
-                .map(|binding| lessons.borrowed.insert(binding)),
-        }),
-    };
-    match learned {
-        Some(true) => true,
-        _ => !std::mem::replace(&mut lessons.whole, true),
-    }
-}
-
-/// A variable was given away. One that the cell assigns again may be there at the end all the same:
-/// the segment is asked to hand it back, and only if it cannot, the variable is gone.
-fn learn_move(
-    diagnostic: &Diagnostic,
-    marks: &[&Mark],
-    plan: &Plan,
-    lessons: &mut Lessons,
-) -> Option<bool> {
-    let handing_on = matches!(marks.first(), Some(Mark::Segment));
-    let name = diagnostic.message.split('`').nth(1);
-    let not_there = lessons
-        .returned
-        .iter()
-        .find(|binding| handing_on && Some(binding.name.as_str()) == name)
-        .cloned()
-        .or_else(|| marks.first().and_then(|mark| mark.binding()))?;
-    if lessons.returned.remove(&not_there) || !plan.assigns.contains(&not_there.name) {
-        return Some(lessons.moved.insert(not_there));
-    }
-    if lessons.moved.contains(&not_there) {
-        return Some(false);
-    }
-    Some(lessons.returned.insert(not_there))
 }
 
 /// Words that are added to an error about a name that is gone.

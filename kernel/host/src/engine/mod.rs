@@ -9,12 +9,15 @@ pub mod compile;
 pub mod completeness;
 pub mod diagnostics;
 pub mod directive;
+mod entry;
 pub mod history;
+pub mod lessons;
 pub mod names;
 pub mod parse;
 pub mod plan;
 pub mod plugin_cell;
 pub mod program;
+mod segments;
 
 pub use history::Engine;
 pub use program::Program;

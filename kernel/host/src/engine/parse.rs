@@ -10,7 +10,7 @@ use syn::{
     visit::{self, Visit},
 };
 
-use super::names;
+use super::{lessons::Lessons, names};
 
 /// A chunk of a cell as the engine understands it. All positions are byte offsets into its text.
 #[derive(Debug, Default)]
@@ -22,6 +22,8 @@ pub struct Chunk {
     pub last: Option<Statement>,
     /// Whether `.await` occurs outside every function and block of its own.
     pub awaits: bool,
+    /// Whether the text did not parse, and is one statement as it stands.
+    pub is_unparsed: bool,
 }
 
 /// A statement or the final expression.
@@ -40,10 +42,25 @@ pub struct Statement {
     pub is_let: bool,
     /// Whether it is a `let` that only names a literal.
     pub is_constant: bool,
+    /// Whether it is a `let` of a closure or an async block, whose type has no name.
+    pub is_closure: bool,
+    /// Whether it is a macro call.
+    pub is_macro: bool,
+    /// Whether a closure or a reference is in it, which may borrow what is named.
+    pub captures: bool,
+    /// What is inserted where it returns from the cell, in the order of the positions.
+    pub returns: Vec<Insertion>,
     /// Variables that it gives away as a whole, as far as its syntax tells.
     pub gives_away: BTreeSet<String>,
     /// Variables that it assigns as a whole.
     pub assigns: BTreeSet<String>,
+}
+
+/// Text that a program has behind a position of the source.
+#[derive(Debug)]
+pub struct Insertion {
+    pub position: usize,
+    pub text: &'static str,
 }
 
 /// A variable that a `let` defines.
@@ -133,6 +150,33 @@ pub fn parse(source: &str) -> syn::Result<Chunk> {
     Ok(chunk)
 }
 
+/// Returns a text that does not parse as one statement: it runs as it stands if the compiler accepts it,
+/// and defines nothing for later cells. `None` where it is not even made of tokens.
+pub fn one_statement(source: &str) -> Option<Chunk> {
+    let tokens: TokenStream = source.parse().ok()?;
+    let statement = Statement {
+        range: 0..source.len(),
+        mentions: mentions(tokens),
+        defines: Vec::new(),
+        loop_bodies: Vec::new(),
+        repeats: true,
+        is_let: false,
+        is_constant: false,
+        is_closure: false,
+        is_macro: false,
+        captures: true,
+        returns: Vec::new(),
+        gives_away: BTreeSet::new(),
+        assigns: BTreeSet::new(),
+    };
+    proc_macro2::extra::invalidate_current_thread_spans();
+    Some(Chunk {
+        statements: vec![statement],
+        is_unparsed: true,
+        ..Chunk::default()
+    })
+}
+
 /// The range of a syntax tree in its source.
 fn range(tree: &impl ToTokens) -> Range<usize> {
     let tokens = tree.to_token_stream();
@@ -178,6 +222,10 @@ fn parse_statement(tree: &Stmt, awaits: &mut bool) -> Statement {
         repeats: survey.repeats,
         is_let: matches!(tree, Stmt::Local(_)),
         is_constant: is_constant(tree),
+        is_closure: is_closure(tree),
+        is_macro: matches!(tree, Stmt::Macro(_)),
+        captures: survey.captures,
+        returns: survey.returns,
         gives_away: survey.gives_away,
         assigns: survey.assigns,
     }
@@ -198,6 +246,25 @@ fn is_constant(tree: &Stmt) -> bool {
     }
 }
 
+/// Whether a statement gives a name to a closure or an async block, and no type.
+fn is_closure(tree: &Stmt) -> bool {
+    fn is_unnameable(value: &Expr) -> bool {
+        match value {
+            Expr::Closure(_) | Expr::Async(_) => true,
+            Expr::Paren(inner) => is_unnameable(&inner.expr),
+            _ => false,
+        }
+    }
+    let Stmt::Local(local) = tree else {
+        return false;
+    };
+    matches!(local.pat, Pat::Ident(_))
+        && local
+            .init
+            .as_ref()
+            .is_some_and(|init| is_unnameable(&init.expr))
+}
+
 /// What a look at a syntax tree finds.
 #[derive(Default)]
 struct Survey {
@@ -206,6 +273,8 @@ struct Survey {
     awaits: bool,
     gives_away: BTreeSet<String>,
     assigns: BTreeSet<String>,
+    captures: bool,
+    returns: Vec<Insertion>,
     /// The depth of functions, closures and async blocks around the current place.
     nested: usize,
     /// Whether the current function is one in which no call can be inserted.
@@ -292,7 +361,20 @@ impl<'ast> Visit<'ast> for Survey {
         self.nest(|this| visit::visit_expr_async(this, node));
     }
 
+    fn visit_expr_reference(&mut self, node: &'ast syn::ExprReference) {
+        self.captures = true;
+        visit::visit_expr_reference(self, node);
+    }
+
+    fn visit_expr_return(&mut self, node: &'ast syn::ExprReturn) {
+        if self.nested == 0 {
+            self.return_from_cell(node);
+        }
+        visit::visit_expr_return(self, node);
+    }
+
     fn visit_expr_closure(&mut self, node: &'ast syn::ExprClosure) {
+        self.captures = true;
         self.nest(|this| visit::visit_expr_closure(this, node));
     }
 
@@ -340,6 +422,42 @@ impl<'ast> Visit<'ast> for Survey {
 }
 
 impl Survey {
+    /// Makes a `return` of the cell return what a segment returns.
+    fn return_from_cell(&mut self, node: &syn::ExprReturn) {
+        let keyword = node.return_token.span.byte_range().end;
+        let Some(value) = &node.expr else {
+            self.insert(keyword, " ::core::result::Result::Ok(())");
+            return;
+        };
+        let Expr::Call(call) = &**value else {
+            self.insert(keyword, " ::patchbay::returns::value(");
+            self.insert(range(value).end, ")");
+            return;
+        };
+        let function = match &*call.func {
+            Expr::Path(path) => path.path.get_ident().map(ToString::to_string),
+            _ => None,
+        };
+        match (function.as_deref(), call.args.first()) {
+            (Some("Ok"), Some(_)) => {}
+            // `into` takes its type from what is returned.
+            (Some("Err"), Some(Expr::MethodCall(method))) if method.method == "into" => {}
+            (Some("Err"), Some(error)) => {
+                let error = range(error);
+                self.insert(error.start, "::patchbay::cell::CellError::from(");
+                self.insert(error.end, ")");
+            }
+            _ => {
+                self.insert(keyword, " ::patchbay::returns::value(");
+                self.insert(range(value).end, ")");
+            }
+        }
+    }
+
+    fn insert(&mut self, position: usize, text: &'static str) {
+        self.returns.push(Insertion { position, text });
+    }
+
     fn in_constant(&mut self, constant: bool, visit: impl FnOnce(&mut Self)) {
         let before = std::mem::replace(&mut self.constant, constant);
         visit(self);
@@ -408,12 +526,12 @@ fn given_away(operand: &Expr, names: &mut BTreeSet<String>) {
 
 /// The variables that a pattern binds.
 fn collect_pattern(pattern: &Pat, definitions: &mut Vec<Definition>) {
-    struct Bindings<'a>(&'a mut Vec<Definition>);
+    struct Bindings<'a>(&'a mut Vec<Definition>, bool);
     impl<'ast> Visit<'ast> for Bindings<'_> {
         fn visit_pat_ident(&mut self, node: &'ast syn::PatIdent) {
             let name = node.ident.to_string();
             // A capitalised name without a sub-pattern is a constant or a unit variant.
-            let constant = node.subpat.is_none() && name.starts_with(char::is_uppercase);
+            let constant = !self.1 && node.subpat.is_none() && name.starts_with(char::is_uppercase);
             if !constant && !self.0.iter().any(|known| known.name == name) {
                 self.0.push(Definition {
                     name,
@@ -425,7 +543,12 @@ fn collect_pattern(pattern: &Pat, definitions: &mut Vec<Definition>) {
         // Expressions in patterns (constants, ranges) bind nothing.
         fn visit_expr(&mut self, _: &'ast Expr) {}
     }
-    Bindings(definitions).visit_pat(pattern);
+    // `let N = 4;` is a variable; a constant alone would be a pattern that matches one value.
+    let is_name = match pattern {
+        Pat::Type(typed) => matches!(*typed.pat, Pat::Ident(_)),
+        other => matches!(other, Pat::Ident(_)),
+    };
+    Bindings(definitions, is_name).visit_pat(pattern);
 }
 
 fn parse_item(item: &Item, items: &mut Vec<ParsedItem>) {
@@ -522,6 +645,20 @@ fn parse_item(item: &Item, items: &mut Vec<ParsedItem>) {
 }
 
 impl ParsedItem {
+    /// The name of a `macro_rules`.
+    pub fn macro_name(&self) -> Option<&str> {
+        self.keys.iter().find_map(|key| match key {
+            ItemKey::Macro(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Whether it is a macro whose body names variables.
+    pub fn is_local_macro(&self, lessons: &Lessons) -> bool {
+        self.macro_name()
+            .is_some_and(|name| lessons.local_macros.contains(name))
+    }
+
     fn define_type(&mut self, ident: &syn::Ident) {
         self.is_type = true;
         self.keys.push(ItemKey::Type(ident.to_string()));

@@ -48,8 +48,22 @@ impl Program {
 
     /// Appends a range of a source, with `insertion` behind each of the positions `at`.
     pub fn source(&mut self, source: &Source, range: Range<usize>, at: &[usize], insertion: &str) {
+        let insertions: Vec<(usize, &str)> = at.iter().map(|&at| (at, insertion)).collect();
+        self.source_with(source, range, &insertions);
+    }
+
+    /// Appends a range of a source, with each insertion behind its position.
+    pub fn source_with(
+        &mut self,
+        source: &Source,
+        range: Range<usize>,
+        insertions: &[(usize, &str)],
+    ) {
         let mut start = range.start;
-        for &position in at.iter().filter(|position| range.contains(*position)) {
+        for &(position, insertion) in insertions
+            .iter()
+            .filter(|(position, _)| range.start < *position && *position <= range.end)
+        {
             self.segment(source, start..position);
             self.text.push_str(insertion);
             start = position;
@@ -127,7 +141,10 @@ impl Program {
             .char_indices()
             .nth(column)
             .map(|(offset, _)| offset)?;
-        self.place(start + offset..start + offset + 1)
+        let at = start + offset;
+        // In a text that the engine inserted, what follows it in the line is meant.
+        let end = self.text[at..].find('\n').map_or(at, |length| at + length);
+        self.place(at..at + 1).or_else(|| self.place(at..end))
     }
 
     fn line_start(&self, line: u32) -> Option<usize> {

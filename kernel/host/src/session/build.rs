@@ -1,7 +1,7 @@
 //! From a chunk to a compiled program: once, whoever asks for it.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     io,
     path::{Path, PathBuf},
     sync::{
@@ -16,17 +16,22 @@ use super::variables::is_plain;
 use crate::engine::{
     Engine,
     cache::{Cache, Record},
-    compile::Compiler,
-    diagnostics::{self, Diagnostic},
+    compile::{Compilation, Compiler},
+    diagnostics::Diagnostic,
     directive::Timing,
+    lessons::{self, Binding, Checked, Lessons, Refused, Step},
     parse::Chunk,
-    plan::{self, Binding, Lessons, Level, Plan},
+    plan::{self, Level, Plan},
     program::Source,
 };
 
 /// How many times a chunk is compiled at most: each attempt but the last has taught something about
 /// a variable.
 const MOST_ATTEMPTS: usize = 12;
+
+/// How many of them are left for the cell's text in one function with nothing stored, which rustc
+/// accepts if it accepts the text.
+const ATTEMPTS_WITH_NOTHING_STORED: usize = 4;
 
 /// A chunk with all that decides its program.
 pub struct Job {
@@ -129,7 +134,7 @@ impl Builder {
         self: &Arc<Self>,
         job: &Arc<Job>,
     ) -> Result<Compiled, Arc<Result<(PathBuf, Record), BuildError>>> {
-        let lessons = predicted_lessons(job);
+        let lessons = lessons::predict(&job.chunk, &job.engine, is_plain);
         let first = job.plan(&lessons);
         let key = Cache::key(&self.compiler, &first);
         if let Some((library, record)) = self.find(&key) {
@@ -213,36 +218,73 @@ impl Builder {
         mut plan: Plan,
         mut lessons: Lessons,
     ) -> Result<(PathBuf, Record), BuildError> {
-        for _ in 0..MOST_ATTEMPTS {
+        let mut checked = None;
+        let mut programs = 0;
+        for attempts in 1..=MOST_ATTEMPTS {
             let output = self.next_library();
-            let file = plan.program.file_name();
-            let compilation = self
-                .compiler
-                .compile(&plan, &self.scratch, &output)
-                .await
-                .map_err(BuildError::NoCompiler)?;
+            programs += 1;
+            let compilation = self.run_compiler(&plan, &output).await?;
             if compilation.succeeded {
-                let record = record(&plan, &compilation.diagnostics, &file, lessons);
+                let file = plan.program.file_name();
+                let record = record(&plan, &compilation.diagnostics, &file, lessons, programs);
                 return Ok((self.keep(key, &plan, &output, &record), record));
             }
-            let mut learned = false;
-            for error in compilation
-                .diagnostics
-                .iter()
-                .filter(|diagnostic| diagnostic.is_error())
-            {
-                learned |= diagnostics::learn(error, &plan, &file, &mut lessons);
+            let refused = Refusal {
+                plan: &plan,
+                compilation: &compilation,
+            };
+            let mut step = refused.of(job).learn(&mut lessons, checked.as_ref());
+            if step == Step::CheckText {
+                checked = Some(self.check_text(job, &mut lessons, &mut programs).await?);
+                step = refused.of(job).learn(&mut lessons, checked.as_ref());
             }
-            if !learned {
-                return Err(BuildError::Rejected {
-                    plan: Box::new(plan),
-                    diagnostics: compilation.diagnostics,
-                    other_output: compilation.other_output,
-                });
+            if step != Step::Again {
+                return Err(rejected(plan, compilation));
+            }
+            if attempts + ATTEMPTS_WITH_NOTHING_STORED > MOST_ATTEMPTS {
+                lessons.store_nothing(&job.chunk);
             }
             plan = job.plan(&lessons);
         }
         Err(BuildError::Unsettled)
+    }
+
+    async fn run_compiler(&self, plan: &Plan, output: &Path) -> Result<Compilation, BuildError> {
+        self.compiler
+            .compile(plan, &self.scratch, output)
+            .await
+            .map_err(BuildError::NoCompiler)
+    }
+
+    /// Checks the cell's text alone: in one function, nothing stored.
+    ///
+    /// # Errors
+    ///
+    /// If it is refused, so is the cell, in rustc's words about the cell's own text.
+    async fn check_text(
+        &self,
+        job: &Job,
+        lessons: &mut Lessons,
+        programs: &mut usize,
+    ) -> Result<Checked, BuildError> {
+        loop {
+            *programs += 1;
+            let plan = job.plan(&lessons.checking_text());
+            let output = self.next_library();
+            let compilation = self.run_compiler(&plan, &output).await?;
+            if compilation.succeeded {
+                let _ = std::fs::remove_file(&output);
+                let types = types(&plan, &compilation.diagnostics, &plan.program.file_name());
+                return Ok(Checked { types });
+            }
+            let refused = Refusal {
+                plan: &plan,
+                compilation: &compilation,
+            };
+            if !refused.of(job).learn_about_text(lessons) {
+                return Err(rejected(plan, compilation));
+            }
+        }
     }
 
     /// Puts a compiled chunk into the cache. Where that cannot be written, this session keeps it.
@@ -278,58 +320,71 @@ impl Job {
     }
 }
 
-/// What can be told without a compiler: a variable that is given away and defined anew will not be
-/// put back (a wrong guess only means that it is lost if the cell panics), and a cell with raw
-/// pointers is run in one piece, because between segments variables change their place.
-fn predicted_lessons(job: &Job) -> Lessons {
-    let statements = &job.chunk.statements;
-    let defined: BTreeSet<&str> = statements
-        .iter()
-        .flat_map(|statement| &statement.defines)
-        .map(|definition| definition.name.as_str())
-        .collect();
-    let is_moved = |name: &&String| {
-        let variable = job.engine.variables.get(*name);
-        defined.contains(name.as_str())
-            && variable.is_some_and(|variable| !is_plain(&variable.type_text))
-    };
-    let moved = statements
-        .iter()
-        .flat_map(|statement| &statement.gives_away)
-        .filter(is_moved)
-        .map(|name| Binding {
-            name: name.clone(),
-            ordinal: 0,
-        })
-        .collect();
-    let whole = statements
-        .iter()
-        .chain(&job.chunk.last)
-        .any(|statement| statement.mentions.contains("unsafe"));
-    Lessons {
-        moved,
-        whole,
-        ..Lessons::default()
+/// A program that was refused.
+struct Refusal<'a> {
+    plan: &'a Plan,
+    compilation: &'a Compilation,
+}
+
+impl<'a> Refusal<'a> {
+    fn of(&self, job: &'a Job) -> Refused<'a> {
+        Refused {
+            engine: &job.engine,
+            chunk: &job.chunk,
+            source: &job.source,
+            plan: self.plan,
+            file: self.plan.program.file_name(),
+            errors: self
+                .compilation
+                .diagnostics
+                .iter()
+                .filter(|diagnostic| diagnostic.is_error())
+                .collect(),
+        }
     }
 }
 
-/// What a successful compile has told.
-fn record(plan: &Plan, diagnostics: &[Diagnostic], file: &str, lessons: Lessons) -> Record {
-    let types = diagnostics
+fn rejected(plan: Plan, compilation: Compilation) -> BuildError {
+    BuildError::Rejected {
+        plan: Box::new(plan),
+        diagnostics: compilation.diagnostics,
+        other_output: compilation.other_output,
+    }
+}
+
+fn types(plan: &Plan, diagnostics: &[Diagnostic], file: &str) -> Vec<(Binding, String)> {
+    diagnostics
         .iter()
         .filter_map(|diagnostic| diagnostic.type_answer(plan, file))
-        .collect();
+        .collect()
+}
+
+/// What a successful compile has told.
+fn record(
+    plan: &Plan,
+    diagnostics: &[Diagnostic],
+    file: &str,
+    lessons: Lessons,
+    programs: usize,
+) -> Record {
     let warnings = diagnostics
         .iter()
         .filter(|diagnostic| diagnostic.level == "warning" && !diagnostic.spans.is_empty())
         .filter(|diagnostic| diagnostic.marks(plan, file).is_empty())
+        // The engine's own lines repeat the names of the cell's variables.
+        .filter(|diagnostic| {
+            diagnostic
+                .ranges_in_program(file)
+                .any(|range| plan.program.place(range).is_some())
+        })
         .cloned()
         .collect();
     Record {
         digest: String::new(),
-        types,
+        types: types(plan, diagnostics, file),
         lessons,
         warnings,
+        programs,
     }
 }
 

@@ -49,6 +49,9 @@ impl Session {
         self.timings.compile_nanoseconds += nanoseconds(start.elapsed());
         let (job, compiled) = compiled?;
         self.timings.cached &= compiled.cached;
+        if !compiled.cached {
+            self.timings.programs += compiled.record.programs;
+        }
 
         let warnings: Vec<&Diagnostic> = compiled
             .record
@@ -149,7 +152,10 @@ impl Session {
         timing: Timing,
         shows: bool,
     ) -> Result<(Arc<Job>, Compiled), CellError> {
-        let Ok(chunk) = parse_chunk(&source.text, shows) else {
+        let parsed = parse_chunk(&source.text, shows).ok();
+        let is_parsed = parsed.is_some();
+        // The compiler may know syntax that the parser does not.
+        let Some(chunk) = parsed.or_else(|| parse::one_statement(&source.text)) else {
             return Err(self.explain_syntax_error(source).await);
         };
         let job = Arc::new(Job {
@@ -161,6 +167,7 @@ impl Session {
         });
         match self.builder.build(&job).await {
             Ok(compiled) => Ok((job, compiled)),
+            Err(_) if !is_parsed => Err(self.explain_syntax_error(source).await),
             Err(result) => Err(match &*result {
                 Err(BuildError::Rejected {
                     plan,

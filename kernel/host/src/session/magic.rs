@@ -469,8 +469,15 @@ pub fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 /// Tells how long a cell took.
-pub fn tell_time(events: &Events, duration: std::time::Duration) {
-    let text = format!("Took {}\n", describe_seconds(duration.as_secs_f64()));
+pub fn tell_time(events: &Events, duration: std::time::Duration, programs: usize) {
+    let compiled = match programs {
+        0 | 1 => String::new(),
+        _ => format!(" ({programs} programs compiled, because of what borrows)"),
+    };
+    let text = format!(
+        "Took {}{compiled}\n",
+        describe_seconds(duration.as_secs_f64())
+    );
     print(events, &text);
 }
 

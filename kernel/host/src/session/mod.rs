@@ -145,6 +145,9 @@ pub struct Timings {
     pub run_nanoseconds: u64,
     /// Whether the compiled cell came from the cache.
     pub cached: bool,
+    /// How many programs were compiled: more than one where the borrow checker refused how the cell was cut
+    /// into segments or what was to be stored.
+    pub programs: usize,
 }
 
 /// Whether a cell's text can be executed as it stands.
@@ -299,7 +302,7 @@ impl Session {
         }
         self.shared.completer.cell_ends(&self.engine);
         if self.tells_time {
-            magic::tell_time(events, start.elapsed());
+            magic::tell_time(events, start.elapsed(), self.timings.programs);
         }
         if reply.error.is_some() {
             // What waits is dropped, or stands on another state than was thought.

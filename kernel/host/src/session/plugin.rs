@@ -12,7 +12,8 @@ use super::{CellError, Session, SessionEvent, StreamName, error};
 use crate::engine::{
     cache::{Cache, Record},
     diagnostics,
-    plan::{self, Lessons, Plan},
+    lessons::Lessons,
+    plan::{self, Plan},
     plugin_cell,
     program::Source,
 };
@@ -156,6 +157,7 @@ impl Session {
             digest: String::new(),
             types: Vec::new(),
             lessons: Lessons::default(),
+            programs: 1,
             warnings: compilation
                 .diagnostics
                 .into_iter()

@@ -10,7 +10,12 @@ use super::{
     build::{Compiled, Job},
     chunk::say,
 };
-use crate::engine::{Engine, history::Variable, names, plan::Binding};
+use crate::engine::{
+    Engine,
+    history::Variable,
+    lessons::{Binding, is_nameable},
+    names,
+};
 
 impl Session {
     /// Notes which variables are alive after a run.
@@ -93,6 +98,29 @@ impl Session {
                 None if compiled
                     .record
                     .lessons
+                    .unnameable
+                    .iter()
+                    .any(|binding| binding.name == *name) =>
+                {
+                    let text = compiled
+                        .record
+                        .types
+                        .iter()
+                        .rfind(|(known, _)| known.name == *name)
+                        .map_or("{closure}", |(_, text)| text.as_str());
+                    let why = why_unnameable(text);
+                    if !failed {
+                        say(
+                            events,
+                            &format!("note: `{name}` is not kept for later cells: {why}\n"),
+                        );
+                    }
+                    self.engine
+                        .lose(name, format!("cell [{cell}] could not keep it: {why}"));
+                }
+                None if compiled
+                    .record
+                    .lessons
                     .borrowed
                     .iter()
                     .any(|binding| binding.name == *name) =>
@@ -120,6 +148,11 @@ impl Session {
                 }
                 None if failed && !self.engine.variables.contains_key(name) => {
                     let why = format!("cell [{cell}], which defines it, failed before its end");
+                    self.engine.lose(name, why);
+                }
+                // The cell returned before its end.
+                None if !failed && compiled.plan.takes.iter().all(|taken| taken != name) => {
+                    let why = format!("cell [{cell}], which defines it, returned before its end");
                     self.engine.lose(name, why);
                 }
                 None => {}
@@ -155,11 +188,12 @@ pub(super) fn after_success(engine: &mut Engine, job: &Job, compiled: &Compiled)
         }
     }
     for definition in &compiled.plan.defines {
-        let stored = compiled
-            .record
-            .types
-            .iter()
-            .find(|(binding, text)| binding.name == definition.name && is_nameable(text));
+        let stored = compiled.record.types.iter().find(|(binding, text)| {
+            binding.name == definition.name
+                && is_nameable(text)
+                && !lessons.ends_with_cell(binding)
+                && !lessons.moved.contains(binding)
+        });
         match stored {
             Some((_, text)) => {
                 let variable = Variable {
@@ -189,14 +223,6 @@ pub(super) fn is_plain(type_text: &str) -> bool {
     PLAIN.contains(&type_text) || type_text.starts_with('&') && !type_text.starts_with("&mut")
 }
 
-/// Whether a later program can write the type: closures, futures, functions and hidden types have no
-/// name.
-fn is_nameable(type_text: &str) -> bool {
-    let hidden = ["impl ", "{", "[closure", "[async", "<unnamed"];
-    !hidden.iter().any(|mark| type_text.contains(mark))
-        && syn::parse_str::<syn::Type>(type_text).is_ok()
-}
-
 fn why_unnameable(type_text: &str) -> String {
     let advice = if type_text.starts_with("{closure") || type_text.starts_with("[closure") {
         "a closure has no type that a later cell could name; box it: `let f: Box<dyn Fn(i32) -> i32> = \
@@ -211,6 +237,9 @@ fn why_unnameable(type_text: &str) -> String {
     } else {
         "its type has no name that a later cell could write; box it as a trait object"
     };
+    if type_text.contains('@') {
+        return advice.to_owned();
+    }
     format!("{advice} (its type: {type_text})")
 }
 
