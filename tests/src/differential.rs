@@ -54,6 +54,23 @@ pub struct Shown {
     error: Option<(String, String)>,
 }
 
+impl Shown {
+    /// What was printed.
+    pub fn stdout(&self) -> &str {
+        &self.stdout
+    }
+
+    /// The error's kind and its text.
+    pub fn error(&self) -> Option<&(String, String)> {
+        self.error.as_ref()
+    }
+
+    /// The result as plain text.
+    pub fn result(&self) -> Option<&str> {
+        self.result.as_ref()?["text/plain"].as_str()
+    }
+}
+
 /// The cases of a file.
 ///
 /// # Panics

@@ -6,6 +6,7 @@ mod command_line;
 mod comms;
 mod compiled;
 mod completion;
+mod corpus;
 mod crashes;
 mod dehaze;
 mod dependencies;
