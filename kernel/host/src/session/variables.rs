@@ -14,7 +14,7 @@ use crate::engine::{
     Engine,
     history::Variable,
     lessons::{Binding, is_nameable},
-    names,
+    names, nesting,
 };
 
 impl Session {
