@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
+    ops::Range,
     sync::Arc,
 };
 
@@ -11,8 +12,14 @@ use serde::{Deserialize, Serialize};
 use super::{
     completeness,
     directive::Timing,
+    edits::Aside,
     history::{Engine, Item},
-    parse::{Chunk, Definition, ItemKey},
+    items::{
+        scope::Root,
+        select::{self, Needed},
+        write::Writer,
+    },
+    parse::{Chunk, Definition},
     program::{Program, Source},
 };
 
@@ -25,10 +32,18 @@ const CELL_CRATE: &str = "cell";
 const CHECK: &str = "::patchbay::interrupt::check();";
 
 /// Lints that say nothing in a notebook: a cell's program has names that only later cells use.
-const HEAD: &str = "#![allow(unused_variables, unused_mut, unused_imports, unused_macros, unused_assignments, \
+const LINTS: &str = "#![allow(unused_variables, unused_mut, unused_imports, unused_macros, unused_assignments, \
      unused_unsafe, unused_parens, unused_braces, unused_attributes, unused_doc_comments, dead_code, \
-     unreachable_code, redundant_semicolons, non_local_definitions)]\n\
-     use ::patchbay::prelude::*;\n";
+     unreachable_code, redundant_semicolons, non_local_definitions)]\n";
+
+/// The names that every cell has.
+const PRELUDE: &str = "use ::patchbay::prelude::*;\n";
+
+/// What the symbols of statics need; see [`statics`](super::items::statics).
+const STATICS: &str = "#![feature(linkage)]\n";
+
+/// Tells the runtime to let other programs see the statics.
+const SHARES_STATICS: &str = "#[unsafe(no_mangle)] static patchbay_shares_statics: u8 = 0;\n";
 
 /// A variable at one place of a cell: a name, and how many definitions of that name the cell has had
 /// before; 0 is the earlier cells' variable.
@@ -52,6 +67,9 @@ pub struct Lessons {
     /// The cell cannot be run in segments, because a statement borrows what the one before it made
     /// in passing.
     pub whole: bool,
+    /// Items of earlier cells that no longer compile, by id.
+    #[serde(default)]
+    pub set_aside: BTreeMap<String, Aside>,
 }
 
 /// How hard to optimise.
@@ -86,6 +104,12 @@ pub struct Plan {
     pub items_only: bool,
     /// Whether the program has state of its own and must not be shared by two runs.
     pub has_state: bool,
+    /// Whether it has statics, which all programs share.
+    pub has_statics: bool,
+    /// Where the earlier items lie in the program.
+    pub items: Vec<(Range<usize>, Arc<Item>)>,
+    /// The earlier items that no longer compile.
+    pub aside: Vec<(Arc<Item>, Aside)>,
 }
 
 /// What a line of the engine's own does.
@@ -122,7 +146,16 @@ pub fn plan(
     level: Level,
     timing: Timing,
 ) -> Plan {
-    let staying = engine.items_that_stay(chunk);
+    let standing = engine.standing(chunk, source);
+    let why_aside = |item: &Item| {
+        let known = standing.aside.get(&item.id);
+        known.or_else(|| lessons.set_aside.get(&item.id))
+    };
+    let (staying, aside): (Vec<_>, Vec<_>) = standing
+        .items
+        .iter()
+        .cloned()
+        .partition(|item| why_aside(item).is_none());
     let takes = taken_variables(engine, chunk);
     // What a repeated statement defines ends with each repetition.
     let defines = if timing == Timing::Repeated {
@@ -130,20 +163,46 @@ pub fn plan(
     } else {
         defined_variables(chunk)
     };
-    let earlier = needed_items(engine, &staying, chunk, &takes);
+    let needed = Needed::by_chunk(engine, chunk, &takes).select(&staying, chunk);
+    let repeats_earlier = needed.iter().any(|item| item.parsed.repeats);
+    let dependents = select::dependents(&engine.items, &staying, chunk);
+    let earlier = match dependents.is_empty() {
+        true => needed,
+        false => Needed::by_chunk(engine, chunk, &takes)
+            .and(dependents)
+            .select(&staying, chunk),
+    };
 
+    let has_statics = chunk
+        .items
+        .iter()
+        .map(|item| &**item)
+        .chain(earlier.iter().map(|item| &*item.parsed))
+        .any(|item| !item.shape.statics.is_empty());
     let mut program = Program::default();
-    program.generated(HEAD);
-    for item in &earlier {
-        write_item(&mut program, &item.parsed, &item.source);
+    if has_statics {
+        program.generated(STATICS);
     }
-    for item in &chunk.items {
-        write_item(&mut program, item, source);
+    program.generated(LINTS);
+    for attribute in &chunk.crate_attributes {
+        program.generated(attribute);
+        program.generated("\n");
     }
+    program.generated(PRELUDE);
+    if has_statics {
+        program.generated(SHARES_STATICS);
+    }
+    let writer = Writer {
+        symbols: engine.symbols(&standing, chunk, source),
+        check: CHECK,
+    };
+    let aside_ids = aside.iter().map(|item| item.id.as_str());
+    let root = Root::new(&staying, &earlier, chunk, source, aside_ids);
+    let items = writer.write_all(&mut program, &earlier, chunk, source, &root);
 
     let repeats = timing == Timing::Repeated
         || chunk.items.iter().any(|item| item.repeats)
-        || earlier.iter().any(|item| item.parsed.repeats)
+        || repeats_earlier
         || chunk
             .statements
             .iter()
@@ -170,6 +229,15 @@ pub fn plan(
         items_only: chunk.statements.is_empty() && chunk.last.is_none(),
         has_state: chunk.items.iter().any(|item| item.has_state)
             || earlier.iter().any(|item| item.parsed.has_state),
+        has_statics,
+        items,
+        aside: aside
+            .into_iter()
+            .filter_map(|item| {
+                let aside = why_aside(&item)?.clone();
+                Some((item, aside))
+            })
+            .collect(),
     };
     if !plan.items_only {
         plan.write_entry(engine, chunk, source, lessons, timing);
@@ -180,7 +248,8 @@ pub fn plan(
 /// A program for text that does not parse, so that rustc can say what is wrong with it.
 pub fn plan_unparsed(source: &Source) -> Plan {
     let mut program = Program::default();
-    program.generated(HEAD);
+    program.generated(LINTS);
+    program.generated(PRELUDE);
     program.generated("pub fn patchbay_cell() {\n");
     program.source(source, 0..source.text.len(), &[], "");
     // The engine's bracket would close the cell's, and rustc would point at the engine's as the one that is open.
@@ -198,6 +267,9 @@ pub fn plan_unparsed(source: &Source) -> Plan {
         environment: Vec::new(),
         items_only: true,
         has_state: false,
+        has_statics: false,
+        items: Vec::new(),
+        aside: Vec::new(),
     }
 }
 
@@ -214,6 +286,9 @@ pub fn plan_plugin(program: Program, crate_name: String, source: String) -> Plan
         environment: vec![("PATCHBAY_PLUGIN_SOURCE".to_owned(), source)],
         items_only: false,
         has_state: false,
+        has_statics: false,
+        items: Vec::new(),
+        aside: Vec::new(),
     }
 }
 
@@ -587,14 +662,6 @@ impl Segments {
     }
 }
 
-fn write_item(program: &mut Program, item: &super::parse::ParsedItem, source: &Source) {
-    match &item.replacement {
-        Some(text) => program.stand_in(source, item.range.clone(), text),
-        None => program.source(source, item.range.clone(), &item.loop_bodies, CHECK),
-    }
-    program.generated("\n");
-}
-
 /// The earlier variables that a chunk uses before it defines its own of that name.
 fn taken_variables(engine: &Engine, chunk: &Chunk) -> Vec<String> {
     let mut defined: BTreeSet<&str> = BTreeSet::new();
@@ -629,92 +696,4 @@ fn defined_variables(chunk: &Chunk) -> Vec<Definition> {
         }
     }
     definitions
-}
-
-/// The earlier items that a chunk needs, directly or through others, in the order of definition.
-fn needed_items(
-    engine: &Engine,
-    staying: &[Arc<Item>],
-    chunk: &Chunk,
-    takes: &[String],
-) -> Vec<Arc<Item>> {
-    let mut needed: BTreeSet<&str> = BTreeSet::new();
-    for statement in chunk.statements.iter().chain(&chunk.last) {
-        needed.extend(statement.mentions.iter().map(String::as_str));
-    }
-    for item in &chunk.items {
-        needed.extend(item.mentions.iter().map(String::as_str));
-        needed.extend(item.provides.iter().map(String::as_str));
-    }
-    for name in takes {
-        if let Some(variable) = engine.variables.get(name) {
-            needed.extend(variable.type_names.iter().map(String::as_str));
-        }
-    }
-    let local_types: BTreeSet<&str> = staying
-        .iter()
-        .map(|item| &*item.parsed)
-        .chain(chunk.items.iter().map(|item| &**item))
-        .flat_map(|item| &item.keys)
-        .filter_map(|key| match key {
-            ItemKey::Type(name) => Some(name.as_str()),
-            _ => None,
-        })
-        .collect();
-
-    let mut present: BTreeSet<&str> = chunk
-        .items
-        .iter()
-        .flat_map(|item| type_names(item))
-        .collect();
-    let mut included = vec![false; staying.len()];
-    loop {
-        let mut grew = false;
-        for (index, item) in staying.iter().enumerate() {
-            if included[index] {
-                continue;
-            }
-            let parsed = &item.parsed;
-            let local: Vec<&str> = parsed
-                .mentions
-                .iter()
-                .map(String::as_str)
-                .filter(|name| local_types.contains(name))
-                .collect();
-            let wanted = parsed
-                .provides
-                .iter()
-                .any(|name| needed.contains(name.as_str()))
-                || parsed.always && local.iter().all(|name| present.contains(name))
-                || parsed.belongs_to.as_ref().is_some_and(|header| {
-                    let mut local = header
-                        .iter()
-                        .filter(|name| local_types.contains(name.as_str()))
-                        .peekable();
-                    local.peek().is_some() && local.all(|name| present.contains(name.as_str()))
-                });
-            if wanted {
-                included[index] = true;
-                grew = true;
-                needed.extend(parsed.mentions.iter().map(String::as_str));
-                present.extend(type_names(parsed));
-            }
-        }
-        if !grew {
-            break;
-        }
-    }
-    staying
-        .iter()
-        .zip(included)
-        .filter(|(_, included)| *included)
-        .map(|(item, _)| item.clone())
-        .collect()
-}
-
-fn type_names(item: &super::parse::ParsedItem) -> impl Iterator<Item = &str> {
-    item.keys.iter().filter_map(|key| match key {
-        ItemKey::Type(name) => Some(name.as_str()),
-        _ => None,
-    })
 }

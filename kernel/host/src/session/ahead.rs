@@ -110,9 +110,10 @@ impl Ahead {
         level: Level,
         cell: u32,
     ) -> Ahead {
+        // The cell that runs has gone from the front by now; those behind it may go before the task begins.
+        let first = upcoming.lock().gone;
         let task = tokio::spawn(async move {
             let mut engine = engine;
-            let first = upcoming.lock().gone;
             for position in first.. {
                 let code = loop {
                     let arrived = upcoming.arrived.notified();
@@ -159,7 +160,10 @@ async fn compile(
                 timing,
             } => {
                 let shows = Some(index) == last;
-                let chunk = parse_chunk(&text, shows).ok()?;
+                let chunk = parse_chunk(&text, shows, engine).ok()?;
+                if chunk.refused.is_some() {
+                    return None;
+                }
                 let source = Source {
                     text,
                     cell,

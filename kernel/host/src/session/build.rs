@@ -19,6 +19,7 @@ use crate::engine::{
     compile::Compiler,
     diagnostics::{self, Diagnostic},
     directive::Timing,
+    edits,
     parse::Chunk,
     plan::{self, Binding, Lessons, Level, Plan},
     program::Source,
@@ -135,12 +136,19 @@ impl Builder {
         if let Some((library, record)) = self.find(&key) {
             return Ok(self.compiled(job, library, record, true));
         }
-        let mut result = self.start(&key, job, first, lessons);
-        let done = match result.wait_for(Option::is_some).await {
-            Ok(done) => done.clone(),
-            Err(_) => None,
+        let done = loop {
+            let (mut result, is_own) = self.start(&key, job, first.clone(), lessons.clone());
+            let done = match result.wait_for(Option::is_some).await {
+                Ok(done) => done.clone(),
+                Err(_) => None,
+            };
+            let done = done.unwrap_or_else(|| Arc::new(Err(BuildError::Abandoned)));
+            // Another job with the same program may have other items for its own: which of them can be left out, and
+            // which cells the errors are in, is not the same.
+            if is_own || !matches!(&*done, Err(BuildError::Rejected { .. })) {
+                break done;
+            }
         };
-        let done = done.unwrap_or_else(|| Arc::new(Err(BuildError::Abandoned)));
         match &*done {
             Ok((library, record)) => Ok(self.compiled(job, library.clone(), record.clone(), false)),
             Err(_) => Err(done),
@@ -179,17 +187,17 @@ impl Builder {
         std::fs::copy(library, &copy).ok().map(|_| copy)
     }
 
-    /// Starts a compile unless one of the same program is under way.
+    /// Starts a compile unless one of the same program is under way. Says whether it has.
     fn start(
         self: &Arc<Self>,
         key: &str,
         job: &Arc<Job>,
         first: Plan,
         lessons: Lessons,
-    ) -> watch::Receiver<Option<BuildResult>> {
+    ) -> (watch::Receiver<Option<BuildResult>>, bool) {
         let mut in_flight = lock(&self.in_flight);
         if let Some(build) = in_flight.get(key) {
-            return build.result.clone();
+            return (build.result.clone(), false);
         }
         let (sender, receiver) = watch::channel(None);
         let (builder, job, key_of_task) = (self.clone(), job.clone(), key.to_owned());
@@ -203,7 +211,7 @@ impl Builder {
             task: task.abort_handle(),
         };
         in_flight.insert(key.to_owned(), build);
-        receiver
+        (receiver, true)
     }
 
     async fn compile(
@@ -213,7 +221,8 @@ impl Builder {
         mut plan: Plan,
         mut lessons: Lessons,
     ) -> Result<(PathBuf, Record), BuildError> {
-        for _ in 0..MOST_ATTEMPTS {
+        let mut attempts = 0;
+        while attempts < MOST_ATTEMPTS {
             let output = self.next_library();
             let file = plan.program.file_name();
             let compilation = self
@@ -225,6 +234,13 @@ impl Builder {
                 let record = record(&plan, &compilation.diagnostics, &file, lessons);
                 return Ok((self.keep(key, &plan, &output, &record), record));
             }
+            // Each time at least one item less is in the program.
+            if let Some(broken) = edits::broken_items(&compilation.diagnostics, &plan, &file) {
+                lessons.set_aside.extend(broken);
+                plan = job.plan(&lessons);
+                continue;
+            }
+            attempts += 1;
             let mut learned = false;
             for error in compilation
                 .diagnostics
@@ -323,6 +339,8 @@ fn record(plan: &Plan, diagnostics: &[Diagnostic], file: &str, lessons: Lessons)
         .iter()
         .filter(|diagnostic| diagnostic.level == "warning" && !diagnostic.spans.is_empty())
         .filter(|diagnostic| diagnostic.marks(plan, file).is_empty())
+        // What is said of an earlier item was said when it was defined.
+        .filter(|diagnostic| edits::is_own(diagnostic, plan, file))
         .cloned()
         .collect();
     Record {
