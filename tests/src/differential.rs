@@ -54,6 +54,23 @@ pub struct Shown {
     error: Option<(String, String)>,
 }
 
+impl Shown {
+    /// The plain text of the result.
+    pub fn result_text(&self) -> Option<&str> {
+        self.result.as_ref()?["text/plain"].as_str()
+    }
+
+    pub fn stdout(&self) -> &str {
+        &self.stdout
+    }
+
+    /// The kind of the error, and its text.
+    pub fn error(&self) -> Option<(&str, &str)> {
+        let (kind, text) = self.error.as_ref()?;
+        Some((kind, text))
+    }
+}
+
 /// The cases of a file.
 ///
 /// # Panics

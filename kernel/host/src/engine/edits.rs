@@ -64,10 +64,12 @@ fn item_of<'a>(error: &Diagnostic, plan: &'a Plan, file: &str) -> Option<&'a Arc
         places.position(|(range, _)| range.contains(&byte))
     };
     let is_conflict = is_conflict(error);
+    // The macro is as its newest definition has it; what calls it for items is to blame.
+    let is_of_call = error.message.starts_with("macro expansion ignores");
     let found = error
         .spans
         .iter()
-        .filter(|span| span.is_primary || is_conflict)
+        .filter(|span| is_conflict || span.is_primary != is_of_call)
         .filter_map(|span| position(span.outermost(file)?.start));
     // Earlier items of one sort stand in the order of their definition.
     found.min().map(|position| &plan.items[position].1)
@@ -85,6 +87,9 @@ pub fn broken_items(
 ) -> Option<BTreeMap<String, Aside>> {
     let mut broken = BTreeMap::new();
     for error in errors(diagnostics) {
+        if is_of_instance(error, diagnostics) {
+            return None;
+        }
         let item = item_of(error, plan, file)?;
         broken.entry(item.id.clone()).or_insert_with(|| Aside {
             reason: error.message.clone(),
@@ -100,6 +105,18 @@ fn errors(diagnostics: &[Diagnostic]) -> impl Iterator<Item = &Diagnostic> {
             && !diagnostic.message.starts_with("aborting due to")
             && !diagnostic.spans.is_empty()
     })
+}
+
+/// Whether an error is about what a generic item becomes with the arguments of whoever uses it.
+fn is_of_instance(error: &Diagnostic, all: &[Diagnostic]) -> bool {
+    let position = all.iter().position(|known| std::ptr::eq(known, error));
+    let following = all
+        .iter()
+        .skip(position.map_or(all.len(), |position| position + 1));
+    error.message.contains("while instantiating")
+        || following
+            .take_while(|next| !next.is_error())
+            .any(|next| next.message.contains("while instantiating"))
 }
 
 /// Whether an error is of the cell itself, and not of an earlier item that the cell does not need to be mended.

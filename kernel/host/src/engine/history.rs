@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::{
     edits::Aside,
     items::{
-        scope::Scope,
+        scope::{Births, Scope},
         select,
         statics::{Lives, Symbols},
         write,
@@ -26,6 +26,7 @@ pub struct Engine {
     /// The items that no longer compile, by id. They are in `items`, too, and in no program.
     pub aside: BTreeMap<String, Aside>,
     pub statics: Lives,
+    pub births: Births,
     pub variables: BTreeMap<String, Variable>,
     /// Names that are gone, with the reason, for the error of the cell that asks for one.
     pub lost: HashMap<String, String>,
@@ -41,7 +42,7 @@ pub struct Item {
     /// What later cells have defined anew.
     pub omitted: Omitted,
     /// What names meant when it was defined.
-    pub scope: Arc<Scope>,
+    pub scope: Scope,
     text: String,
 }
 
@@ -55,12 +56,7 @@ pub struct Omitted {
 }
 
 impl Item {
-    pub fn new(
-        source: Source,
-        parsed: Arc<ParsedItem>,
-        omitted: Omitted,
-        scope: Arc<Scope>,
-    ) -> Item {
+    pub fn new(source: Source, parsed: Arc<ParsedItem>, omitted: Omitted, scope: Scope) -> Item {
         let text = match &parsed.replacement {
             Some(text) => text.clone(),
             None => write::text_of(&parsed, &source, &omitted),
@@ -250,7 +246,12 @@ impl Engine {
             return Symbols::default();
         }
         self.statics
-            .after(&with_chunk(standing.items.clone(), chunk, source))
+            .after(&with_chunk(
+                standing.items.clone(),
+                chunk,
+                source,
+                &mut Births::default(),
+            ))
             .symbols()
     }
 
@@ -263,20 +264,23 @@ impl Engine {
         set_aside: &BTreeMap<String, Aside>,
     ) -> Vec<String> {
         let mut standing = self.standing(chunk, source);
-        self.aside = standing.aside;
+        let before = std::mem::replace(&mut self.aside, standing.aside);
         let mut notes = Vec::new();
         standing.items.retain(|item| {
             let Some(aside) = set_aside.get(&item.id) else {
                 return true;
             };
-            notes.push(aside.note(item));
+            // What fails as it did before is known.
+            if before.get(&item.id) != Some(aside) {
+                notes.push(aside.note(item));
+            }
             if !aside.replaced {
                 self.aside.insert(item.id.clone(), aside.clone());
             }
             !aside.replaced
         });
         if !chunk.items.is_empty() {
-            self.items = with_chunk(standing.items, chunk, source);
+            self.items = with_chunk(standing.items, chunk, source, &mut self.births);
             let after = self.statics.after(&self.items);
             let own = |name: &&str| {
                 let mut sites = chunk.items.iter().flat_map(|item| &item.shape.statics);
@@ -339,25 +343,24 @@ fn shown_name(item: &Item) -> Option<&str> {
 }
 
 /// Earlier items and those of a chunk.
-fn with_chunk(mut items: Vec<Arc<Item>>, chunk: &Chunk, source: &Source) -> Vec<Arc<Item>> {
+fn with_chunk(
+    mut items: Vec<Arc<Item>>,
+    chunk: &Chunk,
+    source: &Source,
+    births: &mut Births,
+) -> Vec<Arc<Item>> {
     let before = items.len();
-    let unscoped = Arc::new(Scope::default());
-    items.extend(chunk.items.iter().map(|parsed| {
-        Arc::new(Item::new(
-            source.clone(),
-            parsed.clone(),
-            Omitted::default(),
-            unscoped.clone(),
-        ))
-    }));
-    let scope = Arc::new(Scope::of(&items));
-    for item in &mut items[before..] {
-        if let Some(item) = Arc::get_mut(item) {
-            item.scope = scope.clone();
-        } else {
-            let mut copy = item.without(Omitted::default());
-            copy.scope = scope.clone();
-            *item = Arc::new(copy);
+    let item = |parsed: &Arc<ParsedItem>, scope: &Scope| {
+        let (source, parsed) = (source.clone(), parsed.clone());
+        Arc::new(Item::new(source, parsed, Omitted::default(), scope.clone()))
+    };
+    // Imports are in the scope of their own chunk, too.
+    let unscoped = Scope::default();
+    items.extend(chunk.items.iter().map(|parsed| item(parsed, &unscoped)));
+    let scope = births.count(&items, chunk);
+    for (known, parsed) in items[before..].iter_mut().zip(&chunk.items) {
+        if parsed.shape.import.is_none() {
+            *known = item(parsed, &scope);
         }
     }
     items

@@ -516,11 +516,14 @@ fn parse_item(item: &Item, items: &mut Vec<ParsedItem>) {
                 parsed.provides.insert(ident.to_string());
             }
             None => {
-                parsed.provides = parsed.mentions.clone();
                 // The statics that a macro makes in a way of its own begin anew with each program.
                 parsed.has_state = parsed.shape.statics.is_empty();
                 parsed.is_type = true;
                 let (types, values) = macros::defined_names(node.mac.tokens.clone());
+                parsed.provides = match types.is_empty() && values.is_empty() {
+                    true => macros::possible_names(&parsed.mentions),
+                    false => types.union(&values).cloned().collect(),
+                };
                 parsed.keys.extend(types.into_iter().map(ItemKey::Type));
                 parsed.keys.extend(values.into_iter().map(ItemKey::Value));
                 if parsed.keys.is_empty() {

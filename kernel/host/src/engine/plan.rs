@@ -197,7 +197,7 @@ pub fn plan(
         check: CHECK,
     };
     let aside_ids = aside.iter().map(|item| item.id.as_str());
-    let root = Root::new(&staying, &earlier, chunk, source, aside_ids);
+    let root = Root::new(&engine.births, &staying, &earlier, chunk, source, aside_ids);
     let items = writer.write_all(&mut program, &earlier, chunk, source, &root);
 
     let repeats = timing == Timing::Repeated

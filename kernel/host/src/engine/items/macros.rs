@@ -189,6 +189,21 @@ pub fn defined_names(tokens: TokenStream) -> (BTreeSet<String>, BTreeSet<String>
     (types, values)
 }
 
+/// The names that a macro may define of those that its call mentions.
+pub fn possible_names(mentions: &BTreeSet<String>) -> BTreeSet<String> {
+    const OTHERS: [&str; 34] = [
+        "bool", "char", "str", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8",
+        "u16", "u32", "u64", "u128", "usize", "String", "Vec", "Option", "Result", "Box", "Self",
+        "self", "std", "core", "crate", "super", "derive", "Debug", "Clone", "Copy", "Default",
+        "as",
+    ];
+    let names = mentions.iter();
+    names
+        .filter(|name| !OTHERS.contains(&name.as_str()))
+        .cloned()
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

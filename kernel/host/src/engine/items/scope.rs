@@ -17,28 +17,53 @@ use crate::engine::{
 };
 
 /// What names meant when an item was defined.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Scope {
-    pub imports: Vec<Arc<Item>>,
-    /// The names of the items of the cells.
-    pub locals: BTreeSet<String>,
+    pub imports: Arc<Vec<Arc<Item>>>,
+    /// The number of the chunk that defined it.
+    chunk: u64,
 }
 
-impl Scope {
-    /// What names mean among these items.
-    pub fn of(items: &[Arc<Item>]) -> Scope {
-        Scope {
-            imports: items
-                .iter()
-                .filter(|item| item.parsed.shape.import.is_some())
-                .cloned()
-                .collect(),
-            locals: items
-                .iter()
-                .flat_map(|item| local_names(&item.parsed))
-                .map(str::to_owned)
-                .collect(),
+/// When each name became one of an item of the cells: the number of the chunk.
+#[derive(Clone, Debug, Default)]
+pub struct Births {
+    names: Arc<BTreeMap<String, u64>>,
+    chunks: u64,
+    imports: Arc<Vec<Arc<Item>>>,
+}
+
+impl Births {
+    /// Counts a chunk after which the items are these. Returns the scope of its items.
+    pub fn count(&mut self, items: &[Arc<Item>], of_chunk: &Chunk) -> Scope {
+        self.chunks += 1;
+        let new = of_chunk.items.iter().flat_map(|item| local_names(item));
+        for name in new {
+            if !self.names.contains_key(name) {
+                Arc::make_mut(&mut self.names).insert(name.to_owned(), self.chunks);
+            }
         }
+        let imports = || {
+            let all = items.iter();
+            all.filter(|item| item.parsed.shape.import.is_some())
+        };
+        let is_same = self.imports.len() == imports().count()
+            && imports()
+                .zip(self.imports.iter())
+                .all(|(one, other)| Arc::ptr_eq(one, other));
+        if !is_same {
+            self.imports = Arc::new(imports().cloned().collect());
+        }
+        Scope {
+            imports: self.imports.clone(),
+            chunk: self.chunks,
+        }
+    }
+
+    /// Whether a name was one of an item of the cells when a scope's items were defined.
+    fn has(&self, name: &str, scope: &Scope) -> bool {
+        self.names
+            .get(name)
+            .is_some_and(|birth| *birth <= scope.chunk)
     }
 }
 
@@ -52,6 +77,7 @@ fn local_names(item: &ParsedItem) -> impl Iterator<Item = &str> {
 
 /// What names mean in the module of all items of a program.
 pub struct Root<'a> {
+    births: &'a Births,
     /// The paths of the imports, by the names that they bind.
     bound: BTreeMap<&'a str, String>,
     paths: BTreeSet<String>,
@@ -78,6 +104,7 @@ pub struct Move {
 impl<'a> Root<'a> {
     /// The names of a program with these of the earlier items and those of a chunk.
     pub fn new(
+        births: &'a Births,
         staying: &'a [Arc<Item>],
         earlier: &'a [Arc<Item>],
         chunk: &'a Chunk,
@@ -106,6 +133,7 @@ impl<'a> Root<'a> {
             earlier.chain(chunk.items.iter().map(|item| &**item))
         };
         Root {
+            births,
             bound,
             paths,
             locals: all().flat_map(local_names).collect(),
@@ -154,7 +182,7 @@ impl<'a> Root<'a> {
                 .chain(self.bound.keys().copied())
                 .any(|name| {
                     mentions(name)
-                        && !scope.locals.contains(name)
+                        && !self.births.has(name, scope)
                         && !imports().any(|import| import.parsed.provides.contains(name))
                 });
             return (is_gone || is_hidden).then(|| self.moved(item));
@@ -188,9 +216,9 @@ impl<'a> Root<'a> {
         if self.has_macro_calls {
             opening.push_str("use super::*;\n");
         }
-        for import in &item.scope.imports {
+        for import in item.scope.imports.iter() {
             if !self.aside.contains(import.id.as_str()) && self.has_head(import) {
-                opening.push_str(&format!("use {};\n", inside(import, &item.scope)));
+                opening.push_str(&format!("use {};\n", self.inside(import, &item.scope)));
             }
         }
         let own: BTreeSet<&str> = local_names(parsed).collect();
@@ -205,13 +233,13 @@ impl<'a> Root<'a> {
             .mentions
             .iter()
             .map(String::as_str)
-            .filter(|name| item.scope.locals.contains(*name) && !bound.contains(name))
+            .filter(|name| self.births.has(name, &item.scope) && !bound.contains(name))
             .filter(|name| self.present.contains(name) || self.bound.contains_key(name))
             .filter(|name| !own.contains(name))
             .collect();
         // A trait's methods are there without its name.
         for name in &self.traits {
-            if !supers.contains(name) && item.scope.locals.contains(*name) {
+            if !supers.contains(name) && self.births.has(name, &item.scope) {
                 opening.push_str(&format!("use super::{name} as _;\n"));
             }
         }
@@ -245,7 +273,7 @@ impl<'a> Root<'a> {
         let mut opening = String::new();
         if !names.is_empty() {
             opening.push_str(&format!("mod {module} {{\n"));
-            for import in &item.scope.imports {
+            for import in item.scope.imports.iter() {
                 if import
                     .parsed
                     .provides
@@ -254,7 +282,7 @@ impl<'a> Root<'a> {
                 {
                     opening.push_str(&format!(
                         "pub(super) use {};\n",
-                        inside(import, &item.scope)
+                        self.inside(import, &item.scope)
                     ));
                 }
             }
@@ -277,6 +305,17 @@ impl<'a> Root<'a> {
         }
     }
 
+    /// The path of an import as a module of the items' module writes it.
+    fn inside(&self, import: &Item, scope: &Scope) -> String {
+        let path = path_of(&import.parsed, &import.source);
+        let head = path.split("::").next().unwrap_or_default().trim();
+        match head {
+            "self" => path.replacen("self", "super", 1),
+            _ if self.births.has(head, scope) => format!("super::{path}"),
+            _ => path,
+        }
+    }
+
     /// Whether what an import begins with is in the program.
     fn has_head(&self, import: &Item) -> bool {
         let path = path_of(&import.parsed, &import.source);
@@ -294,16 +333,5 @@ fn path_of(item: &ParsedItem, source: &Source) -> String {
     match &item.shape.import {
         Some(path) => path.clone(),
         None => text_of(item, source, &Omitted::default()),
-    }
-}
-
-/// The path of an import as a module of the items' module writes it.
-fn inside(import: &Item, scope: &Scope) -> String {
-    let path = path_of(&import.parsed, &import.source);
-    let head = path.split("::").next().unwrap_or_default().trim();
-    match head {
-        "self" => path.replacen("self", "super", 1),
-        _ if scope.locals.contains(head) => format!("super::{path}"),
-        _ => path,
     }
 }
