@@ -155,6 +155,18 @@ impl std::fmt::Debug for Point { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) 
 //show
 (two().0, two().0 == two().1)
 
+//# a derive comes and goes over an impl by hand
+//= type
+struct Point { x: i32 }
+//= debug
+impl std::fmt::Debug for Point { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { write!(f, "by hand {}", self.x) } }
+//= type
+#[derive(Debug)] struct Point { x: i32 }
+//= type
+struct Point { x: i32 }
+//show
+Point { x: 3 }
+
 //# a derive goes, and what used it is written otherwise
 //= type
 #[derive(Clone)] struct Token { id: u32 }

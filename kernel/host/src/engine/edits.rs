@@ -18,12 +18,20 @@ use super::{diagnostics::Diagnostic, history::Item, plan::Plan};
 pub struct Aside {
     /// The compiler's words.
     pub reason: String,
-    /// Whether a newer item is in its place, so that it never comes back by itself.
+    /// Whether a newer item is in its place.
     #[serde(default)]
     pub replaced: bool,
 }
 
 impl Aside {
+    /// A newer item is in the place of an older one.
+    pub fn replaced(reason: String) -> Aside {
+        Aside {
+            reason,
+            replaced: true,
+        }
+    }
+
     /// What the user is told when an item is set aside.
     pub fn note(&self, item: &Item) -> String {
         if self.replaced {
@@ -133,7 +141,8 @@ pub fn hint(error: &Diagnostic, plan: &Plan) -> Option<String> {
         .flat_map(quoted)
         .collect();
     let is_method = error.code() == "E0599";
-    let mut open: Vec<&(Arc<Item>, Aside)> = plan.aside.iter().collect();
+    let broken = plan.aside.iter().filter(|(_, aside)| !aside.replaced);
+    let mut open: Vec<&(Arc<Item>, Aside)> = broken.collect();
     let mut hints = Vec::new();
     loop {
         let position = open

@@ -175,11 +175,19 @@ impl Engine {
     /// aside no longer.
     pub fn standing(&self, chunk: &Chunk, source: &Source) -> Standing {
         let new = NewKeys::of(chunk);
-        let items: Vec<Arc<Item>> = self
-            .items
-            .iter()
-            .filter_map(|item| new.what_stays(item, self.aside.contains_key(&item.id)))
-            .collect();
+        let mut items: Vec<Arc<Item>> = Vec::new();
+        let mut displaced: Vec<(String, Aside)> = Vec::new();
+        for item in &self.items {
+            let is_aside = self.aside.contains_key(&item.id);
+            let Some(item) = new.what_stays(item, is_aside) else {
+                continue;
+            };
+            if let Some(name) = new.derives_instead(&item) {
+                let reason = format!("cell [{}] derives `{name}`", source.cell);
+                displaced.push((item.id.clone(), Aside::replaced(reason)));
+            }
+            items.push(item);
+        }
         let mut aside = self.aside.clone();
         aside.retain(|id, _| items.iter().any(|item| item.id == *id));
         if !aside.is_empty() {
@@ -187,6 +195,7 @@ impl Engine {
                 aside.remove(&id);
             }
         }
+        aside.extend(displaced);
         Standing { items, aside }
     }
 
@@ -263,22 +272,20 @@ impl Engine {
         source: &Source,
         set_aside: &BTreeMap<String, Aside>,
     ) -> Vec<String> {
-        let mut standing = self.standing(chunk, source);
+        let standing = self.standing(chunk, source);
         let before = std::mem::replace(&mut self.aside, standing.aside);
         let mut notes = Vec::new();
-        standing.items.retain(|item| {
-            let Some(aside) = set_aside.get(&item.id) else {
-                return true;
-            };
-            // What fails as it did before is known.
-            if before.get(&item.id) != Some(aside) {
-                notes.push(aside.note(item));
-            }
-            if !aside.replaced {
+        for item in &standing.items {
+            if let Some(aside) = set_aside.get(&item.id) {
                 self.aside.insert(item.id.clone(), aside.clone());
             }
-            !aside.replaced
-        });
+            // What fails as it did before is known.
+            if let Some(aside) = self.aside.get(&item.id)
+                && before.get(&item.id) != Some(aside)
+            {
+                notes.push(aside.note(item));
+            }
+        }
         if !chunk.items.is_empty() {
             self.items = with_chunk(standing.items, chunk, source, &mut self.births);
             let after = self.statics.after(&self.items);
@@ -432,7 +439,7 @@ impl<'a> NewKeys<'a> {
                     _ => false,
                 }
         });
-        if is_replaced || self.implements_otherwise(item, is_aside) {
+        if is_replaced || is_aside && self.implements_again(item) {
             return None;
         }
         let derives: BTreeSet<String> = shape
@@ -460,29 +467,30 @@ impl<'a> NewKeys<'a> {
         })
     }
 
-    /// Whether the chunk derives what an impl does by hand, or has an impl in the place of one that no longer compiles.
-    fn implements_otherwise(&self, item: &Item, is_aside: bool) -> bool {
+    /// The trait that an impl implements and that the chunk derives for its type.
+    fn derives_instead<'b>(&self, item: &'b Item) -> Option<&'b str> {
+        let old = item.parsed.shape.implements.as_ref()?;
+        let name = old.trait_name.as_deref().filter(|_| !old.has_arguments)?;
+        let derives = self.chunk.items.iter().any(|new| {
+            let mut names = new.keys.iter().filter_map(ItemKey::type_name);
+            new.shape.has_derive(name) && names.any(|name| name == old.target)
+        });
+        derives.then_some(name)
+    }
+
+    /// Whether the chunk has an impl in the place of one that no longer compiles.
+    fn implements_again(&self, item: &Item) -> bool {
         let Some(old) = &item.parsed.shape.implements else {
             return false;
         };
-        let Some(name) = &old.trait_name else {
-            return false;
-        };
-        self.chunk.items.iter().any(|new| {
-            let derives = !old.has_arguments
-                && new.shape.has_derive(name)
-                && new
-                    .keys
-                    .iter()
-                    .any(|key| key.type_name() == Some(&old.target));
-            let replaces = is_aside
-                && new.shape.implements.as_ref().is_some_and(|new| {
-                    new.trait_name == old.trait_name
-                        && new.target == old.target
-                        && !old.has_arguments
-                });
-            derives || replaces
-        })
+        old.trait_name.is_some()
+            && !old.has_arguments
+            && self.chunk.items.iter().any(|new| {
+                new.shape
+                    .implements
+                    .as_ref()
+                    .is_some_and(|new| new.trait_name == old.trait_name && new.target == old.target)
+            })
     }
 
     /// Whether the chunk implements a trait by hand that an earlier type derives.
