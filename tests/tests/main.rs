@@ -11,6 +11,7 @@ mod crashes;
 mod dehaze;
 mod dependencies;
 mod differential;
+mod edits;
 mod errors;
 mod gpu;
 mod history;

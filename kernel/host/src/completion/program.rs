@@ -19,7 +19,7 @@ pub struct View {
 /// are not Rust are blank, so that all positions stay.
 pub fn view(engine: &Engine, code: &str) -> View {
     let mut text = String::from("#![allow(unused)]\nuse ::patchbay::prelude::*;\n");
-    for item in &engine.items {
+    for item in engine.sound_items() {
         text.push_str(item.text());
         text.push('\n');
     }

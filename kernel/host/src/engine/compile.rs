@@ -69,6 +69,14 @@ impl Compiler {
         arguments.push(format!("--crate-name={}", plan.crate_name));
         arguments.push(format!("-Copt-level={}", plan.optimisation));
         arguments.extend_from_slice(&self.linker);
+        if plan.has_statics {
+            // All programs share their statics, and none calls another's functions.
+            arguments.push(if self.linker.is_empty() {
+                "-Clink-arg=-Wl,-Bsymbolic-functions".to_owned()
+            } else {
+                "-Clink-arg=-Bsymbolic-functions".to_owned()
+            });
+        }
         arguments
     }
 

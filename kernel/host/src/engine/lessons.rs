@@ -14,7 +14,10 @@
 //! refused, so is the cell, with rustc's words about the cell's own text. Otherwise its types say which
 //! variables can borrow at all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 use syn::visit::{self, Visit};
@@ -22,10 +25,11 @@ use syn::visit::{self, Visit};
 use super::{
     Engine,
     diagnostics::Diagnostic,
+    edits::Aside,
     nesting,
     parse::{Chunk, Statement},
     plan::{Mark, Plan},
-    program::Source,
+    program::{Place, Source},
 };
 
 /// A variable at one place of a cell: a name, and how many definitions of that name the cell has had
@@ -70,6 +74,9 @@ pub struct Lessons {
     /// Positions of closures that nothing in the cell uses, so that their parameters have no types yet; they are
     /// left to the cells that call them.
     pub left_to_callers: BTreeSet<usize>,
+    /// Items of earlier cells that no longer compile, by id.
+    #[serde(default)]
+    pub set_aside: BTreeMap<String, Aside>,
     /// The type of the last expression, where the compiler knows it too late to show the value.
     pub shown_type: Option<String>,
     /// The program only checks the text: one function, nothing stored.
@@ -392,12 +399,28 @@ impl Refused<'_> {
             || bindings(self.chunk)
                 .iter()
                 .any(|(binding, _)| binding.name == name);
+        if !is_variable {
+            return false;
+        }
+        let places: Vec<Place> = error
+            .ranges_in_program(&self.file)
+            .filter_map(|range| self.plan.program.place(range))
+            .collect();
+        let earlier = self.engine.items.iter();
+        let macros = earlier
+            .map(|item| (&*item.parsed, &item.source))
+            .chain(self.chunk.items.iter().map(|item| (&**item, self.source)));
         let mut learned = false;
-        for (macro_name, range) in self.plan.macros.iter().filter(|_| is_variable) {
-            let is_inside = error
-                .ranges_in_program(&self.file)
-                .any(|span| range.start <= span.start && span.end <= range.end);
-            learned |= is_inside && lessons.local_macros.insert(macro_name.clone());
+        for (item, source) in macros {
+            let is_inside = |place: &Place| {
+                Arc::ptr_eq(&place.source.text, &source.text)
+                    && item.range.contains(&place.range.start)
+            };
+            if let Some(macro_name) = item.macro_name()
+                && places.iter().any(is_inside)
+            {
+                learned |= lessons.local_macros.insert(macro_name.to_owned());
+            }
         }
         learned
     }
@@ -428,7 +451,7 @@ impl Refused<'_> {
             .iter()
             .flat_map(|error| error.all_ranges_in_program(&self.file))
             .filter_map(|range| self.plan.program.place(range))
-            .filter(|place| std::sync::Arc::ptr_eq(&place.source.text, &self.source.text))
+            .filter(|place| Arc::ptr_eq(&place.source.text, &self.source.text))
             .filter_map(|place| {
                 statements
                     .iter()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// Adds every identifier of `tokens` to `names`, those inside macro calls and those that format
 /// strings capture (`"{loss:.3}"`) included.
@@ -18,6 +18,31 @@ pub fn collect(tokens: TokenStream, names: &mut BTreeSet<String>) {
             TokenTree::Group(group) => collect(group.stream(), names),
             TokenTree::Literal(literal) => collect_captures(&literal.to_string(), names),
             TokenTree::Punct(_) => {}
+        }
+    }
+}
+
+/// Writes tokens, each identifier that `other` answers for by what it answers.
+pub fn write_with(tokens: TokenStream, text: &mut String, other: &dyn Fn(&str) -> Option<String>) {
+    for tree in tokens {
+        match tree {
+            TokenTree::Group(group) => {
+                let (open, close) = match group.delimiter() {
+                    Delimiter::Parenthesis => ("(", ")"),
+                    Delimiter::Brace => ("{", "}"),
+                    Delimiter::Bracket => ("[", "]"),
+                    Delimiter::None => ("", ""),
+                };
+                text.push_str(open);
+                write_with(group.stream(), text, other);
+                text.push_str(close);
+            }
+            TokenTree::Ident(ident) => {
+                let name = ident.to_string();
+                text.push_str(&other(&name).unwrap_or(name));
+                text.push(' ');
+            }
+            other => text.push_str(&other.to_string()),
         }
     }
 }

@@ -125,9 +125,10 @@ impl Ahead {
     ) -> Ahead {
         let foreseen = Foreseen::default();
         let noted = foreseen.clone();
+        // The cell that runs has gone from the front by now; those behind it may go before the task begins.
+        let first = upcoming.lock().gone;
         let task = tokio::spawn(async move {
             let mut engine = engine;
-            let first = upcoming.lock().gone;
             for position in first.. {
                 let code = loop {
                     let arrived = upcoming.arrived.notified();
@@ -191,7 +192,10 @@ async fn compile(
                 timing,
             } => {
                 let shows = Some(index) == last;
-                let chunk = parse_chunk(&text, shows).ok()?;
+                let chunk = parse_chunk(&text, shows, engine).ok()?;
+                if chunk.refused.is_some() {
+                    return None;
+                }
                 let source = Source {
                     text,
                     cell,

@@ -18,6 +18,7 @@ use crate::engine::{
     compile::{Compilation, Compiler},
     diagnostics::Diagnostic,
     directive::Timing,
+    edits,
     lessons::{self, Binding, Checked, Lessons, Refused, Step},
     parse::Chunk,
     plan::{self, Level, Plan},
@@ -141,12 +142,19 @@ impl Builder {
         if let Some((library, record)) = self.find(&key) {
             return Ok(self.compiled(job, key, library, record, true));
         }
-        let mut result = self.start(&key, job, first, lessons);
-        let done = match result.wait_for(Option::is_some).await {
-            Ok(done) => done.clone(),
-            Err(_) => None,
+        let done = loop {
+            let (mut result, is_own) = self.start(&key, job, first.clone(), lessons.clone());
+            let done = match result.wait_for(Option::is_some).await {
+                Ok(done) => done.clone(),
+                Err(_) => None,
+            };
+            let done = done.unwrap_or_else(|| Arc::new(Err(BuildError::Abandoned)));
+            // Another job with the same program may have other items for its own: which of them can be left out, and
+            // which cells the errors are in, is not the same.
+            if is_own || !matches!(&*done, Err(BuildError::Rejected { .. })) {
+                break done;
+            }
         };
-        let done = done.unwrap_or_else(|| Arc::new(Err(BuildError::Abandoned)));
         match &*done {
             Ok((library, record)) => {
                 Ok(self.compiled(job, key, library.clone(), record.clone(), false))
@@ -195,17 +203,17 @@ impl Builder {
         std::fs::copy(library, &copy).ok().map(|_| copy)
     }
 
-    /// Starts a compile unless one of the same program is under way.
+    /// Starts a compile unless one of the same program is under way. Says whether it has.
     fn start(
         self: &Arc<Self>,
         key: &str,
         job: &Arc<Job>,
         first: Plan,
         lessons: Lessons,
-    ) -> watch::Receiver<Option<BuildResult>> {
+    ) -> (watch::Receiver<Option<BuildResult>>, bool) {
         let mut in_flight = lock(&self.in_flight);
         if let Some(build) = in_flight.get(key) {
-            return build.result.clone();
+            return (build.result.clone(), false);
         }
         let (sender, receiver) = watch::channel(None);
         let (builder, job, key_of_task) = (self.clone(), job.clone(), key.to_owned());
@@ -219,7 +227,7 @@ impl Builder {
             task: task.abort_handle(),
         };
         in_flight.insert(key.to_owned(), build);
-        receiver
+        (receiver, true)
     }
 
     async fn compile(
@@ -231,7 +239,8 @@ impl Builder {
     ) -> Result<(PathBuf, Record), BuildError> {
         let mut checked = None;
         let mut programs = 0;
-        for attempts in 1..=MOST_ATTEMPTS {
+        let mut attempts = 0;
+        while attempts < MOST_ATTEMPTS {
             let output = self.next_library();
             programs += 1;
             let compilation = self.run_compiler(&plan, &output).await?;
@@ -240,6 +249,14 @@ impl Builder {
                 let record = record(&plan, &compilation.diagnostics, &file, lessons, programs);
                 return Ok((self.keep(key, &plan, &output, &record), record));
             }
+            // Each time at least one item less is in the program.
+            let file = plan.program.file_name();
+            if let Some(broken) = edits::broken_items(&compilation.diagnostics, &plan, &file) {
+                lessons.set_aside.extend(broken);
+                plan = job.plan(&lessons);
+                continue;
+            }
+            attempts += 1;
             let refused = Refusal {
                 plan: &plan,
                 compilation: &compilation,
@@ -393,6 +410,8 @@ fn record(
                 .ranges_in_program(file)
                 .any(|range| plan.program.place(range).is_some())
         })
+        // What is said of an earlier item was said when it was defined.
+        .filter(|diagnostic| edits::is_own(diagnostic, plan, file))
         .cloned()
         .collect();
     Record {

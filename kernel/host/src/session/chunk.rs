@@ -1,6 +1,8 @@
 //! Compiling and running one chunk of Rust, and keeping account of the variables.
 
 use std::{
+    collections::BTreeSet,
+    fmt::Display,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -16,8 +18,10 @@ use super::{
     variables::after_success,
 };
 use crate::engine::{
+    Engine,
     diagnostics::{self, Diagnostic},
     directive::Timing,
+    edits,
     nesting,
     parse::{self, Chunk},
     plan::{self, ENTRY, Plan},
@@ -73,11 +77,14 @@ impl Session {
         if shows {
             self.compile_ahead(&job, &compiled);
         }
-        let stale = self.engine.variables_made_stale(&job.chunk, &source);
+        let stale = self.engine.variables_made_stale(&job.chunk);
         if !stale.is_empty() {
             self.drop_stale(&stale, events).await?;
         }
-        self.engine.add_items(&job.chunk, &source);
+        let set_aside = &compiled.record.lessons.set_aside;
+        for note in self.engine.add_items(&job.chunk, &source, set_aside) {
+            say(events, &note);
+        }
         if compiled.plan.items_only {
             return Ok(());
         }
@@ -153,13 +160,16 @@ impl Session {
         timing: Timing,
         shows: bool,
     ) -> Result<(Arc<Job>, Compiled), CellError> {
-        let parsed = parse_chunk(&source.text, shows).ok();
+        let parsed = parse_chunk(&source.text, shows, &self.engine).ok();
         let is_parsed = parsed.is_some();
         // The compiler may know syntax that the parser does not.
         let unparsed = || nesting::read(&source.text, || parse::one_statement(&source.text));
         let Some(chunk) = parsed.or_else(|| unparsed().ok().flatten()) else {
             return Err(self.explain_syntax_error(source).await);
         };
+        if let Some((range, problem)) = &chunk.refused {
+            return Err(error::in_cell(source, range.clone(), problem));
+        }
         let job = Arc::new(Job {
             engine: Arc::new(self.engine.clone()),
             chunk: Arc::new(chunk),
@@ -252,7 +262,12 @@ impl Session {
             // "aborting due to 2 previous errors" says nothing of its own.
             .filter(|diagnostic| !diagnostic.message.starts_with("aborting due to"))
             .collect();
-        let own: Vec<&Diagnostic> = errors.iter().copied().filter(in_cells).collect();
+        let mut own: Vec<&Diagnostic> = errors.iter().copied().filter(in_cells).collect();
+        // An earlier item that does not fit either is not what the cell must mend.
+        let of_cell = |diagnostic: &&Diagnostic| edits::is_own(diagnostic, plan, &file);
+        if own.iter().any(of_cell) {
+            own.retain(of_cell);
+        }
         let shown = if own.is_empty() { &errors } else { &own };
         let Some(first) = shown.first() else {
             return error::plain(
@@ -268,6 +283,9 @@ impl Session {
     /// What the session knows and the compiler does not: why a name is gone, where a variable that
     /// cannot be changed was defined, how a crate is brought.
     fn hint(&self, diagnostic: &Diagnostic, plan: &Plan) -> Option<String> {
+        if let Some(hint) = edits::hint(diagnostic, plan) {
+            return Some(hint);
+        }
         let name = diagnostic.message.split('`').nth(1)?;
         match diagnostic.code.as_ref()?.code.as_str() {
             "E0425" | "E0423" | "E0424" => self
@@ -298,28 +316,51 @@ impl Session {
         }
     }
 
-    /// Drops the variables whose type is being redefined.
+    /// Drops the variables whose type is being redefined; `stale` has the name of each and the type's.
     async fn drop_stale(
         &mut self,
-        names: &[String],
+        stale: &[(String, String)],
         events: &mpsc::UnboundedSender<SessionEvent>,
     ) -> Result<(), CellError> {
+        let names: Vec<String> = stale.iter().map(|(name, _)| name.clone()).collect();
+        let types: BTreeSet<&str> = stale.iter().map(|(_, name)| name.as_str()).collect();
+        let cells: BTreeSet<u32> = names
+            .iter()
+            .filter_map(|name| self.engine.variables.get(name))
+            .map(|variable| variable.cell)
+            .collect();
+        // One that the redefining cell makes anew is there again at its end.
+        let cells: Vec<String> = cells.iter().map(|cell| format!("[{cell}]")).collect();
         let one = names.len() == 1;
         say(
             events,
             &format!(
-                "note: {} {} dropped, because cell [{}] redefines a type that {} made of\n",
-                list(names),
+                "note: {} {} dropped, because cell [{}] redefines {}, of which {} made; to make {} anew, run cell {} \
+                 again\n",
+                list(&names),
                 if one { "was" } else { "were" },
                 self.cell,
+                list(&types),
                 if one { "it is" } else { "they are" },
+                if one { "it" } else { "them" },
+                cells.join(", "),
             ),
         );
-        for name in names {
-            let why = format!("cell [{}] redefined a type that it was made of", self.cell);
+        for (name, redefined) in stale {
+            let cell = self
+                .engine
+                .variables
+                .get(name)
+                .map(|variable| variable.cell);
+            let again = cell.map_or_else(String::new, |cell| {
+                format!("; to make it anew, run cell [{cell}] again")
+            });
+            let why = format!(
+                "cell [{}] redefined `{redefined}`, of which it was made{again}",
+                self.cell
+            );
             self.engine.lose(name, why);
         }
-        let names = names.to_vec();
         self.command(|id| Command::DropVariables { id, names }, events)
             .await?;
         Ok(())
@@ -331,8 +372,9 @@ impl Session {
 /// # Errors
 ///
 /// Returns syn's error.
-pub(super) fn parse_chunk(text: &str, shows: bool) -> syn::Result<Chunk> {
-    let mut chunk = nesting::read(text, || parse::parse(text))??;
+pub(super) fn parse_chunk(text: &str, shows: bool, engine: &Engine) -> syn::Result<Chunk> {
+    let parse = || parse::parse_with(text, &|name| engine.makes_items(name));
+    let mut chunk = nesting::read(text, parse)??;
     if !shows && let Some(last) = chunk.last.take() {
         chunk.statements.push(last);
     }
@@ -372,9 +414,9 @@ pub(super) fn say(events: &mpsc::UnboundedSender<SessionEvent>, text: &str) {
     });
 }
 
-fn list(names: &[String]) -> String {
+fn list<'a>(names: impl IntoIterator<Item = &'a (impl Display + 'a)>) -> String {
     names
-        .iter()
+        .into_iter()
         .map(|name| format!("`{name}`"))
         .collect::<Vec<_>>()
         .join(", ")

@@ -11,7 +11,6 @@ use super::{
 use crate::{
     compiled::Kept,
     engine::{
-        Engine,
         directive::{self, Directive, Part, Timing},
         program::Source,
     },
@@ -93,7 +92,7 @@ impl Session {
         match directive.name.as_str() {
             "opt" => self.set_level(argument, events),
             "reset" | "clear" => {
-                self.engine = Engine::default();
+                self.engine.clear();
                 Ok(())
             }
             "dep" => self.add_dependency(argument, events).await,

@@ -365,7 +365,7 @@ impl Session {
     async fn reset(&mut self, events: &Events) -> Result<(), CellError> {
         let names: Vec<String> = self.engine.variables.keys().cloned().collect();
         let count = names.len();
-        self.engine = Engine::default();
+        self.engine.clear();
         self.succeed(|id| Command::DropVariables { id, names }, events)
             .await?;
         print(
@@ -673,7 +673,11 @@ fn item_list(engine: &Engine) -> String {
             .lines()
             .find(|line| !line.trim_start().starts_with("//"))
             .unwrap_or_default();
-        text.push_str(&format!("[{}] {first}\n", item.source.cell));
+        let aside = match engine.aside.get(&item.id) {
+            Some(aside) => format!(" (set aside: {})", aside.reason),
+            None => String::new(),
+        };
+        text.push_str(&format!("[{}] {first}{aside}\n", item.source.cell));
     }
     if text.is_empty() {
         "no items\n".to_owned()

@@ -198,11 +198,11 @@ impl Session {
 
 /// The session as it will be if a chunk succeeds.
 pub(super) fn after_success(engine: &mut Engine, job: &Job, compiled: &Compiled) {
-    for name in engine.variables_made_stale(&job.chunk, &job.source) {
+    for (name, _) in engine.variables_made_stale(&job.chunk) {
         engine.variables.remove(&name);
     }
-    engine.add_items(&job.chunk, &job.source);
     let lessons = &compiled.record.lessons;
+    engine.add_items(&job.chunk, &job.source, &lessons.set_aside);
     for name in &compiled.plan.takes {
         if lessons.moved.contains(&Binding {
             name: name.clone(),
