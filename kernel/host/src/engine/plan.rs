@@ -7,7 +7,6 @@ use std::{
 };
 
 use super::{
-    closures::Closure,
     completeness,
     directive::Timing,
     edits::Aside,
