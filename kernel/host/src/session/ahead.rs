@@ -144,7 +144,7 @@ async fn compile(
     level: Level,
     cell: u32,
 ) -> Option<()> {
-    let (magic, parts) = directive::split(code);
+    let (magic, parts) = directive::split(code, &directive::names_of(engine));
     if magic.is_some_and(|magic| magic.name != "time") {
         return None;
     }

@@ -15,11 +15,11 @@ use tokio::{sync::watch, task::AbortHandle};
 use super::variables::is_plain;
 use crate::engine::{
     Engine,
-    cache::{Cache, Record},
+    cache::{self, Cache, Record},
     compile::Compiler,
     diagnostics::{self, Diagnostic},
     directive::Timing,
-    parse::Chunk,
+    parse::{Chunk, ItemKey},
     plan::{self, Binding, Lessons, Level, Plan},
     program::Source,
 };
@@ -105,6 +105,14 @@ impl Builder {
         }
     }
 
+    /// A builder with the same compiler and another cache.
+    pub fn with_cache(&self, cache: Option<Cache>) -> Builder {
+        Builder {
+            cache,
+            ..self.with_compiler(self.compiler.clone())
+        }
+    }
+
     pub fn cache(&self) -> Option<&Cache> {
         self.cache.as_ref()
     }
@@ -130,7 +138,7 @@ impl Builder {
         job: &Arc<Job>,
     ) -> Result<Compiled, Arc<Result<(PathBuf, Record), BuildError>>> {
         let lessons = predicted_lessons(job);
-        let first = job.plan(&lessons);
+        let first = self.plan(job, &lessons);
         let key = Cache::key(&self.compiler, &first);
         if let Some((library, record)) = self.find(&key) {
             return Ok(self.compiled(job, library, record, true));
@@ -156,13 +164,39 @@ impl Builder {
 
     fn find(&self, key: &str) -> Option<(PathBuf, Record)> {
         let local = lock(&self.local).get(key).cloned();
-        local.or_else(|| self.cache.as_ref()?.get(key))
+        local
+            .or_else(|| self.cache.as_ref()?.get(key))
+            .filter(|(_, record)| self.compiler.sealed || record.is_current(&self.compiler.folder))
+    }
+
+    /// The program of a chunk. A crate that was asked for stands before a name of the prelude, unless the user has
+    /// given the name to something else.
+    fn plan(&self, job: &Job, lessons: &Lessons) -> Plan {
+        let mut plan = job.plan(lessons);
+        let items = job.engine.items.iter().map(|item| &*item.parsed);
+        let taken: BTreeSet<&str> = items
+            .chain(job.chunk.items.iter().map(|item| &**item))
+            .flat_map(|item| &item.keys)
+            .filter_map(|key| match key {
+                ItemKey::Type(name) | ItemKey::Import(name) => Some(name.as_str()),
+                _ => None,
+            })
+            .collect();
+        // At the end, where it moves nothing.
+        for (name, _) in &self.compiler.bundle.externs {
+            if plan.program.text.contains(name.as_str()) && !taken.contains(name.as_str()) {
+                plan.program.generated(&format!("use ::{name};\n"));
+            }
+        }
+        plan
     }
 
     fn compiled(&self, job: &Job, library: PathBuf, record: Record, cached: bool) -> Compiled {
-        let plan = job.plan(&record.lessons);
-        // Two runs of a program with state of its own must not share it, and a path is loaded once.
-        let library = match plan.has_state.then(|| self.copy(&library)).flatten() {
+        let plan = self.plan(job, &record.lessons);
+        // Two runs of a program with state of its own must not share it, and a path is loaded once; a program that
+        // includes a file is another one under the same path once the file has changed.
+        let is_copied = plan.has_state || !record.files.is_empty();
+        let library = match is_copied.then(|| self.copy(&library)).flatten() {
             Some(copy) => copy,
             None => library,
         };
@@ -222,7 +256,15 @@ impl Builder {
                 .await
                 .map_err(BuildError::NoCompiler)?;
             if compilation.succeeded {
-                let record = record(&plan, &compilation.diagnostics, &file, lessons);
+                let mut record = record(&plan, &compilation.diagnostics, &file, lessons);
+                record.files = compilation
+                    .files
+                    .into_iter()
+                    .filter_map(|file| {
+                        let digest = cache::digest_of_file(&self.compiler.folder.join(&file))?;
+                        Some((file, digest))
+                    })
+                    .collect();
                 return Ok((self.keep(key, &plan, &output, &record), record));
             }
             let mut learned = false;
@@ -240,7 +282,7 @@ impl Builder {
                     other_output: compilation.other_output,
                 });
             }
-            plan = job.plan(&lessons);
+            plan = self.plan(job, &lessons);
         }
         Err(BuildError::Unsettled)
     }
@@ -248,6 +290,9 @@ impl Builder {
     /// Puts a compiled chunk into the cache. Where that cannot be written, this session keeps it.
     fn keep(&self, key: &str, plan: &Plan, output: &Path, record: &Record) -> PathBuf {
         let library = (!plan.items_only).then_some(output);
+        if let Some(cache) = self.cache.as_ref().filter(|_| !record.files.is_empty()) {
+            cache.remove(key);
+        }
         let kept = self
             .cache
             .as_ref()
@@ -330,6 +375,7 @@ fn record(plan: &Plan, diagnostics: &[Diagnostic], file: &str, lessons: Lessons)
         types,
         lessons,
         warnings,
+        files: Vec::new(),
     }
 }
 
