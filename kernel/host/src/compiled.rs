@@ -139,10 +139,9 @@ impl Program {
         {
             copy(&entry.path(), "plugins")?;
         }
-        for bundle in self.kept.bundles.values() {
-            if let Some(library) = &bundle.library {
-                copy(library, "lib")?;
-            }
+        let layers = self.kept.bundles.values().flat_map(|bundle| &bundle.layers);
+        for library in layers.flat_map(|layer| layer.library.iter().chain(&layer.natives)) {
+            copy(library, "lib")?;
         }
         for library in self.kept.plugins.values_mut() {
             let copied = copy(library, "notebook_plugins")?;

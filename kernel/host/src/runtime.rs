@@ -38,6 +38,9 @@ use crate::{
     session::{SessionEvent, StreamName},
 };
 
+/// The first of `std::env::args()` in cells.
+const PROGRAM_NAME: &str = "notebook";
+
 /// How long text is gathered before it is sent.
 const GATHER: Duration = Duration::from_millis(50);
 
@@ -183,6 +186,8 @@ impl Runtime {
             command.env(PARAMETERS_VARIABLE, parameters);
         }
         let child = command
+            // What cells see as the program's name; the program itself is no business of theirs.
+            .arg0(PROGRAM_NAME)
             .envs(settings)
             .current_dir(working_directory)
             .env(SOCKET_VARIABLE, &socket)

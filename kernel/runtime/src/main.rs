@@ -8,6 +8,7 @@ mod commands;
 mod loader;
 mod questions;
 mod shell;
+mod stdin;
 
 use std::{
     env, io::BufReader, os::unix::net::UnixStream, process::ExitCode, sync::mpsc, thread,

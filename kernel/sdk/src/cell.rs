@@ -9,12 +9,11 @@ use std::{
     collections::HashMap,
     error::Error,
     panic::{self, AssertUnwindSafe},
-    sync::Arc,
-    task::{Context, Poll, Wake, Waker},
-    time::Duration,
 };
 
 use patchbay_protocol::{Failure, FailureKind, Location, StoredVariable};
+
+pub use crate::executor::block_on;
 
 use crate::{
     interrupt::{self, Interrupted},
@@ -165,6 +164,8 @@ pub fn run(body: Box<dyn FnOnce() -> Result<(), CellError> + '_>) {
     let _ = panic::catch_unwind(widgets::send_held);
     let failure = match outcome {
         Ok(Ok(())) => return,
+        // A read from stdin cannot unwind; it ends by an error, which the cell may hand on.
+        Ok(Err(error)) if interrupt::requested() => interrupted(Some(error.error.to_string())),
         Ok(Err(error)) => error.into_failure(),
         Err(payload) => panic_failure(payload.as_ref()),
     };
@@ -248,13 +249,7 @@ pub fn panic_failure(payload: &(dyn Any + Send)) -> Failure {
     let stopped = payload.is::<Interrupted>();
     // Where the loop of another thread was stopped, joining it panics on the thread of the cell.
     if stopped || interrupt::requested() {
-        return Failure {
-            kind: FailureKind::Interrupted,
-            message: "the cell was interrupted; all variables are still there".to_owned(),
-            causes: if stopped { Vec::new() } else { vec![message] },
-            location: None,
-            functions: Vec::new(),
-        };
+        return interrupted((!stopped).then_some(message));
     }
     let (location, functions) = match recorded {
         Some((location, backtrace)) => (Some(location), functions_of_cells(&backtrace)),
@@ -266,6 +261,17 @@ pub fn panic_failure(payload: &(dyn Any + Send)) -> Failure {
         causes: Vec::new(),
         location,
         functions,
+    }
+}
+
+/// The failure of a cell that the user has stopped; `cause` is the error by which it noticed.
+fn interrupted(cause: Option<String>) -> Failure {
+    Failure {
+        kind: FailureKind::Interrupted,
+        message: "the cell was interrupted; all variables are still there".to_owned(),
+        causes: cause.into_iter().collect(),
+        location: None,
+        functions: Vec::new(),
     }
 }
 
@@ -302,26 +308,5 @@ fn protocol_location(location: &panic::Location<'_>) -> Location {
             .to_owned(),
         line: location.line(),
         column: location.column(),
-    }
-}
-
-/// Runs a future to its end on the thread of the cells, for cells that `.await` at their top level.
-/// An interrupt ends the wait.
-pub fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(std::thread::Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let mut future = std::pin::pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut context = Context::from_waker(&waker);
-    loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
-            return value;
-        }
-        std::thread::park_timeout(Duration::from_millis(20));
-        interrupt::check();
     }
 }

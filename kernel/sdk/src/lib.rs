@@ -13,6 +13,7 @@ pub mod comm;
 pub mod device;
 pub mod display;
 mod evcxr;
+pub mod executor;
 pub mod experiment;
 pub mod forecast;
 pub mod image;

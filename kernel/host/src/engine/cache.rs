@@ -34,6 +34,23 @@ pub struct Record {
     /// How many programs were compiled until one was accepted.
     #[serde(default)]
     pub programs: usize,
+    /// The files that the program includes, as it names them, with the digests of their contents.
+    #[serde(default)]
+    pub files: Vec<(PathBuf, String)>,
+}
+
+impl Record {
+    /// Whether the files that the program includes are as they were; names are relative to `folder`.
+    pub fn is_current(&self, folder: &Path) -> bool {
+        self.files
+            .iter()
+            .all(|(file, digest)| digest_of_file(&folder.join(file)).as_ref() == Some(digest))
+    }
+}
+
+/// The digest of a file's content; `None` where it cannot be read.
+pub fn digest_of_file(file: &Path) -> Option<String> {
+    Some(digest(&fs::read(file).ok()?))
 }
 
 /// The cache's folder and bound.
@@ -100,8 +117,12 @@ impl Cache {
             add(name);
             add(&path.to_string_lossy());
         }
-        if let Some(library) = &compiler.bundle.library {
+        for (_, library) in compiler.bundle.libraries() {
             add(&library.to_string_lossy());
+        }
+        for (name, value) in &compiler.environment {
+            add(name);
+            add(value);
         }
         add(if plan.items_only { "check" } else { "build" });
         add(&plan.program.text);
@@ -164,6 +185,27 @@ impl Cache {
             Err(error) => return Err(error),
         }
         Ok(entry.join(LIBRARY))
+    }
+
+    /// Takes an entry out, so that another can be put under its key.
+    pub fn remove(&self, key: &str) {
+        let entry = self.entry(key);
+        // Another kernel may be about to load it; eviction removes what it is renamed to later.
+        let aside = entry.with_file_name(format!(".new-{}", uuid::Uuid::new_v4().simple()));
+        let _ = fs::rename(&entry, aside);
+    }
+
+    /// This cache with another bound.
+    pub fn bounded(&self, most_bytes: u64) -> Cache {
+        Cache {
+            folder: self.folder.clone(),
+            most_bytes,
+        }
+    }
+
+    /// The most bytes that it keeps.
+    pub fn most_bytes(&self) -> u64 {
+        self.most_bytes
     }
 
     /// The number of entries and their bytes.
@@ -261,6 +303,7 @@ mod tests {
             lessons: Lessons::default(),
             programs: 1,
             warnings: Vec::new(),
+            files: Vec::new(),
         }
     }
 
@@ -325,6 +368,8 @@ mod tests {
             bundle: Bundle::default(),
             linker: Vec::new(),
             build_id: "1".to_owned(),
+            environment: Vec::new(),
+            folder: PathBuf::new(),
             sealed: false,
         };
         let plan = |text: &str| {
@@ -347,7 +392,14 @@ mod tests {
         with(&|compiler| compiler.linker = vec!["-Clinker=x".to_owned()]);
         with(&|compiler| compiler.externs = vec![("a".to_owned(), "/a.rmeta".into())]);
         with(&|compiler| compiler.bundle.externs = vec![("a".to_owned(), "/b.rmeta".into())]);
-        with(&|compiler| compiler.bundle.library = Some("/b.so".into()));
+        with(&|compiler| {
+            let layer = crate::dependency::Layer {
+                library: Some("/b.so".into()),
+                ..Default::default()
+            };
+            compiler.bundle.layers = vec![layer];
+        });
+        with(&|compiler| compiler.environment = vec![("B".to_owned(), "1".to_owned())]);
         let mut changed = plan("x");
         changed.optimisation += 1;
         keys.push(Cache::key(&compiler, &changed));

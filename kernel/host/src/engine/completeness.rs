@@ -5,7 +5,7 @@ use crate::session::Completeness;
 
 /// Judges a cell's text.
 pub fn judge(code: &str) -> Completeness {
-    let (_, parts) = directive::split(code);
+    let (_, parts) = directive::split(code, &|_| false);
     let Some(directive::Part::Rust { text, .. }) = parts.last() else {
         return Completeness::Complete;
     };

@@ -16,6 +16,7 @@ pub mod history;
 pub mod items;
 pub mod lessons;
 pub mod names;
+mod negation;
 pub mod nesting;
 pub mod parse;
 pub mod plan;

@@ -3,6 +3,12 @@
 use std::collections::BTreeSet;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use syn::{
+    Attribute,
+    parse::{ParseStream, Parser},
+};
+
+use super::parse;
 
 /// Adds every identifier of `tokens` to `names`, those inside macro calls and those that format
 /// strings capture (`"{loss:.3}"`) included.
@@ -45,6 +51,28 @@ pub fn write_with(tokens: TokenStream, text: &mut String, other: &dyn Fn(&str) -
             other => text.push_str(&other.to_string()),
         }
     }
+}
+
+/// The names of the variables and items that whole statements define.
+pub fn defined_by(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let chunk = parse::parse(text).or_else(|_| {
+        // Attributes of the whole cell.
+        let rest = |input: ParseStream| {
+            Attribute::parse_inner(input)?;
+            input.parse::<TokenStream>()
+        };
+        parse::parse(&rest.parse_str(text)?.to_string())
+    });
+    if let Ok(chunk) = chunk {
+        for statement in &chunk.statements {
+            found.extend(statement.defines.iter().map(|known| known.name.clone()));
+        }
+        for item in &chunk.items {
+            found.extend(item.provides.iter().cloned());
+        }
+    }
+    found
 }
 
 /// The identifiers that directly follow an opening brace or a `$` width argument in a literal.

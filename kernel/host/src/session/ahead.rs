@@ -177,7 +177,7 @@ async fn compile(
     cell: u32,
 ) -> Option<String> {
     let mut key = String::new();
-    let (magic, parts) = directive::split(code);
+    let (magic, parts) = directive::split(code, &directive::names_of(engine));
     if magic.is_some_and(|magic| magic.name != "time") {
         return None;
     }

@@ -14,13 +14,13 @@ use tokio::{sync::watch, task::AbortHandle};
 
 use crate::engine::{
     Engine,
-    cache::{Cache, Record},
+    cache::{self, Cache, Record},
     compile::{Compilation, Compiler},
     diagnostics::Diagnostic,
     directive::Timing,
     edits,
     lessons::{self, Binding, Checked, Lessons, Refused, Step},
-    parse::Chunk,
+    parse::{Chunk, ItemKey},
     plan::{self, Level, Plan},
     program::Source,
 };
@@ -112,6 +112,14 @@ impl Builder {
         }
     }
 
+    /// A builder with the same compiler and another cache.
+    pub fn with_cache(&self, cache: Option<Cache>) -> Builder {
+        Builder {
+            cache,
+            ..self.with_compiler(self.compiler.clone())
+        }
+    }
+
     pub fn cache(&self) -> Option<&Cache> {
         self.cache.as_ref()
     }
@@ -137,7 +145,7 @@ impl Builder {
         job: &Arc<Job>,
     ) -> Result<Compiled, Arc<Result<(PathBuf, Record), BuildError>>> {
         let lessons = lessons::predict(&job.chunk, &job.engine);
-        let first = job.plan(&lessons);
+        let first = self.plan(job, &lessons);
         let key = Cache::key(&self.compiler, &first);
         if let Some((library, record)) = self.find(&key) {
             return Ok(self.compiled(job, key, library, record, true));
@@ -172,7 +180,31 @@ impl Builder {
 
     fn find(&self, key: &str) -> Option<(PathBuf, Record)> {
         let local = lock(&self.local).get(key).cloned();
-        local.or_else(|| self.cache.as_ref()?.get(key))
+        local
+            .or_else(|| self.cache.as_ref()?.get(key))
+            .filter(|(_, record)| self.compiler.sealed || record.is_current(&self.compiler.folder))
+    }
+
+    /// The program of a chunk. A crate that was asked for stands before a name of the prelude, unless the user has
+    /// given the name to something else.
+    fn plan(&self, job: &Job, lessons: &Lessons) -> Plan {
+        let mut plan = job.plan(lessons);
+        let items = job.engine.items.iter().map(|item| &*item.parsed);
+        let taken: BTreeSet<&str> = items
+            .chain(job.chunk.items.iter().map(|item| &**item))
+            .flat_map(|item| &item.keys)
+            .filter_map(|key| match key {
+                ItemKey::Type(name) | ItemKey::Import(name) => Some(name.as_str()),
+                _ => None,
+            })
+            .collect();
+        // At the end, where it moves nothing.
+        for (name, _) in &self.compiler.bundle.externs {
+            if plan.program.text.contains(name.as_str()) && !taken.contains(name.as_str()) {
+                plan.program.generated(&format!("use ::{name};\n"));
+            }
+        }
+        plan
     }
 
     fn compiled(
@@ -183,9 +215,11 @@ impl Builder {
         record: Record,
         cached: bool,
     ) -> Compiled {
-        let plan = job.plan(&record.lessons);
-        // Two runs of a program with state of its own must not share it, and a path is loaded once.
-        let library = match plan.has_state.then(|| self.copy(&library)).flatten() {
+        let plan = self.plan(job, &record.lessons);
+        // Two runs of a program with state of its own must not share it, and a path is loaded once; a program that
+        // includes a file is another one under the same path once the file has changed.
+        let is_copied = plan.has_state || !record.files.is_empty();
+        let library = match is_copied.then(|| self.copy(&library)).flatten() {
             Some(copy) => copy,
             None => library,
         };
@@ -246,14 +280,22 @@ impl Builder {
             let compilation = self.run_compiler(&plan, &output).await?;
             if compilation.succeeded {
                 let file = plan.program.file_name();
-                let record = record(&plan, &compilation.diagnostics, &file, lessons, programs);
+                let mut record = record(&plan, &compilation.diagnostics, &file, lessons, programs);
+                record.files = compilation
+                    .files
+                    .into_iter()
+                    .filter_map(|file| {
+                        let digest = cache::digest_of_file(&self.compiler.folder.join(&file))?;
+                        Some((file, digest))
+                    })
+                    .collect();
                 return Ok((self.keep(key, &plan, &output, &record), record));
             }
             // Each time at least one item less is in the program.
             let file = plan.program.file_name();
             if let Some(broken) = edits::broken_items(&compilation.diagnostics, &plan, &file) {
                 lessons.set_aside.extend(broken);
-                plan = job.plan(&lessons);
+                plan = self.plan(job, &lessons);
                 continue;
             }
             attempts += 1;
@@ -277,7 +319,7 @@ impl Builder {
             if attempts + ATTEMPTS_WITH_NOTHING_STORED > MOST_ATTEMPTS {
                 lessons.store_nothing(&job.chunk);
             }
-            plan = job.plan(&lessons);
+            plan = self.plan(job, &lessons);
         }
         Err(BuildError::Unsettled)
     }
@@ -302,7 +344,7 @@ impl Builder {
     ) -> Result<Checked, BuildError> {
         loop {
             *programs += 1;
-            let plan = job.plan(&lessons.checking_text());
+            let plan = self.plan(job, &lessons.checking_text());
             let output = self.next_library();
             let compilation = self.run_compiler(&plan, &output).await?;
             if compilation.succeeded {
@@ -323,6 +365,9 @@ impl Builder {
     /// Puts a compiled chunk into the cache. Where that cannot be written, this session keeps it.
     fn keep(&self, key: &str, plan: &Plan, output: &Path, record: &Record) -> PathBuf {
         let library = (!plan.items_only).then_some(output);
+        if let Some(cache) = self.cache.as_ref().filter(|_| !record.files.is_empty()) {
+            cache.remove(key);
+        }
         let kept = self
             .cache
             .as_ref()
@@ -420,6 +465,7 @@ fn record(
         lessons,
         warnings,
         programs,
+        files: Vec::new(),
     }
 }
 

@@ -77,7 +77,8 @@ impl Session {
         if shows {
             self.compile_ahead(&job, &compiled);
         }
-        let stale = self.engine.variables_made_stale(&job.chunk);
+        let mut stale = self.engine.variables_made_stale(&job.chunk);
+        stale.extend(self.made_stale_by_files(&compiled.record.files));
         if !stale.is_empty() {
             self.drop_stale(&stale, events).await?;
         }
@@ -89,6 +90,7 @@ impl Session {
             return Ok(());
         }
 
+        self.prepare_crates(events).await?;
         let file = compiled.plan.program.file_name();
         self.programs.insert(file, compiled.plan.program.clone());
         let library = compiled.library.clone();
@@ -269,6 +271,7 @@ impl Session {
             own.retain(of_cell);
         }
         let shown = if own.is_empty() { &errors } else { &own };
+        self.evcxr.note_errors(shown);
         let Some(first) = shown.first() else {
             return error::plain(
                 "CompileError",

@@ -41,7 +41,7 @@ impl Session {
         code: &str,
         events: &mpsc::UnboundedSender<SessionEvent>,
     ) -> Result<(), CellError> {
-        let (magic, parts) = directive::split(code);
+        let (magic, parts) = directive::split(code, &directive::names_of(&self.engine));
         let mut repeated = false;
         match magic {
             Some(magic) if magic.name == "plugin" => {
@@ -72,6 +72,7 @@ impl Session {
                     };
                     let (job, compiled) =
                         self.compile(&source, timing, Some(index) == last).await?;
+                    self.compile_executor().await?;
                     if timing != Timing::Repeated {
                         after_success(&mut self.engine, &job, &compiled);
                     }
@@ -96,6 +97,15 @@ impl Session {
                 Ok(())
             }
             "dep" => self.add_dependency(argument, events).await,
+            // The folder may be one that a cell makes.
+            "cd" => {
+                let _ = self.change_directory(argument, events).await;
+                Ok(())
+            }
+            "offline" | "build_env" => {
+                self.run_evcxr_command(directive, events, &mut Vec::new())
+                    .await
+            }
             "plugin" => {
                 let library = self.build_plugin_source(argument).await?;
                 self.kept.plugins.insert(argument.to_owned(), library);

@@ -10,6 +10,8 @@ mod chunk;
 mod compile_only;
 mod dependency;
 pub mod error;
+mod evcxr_commands;
+mod included;
 pub mod magic;
 mod plugin;
 mod variables;
@@ -33,11 +35,13 @@ use tokio::sync::{Notify, mpsc};
 use ahead::{Ahead, Upcoming};
 use autoreload::Autoreload;
 use build::Builder;
+use dependency::Crates;
+use evcxr_commands::EvcxrState;
 
 use crate::{
     compiled::Kept,
     completion::Completer,
-    dependency::{Request, Workshop},
+    dependency::Workshop,
     engine::{
         Engine, Program, cache::Cache, compile::Compiler, completeness, directive, directive::Part,
         plan::Level,
@@ -210,8 +214,8 @@ pub struct Session {
     autoreload: Autoreload,
     /// Loads the plugins into a runtime that has taken the place of another.
     loading_again: Option<tokio::task::JoinHandle<()>>,
-    /// The crates that the notebook has asked for.
-    requests: Vec<Request>,
+    crates: Crates,
+    evcxr: EvcxrState,
     /// What was made for the notebook and is not in the cache.
     kept: Kept,
     cell: u32,
@@ -254,8 +258,12 @@ impl Session {
         if let Some(cache) = config.cache.clone() {
             tokio::task::spawn_blocking(move || cache.evict());
         }
+        let compiler = Compiler {
+            folder: config.working_directory.clone(),
+            ..config.compiler.clone()
+        };
         let builder = Arc::new(Builder::new(
-            config.compiler.clone(),
+            compiler,
             config.cache.clone(),
             scratch.path().to_path_buf(),
         ));
@@ -290,7 +298,8 @@ impl Session {
             ahead: None,
             autoreload,
             loading_again: None,
-            requests: Vec::new(),
+            crates: Crates::default(),
+            evcxr: EvcxrState::default(),
             kept: Kept::default(),
             cell: 0,
             timings: Timings::default(),
@@ -376,7 +385,8 @@ impl Session {
         self.autoreload.settle(events).await;
 
         let mut payload = Vec::new();
-        let (cell_magic, parts) = directive::split(&request.code);
+        let (cell_magic, parts) =
+            directive::split(&request.code, &directive::names_of(&self.engine));
         let result = match cell_magic {
             Some(magic) => {
                 self.run_cell_magic(&magic, parts, &request.code, events, &mut payload)
@@ -454,6 +464,7 @@ impl Session {
             .runtime
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = self.runtime.sender();
+        self.crates.begin_anew();
         self.load_plugins_again();
         // A front end that has gone away has no comms either.
         let _ = events.send(SessionEvent::CommsLost);

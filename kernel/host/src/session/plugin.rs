@@ -163,10 +163,13 @@ impl Session {
                 .into_iter()
                 .filter(diagnostics::Diagnostic::is_error)
                 .collect(),
+            files: Vec::new(),
         };
         let kept = self
             .builder
             .cache()
+            // A program that includes a file is another one once that has changed.
+            .filter(|_| compilation.files.is_empty())
             .and_then(|cache| cache.put(&key, Some(&output), record).ok());
         Ok(kept.unwrap_or(output))
     }

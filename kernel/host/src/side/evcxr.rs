@@ -270,7 +270,7 @@ fn outcome(end: Option<End>) -> Result<(), CellError> {
 /// Our magics in evcxr's words, line by line; and whether the cell is to be timed.
 fn translate(code: &str) -> Result<(String, bool), CellError> {
     use crate::engine::directive::{Part, Timing, split};
-    let (magic, parts) = split(code);
+    let (magic, parts) = split(code, &|_| false);
     let mut lines: Vec<String> = code.lines().map(str::to_owned).collect();
     let mut timed = false;
     let unknown = |sign: &str, name: &str| {
@@ -300,7 +300,20 @@ fn translate(code: &str) -> Result<(String, bool), CellError> {
                 text.as_ref().clone_into(&mut lines[*first_line as usize]);
             }
             Part::Directive(directive) => {
-                let line = &mut lines[directive.line as usize];
+                let first = directive.line as usize;
+                let further = directive.argument.matches('\n').count();
+                if further > 0 {
+                    // evcxr takes a command on one line.
+                    lines[first] = format!(
+                        ":{} {}",
+                        directive.name,
+                        directive.argument.replace('\n', " ")
+                    );
+                    lines[first + 1..=first + further]
+                        .iter_mut()
+                        .for_each(String::clear);
+                }
+                let line = &mut lines[first];
                 if line.trim_start().starts_with('%') {
                     let name = match directive.name.as_str() {
                         "who" | "whos" | "vars" => "vars",

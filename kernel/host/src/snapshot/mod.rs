@@ -154,6 +154,8 @@ impl Snapshot {
             bundle: Bundle::default(),
             linker: linker::present(&self.manifest.linker),
             build_id: self.manifest.sdk.build_id.clone(),
+            environment: Vec::new(),
+            folder: PathBuf::new(),
             sealed: false,
         }
     }
