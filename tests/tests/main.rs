@@ -1,5 +1,6 @@
 //! One program for all tests from outside; each starts a kernel of its own.
 
+mod blocked;
 mod cache;
 mod clients;
 mod command_line;
@@ -12,6 +13,7 @@ mod dependencies;
 mod differential;
 mod errors;
 mod gpu;
+mod hangs;
 mod history;
 mod interrupts;
 mod items;

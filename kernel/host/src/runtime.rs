@@ -48,6 +48,12 @@ const PIPE_BYTES: usize = 1 << 20;
 /// How long a runtime may take to connect.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a runtime that has closed its socket may take to end. One whose cell has closed it would live on, and hear nothing.
+const CLOSED_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a runtime may take to take an order. One that does not read has stopped for good.
+const ORDER_PATIENCE: Duration = Duration::from_secs(20);
+
 /// How long a runtime whose socket is closed may take to end what it has started, and itself.
 const END_PATIENCE: Duration = Duration::from_millis(250);
 
@@ -344,18 +350,19 @@ impl Pump {
                 // are there at once the one on stdout first.
                 biased;
                 order = self.orders.recv() => match order {
-                    Some(Order::Send(command)) => write_frame(&mut writer, &command).await,
+                    Some(Order::Send(command)) => self.pass_on(&mut writer, &command).await,
                     Some(Order::Kill) => self.signal(Signal::KILL),
                     None => {
                         drop(writer);
                         let _ = tokio::time::timeout(END_PATIENCE, self.child.wait()).await;
+                        self.signal(Signal::KILL);
                         let _ = self.child.start_kill();
                         return self.wait_for_end().await;
                     }
                 },
                 frame = frames.recv() => match frame {
                     Some(event) => self.handle(event, &mut writer).await,
-                    None => return self.wait_for_end().await,
+                    None => return self.after_the_last_frame().await,
                 },
                 () = tokio::time::sleep_until(flush_at), if self.flush_at.is_some() => {
                     self.flush_at = None;
@@ -376,6 +383,28 @@ impl Pump {
                     self.note_waiting();
                 }
             }
+        }
+    }
+
+    /// The runtime says nothing more. It is ending, or a cell has closed its socket: then it ends here.
+    async fn after_the_last_frame(&mut self) -> String {
+        if let Ok(status) = tokio::time::timeout(CLOSED_PATIENCE, self.child.wait()).await {
+            return describe_status(&status);
+        }
+        self.signal(Signal::KILL);
+        let _ = self.child.start_kill();
+        let how = self.wait_for_end().await;
+        format!("its connection to the kernel was closed from inside of the cell, and {how}")
+    }
+
+    /// Sends a command. A runtime that does not take it is ended, which is heard by the end of its frames.
+    async fn pass_on(&self, writer: &mut OwnedWriteHalf, command: &Command) {
+        if tokio::time::timeout(ORDER_PATIENCE, write_frame(writer, command))
+            .await
+            .is_err()
+        {
+            eprintln!("patchbay: the process that runs the cells takes no more orders");
+            self.signal(Signal::KILL);
         }
     }
 
@@ -409,7 +438,7 @@ impl Pump {
                     Output::Clear { wait } => SessionEvent::Clear { wait },
                     Output::NextInput { text } => SessionEvent::NextInput { text },
                 }]);
-                write_frame(writer, &Command::Ack { sequence }).await;
+                self.pass_on(writer, &Command::Ack { sequence }).await;
             }
             Event::InputRequest { prompt, password } => {
                 self.empty_pipes();

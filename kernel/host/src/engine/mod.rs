@@ -11,6 +11,7 @@ pub mod diagnostics;
 pub mod directive;
 pub mod history;
 pub mod names;
+mod own_places;
 pub mod parse;
 pub mod plan;
 pub mod plugin_cell;

@@ -241,7 +241,7 @@ impl Plan {
         self.line(&format!(
             "pub fn {ENTRY}(__cell: &mut ::patchbay::cell::Cell<'_>) {{"
         ));
-        self.write_takes(engine);
+        self.write_takes(engine, lessons);
         let whole = lessons.whole || timing == Timing::Repeated;
         let keeps = timing != Timing::Repeated;
         let segments = Segments::of(chunk, &self.takes, lessons, whole, keeps);
@@ -326,7 +326,7 @@ impl Plan {
         self.line("}");
     }
 
-    fn write_takes(&mut self, engine: &Engine) {
+    fn write_takes(&mut self, engine: &Engine, lessons: &Lessons) {
         let types: Vec<(String, String, bool)> = self
             .takes
             .iter()
@@ -352,6 +352,20 @@ impl Plan {
             self.line(&format!(
                 "let {mutable}{name}: {type_text} = __cell.take(\"{name}\");"
             ));
+            // What stays where it is, unchanged, can be read from there if the cell has to be given up. Numbers and their like come
+            // back by themselves.
+            let binding = Binding {
+                name: name.clone(),
+                ordinal: 0,
+            };
+            let stays = mutable.is_empty()
+                && !lessons.moved.contains(&binding)
+                && !lessons.returned.contains(&binding);
+            if stays && type_text.contains(char::is_uppercase) {
+                self.line(&format!(
+                    "__cell.lend(\"{name}\", (&raw const {name}).cast());"
+                ));
+            }
         }
     }
 
