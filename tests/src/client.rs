@@ -196,6 +196,11 @@ impl Client {
         self.process.as_ref().unwrap().id().unwrap()
     }
 
+    /// Kills the kernel, which has no time for anything.
+    pub async fn kill(&mut self) {
+        self.process.as_mut().unwrap().kill().await.unwrap();
+    }
+
     /// Waits for the end of the kernel; returns whether it succeeded.
     pub async fn wait_for_end(&mut self) -> bool {
         timeout(PATIENCE, self.process.as_mut().unwrap().wait())

@@ -1,5 +1,6 @@
 //! One program for all tests from outside; each starts a kernel of its own.
 
+mod blocked;
 mod cache;
 mod clients;
 mod command_line;
@@ -15,6 +16,7 @@ mod differential;
 mod edits;
 mod errors;
 mod gpu;
+mod hangs;
 mod history;
 mod interrupts;
 mod items;

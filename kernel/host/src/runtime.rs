@@ -51,6 +51,9 @@ const PIPE_BYTES: usize = 1 << 20;
 /// How long a runtime may take to connect.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a runtime may take to take an order. One that does not read has stopped for good.
+const ORDER_PATIENCE: Duration = Duration::from_secs(20);
+
 /// How long a runtime whose socket is closed may take to end what it has started, and itself.
 const END_PATIENCE: Duration = Duration::from_millis(250);
 
@@ -319,13 +322,23 @@ struct CommandWriter {
 }
 
 impl CommandWriter {
-    fn new(mut writer: OwnedWriteHalf) -> CommandWriter {
+    /// A runtime that takes no more orders is ended with all that it has started, `group`, which is heard by the
+    /// end of its frames.
+    fn new(mut writer: OwnedWriteHalf, group: Option<Pid>) -> CommandWriter {
         let (frames, mut waiting) = mpsc::unbounded_channel::<Vec<u8>>();
         let task = tokio::spawn(async move {
             while let Some(frame) = waiting.recv().await {
                 // A broken socket shows as the end of the frames, which is where it is handled.
-                if writer.write_all(&frame).await.is_err() {
-                    return;
+                match tokio::time::timeout(ORDER_PATIENCE, writer.write_all(&frame)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return,
+                    Err(_) => {
+                        eprintln!("patchbay: the process that runs the cells takes no more orders");
+                        if let Some(group) = group {
+                            let _ = kill_process_group(group, Signal::KILL);
+                        }
+                        return;
+                    }
                 }
             }
         });
@@ -397,7 +410,7 @@ impl Pump {
     /// Passes everything on until the process ends; says how it did.
     async fn serve(&mut self, reader: OwnedReadHalf, writer: OwnedWriteHalf) -> String {
         let mut frames = read_frames(reader);
-        let writer = CommandWriter::new(writer);
+        let writer = CommandWriter::new(writer, self.group);
         loop {
             let flush_at = self
                 .flush_at
@@ -413,6 +426,7 @@ impl Pump {
                     None => {
                         drop(writer);
                         let _ = tokio::time::timeout(END_PATIENCE, self.child.wait()).await;
+                        self.signal(Signal::KILL);
                         let _ = self.child.start_kill();
                         return self.wait_for_end().await;
                     }

@@ -15,8 +15,8 @@ mod size;
 
 pub use frame::{MAX_FRAME_BYTES, decode, encode, read, write};
 pub use message::{
-    CommMessage, Command, Event, Failure, FailureKind, Location, MimeBundle, Outcome, Output,
-    StoredVariable,
+    CommMessage, Command, Event, Failure, FailureKind, LineRange, Location, MimeBundle, Outcome,
+    Output, Places, StoredVariable,
 };
 pub use size::readable_bytes;
 

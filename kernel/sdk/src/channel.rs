@@ -36,6 +36,7 @@ struct Channel {
 
 /// Connects the channel. Only the first call has an effect; the runtime makes it at its start.
 pub fn connect(writer: UnixStream) {
+    c_stdout::print_by_line();
     let _ = CHANNEL.set(Channel {
         writer: Mutex::new(writer),
         sequence: AtomicU64::new(0),
@@ -158,10 +159,65 @@ pub fn send_comm(message: CommMessage) -> io::Result<()> {
     send(&Event::Comm(message))
 }
 
-/// Writes out what Rust's stdout and stderr hold back.
+/// Writes out what Rust's stdout and stderr, and C's stdout, hold back.
 pub fn flush_standard_streams() {
     let _ = io::stdout().flush();
     let _ = io::stderr().flush();
+    c_stdout::flush();
+}
+
+/// Takes each lock for a moment.
+pub(crate) fn probe() {
+    if let Some(channel) = CHANNEL.get() {
+        drop(lock(&channel.writer));
+        drop(lock(&channel.acknowledged));
+        drop(lock(&channel.input));
+    }
+}
+
+/// What C code prints: `printf` and `puts` hold back what they print until it fills a page.
+mod c_stdout {
+    use std::ffi::{c_int, c_void};
+
+    unsafe extern "C" {
+        #[cfg_attr(target_os = "macos", link_name = "__stdoutp")]
+        static stdout: *mut c_void;
+        fn setvbuf(
+            file: *mut c_void,
+            buffer: *mut std::ffi::c_char,
+            mode: c_int,
+            size: usize,
+        ) -> c_int;
+        fn ftrylockfile(file: *mut c_void) -> c_int;
+        fn funlockfile(file: *mut c_void);
+        fn fflush(file: *mut c_void) -> c_int;
+    }
+
+    /// Makes C print line by line, so that its lines stay in order with Rust's.
+    pub(super) fn print_by_line() {
+        /// `_IOLBF`: buffered by the line.
+        const BY_LINE: c_int = 1;
+        // SAFETY: as below; without a buffer of the caller's, only the mode is changed.
+        unsafe {
+            let file = stdout;
+            if !file.is_null() {
+                setvbuf(file, std::ptr::null_mut(), BY_LINE, 0);
+            }
+        }
+    }
+
+    /// Writes it out, unless a thread is printing: then it will be written the next time.
+    pub(super) fn flush() {
+        // SAFETY: the C library sets `stdout` before any code of ours runs, and its functions may be called from any thread. The lock
+        // is let go of by the thread that has got it; `fflush` takes it once more, as it may.
+        unsafe {
+            let file = stdout;
+            if !file.is_null() && ftrylockfile(file) == 0 {
+                fflush(file);
+                funlockfile(file);
+            }
+        }
+    }
 }
 
 fn no_input_allowed() -> io::Error {

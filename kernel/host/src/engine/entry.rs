@@ -42,7 +42,7 @@ impl Plan {
         self.line(&format!(
             "pub fn {ENTRY}(__cell: &mut ::patchbay::cell::Cell<'_>) {{"
         ));
-        self.write_takes(engine);
+        self.write_takes(engine, lessons);
         for item in earlier_macros {
             let range = item.parsed.range.clone();
             self.program.source(&item.source, range, &[], "");
@@ -260,7 +260,7 @@ impl Plan {
         }
     }
 
-    fn write_takes(&mut self, engine: &Engine) {
+    fn write_takes(&mut self, engine: &Engine, lessons: &Lessons) {
         let types: Vec<(String, String, bool)> = self
             .takes
             .iter()
@@ -286,6 +286,20 @@ impl Plan {
             self.line(&format!(
                 "let {mutable}{name}: {type_text} = __cell.take(\"{name}\");"
             ));
+            // What stays where it is, unchanged, can be read from there if the cell has to be given up. Numbers and
+            // their like come back by themselves.
+            let binding = Binding {
+                name: name.clone(),
+                ordinal: 0,
+            };
+            let stays = mutable.is_empty()
+                && !lessons.moved.contains(&binding)
+                && !lessons.returned.contains(&binding);
+            if stays && type_text.contains(char::is_uppercase) {
+                self.line(&format!(
+                    "__cell.lend(\"{name}\", (&raw const {name}).cast());"
+                ));
+            }
         }
     }
 

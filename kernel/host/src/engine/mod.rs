@@ -18,6 +18,7 @@ pub mod lessons;
 pub mod names;
 mod negation;
 pub mod nesting;
+mod own_places;
 pub mod parse;
 pub mod plan;
 pub mod plugin_cell;

@@ -3,11 +3,11 @@
 use std::{
     collections::BTreeSet,
     fmt::Display,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use patchbay_protocol::Command;
+use patchbay_protocol::{Command, FailureKind};
 use tokio::sync::mpsc;
 
 use super::{
@@ -27,10 +27,6 @@ use crate::engine::{
     plan::{self, ENTRY, Plan},
     program::Source,
 };
-
-/// How long a first interrupt may take to show an effect before the user is told what a second one
-/// does.
-const INTERRUPT_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Session {
     /// Compiles and runs a chunk.
@@ -98,24 +94,25 @@ impl Session {
         if self.shared.is_interrupted() {
             return Err(interrupted_before());
         }
-        let hint = tokio::spawn(explain_second_interrupt(
-            self.shared.clone(),
-            events.clone(),
-        ));
+        let places = compiled.plan.program.places(self.cell);
         let outcome = self
             .command(
                 |id| Command::Run {
                     id,
                     library,
                     symbol: ENTRY.to_owned(),
+                    places,
                 },
                 events,
             )
-            .await;
-        hint.abort();
-        let outcome = outcome?;
+            .await?;
         self.timings.load_nanoseconds += outcome.load_nanoseconds;
         self.timings.run_nanoseconds += outcome.run_nanoseconds;
+        let lost = if outcome.given_up {
+            self.lost_with_the_cell(&compiled, &outcome)
+        } else {
+            Vec::new()
+        };
         self.account_for_variables(&job, &compiled, &outcome, events)
             .await?;
         if timing == Timing::Once {
@@ -126,10 +123,20 @@ impl Session {
                 text,
             });
         }
-        match &outcome.failure {
-            Some(failure) => Err(error::failure(failure, |file| {
-                self.programs.get(file).cloned()
-            })),
+        match outcome.failure {
+            Some(mut failure) => {
+                if outcome.given_up {
+                    let left = what_is_left(&lost);
+                    if failure.kind == FailureKind::Interrupted {
+                        failure.message = format!("{}; {left}", failure.message);
+                    } else {
+                        failure.causes.push(left);
+                    }
+                }
+                Err(error::failure(&failure, |file| {
+                    self.programs.get(file).cloned()
+                }))
+            }
             None => Ok(()),
         }
     }
@@ -384,21 +391,22 @@ pub(super) fn parse_chunk(text: &str, shows: bool, engine: &Engine) -> syn::Resu
     Ok(chunk)
 }
 
-/// Tells the user, once a first interrupt has had no effect for a while, what a second one does.
-async fn explain_second_interrupt(
-    shared: Arc<super::Shared>,
-    events: mpsc::UnboundedSender<SessionEvent>,
-) {
-    while shared.interrupts.load(Ordering::SeqCst) == 0 {
-        let interrupted = shared.interrupted.notified();
-        let _ = tokio::time::timeout(Duration::from_millis(200), interrupted).await;
+/// What a cell that was given up has left: the variables that it took with it, and the cells that make them.
+fn what_is_left(lost: &[(String, u32)]) -> String {
+    if lost.is_empty() {
+        return "all variables are still there".to_owned();
     }
-    tokio::time::sleep(INTERRUPT_PATIENCE).await;
-    say(
-        &events,
-        "note: the cell has not reached a point where it can stop. It stops at the next step of a \
-         loop; a second interrupt kills it at once, and all variables are lost\n",
-    );
+    let names: Vec<String> = lost.iter().map(|(name, _)| name.clone()).collect();
+    let mut cells: Vec<u32> = lost.iter().map(|(_, cell)| *cell).collect();
+    cells.sort_unstable();
+    cells.dedup();
+    let cells: Vec<String> = cells.iter().map(|cell| format!("[{cell}]")).collect();
+    let them = if lost.len() == 1 { "it" } else { "them" };
+    format!(
+        "{} went with it: run cell {} again for {them}. All other variables are still there",
+        list(&names),
+        cells.join(", ")
+    )
 }
 
 /// An interrupt came before the cell, or the rest of it, ran.

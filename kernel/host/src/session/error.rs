@@ -27,8 +27,8 @@ pub fn process_ended(how: &str, killed: bool) -> CellError {
     if killed {
         return plain(
             "Interrupted",
-            "the cell did not react to the first interrupt, and the second one killed its process; \
-             all variables are lost. Run the cells that define what you need again",
+            "the cell could neither be stopped nor given up, so its process was killed; all variables are lost. \
+             Run the cells that define what you need again",
         );
     }
     plain(

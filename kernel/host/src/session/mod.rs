@@ -22,9 +22,9 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use patchbay_evcxr_protocol::Completions;
@@ -51,6 +51,12 @@ use crate::{
     scratch::Scratch,
     side::SideConfig,
 };
+
+/// How long the runtime may take to stop a cell or to give it up. A further interrupt within this time is the same one.
+const GIVING_UP: Duration = Duration::from_secs(4);
+
+/// How long anything that a cell waits for may go on after an interrupt before the runtime is ended.
+const HANGING: Duration = Duration::from_secs(10);
 
 /// What a session needs to start.
 #[derive(Clone, Debug)]
@@ -232,6 +238,12 @@ struct Shared {
     running: Mutex<bool>,
     /// The interrupts since the cell began.
     interrupts: AtomicU32,
+    /// When the first of them came.
+    first_interrupt: Mutex<Option<Instant>>,
+    /// Whether the runtime was ended because the cell did not.
+    killed: AtomicBool,
+    /// Counts the cells, so that what is late for one does not hit another.
+    cells: AtomicU64,
     interrupted: Notify,
     runtime: Mutex<Sender>,
     /// The plugins that the notebook has loaded, in order: what each was made of, and its library.
@@ -271,6 +283,9 @@ impl Session {
             upcoming: Arc::default(),
             running: Mutex::new(false),
             interrupts: AtomicU32::new(0),
+            first_interrupt: Mutex::new(None),
+            killed: AtomicBool::new(false),
+            cells: AtomicU64::new(0),
             interrupted: Notify::new(),
             runtime: Mutex::new(runtime.sender()),
             plugins: Mutex::default(),
@@ -362,7 +377,10 @@ impl Session {
         *state = running;
         if running {
             self.shared.interrupts.store(0, Ordering::SeqCst);
+            self.shared.killed.store(false, Ordering::SeqCst);
+            *self.shared.first_interrupt() = None;
         }
+        self.shared.cells.fetch_add(1, Ordering::SeqCst);
         self.shared.runtime().send(Command::ClearInterrupt);
     }
 
@@ -480,7 +498,7 @@ impl Session {
         match self.runtime.call(command).await {
             Reply::Done { outcome, .. } => Ok(outcome),
             Reply::Ended(how) => {
-                let killed = self.shared.interrupts.load(Ordering::SeqCst) > 1;
+                let killed = self.shared.killed.load(Ordering::SeqCst);
                 self.replace_runtime(&how, events)?;
                 Err(error::process_ended(&how, killed))
             }
@@ -504,8 +522,8 @@ fn start_runtime(
 }
 
 impl SessionControl {
-    /// Stops the running cell: the first call asks, a second one kills the runtime. Without a
-    /// running cell there is nothing to stop.
+    /// Stops the running cell. It is asked; after a second the runtime gives it up; a runtime in which that does not help is ended,
+    /// or by a further call once there was time for all of it. Without a running cell there is nothing to stop.
     pub fn interrupt(&self) {
         let running = self.shared.running();
         if !*running {
@@ -513,11 +531,21 @@ impl SessionControl {
         }
         let before = self.shared.interrupts.fetch_add(1, Ordering::SeqCst);
         self.shared.interrupted.notify_waiters();
-        let runtime = self.runtime();
         if before == 0 {
-            runtime.send(Command::Interrupt);
-        } else {
-            runtime.kill();
+            *self.shared.first_interrupt() = Some(Instant::now());
+            self.runtime().send(Command::Interrupt);
+            let cell = self.shared.cells.load(Ordering::SeqCst);
+            // Whoever interrupts is served by a task; a program that is not has nobody who could wait.
+            if let Ok(handle) = tokio::runtime::Handle::try_current() {
+                handle.spawn(kill_later(self.shared.clone(), cell));
+            }
+        } else if self
+            .shared
+            .first_interrupt()
+            .is_some_and(|first| first.elapsed() >= GIVING_UP)
+        {
+            self.shared.killed.store(true, Ordering::SeqCst);
+            self.runtime().kill();
         }
     }
 
@@ -566,7 +594,23 @@ impl SessionControl {
     }
 }
 
+/// Ends the runtime if a cell that was interrupted is still there after a while.
+async fn kill_later(shared: Arc<Shared>, cell: u64) {
+    tokio::time::sleep(HANGING).await;
+    let running = shared.running();
+    if *running && shared.cells.load(Ordering::SeqCst) == cell {
+        shared.killed.store(true, Ordering::SeqCst);
+        shared.runtime().kill();
+    }
+}
+
 impl Shared {
+    fn first_interrupt(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.first_interrupt
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn running(&self) -> MutexGuard<'_, bool> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -579,7 +623,7 @@ impl Shared {
     async fn gpu_memory(&self) -> Value {
         let runtime = self.runtime();
         let answer = runtime.ask("memory", Value::Null);
-        match tokio::time::timeout(std::time::Duration::from_secs(1), answer).await {
+        match tokio::time::timeout(Duration::from_secs(1), answer).await {
             Ok(Ok(memory)) => memory,
             _ => Value::Null,
         }

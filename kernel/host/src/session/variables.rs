@@ -18,6 +18,29 @@ use crate::engine::{
 };
 
 impl Session {
+    /// The variables that a cell had taken when it was given up, and that have not come back, with the cells that made them.
+    /// They are noted as lost.
+    pub(super) fn lost_with_the_cell(
+        &mut self,
+        compiled: &Compiled,
+        outcome: &Outcome,
+    ) -> Vec<(String, u32)> {
+        let is_back = |name: &str| outcome.stored.iter().any(|stored| stored.name == name);
+        let mut lost = Vec::new();
+        for name in compiled.plan.takes.iter().filter(|name| !is_back(name)) {
+            if let Some(variable) = self.engine.variables.get(name) {
+                lost.push((name.clone(), variable.cell));
+            }
+        }
+        let cell = self.cell;
+        for (name, made_by) in &lost {
+            let why =
+                format!("cell [{cell}] had it when it was given up; cell [{made_by}] makes it");
+            self.engine.lose(name, why);
+        }
+        lost
+    }
+
     /// Notes which variables are alive after a run.
     pub(super) async fn account_for_variables(
         &mut self,

@@ -64,3 +64,9 @@ pub use search::{search_path, set_search_path};
 pub use serve::serve;
 pub use slot::{Slot, create, create_with};
 pub use store::NamedVar;
+
+/// Takes each lock of the plugin system for a moment.
+pub(crate) fn probe() {
+    registry::probe();
+    loader::probe();
+}
