@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    io,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -13,15 +12,18 @@ use std::{
 use tokio::{sync::watch, task::AbortHandle};
 
 use super::variables::is_plain;
-use crate::engine::{
-    Engine,
-    cache::{Cache, Record},
-    compile::Compiler,
-    diagnostics::{self, Diagnostic},
-    directive::Timing,
-    parse::Chunk,
-    plan::{self, Binding, Lessons, Level, Plan},
-    program::Source,
+use crate::{
+    engine::{
+        Engine,
+        cache::{Cache, Record},
+        compile::{Compilation, CompileError, Compiler},
+        diagnostics::{self, Diagnostic},
+        directive::Timing,
+        parse::Chunk,
+        plan::{self, Binding, Lessons, Level, Plan},
+        program::Source,
+    },
+    workplace::Workplace,
 };
 
 /// How many times a chunk is compiled at most: each attempt but the last has taught something about
@@ -48,8 +50,10 @@ pub struct Compiled {
 
 /// A chunk that did not compile.
 pub enum BuildError {
-    /// The compiler does not start.
-    NoCompiler(io::Error),
+    /// The compiler could not do its work.
+    NoCompiler(CompileError),
+    /// What it needs was removed and cannot be put back.
+    NoWorkplace(String),
     /// What the compiler says about the program.
     Rejected {
         plan: Box<Plan>,
@@ -68,7 +72,7 @@ type BuildResult = Arc<Result<(PathBuf, Record), BuildError>>;
 pub struct Builder {
     pub compiler: Compiler,
     cache: Option<Cache>,
-    scratch: PathBuf,
+    workplace: Arc<Workplace>,
     /// How many libraries were made, for names that do not repeat.
     libraries: Arc<AtomicU64>,
     /// What the cache did not take, by key.
@@ -82,11 +86,11 @@ struct InFlight {
 }
 
 impl Builder {
-    pub fn new(compiler: Compiler, cache: Option<Cache>, scratch: PathBuf) -> Builder {
+    pub fn new(compiler: Compiler, cache: Option<Cache>, workplace: Arc<Workplace>) -> Builder {
         Builder {
             compiler,
             cache,
-            scratch,
+            workplace,
             libraries: Arc::default(),
             local: Mutex::default(),
             in_flight: Mutex::default(),
@@ -98,7 +102,7 @@ impl Builder {
         Builder {
             compiler,
             cache: self.cache.clone(),
-            scratch: self.scratch.clone(),
+            workplace: self.workplace.clone(),
             libraries: self.libraries.clone(),
             local: Mutex::default(),
             in_flight: Mutex::default(),
@@ -111,13 +115,34 @@ impl Builder {
 
     /// The folder for programs and libraries of this session.
     pub fn scratch(&self) -> &Path {
-        &self.scratch
+        self.workplace.path()
+    }
+
+    /// Calls the compiler for a program, after what it needs has been looked after.
+    ///
+    /// # Errors
+    ///
+    /// Says why the compiler could not do its work.
+    pub async fn call_compiler(
+        &self,
+        plan: &Plan,
+        output: &Path,
+    ) -> Result<Compilation, BuildError> {
+        if !self.compiler.sealed {
+            self.workplace
+                .restore()
+                .map_err(|error| BuildError::NoWorkplace(format!("{error:#}")))?;
+        }
+        self.compiler
+            .compile(plan, self.scratch(), output)
+            .await
+            .map_err(BuildError::NoCompiler)
     }
 
     /// A path for a new library.
     pub fn next_library(&self) -> PathBuf {
         let number = self.libraries.fetch_add(1, Ordering::Relaxed);
-        self.scratch.join(format!("cell-{number}.so"))
+        self.scratch().join(format!("cell-{number}.so"))
     }
 
     /// Compiles a chunk, or finds it compiled. A compile that is under way is waited for.
@@ -156,6 +181,8 @@ impl Builder {
 
     fn find(&self, key: &str) -> Option<(PathBuf, Record)> {
         let local = lock(&self.local).get(key).cloned();
+        // A program with nothing to run has no library.
+        let local = local.filter(|(library, record)| !record.has_library || library.is_file());
         local.or_else(|| self.cache.as_ref()?.get(key))
     }
 
@@ -216,11 +243,7 @@ impl Builder {
         for _ in 0..MOST_ATTEMPTS {
             let output = self.next_library();
             let file = plan.program.file_name();
-            let compilation = self
-                .compiler
-                .compile(&plan, &self.scratch, &output)
-                .await
-                .map_err(BuildError::NoCompiler)?;
+            let compilation = self.call_compiler(&plan, &output).await?;
             if compilation.succeeded {
                 let record = record(&plan, &compilation.diagnostics, &file, lessons);
                 return Ok((self.keep(key, &plan, &output, &record), record));
@@ -326,7 +349,7 @@ fn record(plan: &Plan, diagnostics: &[Diagnostic], file: &str, lessons: Lessons)
         .cloned()
         .collect();
     Record {
-        digest: String::new(),
+        has_library: !plan.items_only,
         types,
         lessons,
         warnings,

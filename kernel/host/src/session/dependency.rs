@@ -35,6 +35,7 @@ impl Session {
         if shared.is_interrupted() {
             return Err(given_up());
         }
+        self.workplace.restore().map_err(failed)?;
         let mut bar = Bar::new(&request.name, events);
         let bundle = tokio::select! {
             bundle = self.config.dependencies.provide(&requests, |progress| bar.show(&progress)) => bundle,

@@ -44,8 +44,9 @@ use crate::{
     },
     plugin::Sdk,
     runtime::{Reply, Runtime, Sender},
-    scratch::Scratch,
     side::SideConfig,
+    snapshot::Held,
+    workplace::Workplace,
 };
 
 /// What a session needs to start.
@@ -68,6 +69,8 @@ pub struct SessionConfig {
     pub working_directory: PathBuf,
     /// The side process with rust-analyzer, if it has been built.
     pub side: Option<SideConfig>,
+    /// The snapshot, whose files are put back where somebody removes them.
+    pub snapshot: Option<Arc<Held>>,
 }
 
 /// A cell to execute.
@@ -167,7 +170,9 @@ pub struct Session {
     /// The programs that were run, by file name, to find the places of panics.
     programs: HashMap<String, Program>,
     /// Programs, sockets and compiled cells of this session.
-    scratch: Scratch,
+    workplace: Arc<Workplace>,
+    /// Whether this runtime has done what it was told once; one that never has may have been unable to start.
+    runtime_has_worked: bool,
     builder: Arc<Builder>,
     ahead: Option<Ahead>,
     autoreload: Autoreload,
@@ -211,16 +216,23 @@ impl Session {
     ///
     /// Fails where the runtime cannot be started or there is no folder for the session's files.
     pub async fn start(config: SessionConfig) -> anyhow::Result<Session> {
-        let scratch = Scratch::new()?;
+        let workplace = Arc::new(Workplace::new(config.snapshot.clone())?);
+        let mut config = config;
+        if let Some(cache) = &config.cache
+            && let Err(text) = cache.check()
+        {
+            workplace.note(format!("compiled cells are neither read nor kept: {text}"));
+            config.cache = None;
+        }
         let (events, early) = mpsc::unbounded_channel();
-        let runtime = start_runtime(&config, &scratch, events)?;
+        let runtime = start_runtime(&config, &workplace, events)?;
         if let Some(cache) = config.cache.clone() {
             tokio::task::spawn_blocking(move || cache.evict());
         }
         let builder = Arc::new(Builder::new(
             config.compiler.clone(),
             config.cache.clone(),
-            scratch.path().to_path_buf(),
+            workplace.clone(),
         ));
         let shared = Arc::new(Shared {
             upcoming: Arc::default(),
@@ -232,12 +244,12 @@ impl Session {
             completer: Arc::new(Completer::new(
                 config.side.clone(),
                 config.working_directory.clone(),
-                scratch.path().to_path_buf(),
+                workplace.path().to_path_buf(),
             )),
         });
         let autoreload = Autoreload::new(
             Sdk::from(&builder.compiler),
-            builder.scratch().join("plugins"),
+            workplace.clone(),
             shared.clone(),
         );
         Ok(Session {
@@ -248,7 +260,8 @@ impl Session {
             runtime,
             shared,
             programs: HashMap::new(),
-            scratch,
+            workplace,
+            runtime_has_worked: false,
             builder,
             ahead: None,
             autoreload,
@@ -298,6 +311,9 @@ impl Session {
             ));
         }
         self.shared.completer.cell_ends(&self.engine);
+        for note in self.workplace.take_notes() {
+            chunk::say(events, &format!("note: {note}\n"));
+        }
         if self.tells_time {
             magic::tell_time(events, start.elapsed());
         }
@@ -410,8 +426,12 @@ impl Session {
     ) -> Result<(), CellError> {
         self.engine
             .lose_all_variables(&format!("the process that held it has ended: {how}"));
-        self.runtime = start_runtime(&self.config, &self.scratch, events.clone())
-            .map_err(|error| error::plain("StartError", format!("{error:#}")))?;
+        let failed = |error: anyhow::Error| error::plain("StartError", format!("{error:#}"));
+        if !std::mem::take(&mut self.runtime_has_worked) {
+            self.workplace.mend().map_err(failed)?;
+        }
+        self.runtime =
+            start_runtime(&self.config, &self.workplace, events.clone()).map_err(failed)?;
         *self
             .shared
             .runtime
@@ -430,7 +450,10 @@ impl Session {
         events: &mpsc::UnboundedSender<SessionEvent>,
     ) -> Result<patchbay_protocol::Outcome, CellError> {
         match self.runtime.call(command).await {
-            Reply::Done { outcome, .. } => Ok(outcome),
+            Reply::Done { outcome, .. } => {
+                self.runtime_has_worked = true;
+                Ok(outcome)
+            }
             Reply::Ended(how) => {
                 let killed = self.shared.interrupts.load(Ordering::SeqCst) > 1;
                 self.replace_runtime(&how, events)?;
@@ -442,14 +465,15 @@ impl Session {
 
 fn start_runtime(
     config: &SessionConfig,
-    scratch: &Scratch,
+    workplace: &Workplace,
     events: mpsc::UnboundedSender<SessionEvent>,
 ) -> anyhow::Result<Runtime> {
+    workplace.restore()?;
     Runtime::start(
         &config.runtime,
         &config.library_path,
         &config.working_directory,
-        scratch.path(),
+        workplace.path(),
         config.parameters.as_deref(),
         events,
     )
