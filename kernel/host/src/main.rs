@@ -13,12 +13,12 @@ mod notebook;
 mod output;
 mod plugin;
 mod runtime;
-mod scratch;
 mod server;
 mod session;
 mod side;
 mod snapshot;
 mod wire;
+mod workplace;
 
 use std::process::ExitCode;
 

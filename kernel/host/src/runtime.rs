@@ -7,6 +7,7 @@
 use std::{
     collections::HashMap,
     io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::{
@@ -25,7 +26,7 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
-        UnixListener,
+        UnixListener, UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf, pipe},
     },
     process::Child,
@@ -178,6 +179,8 @@ impl Runtime {
         ));
         let listener = UnixListener::bind(&socket)
             .with_context(|| format!("no socket for the runtime at {}", socket.display()))?;
+        std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600))
+            .with_context(|| format!("{}", socket.display()))?;
         let (stdout, stdout_writer) = pipe_ends()?;
         let (stderr, stderr_writer) = pipe_ends()?;
         // What the user has set stays.
@@ -289,6 +292,14 @@ impl Runtime {
     }
 }
 
+/// Whether the other end of a socket was opened by this process, and by this user.
+fn is_process(stream: &UnixStream, process: Option<u32>) -> bool {
+    let process = process.and_then(|id| i32::try_from(id).ok());
+    stream
+        .peer_cred()
+        .is_ok_and(|peer| peer.uid() == patchbay_files::user() && peer.pid() == process)
+}
+
 fn pipe_ends() -> anyhow::Result<(pipe::Receiver, Stdio)> {
     let (reader, writer) = io::pipe().context("no pipe for what cells print")?;
     let reader = pipe::Receiver::from_owned_fd(reader.into())?;
@@ -395,9 +406,19 @@ impl Pump {
         &mut self,
         listener: &UnixListener,
     ) -> Result<(OwnedReadHalf, OwnedWriteHalf), String> {
+        let process = self.child.id();
+        let connected = async {
+            loop {
+                let (stream, _) = listener.accept().await?;
+                // Whoever else finds the socket is not listened to.
+                if is_process(&stream, process) {
+                    return Ok::<_, io::Error>(stream);
+                }
+            }
+        };
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => Ok(stream.into_split()),
+            accepted = connected => match accepted {
+                Ok(stream) => Ok(stream.into_split()),
                 Err(error) => Err(format!("it could not connect: {error}")),
             },
             status = self.child.wait() => Err(describe_status(&status)),

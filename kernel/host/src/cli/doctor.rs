@@ -24,8 +24,14 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     if arguments.prune {
         let mut removed = 0;
         doctor::prune(&mut |path, bytes| {
-            removed += 1;
-            println!("removed {} ({} MB)", path.display(), bytes / 1_000_000);
+            let path = path.display();
+            match bytes {
+                Some(bytes) => {
+                    removed += 1;
+                    println!("removed {path} ({} MB)", bytes / 1_000_000);
+                }
+                None => println!("kept {path}: a kernel that runs uses it"),
+            }
         })?;
         if removed == 0 {
             println!("nothing to remove");

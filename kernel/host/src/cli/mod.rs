@@ -13,7 +13,7 @@ mod progress;
 mod quickstart;
 mod run;
 
-use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Parser, Subcommand};
 
@@ -23,7 +23,7 @@ use crate::{
     engines::{EngineConfig, EngineName},
     session::SessionConfig,
     side::SideConfig,
-    snapshot::Snapshot,
+    snapshot::{Held, Snapshot},
 };
 
 /// A Jupyter kernel for Rust with tensors, plots and machine-learning plugins.
@@ -86,6 +86,7 @@ fn session_config(snapshot: &Snapshot, working_directory: PathBuf) -> SessionCon
     SessionConfig {
         // Without it, completion knows what the kernel itself knows.
         side: SideConfig::of(snapshot, library_path.clone()).ok(),
+        snapshot: Some(Arc::new(Held::of(snapshot))),
         compiler: snapshot.compiler(),
         runtime: snapshot.runtime(),
         library_path,

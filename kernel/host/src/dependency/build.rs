@@ -3,11 +3,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::Stdio,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use patchbay_files::{check_folder, create_private_folders, replace, unique_name};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tokio::{
@@ -23,7 +25,10 @@ use super::{
     request::Request,
     wrapper,
 };
-use crate::snapshot::{SdkCrate, Snapshot};
+use crate::{
+    engine::cache::Cache,
+    snapshot::{SdkCrate, Snapshot},
+};
 
 /// The lock file that the SDK was built with; this program is built with the same.
 const LOCK: &str = include_str!("../../../../Cargo.lock");
@@ -146,15 +151,22 @@ impl Workshop {
     /// A folder for bundles: in the snapshot, or where that cannot be written, the user's.
     fn folder(&self) -> Result<PathBuf> {
         let own = self.prefix.join("dependencies");
-        if fs::create_dir_all(&own).is_ok() && tempfile::tempfile_in(&own).is_ok() {
-            return Ok(own);
-        }
-        let name = self.prefix.file_name().unwrap_or_default();
-        let folder = std::env::home_dir()
-            .context("no folder for crates: the snapshot cannot be written and HOME is not set")?
-            .join(".cache/patchbay/dependencies")
-            .join(name);
-        fs::create_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
+        let is_ours = create_private_folders(&own).is_ok()
+            && fs::symlink_metadata(&own)
+                .is_ok_and(|found| found.is_dir() && found.uid() == patchbay_files::user());
+        let folder = if is_ours && tempfile::tempfile_in(&own).is_ok() {
+            own
+        } else {
+            Cache::base()
+                .context(
+                    "no folder for crates: the snapshot cannot be written and HOME is not set",
+                )?
+                .join("dependencies")
+                .join(self.prefix.file_name().unwrap_or_default())
+        };
+        create_private_folders(&folder).with_context(|| format!("{}", folder.display()))?;
+        // What is built here is loaded and run.
+        check_folder(&folder).map_err(|text| anyhow!(text))?;
         Ok(folder)
     }
 
@@ -749,12 +761,7 @@ impl Build<'_> {
             .tempdir_in(place)
             .with_context(|| format!("{} is not writable", place.display()))?;
         let deps = staging.path().join("deps");
-        fs::create_dir_all(&deps)?;
-        let copy = |source: &Path, target: &Path| {
-            fs::copy(source, target)
-                .map(drop)
-                .with_context(|| format!("{}", source.display()))
-        };
+        create_private_folders(&deps)?;
         let packages = plan.built.keys().chain(&plan.built_for_compiler);
         for package in packages {
             let Some(artifact) = self.artifact(built, package) else {
@@ -814,10 +821,14 @@ impl Build<'_> {
         if fs::rename(staging.path(), &folder).is_ok() {
             let _ = staging.keep();
         } else if read(&folder).is_none() {
-            // Another process was not faster: what is there is damaged.
-            fs::remove_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
+            // Another process was not faster: what is there is damaged. It gets another name, and goes if it is a bundle.
+            let aside = place.join(format!(".staging-{}", unique_name()?));
+            fs::rename(&folder, &aside).with_context(|| format!("{}", folder.display()))?;
             fs::rename(staging.path(), &folder).with_context(|| format!("{}", folder.display()))?;
             let _ = staging.keep();
+            if fs::symlink_metadata(aside.join(MANIFEST)).is_ok_and(|found| found.is_file()) {
+                let _ = fs::remove_dir_all(&aside);
+            }
         }
         Ok(layer)
     }
@@ -939,7 +950,8 @@ impl Artifact {
 
 /// A finished layer whose files are there.
 fn read(folder: &Path) -> Option<Layer> {
-    let layer: Layer = serde_json::from_slice(&fs::read(folder.join(MANIFEST)).ok()?).ok()?;
+    let layer: Layer =
+        serde_json::from_slice(&patchbay_files::read(&folder.join(MANIFEST)).ok()?).ok()?;
     let files = layer
         .externs
         .iter()
@@ -953,10 +965,16 @@ fn read(folder: &Path) -> Option<Layer> {
         .then_some(layer)
 }
 
+fn copy(source: &Path, target: &Path) -> Result<()> {
+    patchbay_files::read(source)
+        .and_then(|bytes| replace(target, &bytes, 0o600))
+        .with_context(|| format!("{} -> {}", source.display(), target.display()))
+}
+
 fn write(path: &Path, text: &str) -> Result<()> {
     path.parent()
-        .map_or(Ok(()), fs::create_dir_all)
-        .and_then(|()| fs::write(path, text))
+        .map_or(Ok(()), create_private_folders)
+        .and_then(|()| replace(path, text.as_bytes(), 0o600))
         .with_context(|| format!("{} cannot be written", path.display()))
 }
 

@@ -1,11 +1,14 @@
 //! One call of rustc.
 
 use std::{
-    io,
+    fmt, fs, io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Stdio,
 };
 
+use patchbay_files::{Access, replace};
+use patchbay_protocol::readable_bytes;
 use serde::{Deserialize, Serialize};
 use tokio::{io::AsyncWriteExt, process::Command};
 
@@ -37,6 +40,97 @@ pub struct Compiler {
     /// There is no compiler here: only what has been compiled can be run.
     #[serde(skip)]
     pub sealed: bool,
+}
+
+/// Why the compiler was not called, or could not do its work.
+#[derive(Debug)]
+pub enum CompileError {
+    /// There is no compiler here.
+    Sealed,
+    /// The compiler cannot be started.
+    NotStarted(io::Error),
+    /// The program cannot be written.
+    NotWritten { folder: PathBuf, error: io::Error },
+    /// What was written is on a file system without room.
+    NoRoom { folder: PathBuf },
+}
+
+impl CompileError {
+    /// Of a file of a session.
+    pub fn not_written(folder: &Path, error: io::Error) -> CompileError {
+        let folder = folder.to_owned();
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                CompileError::NoRoom { folder }
+            }
+            _ => CompileError::NotWritten { folder, error },
+        }
+    }
+}
+
+impl fmt::Display for CompileError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CompileError::Sealed => write!(formatter, "there is no compiler here"),
+            CompileError::NotStarted(error) => write!(formatter, "it does not start: {error}"),
+            CompileError::NotWritten { folder, error } => write!(
+                formatter,
+                "the files of this session cannot be written to {}: {error}. Start the kernel again with TMPDIR set to a \
+                 folder that can be written",
+                folder.display()
+            ),
+            CompileError::NoRoom { folder } => {
+                write!(formatter, "there is no room left in {}", folder.display())?;
+                if let Some((free, total)) = room(folder) {
+                    write!(
+                        formatter,
+                        " ({} of {} are free)",
+                        readable_bytes(usize::try_from(free).unwrap_or(usize::MAX)),
+                        readable_bytes(usize::try_from(total).unwrap_or(usize::MAX))
+                    )?;
+                }
+                write!(
+                    formatter,
+                    ", where cells are compiled: make room there (df -h {}), or start the kernel again with TMPDIR set to a \
+                     folder on another disk",
+                    folder.display()
+                )
+            }
+        }
+    }
+}
+
+/// The bytes of a folder's file system that are free for this user, and all of them.
+fn room(folder: &Path) -> Option<(u64, u64)> {
+    let found = rustix::fs::statvfs(folder).ok()?;
+    let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+    Some((bytes(found.f_bavail), bytes(found.f_blocks)))
+}
+
+/// Less is taken for nothing: a linker that finds no room is ended by a signal or says nothing that tells.
+const NO_ROOM_BYTES: u64 = 1 << 20;
+
+/// Whether a compile failed for want of room: the compiler says so, or it complains of no place in the program and there is
+/// none.
+fn found_no_room(folder: &Path, diagnostics: &[Diagnostic], other: &str) -> bool {
+    let errors: Vec<&Diagnostic> = diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.is_error())
+        .collect();
+    let says = |text: &str| {
+        [
+            "No space left on device",
+            "os error 28",
+            "Disk quota exceeded",
+        ]
+        .iter()
+        .any(|words| text.contains(words))
+    };
+    if says(other) || errors.iter().any(|error| says(&error.message)) {
+        return true;
+    }
+    errors.iter().all(|error| error.spans.is_empty())
+        && room(folder).is_some_and(|(free, _)| free < NO_ROOM_BYTES)
 }
 
 /// What came of a call.
@@ -104,15 +198,15 @@ impl Compiler {
     ///
     /// # Errors
     ///
-    /// Fails where the compiler cannot be started or its input cannot be written.
+    /// Fails where the compiler cannot be started, its input cannot be written, or there is no room for its output.
     pub async fn compile(
         &self,
         plan: &Plan,
         folder: &Path,
         output: &Path,
-    ) -> io::Result<Compilation> {
+    ) -> Result<Compilation, CompileError> {
         if self.sealed {
-            return Err(io::ErrorKind::Unsupported.into());
+            return Err(CompileError::Sealed);
         }
         let file = plan.program.file_name();
         let list = output.with_extension("d");
@@ -181,15 +275,27 @@ impl Compiler {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        let mut child = command.spawn()?;
+        let mut child = command.spawn().map_err(CompileError::NotStarted)?;
         if let Some(mut stdin) = child.stdin.take() {
             // A compiler that does not read to the end says why.
             let _ = stdin.write_all(plan.program.text.as_bytes()).await;
         }
-        let result = child.wait_with_output().await?;
+        let result = child
+            .wait_with_output()
+            .await
+            .map_err(CompileError::NotStarted)?;
         let files = included(&tokio::fs::read_to_string(&list).await.unwrap_or_default());
         let _ = tokio::fs::remove_file(&list).await;
         let (diagnostics, other_output) = read(&result.stderr);
+        if result.status.success() {
+            // A linker makes it for everybody.
+            let mode = Access::Owner.file(false);
+            let _ = fs::set_permissions(output, fs::Permissions::from_mode(mode));
+        } else if found_no_room(folder, &diagnostics, &other_output) {
+            return Err(CompileError::NoRoom {
+                folder: folder.to_owned(),
+            });
+        }
         Ok(Compilation {
             succeeded: result.status.success(),
             diagnostics,

@@ -1,8 +1,7 @@
 //! From a chunk to a compiled program: once, whoever asks for it.
 
 use std::{
-    collections::HashMap,
-    io,
+    collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -12,17 +11,20 @@ use std::{
 
 use tokio::{sync::watch, task::AbortHandle};
 
-use crate::engine::{
-    Engine,
-    cache::{self, Cache, Record},
-    compile::{Compilation, Compiler},
-    diagnostics::Diagnostic,
-    directive::Timing,
-    edits,
-    lessons::{self, Binding, Checked, Lessons, Refused, Step},
-    parse::{Chunk, ItemKey},
-    plan::{self, Level, Plan},
-    program::Source,
+use crate::{
+    engine::{
+        Engine,
+        cache::{self, Cache, Record},
+        compile::{Compilation, CompileError, Compiler},
+        diagnostics::Diagnostic,
+        directive::Timing,
+        edits,
+        lessons::{self, Binding, Checked, Lessons, Refused, Step},
+        parse::{Chunk, ItemKey},
+        plan::{self, Level, Plan},
+        program::Source,
+    },
+    workplace::Workplace,
 };
 
 /// How many times a chunk is compiled at most: each attempt but the last has taught something about
@@ -55,8 +57,10 @@ pub struct Compiled {
 
 /// A chunk that did not compile.
 pub enum BuildError {
-    /// The compiler does not start.
-    NoCompiler(io::Error),
+    /// The compiler could not do its work.
+    NoCompiler(CompileError),
+    /// What it needs was removed and cannot be put back.
+    NoWorkplace(String),
     /// What the compiler says about the program.
     Rejected {
         plan: Box<Plan>,
@@ -75,7 +79,7 @@ type BuildResult = Arc<Result<(PathBuf, Record), BuildError>>;
 pub struct Builder {
     pub compiler: Compiler,
     cache: Option<Cache>,
-    scratch: PathBuf,
+    workplace: Arc<Workplace>,
     /// How many libraries were made, for names that do not repeat.
     libraries: Arc<AtomicU64>,
     /// What the cache did not take, by key.
@@ -89,11 +93,11 @@ struct InFlight {
 }
 
 impl Builder {
-    pub fn new(compiler: Compiler, cache: Option<Cache>, scratch: PathBuf) -> Builder {
+    pub fn new(compiler: Compiler, cache: Option<Cache>, workplace: Arc<Workplace>) -> Builder {
         Builder {
             compiler,
             cache,
-            scratch,
+            workplace,
             libraries: Arc::default(),
             local: Mutex::default(),
             in_flight: Mutex::default(),
@@ -105,7 +109,7 @@ impl Builder {
         Builder {
             compiler,
             cache: self.cache.clone(),
-            scratch: self.scratch.clone(),
+            workplace: self.workplace.clone(),
             libraries: self.libraries.clone(),
             local: Mutex::default(),
             in_flight: Mutex::default(),
@@ -126,13 +130,34 @@ impl Builder {
 
     /// The folder for programs and libraries of this session.
     pub fn scratch(&self) -> &Path {
-        &self.scratch
+        self.workplace.path()
+    }
+
+    /// Calls the compiler for a program, after what it needs has been looked after.
+    ///
+    /// # Errors
+    ///
+    /// Says why the compiler could not do its work.
+    pub async fn call_compiler(
+        &self,
+        plan: &Plan,
+        output: &Path,
+    ) -> Result<Compilation, BuildError> {
+        if !self.compiler.sealed {
+            self.workplace
+                .restore()
+                .map_err(|error| BuildError::NoWorkplace(format!("{error:#}")))?;
+        }
+        self.compiler
+            .compile(plan, self.scratch(), output)
+            .await
+            .map_err(BuildError::NoCompiler)
     }
 
     /// A path for a new library.
     pub fn next_library(&self) -> PathBuf {
         let number = self.libraries.fetch_add(1, Ordering::Relaxed);
-        self.scratch.join(format!("cell-{number}.so"))
+        self.scratch().join(format!("cell-{number}.so"))
     }
 
     /// Compiles a chunk, or finds it compiled. A compile that is under way is waited for.
@@ -180,6 +205,8 @@ impl Builder {
 
     fn find(&self, key: &str) -> Option<(PathBuf, Record)> {
         let local = lock(&self.local).get(key).cloned();
+        // A program with nothing to run has no library.
+        let local = local.filter(|(library, record)| !record.has_library || library.is_file());
         local
             .or_else(|| self.cache.as_ref()?.get(key))
             .filter(|(_, record)| self.compiler.sealed || record.is_current(&self.compiler.folder))
@@ -277,7 +304,7 @@ impl Builder {
         while attempts < MOST_ATTEMPTS {
             let output = self.next_library();
             programs += 1;
-            let compilation = self.run_compiler(&plan, &output).await?;
+            let compilation = self.call_compiler(&plan, &output).await?;
             if compilation.succeeded {
                 let file = plan.program.file_name();
                 let mut record = record(&plan, &compilation.diagnostics, &file, lessons, programs);
@@ -324,13 +351,6 @@ impl Builder {
         Err(BuildError::Unsettled)
     }
 
-    async fn run_compiler(&self, plan: &Plan, output: &Path) -> Result<Compilation, BuildError> {
-        self.compiler
-            .compile(plan, &self.scratch, output)
-            .await
-            .map_err(BuildError::NoCompiler)
-    }
-
     /// Checks the cell's text alone: in one function, nothing stored.
     ///
     /// # Errors
@@ -346,7 +366,7 @@ impl Builder {
             *programs += 1;
             let plan = self.plan(job, &lessons.checking_text());
             let output = self.next_library();
-            let compilation = self.run_compiler(&plan, &output).await?;
+            let compilation = self.call_compiler(&plan, &output).await?;
             if compilation.succeeded {
                 let _ = std::fs::remove_file(&output);
                 let types = types(&plan, &compilation.diagnostics, &plan.program.file_name());
@@ -460,7 +480,7 @@ fn record(
         .cloned()
         .collect();
     Record {
-        digest: String::new(),
+        has_library: !plan.items_only,
         types: types(plan, diagnostics, file),
         lessons,
         warnings,

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::engine::{
     Engine,
+    compile::CompileError,
     diagnostics::{self, Diagnostic},
     directive::Timing,
     edits,
@@ -195,7 +196,9 @@ impl Session {
                     diagnostics,
                     other_output,
                 }) => self.compile_error(diagnostics, plan, other_output),
-                Err(BuildError::NoCompiler(error)) => self.no_compiler(error),
+                Err(error @ (BuildError::NoCompiler(_) | BuildError::NoWorkplace(_))) => {
+                    self.no_compiler(error)
+                }
                 Err(BuildError::Unsettled) | Ok(_) => error::plain(
                     "CompileError",
                     "the cell's variables could not be sorted out; split the cell into smaller ones",
@@ -222,7 +225,13 @@ impl Session {
         ));
     }
 
-    pub(super) fn no_compiler(&self, error: &std::io::Error) -> CellError {
+    /// Why the compiler could not do its work.
+    pub(super) fn no_compiler(&self, error: &BuildError) -> CellError {
+        let error = match error {
+            BuildError::NoCompiler(error) => error,
+            BuildError::NoWorkplace(text) => return error::plain("StartError", text.clone()),
+            _ => return interrupted_before(),
+        };
         if self.builder.compiler.sealed {
             return error::plain(
                 "NotCompiled",
@@ -230,13 +239,18 @@ impl Session {
                  before it failed then or now. Build it again: patchbay build NOTEBOOK -o DIR",
             );
         }
-        error::plain(
-            "CompilerError",
-            format!(
-                "the compiler does not start: {}: {error}. See what is missing with: patchbay doctor",
-                self.builder.compiler.rustc.display()
+        match error {
+            CompileError::NoRoom { .. } => error::plain("NoRoom", error.to_string()),
+            CompileError::NotWritten { .. } => error::plain("StartError", error.to_string()),
+            CompileError::NotStarted(error) => error::plain(
+                "CompilerError",
+                format!(
+                    "the compiler does not start: {}: {error}. See what is missing with: patchbay doctor",
+                    self.builder.compiler.rustc.display()
+                ),
             ),
-        )
+            CompileError::Sealed => error::plain("CompilerError", error.to_string()),
+        }
     }
 
     async fn explain_syntax_error(&mut self, source: &Source) -> CellError {
@@ -245,12 +259,7 @@ impl Session {
         }
         let plan = plan::plan_unparsed(source);
         let output = self.builder.next_library();
-        match self
-            .builder
-            .compiler
-            .compile(&plan, self.builder.scratch(), &output)
-            .await
-        {
+        match self.builder.call_compiler(&plan, &output).await {
             Ok(compilation) if !compilation.succeeded => {
                 self.compile_error(&compilation.diagnostics, &plan, &compilation.other_output)
             }

@@ -117,6 +117,9 @@ impl Session {
 
     async fn build_plugin_source(&self, path: &str) -> Result<PathBuf, CellError> {
         let path = self.config.working_directory.join(path);
+        self.workplace
+            .restore()
+            .map_err(|error| error::plain("StartError", format!("{error:#}")))?;
         let sdk = Sdk::from(&self.builder.compiler);
         plugin::build(&sdk, &path, &self.builder.scratch().join("plugins"))
             .await

@@ -72,6 +72,7 @@ impl Session {
         if shared.is_interrupted() {
             return Err(given_up());
         }
+        self.workplace.restore().map_err(failed)?;
         let names: Vec<&str> = new.iter().map(|request| request.name.as_str()).collect();
         let title = names.join(", ");
         let mut bar = Bar::new(&title, events);

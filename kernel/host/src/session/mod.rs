@@ -48,8 +48,9 @@ use crate::{
     },
     plugin::Sdk,
     runtime::{Reply, Runtime, Sender},
-    scratch::Scratch,
     side::SideConfig,
+    snapshot::Held,
+    workplace::Workplace,
 };
 
 /// How long the runtime may take to stop a cell or to give it up. A further interrupt within this time is the same one.
@@ -78,6 +79,8 @@ pub struct SessionConfig {
     pub working_directory: PathBuf,
     /// The side process with rust-analyzer, if it has been built.
     pub side: Option<SideConfig>,
+    /// The snapshot, whose files are put back where somebody removes them.
+    pub snapshot: Option<Arc<Held>>,
 }
 
 /// A cell to execute.
@@ -214,7 +217,9 @@ pub struct Session {
     /// The programs that were run, by file name, to find the places of panics.
     programs: HashMap<String, Program>,
     /// Programs, sockets and compiled cells of this session.
-    scratch: Scratch,
+    workplace: Arc<Workplace>,
+    /// Whether this runtime has done what it was told once; one that never has may have been unable to start.
+    runtime_has_worked: bool,
     builder: Arc<Builder>,
     ahead: Option<Ahead>,
     autoreload: Autoreload,
@@ -264,9 +269,16 @@ impl Session {
     ///
     /// Fails where the runtime cannot be started or there is no folder for the session's files.
     pub async fn start(config: SessionConfig) -> anyhow::Result<Session> {
-        let scratch = Scratch::new()?;
+        let workplace = Arc::new(Workplace::new(config.snapshot.clone())?);
+        let mut config = config;
+        if let Some(cache) = &config.cache
+            && let Err(text) = cache.check()
+        {
+            workplace.note(format!("compiled cells are neither read nor kept: {text}"));
+            config.cache = None;
+        }
         let (events, early) = mpsc::unbounded_channel();
-        let runtime = start_runtime(&config, &scratch, events)?;
+        let runtime = start_runtime(&config, &workplace, events)?;
         if let Some(cache) = config.cache.clone() {
             tokio::task::spawn_blocking(move || cache.evict());
         }
@@ -277,7 +289,7 @@ impl Session {
         let builder = Arc::new(Builder::new(
             compiler,
             config.cache.clone(),
-            scratch.path().to_path_buf(),
+            workplace.clone(),
         ));
         let shared = Arc::new(Shared {
             upcoming: Arc::default(),
@@ -292,12 +304,12 @@ impl Session {
             completer: Arc::new(Completer::new(
                 config.side.clone(),
                 config.working_directory.clone(),
-                scratch.path().to_path_buf(),
+                workplace.path().to_path_buf(),
             )),
         });
         let autoreload = Autoreload::new(
             Sdk::from(&builder.compiler),
-            builder.scratch().join("plugins"),
+            workplace.clone(),
             shared.clone(),
         );
         Ok(Session {
@@ -308,7 +320,8 @@ impl Session {
             runtime,
             shared,
             programs: HashMap::new(),
-            scratch,
+            workplace,
+            runtime_has_worked: false,
             builder,
             ahead: None,
             autoreload,
@@ -359,6 +372,9 @@ impl Session {
             ));
         }
         self.shared.completer.cell_ends(&self.engine);
+        for note in self.workplace.take_notes() {
+            chunk::say(events, &format!("note: {note}\n"));
+        }
         if self.tells_time {
             magic::tell_time(events, start.elapsed(), self.timings.programs);
         }
@@ -475,8 +491,12 @@ impl Session {
     ) -> Result<(), CellError> {
         self.engine
             .lose_all_variables(&format!("the process that held it has ended: {how}"));
-        self.runtime = start_runtime(&self.config, &self.scratch, events.clone())
-            .map_err(|error| error::plain("StartError", format!("{error:#}")))?;
+        let failed = |error: anyhow::Error| error::plain("StartError", format!("{error:#}"));
+        if !std::mem::take(&mut self.runtime_has_worked) {
+            self.workplace.mend().map_err(failed)?;
+        }
+        self.runtime =
+            start_runtime(&self.config, &self.workplace, events.clone()).map_err(failed)?;
         *self
             .shared
             .runtime
@@ -496,7 +516,10 @@ impl Session {
         events: &mpsc::UnboundedSender<SessionEvent>,
     ) -> Result<patchbay_protocol::Outcome, CellError> {
         match self.runtime.call(command).await {
-            Reply::Done { outcome, .. } => Ok(outcome),
+            Reply::Done { outcome, .. } => {
+                self.runtime_has_worked = true;
+                Ok(outcome)
+            }
             Reply::Ended(how) => {
                 let killed = self.shared.killed.load(Ordering::SeqCst);
                 self.replace_runtime(&how, events)?;
@@ -508,14 +531,15 @@ impl Session {
 
 fn start_runtime(
     config: &SessionConfig,
-    scratch: &Scratch,
+    workplace: &Workplace,
     events: mpsc::UnboundedSender<SessionEvent>,
 ) -> anyhow::Result<Runtime> {
+    workplace.restore()?;
     Runtime::start(
         &config.runtime,
         &config.library_path,
         &config.working_directory,
-        scratch.path(),
+        workplace.path(),
         config.parameters.as_deref(),
         events,
     )

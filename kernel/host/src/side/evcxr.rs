@@ -19,8 +19,10 @@ use patchbay_protocol::Output;
 use tokio::sync::mpsc;
 
 use super::{SideConfig, package, process::SideProcess};
-use crate::scratch::Scratch;
-use crate::session::{CellError, CellReply, CellRequest, SessionEvent, StreamName, Timings, error};
+use crate::{
+    session::{CellError, CellReply, CellRequest, SessionEvent, StreamName, Timings, error},
+    workplace::Workplace,
+};
 
 /// How long a question waits for an answer; evcxr answers none while a cell runs.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -32,7 +34,7 @@ const PRELUDE: &str = "use patchbay::prelude::*;";
 pub struct EvcxrSession {
     config: SideConfig,
     working_directory: PathBuf,
-    scratch: Scratch,
+    scratch: Workplace,
     shared: Arc<Shared>,
 }
 
@@ -58,7 +60,7 @@ impl EvcxrSession {
         Ok(EvcxrSession {
             config,
             working_directory,
-            scratch: Scratch::new()?,
+            scratch: Workplace::new(None)?,
             shared: Arc::default(),
         })
     }
@@ -131,6 +133,7 @@ impl EvcxrSession {
             return Ok(process);
         }
         let failed = |error: anyhow::Error| error::plain("StartError", format!("{error:#}"));
+        self.scratch.restore().map_err(failed)?;
         let scratch = self.scratch.path();
         let build = scratch.join("build");
         package::write_stub(&self.config, &self.stub())

@@ -97,14 +97,14 @@ pub(super) fn probe() {
 ///
 /// # Errors
 ///
-/// Refuses, without running any of its code, a file that is no plugin, is cut, or was built for
+/// Refuses, without running any of its code, a file that is no plugin, is cut or damaged, or was built for
 /// another SDK; refuses a plugin with an id that another source has.
 pub fn load(path: impl AsRef<Path>) -> Result<LoadReport, Error> {
     let path = path.as_ref();
     let bytes = fs::read(path)
         .map_err(|error| Error::new(format!("{}: cannot be read: {error}", path.display())))?;
     let metadata = metadata::parse(path, &bytes)?;
-    guard::check(path, &metadata)?;
+    guard::check_bytes(path, &bytes, &metadata)?;
     for component in &metadata.components {
         registry::check_source(&component.id, &metadata.source, path)?;
     }
@@ -162,11 +162,11 @@ pub fn load(path: impl AsRef<Path>) -> Result<LoadReport, Error> {
     Ok(report)
 }
 
-/// Maps the copy of a plugin that [`guard::check`] has passed, and asks for its components.
+/// Maps the copy of a plugin that [`guard::check_bytes`] has passed, and asks for its components.
 fn open(path: &Path, copy: &Path) -> Result<Vec<Registration>, Error> {
     let shown = path.display();
-    // SAFETY: the file is a fresh copy that nothing writes to, and `guard::check` has seen that it
-    // was compiled by this compiler against this build of the SDK; its constructors are those of
+    // SAFETY: the file is a fresh copy that nothing writes to, and `guard::check_bytes` has seen that its bytes are those
+    // that the linker wrote and that it was compiled by this compiler against this build of the SDK; its constructors are those of
     // Rust's runtime and of code that the user asked to run. It is never unloaded.
     let library = unsafe { Library::open(Some(copy), RTLD_NOW | RTLD_LOCAL) }.map_err(|error| {
         // libloading keeps the loader's own words in the source.

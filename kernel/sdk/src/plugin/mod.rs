@@ -50,7 +50,7 @@ pub use context::{Context, Options};
 pub use define::{Component, Define, Details, Registration, Spec};
 pub use description::{Description, describe};
 pub use error::Error;
-pub use guard::check;
+pub use guard::{check, seal};
 pub use history::{History, HistoryEntry};
 pub use kinds::{
     Balanced, Balancer, Batch, Encoder, EncoderInput, Encoding, Fit, Forecaster, ImageTransform,
