@@ -21,8 +21,11 @@ export function program(...names) {
 
 const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
 
+/** How long anything may take: a guard against hanging, far above what it takes on a machine under load. */
+const PATIENCE = 300;
+
 /** Waits until `condition` gives something true, and gives that back. */
-export async function until(what, condition, seconds = 60) {
+export async function until(what, condition, seconds = PATIENCE) {
   const end = Date.now() + 1000 * seconds;
   for (;;) {
     const value = await condition();
@@ -77,8 +80,9 @@ export class Lab {
       args: ['--no-sandbox', '--disable-gpu'],
     });
     lab.page = await lab.browser.newPage({ viewport: { width: 1280, height: 960 } });
+    lab.page.setDefaultTimeout(1000 * PATIENCE);
     await lab.page.goto(`${lab.address}/lab?reset`);
-    await lab.page.waitForFunction(() => window.jupyterapp?.restored.then(() => true), undefined, { timeout: 120_000 });
+    await lab.page.waitForFunction(() => window.jupyterapp?.restored.then(() => true), undefined, { timeout: 1000 * PATIENCE });
     return lab;
   }
 
@@ -112,7 +116,7 @@ export class Lab {
   }
 
   /** Waits until the kernel of the notebook in front has nothing to do. */
-  idle(seconds = 120) {
+  idle(seconds = PATIENCE) {
     return until('an idle kernel', () => this.page.evaluate(() =>
       window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'), seconds);
   }
@@ -135,13 +139,13 @@ export class Lab {
   }
 
   /** The text of a cell's outputs, once it has run. */
-  async output(index, seconds = 60) {
+  async output(index, seconds = PATIENCE) {
     await this.finished(index, seconds);
     const parts = await this.cell(index).locator('.jp-OutputArea-output').allInnerTexts();
     return parts.join('\n');
   }
 
-  finished(index, seconds = 60) {
+  finished(index, seconds = PATIENCE) {
     return until(`the end of cell ${index}`, async () =>
       /\[\d+\]/.test(await this.cell(index).locator('.jp-InputPrompt').innerText()), seconds);
   }

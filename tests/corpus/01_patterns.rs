@@ -104,6 +104,7 @@ fn main() {
 }
 
 //# reference patterns and ref bindings
+//together a borrow crosses statements
 fn main() {
     let names = vec![String::from("ada"), String::from("grace")];
     let pair = (String::from("left"), 5);
@@ -151,6 +152,7 @@ fn main() {
 }
 
 //# let else at the level of main
+//together main returns early
 fn main() {
     let input = "key=value";
     let Some((key, value)) = input.split_once('=') else {
@@ -273,6 +275,7 @@ fn main() {
 }
 
 //# destructuring assignment
+//together a variable is assigned later
 fn main() {
     let (mut a, mut b) = (1, 1);
     for _ in 0..5 {
@@ -327,6 +330,7 @@ fn main() {
 }
 
 //# patterns in function and closure parameters
+//together a type has no name
 struct Size(u32, u32);
 
 fn area(Size(w, h): Size) -> u32 { w * h }

@@ -76,6 +76,7 @@ fn main() {
 }
 
 //# early return in main
+//together main returns early
 fn main() {
     let limit = 3;
     let mut count = 0;
@@ -91,6 +92,7 @@ fn main() {
 }
 
 //# early return from a nested block of main
+//together main returns early
 fn main() {
     let words = vec!["alpha", "beta", "gamma"];
     let wanted = "beta";
@@ -123,6 +125,7 @@ fn main() {
 }
 
 //# shadowing
+//together a borrow crosses statements
 fn main() {
     let spaces = "   ";
     let spaces = spaces.len();
@@ -140,6 +143,7 @@ fn main() {
 }
 
 //# shadowing inside loops and closures
+//together a type has no name
 fn main() {
     let n = 10;
     let twice = |n: i32| { let n = n * 2; n };
@@ -167,6 +171,7 @@ fn main() {
 }
 
 //# deferred initialization
+//together a variable is assigned later
 fn main() {
     let sign;
     let number = -4;
@@ -203,6 +208,7 @@ fn main() {
 }
 
 //# nested functions and recursion
+//together items of main name each other
 fn main() {
     fn ackermann(m: u64, n: u64) -> u64 {
         match (m, n) {

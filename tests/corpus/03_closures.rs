@@ -1,4 +1,5 @@
 //# a closure captures a number by reference
+//together a borrow crosses statements
 fn main() {
     let k = 2.0;
     let f = |x: f64| x * k;
@@ -7,6 +8,7 @@ fn main() {
 }
 
 //# a closure captures a number by move
+//together a type has no name
 fn main() {
     let offset = 10;
     let add = move |x: i32| x + offset;
@@ -15,6 +17,7 @@ fn main() {
 }
 
 //# closure of the kind Fn
+//together a borrow crosses statements
 fn apply<F: Fn(i32) -> i32>(f: F, times: u32, start: i32) -> i32 {
     let mut value = start;
     for _ in 0..times { value = f(value); }
@@ -31,6 +34,7 @@ fn main() {
 }
 
 //# closure of the kind FnMut
+//together a borrow crosses statements
 fn call_three<F: FnMut() -> u32>(mut f: F) -> u32 {
     f();
     f();
@@ -51,6 +55,7 @@ fn main() {
 }
 
 //# closure of the kind FnOnce
+//together a type has no name
 fn run<F: FnOnce() -> String>(f: F) -> String { f() }
 
 fn main() {
@@ -77,6 +82,7 @@ fn main() {
 }
 
 //# functions that return closures
+//together a type has no name
 fn adder(n: i32) -> impl Fn(i32) -> i32 { move |x| x + n }
 fn counter() -> impl FnMut() -> u32 { let mut c = 0; move || { c += 1; c } }
 fn chosen(double: bool) -> Box<dyn Fn(i32) -> i32> {
@@ -94,6 +100,7 @@ fn main() {
 }
 
 //# nested closures
+//together a borrow crosses statements
 fn main() {
     let base = 100;
     let outer = |a: i32| {
@@ -109,6 +116,7 @@ fn main() {
 }
 
 //# capture of single fields
+//together a borrow crosses statements
 struct State { hits: u32, names: Vec<String> }
 
 fn main() {
@@ -141,6 +149,7 @@ fn main() {
 }
 
 //# a struct with a closure
+//together a borrow crosses statements
 struct Cache<F: Fn(u64) -> u64> { f: F, known: std::collections::HashMap<u64, u64>, misses: u32 }
 
 impl<F: Fn(u64) -> u64> Cache<F> {
@@ -178,6 +187,7 @@ fn main() {
 }
 
 //# a closure measures time
+//together a borrow crosses statements
 use std::time::{Duration, Instant};
 
 fn main() {
@@ -190,6 +200,7 @@ fn main() {
 }
 
 //# a closure that filters by two locals
+//together a borrow crosses statements
 fn main() {
     let (low, high) = (3, 8);
     let inside = |x: &&i32| **x >= low && **x < high;
@@ -214,6 +225,7 @@ fn main() {
 }
 
 //# a closure that borrows mutably ends before the next use
+//together a borrow crosses statements
 fn main() {
     let mut list = vec![3, 1, 2];
     let mut push_all = |more: &[i32]| for x in more { list.push(*x) };
@@ -247,6 +259,7 @@ fn main() {
 }
 
 //# closures with explicit types and returns
+//together a type has no name
 fn main() {
     let parse = |text: &str| -> Result<i32, std::num::ParseIntError> {
         let n: i32 = text.trim().parse()?;
@@ -263,6 +276,7 @@ fn main() {
 }
 
 //# a closure's argument type comes from its first use
+//together a type has no name
 fn main() {
     let twice = |x| x + x;
     let n: u8 = 100;
@@ -274,6 +288,7 @@ fn main() {
 }
 
 //# generic functions with closures and references
+//together a borrow crosses statements
 fn find_map<'a, T, R>(list: &'a [T], f: impl Fn(&'a T) -> Option<R>) -> Option<R> {
     for item in list {
         if let Some(r) = f(item) { return Some(r); }

@@ -1,4 +1,5 @@
 //# a slice held in a variable
+//together a borrow crosses statements
 fn main() {
     let a = [1, 2, 3, 4, 5];
     let s = &a[1..];
@@ -8,6 +9,7 @@ fn main() {
 }
 
 //# rows of words from a text
+//together a borrow crosses statements
 fn main() {
     let csv = String::from("a,1\nb,2\nc,3");
     let rows: Vec<Vec<&str>> = csv.lines().map(|l| l.split(',').collect()).collect();
@@ -17,6 +19,7 @@ fn main() {
 }
 
 //# an iterator held in a variable
+//together a borrow crosses statements
 fn main() {
     let v = vec![10, 20, 30, 40];
     let mut it = v.iter();
@@ -28,6 +31,7 @@ fn main() {
 }
 
 //# a mutable borrow, then the owner again
+//together a borrow crosses statements
 fn main() {
     let mut v = vec![1, 2, 3];
     let last = v.last_mut().unwrap();
@@ -40,6 +44,7 @@ fn main() {
 }
 
 //# a guard held in a variable
+//together a borrow crosses statements
 use std::sync::Mutex;
 
 fn main() {
@@ -55,6 +60,7 @@ fn main() {
 }
 
 //# two halves of one vector
+//together a borrow crosses statements
 fn main() {
     let mut v = vec![1, 2, 3, 4, 5, 6];
     let (a, b) = v.split_at_mut(3);
@@ -66,6 +72,7 @@ fn main() {
 }
 
 //# a struct that holds a local's text
+//together a borrow crosses statements
 struct Excerpt<'a> { part: &'a str, line: usize }
 
 impl<'a> Excerpt<'a> {
@@ -82,6 +89,7 @@ fn main() {
 }
 
 //# a reference to a temporary lives as long as the block
+//together a borrow crosses statements
 fn main() {
     let s: &String = &String::from("extended");
     let n = &mut (1 + 2);
@@ -95,6 +103,7 @@ fn main() {
 }
 
 //# the longest of two
+//together a borrow crosses statements
 fn longest<'a>(a: &'a str, b: &'a str) -> &'a str { if a.len() >= b.len() { a } else { b } }
 
 fn main() {
@@ -108,6 +117,7 @@ fn main() {
 }
 
 //# the entry api with a held reference
+//together a borrow crosses statements
 use std::collections::HashMap;
 
 fn main() {
@@ -128,6 +138,7 @@ fn main() {
 }
 
 //# a borrowed name is shadowed
+//together a borrow crosses statements
 fn main() {
     let text = String::from("  padded text ");
     let text = text.trim();
@@ -140,6 +151,7 @@ fn main() {
 }
 
 //# a match on a reference to a local
+//together a borrow crosses statements
 enum Item { Text(String), Number(i64) }
 
 fn main() {
@@ -161,6 +173,7 @@ fn main() {
 }
 
 //# a peekable parser over characters
+//together a borrow crosses statements
 fn main() {
     let text = String::from("12+34*5");
     let mut chars = text.chars().peekable();
@@ -182,6 +195,7 @@ fn main() {
 }
 
 //# windows and chunks held in variables
+//together a borrow crosses statements
 fn main() {
     let data = [1, 4, 9, 16, 25, 36];
     let windows = data.windows(2);
@@ -194,6 +208,7 @@ fn main() {
 }
 
 //# zip of two borrowed vectors
+//together a borrow crosses statements
 fn main() {
     let names = vec!["x".to_string(), "y".to_string(), "z".to_string()];
     let values = vec![1.5, 2.5, 3.5];
@@ -206,6 +221,7 @@ fn main() {
 }
 
 //# scoped threads with borrowed locals
+//together a borrow crosses statements
 use std::thread;
 
 fn main() {
@@ -220,6 +236,7 @@ fn main() {
 }
 
 //# a borrowed or owned text
+//together a borrow crosses statements
 use std::borrow::Cow;
 
 fn escape(text: &str) -> Cow<'_, str> {
@@ -239,6 +256,7 @@ fn main() {
 }
 
 //# a mutable reference passed on
+//together a borrow crosses statements
 fn push_twice(list: &mut Vec<i32>, x: i32) { list.push(x); list.push(x); }
 fn outer(list: &mut Vec<i32>) { push_twice(list, 1); push_twice(&mut *list, 2); list.push(3); }
 
@@ -254,6 +272,7 @@ fn main() {
 }
 
 //# references to several fields at once
+//together a borrow crosses statements
 #[derive(Debug)]
 struct Player { name: String, score: u32, items: Vec<String> }
 
@@ -272,6 +291,7 @@ fn main() {
 }
 
 //# references in a vector
+//together a borrow crosses statements
 fn main() {
     let a = String::from("a");
     let b = String::from("bb");
@@ -287,6 +307,7 @@ fn main() {
 }
 
 //# a linked chain of references
+//together a borrow crosses statements
 struct Scope<'p> { parent: Option<&'p Scope<'p>>, name: &'p str, value: i32 }
 
 impl<'p> Scope<'p> {
@@ -303,6 +324,7 @@ fn main() {
 }
 
 //# string slices by position
+//together a borrow crosses statements
 fn main() {
     let s = String::from("hello world");
     let space = s.find(' ').unwrap();
@@ -318,6 +340,7 @@ fn main() {
 fn first(s: &str) -> &str { s.split(' ').next().unwrap_or("") }
 
 //# a drain keeps its vector borrowed
+//together a borrow crosses statements
 fn main() {
     let mut queue = vec![1, 2, 3, 4, 5];
     let mut drain = queue.drain(1..4);
@@ -330,6 +353,7 @@ fn main() {
 }
 
 //# groups of borrowed words
+//together a borrow crosses statements
 use std::collections::BTreeMap;
 
 fn main() {
@@ -347,6 +371,7 @@ fn main() {
 }
 
 //# an iterator adaptor over a local, step by step
+//together a borrow crosses statements
 fn main() {
     let words = vec!["a", "bb", "ccc", "dddd"];
     let lengths = words.iter().map(|w| w.len());
@@ -362,6 +387,7 @@ fn main() {
 }
 
 //# a matrix and its rows
+//together a borrow crosses statements
 fn main() {
     let mut m = vec![vec![1, 2], vec![3, 4], vec![5, 6]];
     let row = &m[1];
@@ -378,6 +404,7 @@ fn main() {
 }
 
 //# a cell's borrow held in a variable
+//together a borrow crosses statements
 use std::cell::RefCell;
 
 fn main() {
@@ -395,6 +422,7 @@ fn main() {
 }
 
 //# options of references
+//together a borrow crosses statements
 fn main() {
     let name: Option<String> = Some("ann".to_string());
     let r: Option<&str> = name.as_deref();
@@ -409,6 +437,7 @@ fn main() {
 }
 
 //# a reborrow inside of a loop
+//together a borrow crosses statements
 fn main() {
     let mut grid = vec![vec!['.'; 4]; 3];
     let cells = &mut grid;
@@ -423,6 +452,7 @@ fn main() {
 }
 
 //# a view made of borrowed parts
+//together a borrow crosses statements
 #[derive(Debug, Clone, Copy)]
 struct View<'a, T> { data: &'a [T], width: usize }
 
@@ -441,6 +471,7 @@ fn main() {
 }
 
 //# the head of a list through a cursor
+//together a borrow crosses statements
 struct Node { value: i32, next: Option<Box<Node>> }
 
 fn main() {
@@ -460,6 +491,7 @@ fn main() {
 }
 
 //# lines of a text with numbers
+//together a borrow crosses statements
 fn main() {
     let poem = "roses are red
 violets are blue
@@ -475,6 +507,7 @@ sugar is sweet";
 }
 
 //# a reference to an element and a later copy
+//together a borrow crosses statements
 fn main() {
     let table = [[1.0, 2.0], [3.0, 4.0]];
     let row = &table[1];
@@ -488,6 +521,7 @@ fn main() {
 }
 
 //# bytes parsed by a cursor of slices
+//together a borrow crosses statements
 fn take<'a>(input: &mut &'a [u8], n: usize) -> &'a [u8] {
     let (head, tail) = input.split_at(n);
     *input = tail;
@@ -517,6 +551,7 @@ fn main() {
 }
 
 //# an index of words that borrows its text
+//together a borrow crosses statements
 use std::collections::BTreeMap;
 
 struct Index<'t> { places: BTreeMap<&'t str, Vec<usize>> }
@@ -540,6 +575,7 @@ fn main() {
 }
 
 //# comparing through references
+//together a borrow crosses statements
 fn main() {
     let a = vec![1, 2, 3];
     let b = vec![1, 2, 4];
@@ -552,6 +588,7 @@ fn main() {
 }
 
 //# a visitor with a mutable accumulator
+//together a borrow crosses statements
 enum Tree { Leaf(i32), Branch(Vec<Tree>) }
 
 fn visit(tree: &Tree, depth: usize, f: &mut dyn FnMut(usize, i32)) {
@@ -571,6 +608,7 @@ fn main() {
 }
 
 //# a formatter's arguments borrow locals
+//together a borrow crosses statements
 fn main() {
     let name = String::from("disk");
     let used = 71.25;
@@ -586,6 +624,7 @@ fn main() {
 }
 
 //# the second largest, by reference
+//together a borrow crosses statements
 fn main() {
     let scores = vec![("ann", 70), ("bob", 95), ("cy", 88)];
     let mut sorted: Vec<&(&str, i32)> = scores.iter().collect();
@@ -598,6 +637,7 @@ fn main() {
 }
 
 //# a struct that borrows mutably
+//together a borrow crosses statements
 struct Writer<'a> { out: &'a mut String, depth: usize }
 
 impl Writer<'_> {

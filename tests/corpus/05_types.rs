@@ -32,6 +32,7 @@ fn main() {
 }
 
 //# tuple structs and newtypes
+//together a type has no name
 use std::ops::{Add, Deref};
 
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
@@ -282,6 +283,7 @@ fn main() {
 }
 
 //# an interface between two structs that know each other
+//together a borrow crosses statements
 use std::collections::HashMap;
 
 #[derive(Debug, Clone)]

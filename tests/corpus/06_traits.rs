@@ -17,6 +17,7 @@ fn main() {
 }
 
 //# supertraits and upcasting
+//together a borrow crosses statements
 use std::fmt::{self, Debug, Display};
 
 trait Entity: Debug { fn id(&self) -> u32; }
@@ -36,6 +37,7 @@ fn main() {
 }
 
 //# static and dynamic dispatch
+//together a borrow crosses statements
 trait Shape { fn area(&self) -> f64; fn scale(&mut self, by: f64); }
 struct Sq(f64);
 struct Disc(f64);
@@ -78,6 +80,7 @@ fn main() {
 }
 
 //# generic associated types
+//together a borrow crosses statements
 trait Lending {
     type Item<'a> where Self: 'a;
     fn next<'a>(&'a mut self) -> Option<Self::Item<'a>>;
@@ -182,6 +185,7 @@ fn main() {
 }
 
 //# impl Trait in arguments and returns
+//together a type has no name
 fn evens(limit: u32) -> impl Iterator<Item = u32> + Clone { (0..limit).filter(|n| n % 2 == 0) }
 fn show_all(items: impl IntoIterator<Item = impl std::fmt::Display>) -> String {
     items.into_iter().map(|i| i.to_string()).collect::<Vec<_>>().join(",")

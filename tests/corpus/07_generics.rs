@@ -54,6 +54,7 @@ fn main() {
 }
 
 //# lifetimes and generics together
+//together a borrow crosses statements
 struct Parser<'a, F> { rest: &'a str, accept: F }
 impl<'a, F: Fn(char) -> bool> Parser<'a, F> {
     fn next(&mut self) -> Option<&'a str> {

@@ -104,6 +104,7 @@ fn main() {
 }
 
 //# items inside of main
+//together an item of main is named before it stands
 fn main() {
     const N: usize = 3;
     static GREETING: &str = "hi";

@@ -1,4 +1,5 @@
 //# map, filter and fold
+//together a borrow crosses statements
 fn main() {
     let numbers = 1..=10;
     let squares: Vec<u32> = numbers.clone().map(|n| n * n).collect();
@@ -9,6 +10,7 @@ fn main() {
 }
 
 //# take_while, skip_while, map_while
+//together a borrow crosses statements
 fn main() {
     let data = [1, 3, 5, 6, 7, 8];
     let odd: Vec<_> = data.iter().take_while(|n| *n % 2 == 1).collect();
@@ -129,6 +131,7 @@ fn main() {
 }
 
 //# step_by, cycle and take
+//together a borrow crosses statements
 fn main() {
     let colors = ["r", "g", "b"];
     let line: String = colors.iter().cycle().skip(1).step_by(2).take(7).copied().collect();
@@ -140,6 +143,7 @@ fn main() {
 }
 
 //# inspect and lazy evaluation
+//together a borrow crosses statements
 use std::cell::Cell;
 
 fn main() {
@@ -211,6 +215,7 @@ fn main() {
 }
 
 //# chunk_by, rchunks, array_chunks by hand
+//together a borrow crosses statements
 fn main() {
     let data = [1, 2, 2, 5, 6, 9];
     let runs: Vec<&[i32]> = data.chunk_by(|a, b| b - a <= 1).collect();
@@ -223,6 +228,7 @@ fn main() {
 }
 
 //# grouping by a map of vectors
+//together a borrow crosses statements
 use std::collections::{BTreeMap, HashMap};
 
 fn main() {

@@ -48,6 +48,7 @@ fn main() {
 }
 
 //# RefCell rules at run time
+//together a borrow crosses statements
 use std::cell::{Cell, RefCell};
 
 fn main() {
@@ -144,6 +145,7 @@ fn main() {
 }
 
 //# OnceCell and LazyCell
+//together a type has no name
 use std::cell::{LazyCell, OnceCell};
 
 struct Page { text: String, words: OnceCell<Vec<String>> }

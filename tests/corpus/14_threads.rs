@@ -135,6 +135,7 @@ fn main() {
 }
 
 //# a condition variable
+//together a borrow crosses statements
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
@@ -228,6 +229,7 @@ fn main() {
 }
 
 //# a panicking thread poisons its lock
+//together a borrow crosses statements
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -301,6 +303,7 @@ fn main() -> std::io::Result<()> {
 }
 
 //# parallel sums with split slices
+//together a borrow crosses statements
 use std::thread;
 
 fn parallel_sum(data: &[u64], parts: usize) -> u64 {
@@ -374,6 +377,7 @@ fn main() {
 }
 
 //# guards as arguments and in tuples
+//together a borrow crosses statements
 use std::sync::{Mutex, MutexGuard};
 
 fn transfer(mut from: MutexGuard<'_, i64>, mut to: MutexGuard<'_, i64>, n: i64) -> bool {

@@ -1,4 +1,5 @@
 //# a hand-written executor
+//together a type has no name
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -20,6 +21,7 @@ fn main() {
 }
 
 //# a future of one's own
+//together a type has no name
 use std::future::Future;
 use std::pin::{pin, Pin};
 use std::task::{Context, Poll, Waker};
@@ -136,6 +138,7 @@ fn main() {
 }
 
 //# async closures and async fn in traits
+//together a type has no name
 use std::future::{ready, Future};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -183,6 +186,7 @@ fn main() {
 }
 
 //# boxed futures in a vector
+//together a borrow crosses statements
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};

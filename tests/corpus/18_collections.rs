@@ -19,6 +19,7 @@ fn main() {
 }
 
 //# slices
+//together a borrow crosses statements
 fn main() {
     let v = [3, 1, 4, 1, 5, 9, 2, 6];
     let (a, b) = v.split_at(4);
@@ -136,6 +137,7 @@ fn main() {
 }
 
 //# arrays
+//together a borrow crosses statements
 fn main() {
     let a = [1, 2, 3];
     let b = a.map(|x| x * 10);
@@ -178,6 +180,7 @@ fn main() {
 }
 
 //# inventory with nested maps
+//together a borrow crosses statements
 use std::collections::BTreeMap;
 
 type Stock = BTreeMap<String, BTreeMap<String, u32>>;

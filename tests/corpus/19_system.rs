@@ -15,6 +15,7 @@ fn main() -> std::io::Result<()> {
 }
 
 //# writing into buffers
+//together a borrow crosses statements
 use std::io::{self, BufWriter, Write};
 
 fn report(out: &mut impl Write, items: &[(&str, f64)]) -> io::Result<()> {
@@ -308,6 +309,7 @@ fn main() {
 }
 
 //# a small binary format
+//together a borrow crosses statements
 use std::io::{self, Cursor, Read, Write};
 
 #[derive(Debug, PartialEq, Clone)]

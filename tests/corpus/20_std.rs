@@ -121,6 +121,7 @@ fn main() {
 }
 
 //# ptr and slice functions
+//together a borrow crosses statements
 use std::{ptr, slice};
 
 fn main() {
@@ -159,6 +160,7 @@ fn main() {
 }
 
 //# cell types
+//together a borrow crosses statements
 use std::cell::{Cell, OnceCell, RefCell, RefMut, UnsafeCell};
 
 #[derive(Debug, Default)]
@@ -181,6 +183,7 @@ fn main() {
 }
 
 //# pin
+//together a borrow crosses statements
 use std::marker::PhantomPinned;
 use std::pin::{pin, Pin};
 

@@ -118,6 +118,7 @@ fn main() {
 }
 
 //# MaybeUninit and transmute of slices
+//together a borrow crosses statements
 use std::mem::MaybeUninit;
 
 fn main() {

@@ -77,6 +77,7 @@ fn main() {
 }
 
 //# a least squares line
+//together a borrow crosses statements
 fn fit(points: &[(f64, f64)]) -> (f64, f64) {
     let n = points.len() as f64;
     let (sx, sy) = points.iter().fold((0.0, 0.0), |(a, b), (x, y)| (a + x, b + y));
@@ -96,6 +97,7 @@ fn main() {
 }
 
 //# newton and bisection
+//together a borrow crosses statements
 fn newton(f: impl Fn(f64) -> f64, df: impl Fn(f64) -> f64, mut x: f64) -> Option<f64> {
     for _ in 0..50 { let step = f(x) / df(x); x -= step; if step.abs() < 1e-12 { return Some(x); } }
     None
@@ -129,6 +131,7 @@ fn main() {
 }
 
 //# a pendulum by Runge-Kutta
+//together a type has no name
 #[derive(Clone, Copy, Debug)]
 struct State { angle: f64, speed: f64 }
 fn derivative(s: State) -> State { State { angle: s.speed, speed: -9.81 * s.angle.sin() } }

@@ -154,6 +154,7 @@ fn main() {
 }
 
 //# edit distance
+//together a borrow crosses statements
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -224,6 +225,7 @@ fn main() {
 }
 
 //# union find
+//together a borrow crosses statements
 struct Sets { parent: Vec<usize>, size: Vec<usize> }
 impl Sets {
     fn new(n: usize) -> Self { Sets { parent: (0..n).collect(), size: vec![1; n] } }
@@ -316,6 +318,7 @@ fn main() {
 }
 
 //# a maze by shortest path
+//together a borrow crosses statements
 use std::collections::{BinaryHeap, HashMap};
 use std::cmp::Reverse;
 

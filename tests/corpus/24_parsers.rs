@@ -29,6 +29,7 @@ fn main() {
 }
 
 //# a tokenizer with slices
+//together a borrow crosses statements
 #[derive(Debug, PartialEq, Clone, Copy)]
 enum Token<'s> { Ident(&'s str), Number(i64), Punct(char) }
 struct Lexer<'s> { rest: &'s str }
@@ -98,6 +99,7 @@ fn main() {
 }
 
 //# parser combinators
+//together a type has no name
 type Parsed<'a, T> = Option<(T, &'a str)>;
 trait Parser<'a, T>: Fn(&'a str) -> Parsed<'a, T> + Sized {
     fn map<U>(self, f: impl Fn(T) -> U) -> impl Fn(&'a str) -> Parsed<'a, U> { move |s| self(s).map(|(t, r)| (f(t), r)) }
@@ -172,6 +174,7 @@ fn main() {
 }
 
 //# a virtual machine
+//together a type has no name
 use std::collections::HashMap;
 
 #[derive(Debug, Clone)]

@@ -1,4 +1,5 @@
 //# a csv report
+//together a borrow crosses statements
 use std::collections::BTreeMap;
 
 #[derive(Debug)]
@@ -56,6 +57,7 @@ fn main() {
 }
 
 //# wrapping and justifying
+//together a borrow crosses statements
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = vec![];
     for word in text.split_whitespace() {
@@ -141,6 +143,7 @@ fn main() {
 }
 
 //# diff of two texts
+//together a borrow crosses statements
 #[derive(Debug, PartialEq)]
 enum Change<'a> { Same(&'a str), Add(&'a str), Remove(&'a str) }
 fn diff<'a>(old: &'a str, new: &'a str) -> Vec<Change<'a>> {
@@ -198,6 +201,7 @@ fn main() {
 }
 
 //# a log analyzer
+//together a borrow crosses statements
 use std::collections::{BTreeMap, HashSet};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -114,6 +114,7 @@ fn calculate_length(s: String) -> (String, usize) {
 }
 
 //# references and slices
+//together a borrow crosses statements
 fn main() {
     let mut s = String::from("hello");
     let len = calculate_length(&s);
@@ -207,6 +208,7 @@ fn main() {
 }
 
 //# median and mode
+//together a borrow crosses statements
 use std::collections::HashMap;
 
 fn main() {
@@ -224,6 +226,7 @@ fn main() {
 }
 
 //# a company directory by commands
+//together a borrow crosses statements
 use std::collections::HashMap;
 
 fn main() {
@@ -251,6 +254,7 @@ fn main() {
 }
 
 //# generic largest and a summary trait
+//together a borrow crosses statements
 pub trait Summary {
     fn summarize_author(&self) -> String;
     fn summarize(&self) -> String {
@@ -334,6 +338,7 @@ fn main() {
 }
 
 //# shirts and closures
+//together a borrow crosses statements
 use std::thread;
 
 #[derive(Debug, PartialEq, Copy, Clone)]
@@ -485,6 +490,7 @@ fn main() {
 }
 
 //# a limit tracker with a mock
+//together a borrow crosses statements
 use std::cell::RefCell;
 
 pub trait Messenger {
@@ -547,6 +553,7 @@ fn main() {
 }
 
 //# grades
+//together a borrow crosses statements
 #[derive(Debug)]
 struct Student {
     name: String,
@@ -649,6 +656,7 @@ fn main() {
 }
 
 //# a to-do list
+//together a borrow crosses statements
 #[derive(Debug, Clone, PartialEq)]
 enum Status {
     Open,

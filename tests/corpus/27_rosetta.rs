@@ -211,6 +211,7 @@ fn main() {
 }
 
 //# a bank queue simulation
+//together a type has no name
 use std::collections::VecDeque;
 
 #[derive(Debug)]

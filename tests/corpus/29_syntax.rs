@@ -89,6 +89,7 @@ fn main() {
 }
 
 //# generic arguments and comparisons that look alike
+//together a borrow crosses statements
 fn id<T>(x: T) -> T { x }
 
 fn main() {

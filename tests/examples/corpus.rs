@@ -58,10 +58,12 @@ fn arguments() -> Result<Arguments, String> {
     Ok(arguments)
 }
 
+/// Tells of a program as soon as it has run.
 fn note(outcome: &Outcome) {
-    let good =
-        outcome.refused.is_none() && outcome.ways.iter().all(|(_, problem)| problem.is_none());
-    eprint!("{}", if good { '.' } else { 'F' });
+    eprint!(".");
+    for problem in suite::problems(std::slice::from_ref(outcome)) {
+        println!("- {problem}\n");
+    }
 }
 
 #[tokio::main]
@@ -104,12 +106,8 @@ async fn main() -> ExitCode {
             .collect();
         println!("{file:<28} {}", suite::summary(&part));
     }
-    let problems = suite::problems(&outcomes);
-    for problem in &problems {
-        println!("\n- {problem}");
-    }
     println!("\n{}", suite::summary(&outcomes));
-    if problems.is_empty() {
+    if suite::problems(&outcomes).is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

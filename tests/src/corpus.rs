@@ -304,9 +304,13 @@ pub async fn run(
     (printed != expected).then(|| difference(expected, &printed))
 }
 
+/// An error, or a value that is shown although no statement of a program has one.
 fn unexpected(shown: &Shown) -> Option<String> {
-    let (kind, text) = shown.error()?;
-    Some(format!("{kind}: {text}"))
+    if let Some((kind, text)) = shown.error() {
+        return Some(format!("{kind}: {text}"));
+    }
+    let value = shown.result().filter(|value| *value != "()")?;
+    Some(format!("the cell shows {value}"))
 }
 
 fn indented(text: &str) -> String {

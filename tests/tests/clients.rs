@@ -51,10 +51,11 @@ async fn two_clients_share_a_kernel() {
     assert_eq!(other.shell_reply().await.parent, id);
     // Cells of both wait for each other, in the order in which they came.
     let slow = one
-        .send_cell("println!(\"go\"); std::thread::sleep(std::time::Duration::from_millis(300)); let order = 1;")
+        .send_cell("println!(\"go\"); while !std::path::Path::new(\"sent\").exists() { std::thread::sleep(std::time::Duration::from_millis(1)); } let order = 1;")
         .await;
     while one.broadcast().await.msg_type != "stream" {}
     let next = other.send_cell("println!(\"{}\", order + 1)").await;
+    std::fs::write(one.folder().join("sent"), "").unwrap();
     heard(&mut one, &slow).await;
     assert_eq!(heard(&mut one, &next).await, "2\n");
     assert_eq!(one.shell_reply().await.parent, slow);

@@ -60,7 +60,13 @@ fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 
 #[test]
 fn a_run_that_is_killed_twice_loses_nothing() {
-    const PICTURES: u64 = 600;
+    // A machine that is over before it is killed gets more to do.
+    let killed = [600, 2400, 9600].into_iter().any(killed_twice);
+    assert!(killed, "each run was over before it was killed");
+}
+
+/// Kills a run of this many pictures twice and checks what is left; false where the run was over before.
+fn killed_twice(pictures: u64) -> bool {
     let folder = tempfile::tempdir().unwrap();
     let (input, output, whole) = (
         folder.path().join("in"),
@@ -68,7 +74,7 @@ fn a_run_that_is_killed_twice_loses_nothing() {
         folder.path().join("whole"),
     );
     fs::create_dir(&input).unwrap();
-    for seed in 0..PICTURES {
+    for seed in 0..pictures {
         picture(&input.join(format!("{seed}.png")), seed);
     }
     let command = |output: &Path| {
@@ -84,10 +90,10 @@ fn a_run_that_is_killed_twice_loses_nothing() {
     let finished = || {
         fs::read_to_string(output.join("dehaze-report.csv")).map_or(0, |text| text.lines().count())
     };
-    for part in [PICTURES / 5, PICTURES / 2] {
+    for part in [pictures / 10, pictures / 3] {
         let mut child = command(&output).spawn().unwrap();
         let start = Instant::now();
-        while finished() < part as usize && start.elapsed() < Duration::from_secs(120) {
+        while finished() < part as usize && start.elapsed() < Duration::from_secs(600) {
             thread::sleep(Duration::from_millis(1));
         }
         child.kill().unwrap();
@@ -98,14 +104,14 @@ fn a_run_that_is_killed_twice_loses_nothing() {
             assert!(file.ends_with(b"IEND\xaeB`\x82"), "{name}");
         }
     }
-    assert!(
-        finished() < PICTURES as usize,
-        "the run was over before it was killed"
-    );
+    if finished() >= pictures as usize {
+        return false;
+    }
     assert!(command(&output).status().unwrap().success());
     assert!(command(&whole).status().unwrap().success());
-    assert_eq!(contents(&output).len(), PICTURES as usize);
+    assert_eq!(contents(&output).len(), pictures as usize);
     assert!(contents(&output) == contents(&whole));
+    true
 }
 
 #[test]

@@ -254,7 +254,7 @@ async fn a_plugin_that_is_saved_is_live_in_the_next_cell_and_in_a_running_loop()
     let save = format!(
         "std::fs::write({:?}, {:?})?;\n\
          let started = std::time::Instant::now();\n\
-         while loss.forward(&a, &a)?.to_scalar::<f32>()? != 200.0 && started.elapsed().as_secs() < 30 {{\n\
+         while loss.forward(&a, &a)?.to_scalar::<f32>()? != 200.0 && started.elapsed().as_secs() < 200 {{\n\
              std::thread::sleep(std::time::Duration::from_millis(1));\n\
          }}\n\
          loss.forward(&a, &a)?.to_scalar::<f32>()?",

@@ -2,8 +2,8 @@
 
 use std::{
     panic::{self, AssertUnwindSafe},
+    sync::Barrier,
     thread,
-    time::Duration,
 };
 
 use patchbay::{
@@ -13,6 +13,9 @@ use patchbay::{
 
 /// Waits for ever, looking at the interrupt flag.
 struct Waits;
+
+/// Where the component and the test meet before the interrupt.
+static STARTED: Barrier = Barrier::new(2);
 
 impl Component for Waits {}
 
@@ -30,6 +33,7 @@ impl Define for Waits {
 
 impl Loss for Waits {
     fn forward(&self, _prediction: &Tensor, _target: &Tensor) -> Result<Tensor> {
+        STARTED.wait();
         loop {
             interrupt::check();
             thread::yield_now();
@@ -48,7 +52,7 @@ fn an_interrupt_goes_through_a_component_to_the_cell_and_leaves_the_slot_whole()
         let loss = loss.clone();
         move || panic::catch_unwind(AssertUnwindSafe(|| loss.forward(&zeros, &zeros).is_ok()))
     });
-    thread::sleep(Duration::from_millis(50));
+    STARTED.wait();
     interrupt::request();
     let payload = running.join().unwrap().unwrap_err();
     interrupt::clear();

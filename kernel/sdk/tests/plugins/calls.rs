@@ -1,7 +1,10 @@
 //! Components at work: panics, wrong results, swaps in a running loop.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -109,23 +112,25 @@ fn a_running_loop_takes_the_new_component_at_its_next_step() {
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let (in_loop, stop) = (loss.clone(), &stop);
-        let seen = scope.spawn(move || {
-            let mut seen = Vec::new();
+        let (changes, seen) = mpsc::channel();
+        scope.spawn(move || {
+            let mut last = None;
             while !stop.load(Ordering::Relaxed) {
                 let value = scalar(&in_loop);
-                if seen.last() != Some(&value) {
-                    seen.push(value);
+                if last.replace(value) != Some(value) {
+                    changes.send(value).unwrap();
                 }
             }
-            seen
         });
-        for (id, wait) in [("loss/after", 20), ("loss/before", 20), ("loss/after", 20)] {
-            thread::sleep(Duration::from_millis(wait));
+        // Each swap waits until the loop has seen the one before.
+        let next = || seen.recv_timeout(Duration::from_secs(240));
+        let mut values = vec![next()];
+        for id in ["loss/after", "loss/before", "loss/after"] {
             loss.swap(id, json!({})).unwrap();
+            values.push(next());
         }
-        thread::sleep(Duration::from_millis(20));
         stop.store(true, Ordering::Relaxed);
-        assert_eq!(seen.join().unwrap(), [10.0, 2.5, 10.0, 2.5]);
+        assert_eq!(values, [Ok(10.0), Ok(2.5), Ok(10.0), Ok(2.5)]);
     });
 }
 
