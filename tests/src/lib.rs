@@ -5,5 +5,5 @@ mod client;
 pub mod differential;
 mod execution;
 
-pub use client::{Client, Received, program};
+pub use client::{Client, Received, long_tests, program};
 pub use execution::{Execution, Output, without_colours};

@@ -1,5 +1,9 @@
 //! One program for all tests from outside; each starts a kernel of its own.
 
+mod attacks_outputs;
+mod attacks_pages;
+mod attacks_text;
+mod attacks_wire;
 mod cache;
 mod clients;
 mod command_line;
@@ -19,5 +23,6 @@ mod magics;
 mod outputs;
 mod plugins;
 mod protocol;
+mod queue;
 mod quickstart;
 mod variables;

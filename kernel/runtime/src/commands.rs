@@ -72,8 +72,12 @@ pub fn serve(commands: &Receiver<Command>) {
             interrupt::clear();
         }
         channel::flush_standard_streams();
-        if channel::send(&Event::Done { id, outcome }).is_err() {
-            return;
+        if let Err(error) = channel::send(&Event::Done { id, outcome }) {
+            // The host waits for an outcome that cannot be told, because it has gone or a cell has closed the way to it:
+            // the end of the process tells it.
+            eprintln!("patchbay-runtime: the outcome of a cell could not be told: {error}");
+            shell::end_all();
+            std::process::exit(1);
         }
     }
 }
@@ -94,12 +98,15 @@ fn run(library: &Path, symbol: &str, variables: &mut Variables) -> Outcome {
         }
     };
     let loaded = Instant::now();
+    // What was left out after the end of an earlier cell is told by now, or for nobody.
+    drop(channel::take_left_out());
     let mut cell = Cell::new(variables);
     entry(&mut cell);
     let run_nanoseconds = nanoseconds(loaded.elapsed());
     let (stored, failure) = cell.finish();
+    let left_out = channel::take_left_out();
     Outcome {
-        failure,
+        failure: failure.or_else(|| left_out.map(|what| failure_of(FailureKind::Error, what))),
         stored,
         load_nanoseconds: nanoseconds(loaded - start),
         run_nanoseconds,
@@ -128,14 +135,18 @@ fn refused<E>(result: Result<(), E>, message: impl FnOnce(&E) -> String) -> Outc
 
 fn failed(kind: FailureKind, message: String) -> Outcome {
     Outcome {
-        failure: Some(Failure {
-            kind,
-            message,
-            causes: Vec::new(),
-            location: None,
-            functions: Vec::new(),
-        }),
+        failure: Some(failure_of(kind, message)),
         ..Outcome::default()
+    }
+}
+
+fn failure_of(kind: FailureKind, message: String) -> Failure {
+    Failure {
+        kind,
+        message,
+        causes: Vec::new(),
+        location: None,
+        functions: Vec::new(),
     }
 }
 

@@ -15,6 +15,11 @@ use crate::{
     snapshot::native,
 };
 
+/// The environment variable with the size of rustc's stack, and the address space for it; only what is used is ever backed
+/// by memory.
+const STACK_VARIABLE: &str = "RUST_MIN_STACK";
+const STACK_BYTES: &str = "268435456";
+
 /// The compiler and what it needs to link against the SDK.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Compiler {
@@ -146,6 +151,10 @@ impl Compiler {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
+        // What is nested deeply is right, and overflows the stack that rustc has by default.
+        if std::env::var_os(STACK_VARIABLE).is_none() {
+            command.env(STACK_VARIABLE, STACK_BYTES);
+        }
         let result = command.spawn()?.wait_with_output().await?;
         let _ = tokio::fs::remove_file(folder.join(&file)).await;
         let (diagnostics, other_output) = read(&result.stderr);
