@@ -1,5 +1,9 @@
 //! One program for all tests from outside; each starts a kernel of its own.
 
+mod attacks_outputs;
+mod attacks_pages;
+mod attacks_text;
+mod attacks_wire;
 mod blocked;
 mod cache;
 mod clients;
@@ -26,6 +30,7 @@ mod magics;
 mod outputs;
 mod plugins;
 mod protocol;
+mod queue;
 mod quickstart;
 mod users;
 mod variables;

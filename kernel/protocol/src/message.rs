@@ -5,11 +5,14 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::deep;
+
 /// One result in several representations, keyed by MIME type, as Jupyter's `data` and `metadata`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MimeBundle {
+    #[serde(with = "deep::map")]
     pub data: Map<String, Value>,
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[serde(default, skip_serializing_if = "Map::is_empty", with = "deep::map")]
     pub metadata: Map<String, Value>,
 }
 
@@ -142,9 +145,9 @@ pub struct CommMessage {
     pub comm_id: String,
     #[serde(default)]
     pub target_name: Option<String>,
-    #[serde(default)]
+    #[serde(default, with = "deep::value")]
     pub data: Value,
-    #[serde(default)]
+    #[serde(default, with = "deep::value")]
     pub metadata: Value,
     #[serde(default)]
     pub buffers: Vec<String>,

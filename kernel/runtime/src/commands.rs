@@ -72,8 +72,13 @@ fn answer(id: u64, command: impl FnOnce() -> Outcome) {
         guard::clear();
     }
     flush::now(FLUSH);
-    if cells::end(running) && channel::send(&Event::Done { id, outcome }).is_err() {
-        // A host that hears nothing must not wait.
+    if !cells::end(running) {
+        return;
+    }
+    if let Err(error) = channel::send(&Event::Done { id, outcome }) {
+        // The host waits for an outcome that cannot be told, because it has gone or a cell has closed the way to it:
+        // the end of the process tells it.
+        eprintln!("patchbay-runtime: the outcome of a cell could not be told: {error}");
         end::process(1);
     }
 }
@@ -148,12 +153,15 @@ fn run(library: &Path, symbol: &str, places: Places) -> Outcome {
         }
     };
     let loaded = Instant::now();
+    // What was left out after the end of an earlier cell is told by now, or for nobody.
+    drop(channel::take_left_out());
     let mut cell = Cell::new(cells::variables());
     entry(&mut cell);
     let run_nanoseconds = nanoseconds(loaded.elapsed());
     let (stored, failure) = cell.finish();
+    let left_out = channel::take_left_out();
     Outcome {
-        failure,
+        failure: failure.or_else(|| left_out.map(|what| failure_of(FailureKind::Error, what))),
         stored,
         load_nanoseconds: nanoseconds(loaded - start),
         run_nanoseconds,
@@ -170,14 +178,18 @@ fn refused<E>(result: Result<(), E>, message: impl FnOnce(&E) -> String) -> Outc
 
 fn failed(kind: FailureKind, message: String) -> Outcome {
     Outcome {
-        failure: Some(Failure {
-            kind,
-            message,
-            causes: Vec::new(),
-            location: None,
-            functions: Vec::new(),
-        }),
+        failure: Some(failure_of(kind, message)),
         ..Outcome::default()
+    }
+}
+
+fn failure_of(kind: FailureKind, message: String) -> Failure {
+    Failure {
+        kind,
+        message,
+        causes: Vec::new(),
+        location: None,
+        functions: Vec::new(),
     }
 }
 

@@ -79,30 +79,38 @@ fn main() -> ExitCode {
 fn read_commands(stream: UnixStream, queue: &mpsc::Sender<Command>) {
     let mut stream = BufReader::new(stream);
     loop {
-        match patchbay_protocol::read(&mut stream) {
-            Ok(Some(Command::Interrupt)) => {
+        let body = match patchbay_protocol::read_body(&mut stream) {
+            Ok(Some(body)) => body,
+            Ok(None) => return,
+            Err(error) => {
+                eprintln!("patchbay-runtime: the connection to the host broke: {error}");
+                return;
+            }
+        };
+        match patchbay_protocol::decode(&body) {
+            Ok(Command::Interrupt) => {
                 interrupt::request();
                 guard::interrupt();
             }
-            Ok(Some(Command::ClearInterrupt)) => {
+            Ok(Command::ClearInterrupt) => {
                 interrupt::clear();
                 guard::clear();
             }
-            Ok(Some(Command::Ack { sequence })) => channel::acknowledge(sequence),
-            Ok(Some(Command::InputReply { value })) => channel::answer_input(value),
-            Ok(Some(Command::Comm(message))) => comm::deliver(message),
-            Ok(Some(Command::Shutdown) | None) => return,
-            Ok(Some(Command::Ask { id, topic, content })) => {
+            Ok(Command::Ack { sequence }) => channel::acknowledge(sequence),
+            Ok(Command::InputReply { value }) => channel::answer_input(value),
+            Ok(Command::Comm(message)) => comm::deliver(message),
+            Ok(Command::Shutdown) => return,
+            Ok(Command::Ask { id, topic, content }) => {
                 questions::ask(questions::Question { id, topic, content });
             }
-            Ok(Some(command)) => {
+            Ok(command) => {
                 if queue.send(command).is_err() {
                     return;
                 }
             }
             Err(error) => {
-                eprintln!("patchbay-runtime: unreadable message from the host: {error}");
-                return;
+                // No message ends the process that holds the variables.
+                eprintln!("patchbay-runtime: dropped a message of the host: {error}");
             }
         }
     }

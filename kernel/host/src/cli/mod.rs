@@ -75,7 +75,7 @@ pub fn main() -> ExitCode {
         Command::Kernel(arguments) => kernel::main(&arguments),
     };
     result.unwrap_or_else(|error| {
-        anstream::eprintln!("\x1b[1;31merror\x1b[0m: {error:#}");
+        styled_eprintln!("\x1b[1;31merror\x1b[0m: {error:#}");
         ExitCode::FAILURE
     })
 }

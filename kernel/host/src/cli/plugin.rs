@@ -106,7 +106,7 @@ async fn build(sdk: &Sdk, path: &Path, output: Option<&Path>) -> Result<PathBuf>
     };
     let built = plugin::build(sdk, &path, &folder).await?;
     if !built.warnings.trim().is_empty() {
-        anstream::eprintln!("{}", built.warnings.trim_end());
+        styled_eprintln!("{}", built.warnings.trim_end());
     }
     let name = built
         .library

@@ -15,6 +15,11 @@ use tokio::{io::AsyncWriteExt, process::Command};
 use super::{diagnostics::Diagnostic, plan::Plan};
 use crate::{dependency::Bundle, snapshot::native};
 
+/// The environment variable with the size of rustc's stack, and the address space for it; only what is used is ever backed
+/// by memory.
+const STACK_VARIABLE: &str = "RUST_MIN_STACK";
+const STACK_BYTES: &str = "268435456";
+
 /// The compiler and what it needs to link against the SDK.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Compiler {
@@ -275,6 +280,10 @@ impl Compiler {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
+        // What is nested deeply is right, and overflows the stack that rustc has by default.
+        if std::env::var_os(STACK_VARIABLE).is_none() {
+            command.env(STACK_VARIABLE, STACK_BYTES);
+        }
         let mut child = command.spawn().map_err(CompileError::NotStarted)?;
         if let Some(mut stdin) = child.stdin.take() {
             // A compiler that does not read to the end says why.

@@ -23,28 +23,50 @@ thread_local! {
     static IS_LARGE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A text that is nested too deeply.
+/// How many tokens a text may have: each takes a hundred bytes and more when it is parsed.
+const MOST_TOKENS: usize = 4_000_000;
+
+/// How long a text is that may take a moment to read.
+const LONG_TEXT: usize = 64 << 10;
+
+/// Why a text is not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TooDeep {
-    depth: usize,
-    limit: usize,
+pub enum Refusal {
+    TooDeep { depth: usize, limit: usize },
+    TooLong { tokens: usize },
 }
 
-impl fmt::Display for TooDeep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the text is nested too deeply: {} levels of brackets, operators and calls, at most {} are read; \
-             give parts of it names with `let`, or compute it in a loop",
-            self.depth, self.limit
-        )
+impl Refusal {
+    /// The name of the error that a cell fails with.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Refusal::TooDeep { .. } => "NestedTooDeeply",
+            Refusal::TooLong { .. } => "TooLong",
+        }
     }
 }
 
-impl std::error::Error for TooDeep {}
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::TooDeep { depth, limit } => write!(
+                f,
+                "the text is nested too deeply: {depth} levels of brackets, operators and calls, at most {limit} are \
+                 read; give parts of it names with `let`, or compute it in a loop"
+            ),
+            Refusal::TooLong { tokens } => write!(
+                f,
+                "the text is too long: about {tokens} tokens, at most {MOST_TOKENS} are read; keep data in a file, and \
+                 read it in the cell"
+            ),
+        }
+    }
+}
 
-impl From<TooDeep> for syn::Error {
-    fn from(error: TooDeep) -> syn::Error {
+impl std::error::Error for Refusal {}
+
+impl From<Refusal> for syn::Error {
+    fn from(error: Refusal) -> syn::Error {
         syn::Error::new(proc_macro2::Span::call_site(), error)
     }
 }
@@ -53,8 +75,26 @@ impl From<TooDeep> for syn::Error {
 ///
 /// # Errors
 ///
-/// Fails where the text is nested too deeply.
-pub fn read<T: Send>(text: &str, reader: impl FnOnce() -> T + Send) -> Result<T, TooDeep> {
+/// Fails where the text is nested too deeply, or too long.
+pub fn read<T: Send>(text: &str, reader: impl FnOnce() -> T + Send) -> Result<T, Refusal> {
+    let tokens = count_tokens(text);
+    if tokens > MOST_TOKENS {
+        return Err(Refusal::TooLong { tokens });
+    }
+    let read = || read_short(text, reader);
+    // Whoever waits for the same worker goes on beside it.
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime)
+            if text.len() > LONG_TEXT
+                && runtime.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread =>
+        {
+            tokio::task::block_in_place(read)
+        }
+        _ => read(),
+    }
+}
+
+fn read_short<T: Send>(text: &str, reader: impl FnOnce() -> T + Send) -> Result<T, Refusal> {
     on_large_stack(|is_large| {
         let limit = if is_large {
             LIMIT
@@ -63,7 +103,7 @@ pub fn read<T: Send>(text: &str, reader: impl FnOnce() -> T + Send) -> Result<T,
         };
         let depth = depth(text);
         if depth > limit {
-            return Err(TooDeep { depth, limit });
+            return Err(Refusal::TooDeep { depth, limit });
         }
         Ok(reader())
     })
@@ -73,8 +113,8 @@ pub fn read<T: Send>(text: &str, reader: impl FnOnce() -> T + Send) -> Result<T,
 ///
 /// # Errors
 ///
-/// Fails where it is nested too deeply.
-pub fn check(text: &str) -> Result<(), TooDeep> {
+/// Fails where it is nested too deeply, or too long.
+pub fn check(text: &str) -> Result<(), Refusal> {
     read(text, || ())
 }
 
@@ -103,6 +143,39 @@ fn on_large_stack<T: Send>(work: impl FnOnce(bool) -> T + Send) -> T {
             None => unreachable!("the work is taken by the thread only, which returns its value"),
         },
     }
+}
+
+/// About how many tokens a text has, told from its bytes: words, and whatever else is no white space. A string counts as
+/// one, as far as its end is where it seems to be.
+fn count_tokens(text: &str) -> usize {
+    let mut bytes = text.bytes().peekable();
+    let mut count = 0;
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => {
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'\\' => drop(bytes.next()),
+                        b'"' => break,
+                        _ => {}
+                    }
+                }
+            }
+            // A quote or a backslash as a character begins no string.
+            b'\'' if bytes.next_if(|next| matches!(next, b'"' | b'\\')) == Some(b'\\') => {
+                bytes.next();
+            }
+            byte if byte.is_ascii_whitespace() => continue,
+            byte if is_word(byte) => while bytes.next_if(|&next| is_word(next)).is_some() {},
+            _ => {}
+        }
+        count += 1;
+    }
+    count
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
 }
 
 /// The tokens of one bracket, as far as they were looked at.
@@ -338,6 +411,16 @@ mod tests {
             );
         }
         assert!(check(&format!("f!({sum})")).is_ok());
+    }
+
+    #[test]
+    fn tokens_are_counted_before_they_are_made() {
+        assert_eq!(count_tokens("let x = f(1.5, \"a \\\" b\"); // ß c"), 16);
+        assert_eq!(count_tokens("['\"', '\\\\', '\\'', \"+ +\", 'a']"), 16);
+        let data = format!("let x = \"{}\";", "1+".repeat(MOST_TOKENS));
+        assert!(count_tokens(&data) < 10);
+        let error = check(&"1;".repeat(MOST_TOKENS)).unwrap_err();
+        assert_eq!(error.name(), "TooLong");
     }
 
     #[test]

@@ -188,6 +188,7 @@ impl Subscriber {
         let mut state = self.state();
         if self.queue.bytes() <= bounds.high {
             state.is_stalled = false;
+            self.queue.watch();
         } else if let Some(stalled) = self.queue.is_stalled(LEAST_TAKEN, bounds.patience) {
             state.is_stalled = stalled;
         }

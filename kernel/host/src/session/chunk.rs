@@ -255,7 +255,7 @@ impl Session {
 
     async fn explain_syntax_error(&mut self, source: &Source) -> CellError {
         if let Err(error) = nesting::check(&source.text) {
-            return error::plain("NestedTooDeeply", error.to_string());
+            return error::plain(error.name(), error.to_string());
         }
         let plan = plan::plan_unparsed(source);
         let output = self.builder.next_library();
@@ -289,6 +289,17 @@ impl Session {
         let shown = if own.is_empty() { &errors } else { &own };
         self.evcxr.note_errors(shown);
         let Some(first) = shown.first() else {
+            if let Some(signal) = other.split_once("rustc interrupted by ") {
+                let signal: String = signal.1.chars().take_while(|c| *c != ',').collect();
+                let depth = nesting::depth(&plan.program.text);
+                return error::plain(
+                    "CompileError",
+                    format!(
+                        "the compiler crashed on this cell ({signal}). It is nested {depth} levels deep; where these are \
+                         many, give parts of it names with `let`, or compute it in a loop"
+                    ),
+                );
+            }
             return error::plain(
                 "CompileError",
                 format!("rustc failed without a diagnostic:\n{other}"),

@@ -60,11 +60,6 @@ impl Queue {
     /// Adds a message.
     pub fn push(&self, frames: Frames) {
         let mut state = self.lock();
-        if state.bytes == 0 {
-            // Until now there was nothing to take.
-            state.since = Instant::now();
-            state.taken = 0;
-        }
         state.bytes += size(&frames);
         state.items.push_back(Item::Message(frames));
         drop(state);
@@ -88,8 +83,15 @@ impl Queue {
         self.lock().bytes
     }
 
-    /// Whether the peer has taken less than `least` bytes since `patience` ago, though more waited; `None` where it is
-    /// too early to tell.
+    /// Begins to count anew what the peer takes.
+    pub fn watch(&self) {
+        let mut state = self.lock();
+        state.taken = 0;
+        state.since = Instant::now();
+    }
+
+    /// Whether the peer has taken less than `least` bytes since it was watched, though more waited; `None` where that was
+    /// less than `patience` ago.
     pub fn is_stalled(&self, least: usize, patience: Duration) -> Option<bool> {
         let mut state = self.lock();
         if state.since.elapsed() < patience {
