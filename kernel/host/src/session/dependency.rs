@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
-use patchbay_protocol::{Command, MimeBundle};
+use patchbay_protocol::{Command, MimeBundle, Places};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -167,6 +167,8 @@ impl Session {
                     id,
                     library,
                     symbol: ENTRY.to_owned(),
+                    // Nothing in it can panic at a place of the user's.
+                    places: Places::default(),
                 },
                 events,
             )
@@ -209,7 +211,8 @@ impl Session {
                 format!("tokio's runtime cannot be used: {why}"),
             )
         };
-        let chunk = parse_chunk(text, false).map_err(|error| failed(&error.to_string()))?;
+        let chunk = parse_chunk(text, false, &Engine::default())
+            .map_err(|error| failed(&error.to_string()))?;
         let job = Arc::new(Job {
             engine: Arc::new(Engine::default()),
             chunk: Arc::new(chunk),
