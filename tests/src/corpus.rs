@@ -309,7 +309,7 @@ fn unexpected(shown: &Shown) -> Option<String> {
     if let Some((kind, text)) = shown.error() {
         return Some(format!("{kind}: {text}"));
     }
-    let value = shown.result().filter(|value| *value != "()")?;
+    let value = shown.result_text().filter(|value| *value != "()")?;
     Some(format!("the cell shows {value}"))
 }
 

@@ -7,7 +7,7 @@ use std::{
     process::Stdio,
 };
 
-use patchbay_files::{Access, replace};
+use patchbay_files::Access;
 use patchbay_protocol::readable_bytes;
 use serde::{Deserialize, Serialize};
 use tokio::{io::AsyncWriteExt, process::Command};
