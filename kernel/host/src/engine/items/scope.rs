@@ -201,7 +201,15 @@ impl<'a> Root<'a> {
             false => replaced
                 .iter()
                 .filter(|import| self.has_head(import))
-                .map(|import| format!("use {};", path_of(&import.parsed, &import.source)))
+                .filter(|import| {
+                    let mut bound = import.parsed.provides.iter();
+                    !bound.any(|name| shape.bound_inside.contains(name))
+                })
+                .map(|import| match shape.is_trait {
+                    true => path_of(&import.parsed, &import.source),
+                    false => self.inside(import, scope),
+                })
+                .map(|path| format!("use {path};"))
                 .collect(),
         };
         (!names.is_empty() || !in_bodies.is_empty())
