@@ -16,6 +16,7 @@ mod loader;
 mod probe;
 mod questions;
 mod shell;
+mod streams;
 mod tasks;
 
 use std::{env, io::BufReader, os::unix::net::UnixStream, process::ExitCode, sync::mpsc};
@@ -54,7 +55,7 @@ fn main() -> ExitCode {
     cells::open(commands);
     let watched = freeze::install()
         .and_then(|()| cells::start(None))
-        .and_then(guard::start);
+        .and_then(|()| guard::start());
     if let Err(error) = watched {
         eprintln!("patchbay-runtime: no threads for the cells: {error}");
         return ExitCode::FAILURE;
