@@ -35,6 +35,7 @@ fn main() {
         manifest_dir.join("../ops/Cargo.toml"),
         manifest_dir.join("../weights/Cargo.toml"),
         manifest_dir.join("../protocol/Cargo.toml"),
+        manifest_dir.join("../files/Cargo.toml"),
     ];
     let features = hash((
         own_features,
@@ -45,6 +46,7 @@ fn main() {
     collect(&manifest_dir.join("../ops/src"), &mut sources);
     collect(&manifest_dir.join("../weights/src"), &mut sources);
     collect(&manifest_dir.join("../protocol/src"), &mut sources);
+    collect(&manifest_dir.join("../files/src"), &mut sources);
     sources.sort();
     let sources_hash = hash(
         sources
@@ -76,7 +78,12 @@ fn main() {
         "cargo::rerun-if-changed={}",
         manifest_dir.join("src").display()
     );
-    for folder in ["../ops/src", "../weights/src", "../protocol/src"] {
+    for folder in [
+        "../ops/src",
+        "../weights/src",
+        "../protocol/src",
+        "../files/src",
+    ] {
         println!(
             "cargo::rerun-if-changed={}",
             manifest_dir.join(folder).display()

@@ -17,21 +17,23 @@ make!(seven, 7);
 seven()
 //=> 7
 
-//# an item that a macro made is of its cell alone
+//# an item that a macro made lives on
+//evcxr evcxr keeps what a macro makes for its cell alone
 macro_rules! constant { ($name:ident = $value:expr) => { const $name: i32 = $value; } }
 //--
 constant!(EIGHT = 8);
 //--
 EIGHT
-//! CompileError: EIGHT
+//=> 8
 
-//# an impl that a macro made is of its cell alone
+//# an impl that a macro made lives on
+//evcxr evcxr keeps what a macro makes for its cell alone
 trait Bits { const BITS: u32; }
 macro_rules! bits { ($($t:ty => $n:expr),*) => { $(impl Bits for $t { const BITS: u32 = $n; })* } }
 bits!(u8 => 8, u16 => 16);
 //--
 <u8 as Bits>::BITS
-//! CompileError: Bits
+//=> 8
 //--
 bits!(u8 => 8, u16 => 16); <u8 as Bits>::BITS + <u16 as Bits>::BITS
 //=> 24

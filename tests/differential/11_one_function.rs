@@ -275,3 +275,80 @@ counts
 //--
 text
 //=> "ab"
+
+//# a closure lives on
+//evcxr evcxr refuses every cell that gives a name to a closure
+let add = |a: i32, b: i32| a + b;
+add(1, 2)
+//=> 3
+//--
+add(3, 4)
+//=> 7
+//--
+[1, 2].iter().fold(10, |sum, x| add(sum, *x))
+//=> 13
+
+//# a closure that is called in later cells only
+//evcxr evcxr refuses every cell that gives a name to a closure
+let square = |x| x * x;
+//--
+println!("{}", square(5));
+//> 25
+//--
+square(1.5)
+//=> 2.25
+
+//# a closure that names earlier variables
+//evcxr evcxr refuses every cell that gives a name to a closure
+let k = 2.0;
+//--
+let f = |x: f64| x * k;
+//--
+let g = |x| f(x) + 1.0;
+//--
+(f(3.0), g(3.0))
+//=> (6.0, 7.0)
+//--
+let k = 3.0;
+//--
+f(1.0)
+//! CompileError: it names `k`, which cell
+
+//# a closure that counts in a variable
+//evcxr evcxr refuses every cell that gives a name to a closure
+let mut count = 0;
+//--
+let mut count_one = || { count += 1; count };
+//--
+count_one(); count_one()
+//=> 2
+//--
+count
+//=> 2
+
+//# a closure that took a number by value
+//evcxr evcxr refuses every cell that gives a name to a closure
+let m = 10;
+let add_m = move |x: i32| x + m;
+add_m(1)
+//=> 11
+//--
+add_m(5)
+//=> 15
+
+//# a closure that took a list away ends with its cell
+//evcxr evcxr refuses every cell that gives a name to a closure
+let list = vec![1, 2, 3];
+let longer = move |n: usize| n > list.len();
+println!("{}", longer(4));
+//> true
+//--
+longer(4)
+//! CompileError: a closure has no type
+
+//# a future lives on
+//evcxr evcxr refuses every cell that gives a name to a future
+let later = async { 5 };
+//--
+later.await
+//=> 5

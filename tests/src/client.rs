@@ -89,21 +89,42 @@ impl Client {
         Client::start_transport("ipc", "patchbay", &[]).await
     }
 
+    /// Starts a kernel on all interfaces, `*` in the connection file.
+    pub async fn start_on_all_interfaces() -> Client {
+        Client::start_at("*", "tcp", "patchbay", &[], |_| ()).await
+    }
+
+    /// Starts a kernel whose sockets are files, after `prepare` was called with their beginning.
+    pub async fn start_ipc_after(prepare: impl FnOnce(&str)) -> Client {
+        Client::start_at("", "ipc", "patchbay", &[], prepare).await
+    }
+
     async fn start_transport(
         transport: &str,
         engine: &str,
         environment: &[(&str, &str)],
     ) -> Client {
+        Client::start_at("127.0.0.1", transport, engine, environment, |_| ()).await
+    }
+
+    async fn start_at(
+        ip: &str,
+        transport: &str,
+        engine: &str,
+        environment: &[(&str, &str)],
+        prepare: impl FnOnce(&str),
+    ) -> Client {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let (ip, ports, endpoints) = if transport == "ipc" {
             let ip = folder.path().join("socket").to_string_lossy().into_owned();
+            prepare(&ip);
             let endpoints = std::array::from_fn(|index| format!("ipc://{ip}-{}", index + 1));
             (ip, (1..=5).collect(), endpoints)
         } else {
             let ports: Vec<u16> = free_ports(5);
             let endpoints =
                 std::array::from_fn(|index| format!("tcp://127.0.0.1:{}", ports[index]));
-            ("127.0.0.1".to_owned(), ports, endpoints)
+            (ip.to_owned(), ports, endpoints)
         };
         let connection = json!({
             "transport": transport, "ip": ip, "key": KEY, "signature_scheme": "hmac-sha256",
@@ -181,6 +202,47 @@ impl Client {
         }
     }
 
+    /// The endpoints of shell, iopub, stdin, control and heartbeat: `tcp://` or `ipc://`.
+    pub fn endpoints(&self) -> &[String; 5] {
+        &self.endpoints
+    }
+
+    /// A signed message, to be sent raw or more than once.
+    pub fn signed(&self, msg_type: &str, content: &Value) -> (String, ZmqMessage) {
+        self.frames(msg_type, content, KEY)
+    }
+
+    /// A signed message with this metadata.
+    pub fn signed_with_metadata(
+        &self,
+        msg_type: &str,
+        content: &Value,
+        metadata: &str,
+    ) -> (String, ZmqMessage) {
+        let (msg_id, message) = self.frames(msg_type, content, KEY);
+        let mut frames = message.into_vec();
+        frames[4] = Bytes::from(metadata.to_owned());
+        frames[1] = Bytes::from(signature(&frames[2..6], KEY));
+        (msg_id, ZmqMessage::try_from(frames).unwrap())
+    }
+
+    /// Whether the kernel's process is there.
+    pub fn is_alive(&mut self) -> bool {
+        let process = self.process.as_mut().unwrap();
+        matches!(process.try_wait(), Ok(None))
+    }
+
+    /// The memory of the kernel's process without that of its children, and the most that it was, in bytes.
+    pub fn memory(&self) -> (u64, u64) {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let field = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+            let number = line.split_whitespace().nth(1).unwrap();
+            number.parse::<u64>().unwrap() << 10
+        };
+        (field("VmRSS:"), field("VmHWM:"))
+    }
+
     /// The kernel's working folder.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -194,6 +256,11 @@ impl Client {
     /// The kernel's process id.
     pub fn pid(&self) -> u32 {
         self.process.as_ref().unwrap().id().unwrap()
+    }
+
+    /// Kills the kernel, which has no time for anything.
+    pub async fn kill(&mut self) {
+        self.process.as_mut().unwrap().kill().await.unwrap();
     }
 
     /// Waits for the end of the kernel; returns whether it succeeded.
@@ -231,14 +298,7 @@ impl Client {
             "{}".to_owned(),
             content.to_string(),
         ];
-        let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
-        parts.iter().for_each(|part| mac.update(part.as_bytes()));
-        let signature: String = mac
-            .finalize()
-            .into_bytes()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let signature = signature(&parts, key);
         let mut frames = vec![Bytes::from_static(b"<IDS|MSG>"), Bytes::from(signature)];
         frames.extend(parts.into_iter().map(Bytes::from));
         frames.extend(buffers.iter().map(|buffer| Bytes::from_static(buffer)));
@@ -427,22 +487,29 @@ fn cell(code: &str) -> Value {
     })
 }
 
+fn signature(parts: &[impl AsRef<[u8]>], key: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
+    parts.iter().for_each(|part| mac.update(part.as_ref()));
+    let bytes = mac.finalize().into_bytes();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether tests that take minutes or gigabytes are asked for.
+pub fn long_tests() -> bool {
+    let asked = std::env::var_os("PATCHBAY_LONG_TESTS").is_some_and(|value| value == "1");
+    if !asked {
+        eprintln!("skipped without PATCHBAY_LONG_TESTS=1");
+    }
+    asked
+}
+
 fn parse(message: ZmqMessage) -> Received {
     let frames = message.into_vec();
     let delimiter = frames
         .iter()
         .position(|frame| &frame[..] == b"<IDS|MSG>")
         .expect("a delimiter");
-    let mut mac = Hmac::<Sha256>::new_from_slice(KEY.as_bytes()).unwrap();
-    frames[delimiter + 2..delimiter + 6]
-        .iter()
-        .for_each(|part| mac.update(part));
-    let signature: String = mac
-        .finalize()
-        .into_bytes()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let signature = signature(&frames[delimiter + 2..delimiter + 6], KEY);
     assert_eq!(
         &frames[delimiter + 1][..],
         signature.as_bytes(),

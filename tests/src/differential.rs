@@ -60,13 +60,14 @@ impl Shown {
         &self.stdout
     }
 
-    /// The error's kind and its text.
-    pub fn error(&self) -> Option<&(String, String)> {
-        self.error.as_ref()
+    /// The kind of the error, and its text.
+    pub fn error(&self) -> Option<(&str, &str)> {
+        let (kind, text) = self.error.as_ref()?;
+        Some((kind, text))
     }
 
-    /// The result as plain text.
-    pub fn result(&self) -> Option<&str> {
+    /// The plain text of the result.
+    pub fn result_text(&self) -> Option<&str> {
         self.result.as_ref()?["text/plain"].as_str()
     }
 }

@@ -93,11 +93,18 @@ async fn two_kernels_share_it() {
 }
 
 #[tokio::test]
-async fn statics_begin_anew_with_every_run() {
-    let mut client = Client::start().await;
+async fn cached_programs_share_the_statics_of_a_session() {
     let code = "use std::sync::atomic::*; static N: AtomicUsize = AtomicUsize::new(0); N.fetch_add(1, Ordering::SeqCst)";
-    client.execute(code).await.result("0").ok();
-    client.execute(code).await.result("0").ok();
+    for _ in 0..2 {
+        let mut client = Client::start().await;
+        client.execute(code).await.result("0").ok();
+        client.execute(code).await.result("1").ok();
+        client
+            .execute("N.load(Ordering::SeqCst)")
+            .await
+            .result("2")
+            .ok();
+    }
 }
 
 /// candle's loops over all number types, which `maximum` and `clamp` bring along, are hundreds of

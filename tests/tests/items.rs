@@ -120,14 +120,16 @@ async fn redefining_a_type_drops_what_is_made_of_it_and_says_so() {
     client
         .execute("#[derive(Debug)] struct Inner(String);")
         .await
-        .stream("stderr", "note: `list`, `outer` were dropped, because cell [3] redefines a type that they are made of\n")
+        .stream("stderr", "note: `list`, `outer` were dropped, because cell [3] redefines `Inner`, of which they are made; to make them anew, \
+             run cell [2] again\n")
         .ok();
     client.execute("number").await.result("7").ok();
     client.execute("outer").await.error(
         "CompileError",
         &[
             "cannot find value `outer`",
-            "there is no `outer` any more: cell [3] redefined a type that it was made of",
+            "there is no `outer` any more: cell [3] redefined `Inner`, of which it was made; to make it anew, run cell [2] \
+             again",
         ],
     );
     // Running a cell again without a change keeps the variables.

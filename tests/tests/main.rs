@@ -1,5 +1,10 @@
 //! One program for all tests from outside; each starts a kernel of its own.
 
+mod attacks_outputs;
+mod attacks_pages;
+mod attacks_text;
+mod attacks_wire;
+mod blocked;
 mod cache;
 mod clients;
 mod command_line;
@@ -8,17 +13,24 @@ mod compiled;
 mod completion;
 mod corpus;
 mod crashes;
+mod crates;
 mod dehaze;
 mod dependencies;
 mod differential;
+mod edits;
 mod errors;
+mod files;
 mod gpu;
+mod hangs;
 mod history;
 mod interrupts;
 mod items;
+mod lines;
 mod magics;
 mod outputs;
 mod plugins;
 mod protocol;
+mod queue;
 mod quickstart;
+mod users;
 mod variables;

@@ -11,26 +11,29 @@
 //!   lib/             libpatchbay.so, libstd-*.so, the crates that the notebook asked for
 //!   plugins/         the plugins that were built with the SDK, and those of the notebook
 //!   cells/           the compiled cells, by key, as in the cache
+//!   .patchbay-build  which files `patchbay build` has written; see [`output`]
 //! ```
 //!
 //! It is run by the same session as any notebook, with the folder as its cache: the same text and
 //! the same compiler give the same keys. What is not there is an error and not a compile.
 
+pub mod output;
+
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail};
+use patchbay_files::{Access, replace};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     dependency::Bundle,
     engine::compile::Compiler,
     notebook::parameters::Parameter,
-    snapshot::{Manifest, Snapshot},
+    snapshot::{FileRecord, Manifest, Snapshot},
 };
 
 /// The name of the manifest.
@@ -43,7 +46,15 @@ pub const NOTEBOOK: &str = "notebook.ipynb";
 
 const RUN: &str = "#!/bin/sh
 # Runs the notebook in this folder; ./run --help lists the options.
-here=$(CDPATH= cd -- \"$(dirname -- \"$0\")\" && pwd)
+self=$0
+while [ -L \"$self\" ]; do
+    target=$(readlink -- \"$self\") || exit 127
+    case $target in
+        /*) self=$target ;;
+        *) self=$(dirname -- \"$self\")/$target ;;
+    esac
+done
+here=$(CDPATH= cd -P -- \"$(dirname -- \"$self\")\" && pwd -P) || exit 127
 LD_LIBRARY_PATH=\"$here/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}\" exec \"$here/bin/patchbay\" exec \"$here\" \"$@\"
 ";
 
@@ -84,7 +95,7 @@ impl Program {
     /// Fails where the folder holds no program of this layout.
     pub fn open(folder: &Path) -> Result<(Program, Snapshot)> {
         let path = folder.join(MANIFEST);
-        let text = fs::read(&path).with_context(|| {
+        let text = patchbay_files::read(&path).with_context(|| {
             format!(
                 "{} is no notebook that `patchbay build` has compiled",
                 folder.display()
@@ -100,10 +111,11 @@ impl Program {
             );
         }
         let manifest = Manifest::read(folder)?;
-        manifest.verify_files(folder)?;
+        manifest.verify_files(folder, false)?;
         let snapshot = Snapshot {
             prefix: folder.to_owned(),
             manifest,
+            _lock: None,
         };
         Ok((program, snapshot))
     }
@@ -118,16 +130,20 @@ impl Program {
             let place = folder.join(place);
             fs::create_dir_all(&place).with_context(|| format!("{}", place.display()))?;
             let target = place.join(source.file_name().unwrap_or_default());
-            // What is there may be another build's; writing into it would change what runs.
-            let _ = fs::remove_file(&target);
-            fs::copy(source, &target)
+            let is_program = place.ends_with("bin");
+            patchbay_files::read(source)
+                .and_then(|bytes| replace(&target, &bytes, Access::Umask.file(is_program)))
                 .with_context(|| format!("{} -> {}", source.display(), target.display()))?;
             Ok(target)
         };
         let mut manifest = snapshot.manifest.clone();
         manifest.files.retain(|file, _| file.starts_with("lib"));
+        manifest.programs.clear();
         for file in manifest.files.keys() {
             copy(&snapshot.prefix.join(file), "lib")?;
+        }
+        for (file, record) in &mut manifest.files {
+            *record = FileRecord::of(&folder.join(file))?;
         }
         for program in [snapshot.program(), snapshot.runtime()] {
             copy(&program, "bin")?;
@@ -139,46 +155,25 @@ impl Program {
         {
             copy(&entry.path(), "plugins")?;
         }
-        for bundle in self.kept.bundles.values() {
-            if let Some(library) = &bundle.library {
-                copy(library, "lib")?;
-            }
+        let layers = self.kept.bundles.values().flat_map(|bundle| &bundle.layers);
+        for library in layers.flat_map(|layer| layer.library.iter().chain(&layer.natives)) {
+            copy(library, "lib")?;
         }
         for library in self.kept.plugins.values_mut() {
             let copied = copy(library, "notebook_plugins")?;
             *library = copied.strip_prefix(folder).unwrap_or(&copied).to_owned();
         }
-        manifest.write(folder)?;
-        fs::copy(notebook, folder.join(NOTEBOOK))
-            .with_context(|| format!("{}", notebook.display()))?;
-        let run = folder.join("run");
-        fs::write(&run, RUN).with_context(|| format!("{}", run.display()))?;
-        fs::set_permissions(&run, fs::Permissions::from_mode(0o755))?;
-        let path = folder.join(MANIFEST);
-        fs::write(&path, serde_json::to_vec_pretty(&self)?)
-            .with_context(|| format!("{}", path.display()))
+        manifest.write(folder, Access::Umask)?;
+        let write = |name: &str, bytes: &[u8], is_program: bool| {
+            let path = folder.join(name);
+            replace(&path, bytes, Access::Umask.file(is_program))
+                .with_context(|| format!("{}", path.display()))
+        };
+        let source = fs::read(notebook).with_context(|| format!("{}", notebook.display()))?;
+        write(NOTEBOOK, &source, false)?;
+        write("run", RUN.as_bytes(), true)?;
+        write(MANIFEST, &serde_json::to_vec_pretty(&self)?, false)
     }
-}
-
-/// Removes an earlier program.
-///
-/// # Errors
-///
-/// Fails where the folder holds something else, which is left alone.
-pub fn clear(folder: &Path) -> Result<()> {
-    let mut entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(_) => return Ok(()),
-    };
-    // A build that failed leaves its cells.
-    let is_ours = folder.join(MANIFEST).is_file() || folder.join("cells").is_dir();
-    if !is_ours && entries.next().is_some() {
-        bail!(
-            "{} holds something that `patchbay build` has not made; choose another folder",
-            folder.display()
-        );
-    }
-    fs::remove_dir_all(folder).with_context(|| format!("{} cannot be removed", folder.display()))
 }
 
 /// The bytes of all files in a folder.

@@ -11,7 +11,7 @@ use anyhow::Result;
 use crate::{
     engine::cache::Cache,
     kernelspec, side,
-    snapshot::{REBUILD, Snapshot, Store},
+    snapshot::{Manifest, REBUILD, Snapshot, Store},
 };
 
 /// How a check went.
@@ -91,6 +91,17 @@ fn sdk(snapshot: &Result<Snapshot>) -> Vec<Check> {
         }
     };
     let manifest = &snapshot.manifest;
+    if let Err(error) = manifest.verify_files(&snapshot.prefix, true) {
+        let text = format!("{error:#}");
+        let found = text.lines().next().unwrap_or_default().to_owned();
+        return vec![match snapshot.make_again() {
+            Ok(source) => Check::good(
+                "SDK snapshot",
+                format!("{found}; it was made again from {}", source.display()),
+            ),
+            Err(_) => Check::broken("SDK snapshot", found, REBUILD),
+        }];
+    }
     let mut checks = vec![Check::good(
         "SDK snapshot",
         format!(
@@ -140,7 +151,7 @@ fn kernelspec_check(snapshot: Option<&Snapshot>) -> Check {
         return Check::broken(name, found, "patchbay install");
     }
     match snapshot {
-        Some(snapshot) if program != snapshot.program() => Check::absent(
+        Some(snapshot) if !is_same_build(&program, snapshot) => Check::absent(
             name,
             format!(
                 "{} starts another build, {}",
@@ -151,6 +162,13 @@ fn kernelspec_check(snapshot: Option<&Snapshot>) -> Check {
         ),
         _ => Check::good(name, folder.display().to_string()),
     }
+}
+
+/// Whether a program is that of this snapshot, or of a copy of it.
+fn is_same_build(program: &Path, snapshot: &Snapshot) -> bool {
+    let prefix = program.ancestors().nth(2).unwrap_or(program);
+    program == snapshot.program()
+        || Manifest::read(prefix).is_ok_and(|manifest| manifest.digest == snapshot.manifest.digest)
 }
 
 fn completion(snapshot: &Snapshot) -> Check {
@@ -218,6 +236,10 @@ fn cache() -> Check {
         let found = "no home folder, so every cell is compiled each time".to_owned();
         return Check::absent(name, found, "export PATCHBAY_CACHE_DIR=…");
     };
+    if let Err(text) = cache.check() {
+        let (found, remedy) = text.split_once('\n').unwrap_or((&text, ""));
+        return Check::broken(name, found.to_owned(), remedy.replace("type: ", ""));
+    }
     let (entries, bytes) = cache.size();
     Check::good(
         name,
@@ -276,12 +298,13 @@ fn first_line(command: &mut Command) -> Option<String> {
     (!line.is_empty()).then_some(line)
 }
 
-/// Removes every prefix but the running program's and the ones that kernelspecs start.
+/// Removes every prefix but the running program's, the ones that kernelspecs start, and those in use, which are reported
+/// without bytes.
 ///
 /// # Errors
 ///
 /// Fails where the disk refuses.
-pub fn prune(report: &mut dyn FnMut(&Path, u64)) -> Result<()> {
+pub fn prune(report: &mut dyn FnMut(&Path, Option<u64>)) -> Result<()> {
     let mut kept: Vec<PathBuf> = Snapshot::locate()
         .into_iter()
         .map(|snapshot| snapshot.prefix)
@@ -293,8 +316,8 @@ pub fn prune(report: &mut dyn FnMut(&Path, u64)) -> Result<()> {
         .iter()
         .filter(|entry| !kept.contains(&entry.path))
     {
-        store.remove(&entry.path)?;
-        report(&entry.path, entry.bytes);
+        let removed = store.remove(&entry.path)?;
+        report(&entry.path, removed.then_some(entry.bytes));
     }
     Ok(())
 }

@@ -5,11 +5,13 @@
 
 use std::{
     env, fs, io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context, Result, bail};
+use patchbay_files::{Access, create_folders, replace};
 use serde_json::{Value, json};
 
 use crate::engines::EngineName;
@@ -23,6 +25,9 @@ pub const DISPLAY_NAME: &str = "Rust (Patchbay)";
 /// The kernel that runs cells by evcxr, registered where the side process has been built.
 pub const EVCXR_NAME: &str = "patchbay-evcxr";
 const EVCXR_DISPLAY_NAME: &str = "Rust (evcxr, by Patchbay)";
+
+/// The file that makes a folder a kernelspec.
+const SPEC: &str = "kernel.json";
 
 const LOGOS: [(&str, &[u8]); 3] = [
     ("logo-svg.svg", include_bytes!("../assets/logo.svg")),
@@ -153,9 +158,9 @@ pub fn notebook_metadata() -> Value {
 ///
 /// # Errors
 ///
-/// Fails where the folder is not writable.
-pub fn install(folder: &Path, program: &Path) -> Result<()> {
-    install_engine(folder, program, EngineName::Patchbay)
+/// Fails where the folder is not writable, or holds something that was not written here.
+pub fn install(folder: &Path, program: &Path, access: Access) -> Result<()> {
+    install_engine(folder, program, EngineName::Patchbay, access)
 }
 
 /// Writes the kernelspec of the evcxr engine beside the other one, or removes it where the side process
@@ -163,57 +168,119 @@ pub fn install(folder: &Path, program: &Path) -> Result<()> {
 ///
 /// # Errors
 ///
-/// Fails where the folder is not writable.
-pub fn install_evcxr(folder: &Path, program: &Path, built: bool) -> Result<Option<PathBuf>> {
+/// Fails where the folder is not writable, or holds something that was not written here.
+pub fn install_evcxr(
+    folder: &Path,
+    program: &Path,
+    built: bool,
+    access: Access,
+) -> Result<Option<PathBuf>> {
     let folder = folder.with_file_name(EVCXR_NAME);
     if !built {
-        uninstall(&folder)?;
+        if is_ours(&folder) {
+            uninstall(&folder)?;
+        }
         return Ok(None);
     }
-    install_engine(&folder, program, EngineName::Evcxr)?;
+    install_engine(&folder, program, EngineName::Evcxr, access)?;
     Ok(Some(folder))
 }
 
-fn install_engine(folder: &Path, program: &Path, engine: EngineName) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
+fn install_engine(folder: &Path, program: &Path, engine: EngineName, access: Access) -> Result<()> {
     let problem = || format!("the kernelspec cannot be written to {}", folder.display());
     let kernels = folder.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(kernels).with_context(problem)?;
+    // Those of a user are Jupyter's own, too.
+    create_folders(kernels, 0o755 & access.folder()).with_context(problem)?;
+    let text = serde_json::to_string_pretty(&kernel_json(program, engine))? + "\n";
+    let files = LOGOS
+        .into_iter()
+        // Last: without it a folder is no kernelspec.
+        .chain([(SPEC, text.as_bytes())]);
+    if fs::symlink_metadata(folder).is_ok() {
+        refuse_foreign(folder)?;
+        for (name, bytes) in files {
+            replace(&folder.join(name), bytes, access.file(false)).with_context(problem)?;
+        }
+        fs::set_permissions(folder, fs::Permissions::from_mode(access.folder()))
+            .with_context(problem)?;
+        return Ok(());
+    }
     // Jupyter passes over folders whose name begins with a point, so it never sees half a spec.
     let staging = tempfile::Builder::new()
         .prefix(".patchbay-")
         .tempdir_in(kernels)
         .with_context(problem)?;
-    fs::set_permissions(staging.path(), fs::Permissions::from_mode(0o755)).with_context(problem)?;
-    let text = serde_json::to_string_pretty(&kernel_json(program, engine))? + "\n";
-    fs::write(staging.path().join("kernel.json"), text).with_context(problem)?;
-    for (name, bytes) in LOGOS {
-        fs::write(staging.path().join(name), bytes).with_context(problem)?;
+    for (name, bytes) in files {
+        replace(&staging.path().join(name), bytes, access.file(false)).with_context(problem)?;
     }
-    let mut attempts = 0;
-    while let Err(error) = fs::rename(staging.path(), folder) {
-        // An older spec is in the way, or one that another process has just put there.
-        attempts += 1;
-        if attempts == 10 {
-            return Err(error).with_context(problem);
+    fs::set_permissions(staging.path(), fs::Permissions::from_mode(access.folder()))
+        .with_context(problem)?;
+    match fs::rename(staging.path(), folder) {
+        Ok(()) => {
+            // The folder has another name by this time, so there is nothing to remove.
+            let _ = staging.keep();
+            Ok(())
         }
-        uninstall(folder)?;
+        // Another process has just put one there.
+        Err(_) if is_ours(folder) => install_engine(folder, program, engine, access),
+        Err(error) => Err(error).with_context(problem),
     }
-    // The folder has another name by this time, so there is nothing to remove.
-    let _ = staging.keep();
-    Ok(())
 }
 
-/// Removes the kernelspec; says whether there was one.
+/// Whether a folder holds a kernelspec that starts this kernel, as only this program writes it.
+fn is_ours(folder: &Path) -> bool {
+    let is_folder = fs::symlink_metadata(folder).is_ok_and(|found| found.is_dir());
+    let spec = patchbay_files::read(&folder.join(SPEC))
+        .ok()
+        .and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+    is_folder
+        && spec.is_some_and(|spec| {
+            let starts_this = spec
+                .pointer("/argv/0")
+                .and_then(Value::as_str)
+                .is_some_and(|program| Path::new(program).ends_with("patchbay"));
+            starts_this && spec.pointer("/argv/1").and_then(Value::as_str) == Some("kernel")
+        })
+}
+
+/// A folder may have the name by chance, or be empty.
+fn refuse_foreign(folder: &Path) -> Result<()> {
+    let is_empty = fs::symlink_metadata(folder).is_ok_and(|found| found.is_dir())
+        && fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
+    if is_empty || is_ours(folder) {
+        return Ok(());
+    }
+    bail!(
+        "{0} holds something that `patchbay install` has not written; it stays as it is\ntype: mv {0} {0}.old",
+        folder.display()
+    )
+}
+
+/// Removes the kernelspec; says whether there was one. Files that were not written here stay.
 ///
 /// # Errors
 ///
-/// Fails where the folder is not writable.
+/// Fails where the folder is not writable, or holds something that was not written here.
 pub fn uninstall(folder: &Path) -> Result<bool> {
-    match fs::remove_dir_all(folder) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error).with_context(|| format!("{} cannot be removed", folder.display())),
+    if fs::symlink_metadata(folder).is_err() {
+        return Ok(false);
+    }
+    refuse_foreign(folder)?;
+    // First what makes it a kernelspec.
+    for name in [SPEC].into_iter().chain(LOGOS.map(|(name, _)| name)) {
+        match fs::remove_file(folder.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error)
+                    .with_context(|| format!("{} cannot be removed", folder.display()));
+            }
+            _ => {}
+        }
+    }
+    match fs::remove_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(true),
+        other => other
+            .map(|()| true)
+            .with_context(|| format!("{} cannot be removed", folder.display())),
     }
 }
 
@@ -223,8 +290,8 @@ pub fn uninstall(folder: &Path) -> Result<bool> {
 ///
 /// Fails where there is no kernelspec or it is not readable.
 pub fn program(folder: &Path) -> Result<PathBuf> {
-    let path = folder.join("kernel.json");
-    let text = fs::read(&path).with_context(|| format!("{}", path.display()))?;
+    let path = folder.join(SPEC);
+    let text = patchbay_files::read(&path).with_context(|| format!("{}", path.display()))?;
     let spec: Value =
         serde_json::from_slice(&text).with_context(|| format!("{}", path.display()))?;
     let program = spec.pointer("/argv/0").and_then(Value::as_str);
@@ -321,9 +388,8 @@ mod tests {
     fn an_installed_spec_is_complete_and_replaces_the_old_one() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("kernels").join(NAME);
-        install(&folder, Path::new("/old/patchbay")).unwrap();
-        fs::write(folder.join("left-over"), "").unwrap();
-        install(&folder, Path::new("/new/patchbay")).unwrap();
+        install(&folder, Path::new("/old/patchbay"), Access::Owner).unwrap();
+        install(&folder, Path::new("/new/patchbay"), Access::Everyone).unwrap();
         assert_eq!(program(&folder).unwrap(), Path::new("/new/patchbay"));
         let mut names: Vec<String> = fs::read_dir(&folder)
             .unwrap()
@@ -340,8 +406,34 @@ mod tests {
             ]
         );
         assert_eq!(fs::read_dir(folder.parent().unwrap()).unwrap().count(), 1);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&folder), mode(&folder.join(SPEC))), (0o755, 0o644));
         assert!(uninstall(&folder).unwrap());
         assert!(!uninstall(&folder).unwrap());
+    }
+
+    #[test]
+    fn what_was_not_written_here_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join(NAME);
+        install(&folder, Path::new("/p/patchbay"), Access::Owner).unwrap();
+        fs::write(folder.join("notes"), "text").unwrap();
+        install(&folder, Path::new("/q/patchbay"), Access::Owner).unwrap();
+        assert!(uninstall(&folder).unwrap());
+        assert!(folder.join("notes").exists() && !folder.join(SPEC).exists());
+        for spec in ["", r#"{"argv": ["/usr/bin/python3", "-m", "ipykernel"]}"#] {
+            fs::write(folder.join(SPEC), spec).unwrap();
+            for error in [
+                install(&folder, Path::new("/p/patchbay"), Access::Owner).unwrap_err(),
+                uninstall(&folder).unwrap_err(),
+            ] {
+                assert!(error.to_string().contains("stays as it is"), "{error}");
+            }
+            assert_eq!(fs::read_to_string(folder.join(SPEC)).unwrap(), spec);
+        }
+        let link = root.path().join("link");
+        std::os::unix::fs::symlink(&folder, &link).unwrap();
+        assert!(uninstall(&link).is_err() && link.exists());
     }
 
     #[test]

@@ -8,6 +8,9 @@ use crate::session::{SessionEvent, StreamName};
 /// How much text is gathered before it is sent without waiting for the timer.
 const MOST_GATHERED: usize = 256 << 10;
 
+/// The largest content between two marks.
+const MOST_CONTENT: usize = 256 << 20;
+
 const BEGIN: &str = "EVCXR_BEGIN_CONTENT ";
 const END: &str = "EVCXR_END_CONTENT";
 
@@ -175,6 +178,17 @@ impl Marks {
         }
         self.held.push_str(line);
         let complete = self.held.ends_with('\n');
+        if let Some((mime, content)) = &self.content
+            && content.len() + self.held.len() > MOST_CONTENT
+        {
+            // A mark that nothing ends: it was text.
+            pieces.push(Piece::Text(format!("{BEGIN}{mime}\n{content}")));
+            self.content = None;
+            self.end_display(pieces);
+            self.inside_line = !complete;
+            pieces.push(Piece::Text(std::mem::take(&mut self.held)));
+            return;
+        }
         if let Some((mime, mut content)) = self.content.take() {
             if !complete {
                 self.content = Some((mime, content));

@@ -7,6 +7,7 @@
 use std::{
     collections::HashMap,
     io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::{
@@ -25,7 +26,7 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
-        UnixListener,
+        UnixListener, UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf, pipe},
     },
     process::Child,
@@ -38,6 +39,9 @@ use crate::{
     session::{SessionEvent, StreamName},
 };
 
+/// The first of `std::env::args()` in cells.
+const PROGRAM_NAME: &str = "notebook";
+
 /// How long text is gathered before it is sent.
 const GATHER: Duration = Duration::from_millis(50);
 
@@ -48,8 +52,22 @@ const PIPE_BYTES: usize = 1 << 20;
 /// How long a runtime may take to connect.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a runtime may take to take an order. One that does not read has stopped for good.
+const ORDER_PATIENCE: Duration = Duration::from_secs(20);
+
 /// How long a runtime whose socket is closed may take to end what it has started, and itself.
 const END_PATIENCE: Duration = Duration::from_millis(250);
+
+/// How long a runtime whose end of the socket is closed may take to end. A process that ends by itself takes
+/// milliseconds; one that lives on has lost its connection, by a cell that has closed it.
+const LOST_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How much is passed on before the host waits until it has been taken: what cells print and show goes no faster than it
+/// is read.
+const AHEAD_BYTES: usize = 4 << 20;
+
+/// How long it waits for that at most, for a front end that has forgotten what it was given.
+const AHEAD_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long what cells have started may take to end once it is asked.
 const GRACE: Duration = Duration::from_millis(50);
@@ -161,6 +179,8 @@ impl Runtime {
         ));
         let listener = UnixListener::bind(&socket)
             .with_context(|| format!("no socket for the runtime at {}", socket.display()))?;
+        std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600))
+            .with_context(|| format!("{}", socket.display()))?;
         let (stdout, stdout_writer) = pipe_ends()?;
         let (stderr, stderr_writer) = pipe_ends()?;
         // What the user has set stays.
@@ -172,6 +192,8 @@ impl Runtime {
             command.env(PARAMETERS_VARIABLE, parameters);
         }
         let child = command
+            // What cells see as the program's name; the program itself is no business of theirs.
+            .arg0(PROGRAM_NAME)
             .envs(settings)
             .current_dir(working_directory)
             .env(SOCKET_VARIABLE, &socket)
@@ -206,6 +228,9 @@ impl Runtime {
             sink: sink.clone(),
             assembler: Assembler::default(),
             flush_at: None,
+            passed: 0,
+            barrier: None,
+            closed: [false; 2],
         };
         tokio::spawn(pump.run(listener));
         Ok(Runtime {
@@ -267,6 +292,14 @@ impl Runtime {
     }
 }
 
+/// Whether the other end of a socket was opened by this process, and by this user.
+fn is_process(stream: &UnixStream, process: Option<u32>) -> bool {
+    let process = process.and_then(|id| i32::try_from(id).ok());
+    stream
+        .peer_cred()
+        .is_ok_and(|peer| peer.uid() == patchbay_files::user() && peer.pid() == process)
+}
+
 fn pipe_ends() -> anyhow::Result<(pipe::Receiver, Stdio)> {
     let (reader, writer) = io::pipe().context("no pipe for what cells print")?;
     let reader = pipe::Receiver::from_owned_fd(reader.into())?;
@@ -285,6 +318,59 @@ struct Pump {
     sink: Sink,
     assembler: Assembler,
     flush_at: Option<Instant>,
+    /// The bytes that were passed on since the last barrier.
+    passed: usize,
+    /// Ends when what was passed on has been taken; until then nothing is read from the runtime.
+    barrier: Option<mpsc::Receiver<()>>,
+    /// Whether the runtime has closed its stdout and stderr.
+    closed: [bool; 2],
+}
+
+/// Writes to the runtime on a task of its own: a runtime that does not read holds up no order.
+struct CommandWriter {
+    frames: mpsc::UnboundedSender<Vec<u8>>,
+    task: tokio::task::AbortHandle,
+}
+
+impl CommandWriter {
+    /// A runtime that takes no more orders is ended with all that it has started, `group`, which is heard by the
+    /// end of its frames.
+    fn new(mut writer: OwnedWriteHalf, group: Option<Pid>) -> CommandWriter {
+        let (frames, mut waiting) = mpsc::unbounded_channel::<Vec<u8>>();
+        let task = tokio::spawn(async move {
+            while let Some(frame) = waiting.recv().await {
+                // A broken socket shows as the end of the frames, which is where it is handled.
+                match tokio::time::timeout(ORDER_PATIENCE, writer.write_all(&frame)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return,
+                    Err(_) => {
+                        eprintln!("patchbay: the process that runs the cells takes no more orders");
+                        if let Some(group) = group {
+                            let _ = kill_process_group(group, Signal::KILL);
+                        }
+                        return;
+                    }
+                }
+            }
+        });
+        CommandWriter {
+            frames,
+            task: task.abort_handle(),
+        }
+    }
+
+    fn send(&self, command: &Command) {
+        match patchbay_protocol::encode(command) {
+            Ok(frame) => drop(self.frames.send(frame)),
+            Err(error) => eprintln!("patchbay: a command could not be sent: {error}"),
+        }
+    }
+}
+
+impl Drop for CommandWriter {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 impl Pump {
@@ -320,9 +406,19 @@ impl Pump {
         &mut self,
         listener: &UnixListener,
     ) -> Result<(OwnedReadHalf, OwnedWriteHalf), String> {
+        let process = self.child.id();
+        let connected = async {
+            loop {
+                let (stream, _) = listener.accept().await?;
+                // Whoever else finds the socket is not listened to.
+                if is_process(&stream, process) {
+                    return Ok::<_, io::Error>(stream);
+                }
+            }
+        };
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => Ok(stream.into_split()),
+            accepted = connected => match accepted {
+                Ok(stream) => Ok(stream.into_split()),
                 Err(error) => Err(format!("it could not connect: {error}")),
             },
             status = self.child.wait() => Err(describe_status(&status)),
@@ -333,53 +429,92 @@ impl Pump {
     }
 
     /// Passes everything on until the process ends; says how it did.
-    async fn serve(&mut self, reader: OwnedReadHalf, mut writer: OwnedWriteHalf) -> String {
+    async fn serve(&mut self, reader: OwnedReadHalf, writer: OwnedWriteHalf) -> String {
         let mut frames = read_frames(reader);
+        let writer = CommandWriter::new(writer, self.group);
         loop {
             let flush_at = self
                 .flush_at
                 .unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            let reads = self.barrier.is_none();
             tokio::select! {
                 // In this order: what the user asks for, what the cell draws, and of two texts that
                 // are there at once the one on stdout first.
                 biased;
                 order = self.orders.recv() => match order {
-                    Some(Order::Send(command)) => write_frame(&mut writer, &command).await,
-                    Some(Order::Kill) => self.signal(Signal::KILL),
+                    Some(Order::Send(command)) => writer.send(&command),
+                    Some(Order::Kill) => self.kill(),
                     None => {
                         drop(writer);
                         let _ = tokio::time::timeout(END_PATIENCE, self.child.wait()).await;
+                        self.signal(Signal::KILL);
                         let _ = self.child.start_kill();
                         return self.wait_for_end().await;
                     }
                 },
-                frame = frames.recv() => match frame {
-                    Some(event) => self.handle(event, &mut writer).await,
-                    None => return self.wait_for_end().await,
+                () = end_of(&mut self.barrier), if !reads => self.barrier = None,
+                frame = frames.recv(), if reads => match frame {
+                    Some(event) => self.handle(event, &writer),
+                    None => return self.outlive_socket().await,
                 },
                 () = tokio::time::sleep_until(flush_at), if self.flush_at.is_some() => {
                     self.flush_at = None;
                     let events = self.assembler.take();
                     self.send(events);
                 }
-                Ok(()) = self.stdout.readable() => {
-                    if read_available(&mut self.stdout, StreamName::Stdout, &mut self.assembler) {
-                        // The other end is closed; the socket is about to say so, too.
-                        tokio::time::sleep(Duration::from_millis(1)).await;
-                    }
+                Ok(()) = self.stdout.readable(), if reads && !self.closed[0] => {
+                    self.closed[0] =
+                        read_available(&mut self.stdout, StreamName::Stdout, &mut self.assembler);
                     self.note_waiting();
                 }
-                Ok(()) = self.stderr.readable() => {
-                    if read_available(&mut self.stderr, StreamName::Stderr, &mut self.assembler) {
-                        tokio::time::sleep(Duration::from_millis(1)).await;
-                    }
+                Ok(()) = self.stderr.readable(), if reads && !self.closed[1] => {
+                    self.closed[1] =
+                        read_available(&mut self.stderr, StreamName::Stderr, &mut self.assembler);
                     self.note_waiting();
                 }
             }
         }
     }
 
-    async fn handle(&mut self, event: Event, writer: &mut OwnedWriteHalf) {
+    /// Waits for the end of a runtime whose socket is closed, and says how it ended. Where it does not end, a cell has
+    /// closed its connection: no outcome could come any more, so it is ended.
+    async fn outlive_socket(&mut self) -> String {
+        let deadline = Instant::now() + LOST_PATIENCE;
+        loop {
+            tokio::select! {
+                status = self.child.wait() => return describe_status(&status),
+                () = tokio::time::sleep_until(deadline) => break,
+                order = self.orders.recv() => match order {
+                    Some(Order::Send(_)) => {}
+                    Some(Order::Kill) => self.kill(),
+                    None => break,
+                },
+                // A full pipe would keep it from ending.
+                Ok(()) = self.stdout.readable(), if !self.closed[0] => {
+                    self.closed[0] =
+                        read_available(&mut self.stdout, StreamName::Stdout, &mut self.assembler);
+                }
+                Ok(()) = self.stderr.readable(), if !self.closed[1] => {
+                    self.closed[1] =
+                        read_available(&mut self.stderr, StreamName::Stderr, &mut self.assembler);
+                }
+            }
+        }
+        self.signal(Signal::KILL);
+        let _ = self.child.start_kill();
+        self.wait_for_end().await;
+        "it has closed its connection to the kernel, by a cell that closes file descriptors or shuts sockets that are not \
+         its own, and was ended"
+            .to_owned()
+    }
+
+    fn kill(&mut self) {
+        // Its end is to be seen at once.
+        self.barrier = None;
+        self.signal(Signal::KILL);
+    }
+
+    fn handle(&mut self, event: Event, writer: &CommandWriter) {
         match event {
             Event::Ready { .. } => {}
             Event::Answer { id, content } => {
@@ -409,7 +544,7 @@ impl Pump {
                     Output::Clear { wait } => SessionEvent::Clear { wait },
                     Output::NextInput { text } => SessionEvent::NextInput { text },
                 }]);
-                write_frame(writer, &Command::Ack { sequence }).await;
+                writer.send(&Command::Ack { sequence });
             }
             Event::InputRequest { prompt, password } => {
                 self.empty_pipes();
@@ -442,9 +577,16 @@ impl Pump {
         self.send(events);
     }
 
-    fn send(&self, events: Vec<SessionEvent>) {
+    fn send(&mut self, events: Vec<SessionEvent>) {
         for event in events {
+            self.passed += event.size();
             self.sink.send(event);
+        }
+        if self.passed > AHEAD_BYTES {
+            self.passed = 0;
+            let (sender, barrier) = mpsc::channel(1);
+            self.sink.send(SessionEvent::Barrier(sender));
+            self.barrier = Some(barrier);
         }
     }
 
@@ -515,8 +657,8 @@ fn read_available(pipe: &mut pipe::Receiver, name: StreamName, assembler: &mut A
 }
 
 /// Reads frames on a task of its own, because reading one cannot be given up half-way.
-fn read_frames(mut reader: OwnedReadHalf) -> mpsc::UnboundedReceiver<Event> {
-    let (sender, receiver) = mpsc::unbounded_channel();
+fn read_frames(mut reader: OwnedReadHalf) -> mpsc::Receiver<Event> {
+    let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
         loop {
             let Ok(length) = reader.read_u32_le().await else {
@@ -531,7 +673,7 @@ fn read_frames(mut reader: OwnedReadHalf) -> mpsc::UnboundedReceiver<Event> {
             }
             match patchbay_protocol::decode(&body) {
                 Ok(event) => {
-                    if sender.send(event).is_err() {
+                    if sender.send(event).await.is_err() {
                         return;
                     }
                 }
@@ -542,10 +684,9 @@ fn read_frames(mut reader: OwnedReadHalf) -> mpsc::UnboundedReceiver<Event> {
     receiver
 }
 
-async fn write_frame(writer: &mut OwnedWriteHalf, command: &Command) {
-    match patchbay_protocol::encode(command) {
-        // A broken socket shows as the end of the frames, which is where it is handled.
-        Ok(frame) => drop(writer.write_all(&frame).await),
-        Err(error) => eprintln!("patchbay: a command could not be sent: {error}"),
+/// Returns when all who hold a barrier have dropped it, or have taken too long.
+async fn end_of(barrier: &mut Option<mpsc::Receiver<()>>) {
+    if let Some(barrier) = barrier {
+        let _ = tokio::time::timeout(AHEAD_PATIENCE, barrier.recv()).await;
     }
 }

@@ -32,6 +32,18 @@ pub fn write<T: Serialize>(writer: &mut impl Write, message: &T) -> io::Result<(
 
 /// Reads one frame, or `None` where the stream ends between two frames.
 pub fn read<T: DeserializeOwned>(reader: &mut impl Read) -> io::Result<Option<T>> {
+    match read_body(reader)? {
+        Some(body) => decode(&body).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Reads the body of one frame, to be decoded; `None` where the stream ends between two frames.
+///
+/// # Errors
+///
+/// Fails where the stream does; there is no next frame then.
+pub fn read_body(reader: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut length = [0; 4];
     match reader.read(&mut length)? {
         0 => return Ok(None),
@@ -43,7 +55,7 @@ pub fn read<T: DeserializeOwned>(reader: &mut impl Read) -> io::Result<Option<T>
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    decode(&body).map(Some)
+    Ok(Some(body))
 }
 
 fn too_long(length: usize) -> io::Error {

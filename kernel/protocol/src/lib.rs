@@ -9,14 +9,16 @@
 //! it goes on. The host empties the pipes before it acknowledges, so text printed before a
 //! picture is shown before it and text printed after is shown after it.
 
+mod deep;
 mod frame;
 mod message;
 mod size;
 
-pub use frame::{MAX_FRAME_BYTES, decode, encode, read, write};
+pub use deep::{MAX_VALUE_DEPTH, depth_of};
+pub use frame::{MAX_FRAME_BYTES, decode, encode, read, read_body, write};
 pub use message::{
-    CommMessage, Command, Event, Failure, FailureKind, Location, MimeBundle, Outcome, Output,
-    StoredVariable,
+    CommMessage, Command, Event, Failure, FailureKind, LineRange, Location, MimeBundle, Outcome,
+    Output, Places, StoredVariable,
 };
 pub use size::readable_bytes;
 

@@ -5,11 +5,14 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::deep;
+
 /// One result in several representations, keyed by MIME type, as Jupyter's `data` and `metadata`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MimeBundle {
+    #[serde(with = "deep::map")]
     pub data: Map<String, Value>,
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[serde(default, skip_serializing_if = "Map::is_empty", with = "deep::map")]
     pub metadata: Map<String, Value>,
 }
 
@@ -22,6 +25,9 @@ pub enum Command {
         id: u64,
         library: PathBuf,
         symbol: String,
+        /// Where the program's lines stand in cells.
+        #[serde(default)]
+        places: Places,
     },
     /// Drop variables, those whose type a cell redefined for instance. Answered by [`Event::Done`].
     DropVariables { id: u64, names: Vec<String> },
@@ -53,6 +59,43 @@ pub enum Command {
     },
     /// End the process.
     Shutdown,
+}
+
+/// Where the lines of a program stand in the notebook's cells.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Places {
+    /// The program's file, as the compiler names it.
+    pub file: String,
+    /// The cell that the program is for.
+    pub cell: u32,
+    /// The program's lines that come from cells, in their order.
+    pub lines: Vec<LineRange>,
+}
+
+/// Lines of a program that follow each other in a cell, too. Lines are counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineRange {
+    /// The first line in the program.
+    pub first: u32,
+    pub count: u32,
+    pub cell: u32,
+    /// The first line in the cell.
+    pub line: u32,
+}
+
+impl Places {
+    /// The cell of a line of the program, and the line in it; for a line of the engine's own there is only the cell that
+    /// the program is for.
+    pub fn find(&self, line: u32) -> (u32, Option<u32>) {
+        let after = self.lines.partition_point(|range| range.first <= line);
+        let range = after.checked_sub(1).and_then(|index| self.lines.get(index));
+        match range {
+            Some(range) if line - range.first < range.count => {
+                (range.cell, Some(range.line + (line - range.first)))
+            }
+            _ => (self.cell, None),
+        }
+    }
 }
 
 /// What the runtime tells the host.
@@ -102,9 +145,9 @@ pub struct CommMessage {
     pub comm_id: String,
     #[serde(default)]
     pub target_name: Option<String>,
-    #[serde(default)]
+    #[serde(default, with = "deep::value")]
     pub data: Value,
-    #[serde(default)]
+    #[serde(default, with = "deep::value")]
     pub metadata: Value,
     #[serde(default)]
     pub buffers: Vec<String>,
@@ -121,6 +164,9 @@ pub struct Outcome {
     pub load_nanoseconds: u64,
     /// Nanoseconds spent in the cell itself.
     pub run_nanoseconds: u64,
+    /// The command did not end; its thread was stopped for good, with the variables that it held and that are not in `stored`.
+    #[serde(default)]
+    pub given_up: bool,
 }
 
 /// A variable that is alive in the runtime.
@@ -173,4 +219,30 @@ pub struct Location {
     pub file: String,
     pub line: u32,
     pub column: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_found_in_their_cells() {
+        let range = |first, count, cell, line| LineRange {
+            first,
+            count,
+            cell,
+            line,
+        };
+        let places = Places {
+            file: "cell_1.rs".to_owned(),
+            cell: 7,
+            lines: vec![range(3, 2, 2, 5), range(9, 1, 7, 1)],
+        };
+        assert_eq!(places.find(2), (7, None));
+        assert_eq!(places.find(3), (2, Some(5)));
+        assert_eq!(places.find(4), (2, Some(6)));
+        assert_eq!(places.find(5), (7, None));
+        assert_eq!(places.find(9), (7, Some(1)));
+        assert_eq!(places.find(10), (7, None));
+    }
 }

@@ -1,85 +1,144 @@
 //! The commands that run one after the other on the thread of the cells.
+//!
+//! Every command is answered, whatever its code does: a panic from anywhere is its failure, and a thread that ends without an answer
+//! is answered for (`guard.rs`).
 
 use std::{
     env,
     path::Path,
-    sync::mpsc::Receiver,
     time::{Duration, Instant},
 };
 
 use patchbay::{
-    cell::{self, Cell, Variables},
-    channel, interrupt,
+    cell::{self, Cell},
+    channel, interrupt, place,
 };
-use patchbay_protocol::{Command, Event, Failure, FailureKind, Outcome};
+use patchbay_protocol::{Command, Event, Failure, FailureKind, Outcome, Places};
 
-use crate::{loader, shell};
+use crate::{
+    cells::{self, Rest},
+    end, flush, guard, loader, shell,
+};
+
+/// How long what a command has printed may take to be written out. It is longer only where a thread of the user's has locked stdout.
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// Runs commands until the host is gone.
-pub fn serve(commands: &Receiver<Command>) {
-    let mut variables = Variables::default();
-    while let Ok(command) = commands.recv() {
-        let (id, outcome) = match command {
-            Command::Run {
-                id,
-                library,
-                symbol,
-            } => (id, run(&library, &symbol, &mut variables)),
-            Command::DropVariables { id, names } => (id, drop_variables(&names, &mut variables)),
-            Command::SetEnvironment { id, variables } => {
-                for (name, value) in variables {
-                    // SAFETY: the cells' thread is the one that changes the environment, and no
-                    // cell runs now. A thread that an earlier cell left behind could read it at
-                    // the same time; Rust's own readers share a lock with this call.
-                    unsafe {
-                        match value {
-                            Some(value) => env::set_var(name, value),
-                            None => env::remove_var(name),
-                        }
-                    }
-                }
-                (id, Outcome::default())
-            }
-            Command::ChangeDirectory { id, path } => (
-                id,
-                refused(env::set_current_dir(&path), |error| {
-                    format!("{}: {error}", path.display())
-                }),
-            ),
-            Command::Shell { id, command } => (
-                id,
-                match shell::run(&command) {
-                    Err(shell::Failure::Interrupted) => failed(
-                        FailureKind::Interrupted,
-                        "the command was interrupted, and has ended with all that it had started"
-                            .to_owned(),
-                    ),
-                    Err(shell::Failure::Failed(error)) => {
-                        failed(FailureKind::Refused, error.to_string())
-                    }
-                    Ok(()) => Outcome::default(),
-                },
-            ),
+pub fn serve(next: impl Fn() -> Option<Command>) {
+    while let Some(command) = next() {
+        let Some(id) = id_of(&command) else {
             // The reading thread has served all others.
-            _ => continue,
+            continue;
         };
-        // Whoever asked for the interrupt has got it; what follows in the same cell is not stopped by it again.
-        if outcome
-            .failure
-            .as_ref()
-            .is_some_and(|failure| failure.kind == FailureKind::Interrupted)
-        {
-            interrupt::clear();
-        }
-        channel::flush_standard_streams();
-        if channel::send(&Event::Done { id, outcome }).is_err() {
-            return;
-        }
+        answer(id, || run_command(command));
     }
 }
 
-fn run(library: &Path, symbol: &str, variables: &mut Variables) -> Outcome {
+/// Does what is left of a command whose thread was given up.
+pub fn finish(rest: Rest) {
+    let Rest {
+        id,
+        failure,
+        lent_is_whole,
+    } = rest;
+    answer(id, || {
+        // SAFETY: the guard has stopped the thread for good, or has seen that it has ended.
+        let stored = unsafe { cells::variables().recover(lent_is_whole) };
+        Outcome {
+            failure: Some(failure),
+            stored,
+            given_up: true,
+            ..Outcome::default()
+        }
+    });
+}
+
+/// Runs the whole of a command and tells the host how it ended.
+fn answer(id: u64, command: impl FnOnce() -> Outcome) {
+    let running = cells::begin(id);
+    let outcome = cell::run_command(command).unwrap_or_else(|failure| Outcome {
+        failure: Some(failure),
+        // SAFETY: the panic has left the cell, so nothing of it goes on; it may have dropped what it had lent.
+        stored: unsafe { cells::variables().recover(false) },
+        ..Outcome::default()
+    });
+    // Whoever asked for the interrupt has got it; what follows in the same cell is not stopped by it again.
+    if outcome
+        .failure
+        .as_ref()
+        .is_some_and(|failure| failure.kind == FailureKind::Interrupted)
+    {
+        interrupt::clear();
+        guard::clear();
+    }
+    flush::now(FLUSH);
+    if !cells::end(running) {
+        return;
+    }
+    if let Err(error) = channel::send(&Event::Done { id, outcome }) {
+        // The host waits for an outcome that cannot be told, because it has gone or a cell has closed the way to it:
+        // the end of the process tells it.
+        eprintln!("patchbay-runtime: the outcome of a cell could not be told: {error}");
+        end::process(1);
+    }
+}
+
+fn id_of(command: &Command) -> Option<u64> {
+    match command {
+        Command::Run { id, .. }
+        | Command::DropVariables { id, .. }
+        | Command::SetEnvironment { id, .. }
+        | Command::ChangeDirectory { id, .. }
+        | Command::Shell { id, .. } => Some(*id),
+        _ => None,
+    }
+}
+
+fn run_command(command: Command) -> Outcome {
+    match command {
+        Command::Run {
+            library,
+            symbol,
+            places,
+            ..
+        } => run(&library, &symbol, places),
+        Command::DropVariables { names, .. } => match cells::variables().remove(&names) {
+            Ok(()) => Outcome::default(),
+            Err(message) => failed(FailureKind::Panic, message),
+        },
+        Command::SetEnvironment { variables, .. } => {
+            for (name, value) in variables {
+                // SAFETY: the cells' thread is the one that changes the environment, and no
+                // cell runs now. A thread that an earlier cell left behind could read it at
+                // the same time; Rust's own readers share a lock with this call.
+                unsafe {
+                    match value {
+                        Some(value) => env::set_var(name, value),
+                        None => env::remove_var(name),
+                    }
+                }
+            }
+            Outcome::default()
+        }
+        Command::ChangeDirectory { path, .. } => refused(env::set_current_dir(&path), |error| {
+            format!("{}: {error}", path.display())
+        }),
+        Command::Shell { command, .. } => match shell::run(&command) {
+            Err(shell::Failure::Interrupted) => failed(
+                FailureKind::Interrupted,
+                "the command was interrupted, and has ended with all that it had started"
+                    .to_owned(),
+            ),
+            Err(shell::Failure::Failed(error)) => failed(FailureKind::Refused, error.to_string()),
+            Ok(()) => Outcome::default(),
+        },
+        _ => Outcome::default(),
+    }
+}
+
+fn run(library: &Path, symbol: &str, places: Places) -> Outcome {
     let start = Instant::now();
+    place::note(places);
     let entry = match loader::load_cell(library, symbol) {
         Ok(entry) => entry,
         Err(error) => {
@@ -94,27 +153,18 @@ fn run(library: &Path, symbol: &str, variables: &mut Variables) -> Outcome {
         }
     };
     let loaded = Instant::now();
-    let mut cell = Cell::new(variables);
+    // What was left out after the end of an earlier cell is told by now, or for nobody.
+    drop(channel::take_left_out());
+    let mut cell = Cell::new(cells::variables());
     entry(&mut cell);
     let run_nanoseconds = nanoseconds(loaded.elapsed());
     let (stored, failure) = cell.finish();
+    let left_out = channel::take_left_out();
     Outcome {
-        failure,
+        failure: failure.or_else(|| left_out.map(|what| failure_of(FailureKind::Error, what))),
         stored,
         load_nanoseconds: nanoseconds(loaded - start),
         run_nanoseconds,
-    }
-}
-
-/// Drops variables, whose destructors are user code and may panic.
-fn drop_variables(names: &[String], variables: &mut Variables) -> Outcome {
-    cell::run(Box::new(|| {
-        variables.remove(names);
-        Ok(())
-    }));
-    let (_, failure) = Cell::new(variables).finish();
-    Outcome {
-        failure,
         ..Outcome::default()
     }
 }
@@ -128,14 +178,18 @@ fn refused<E>(result: Result<(), E>, message: impl FnOnce(&E) -> String) -> Outc
 
 fn failed(kind: FailureKind, message: String) -> Outcome {
     Outcome {
-        failure: Some(Failure {
-            kind,
-            message,
-            causes: Vec::new(),
-            location: None,
-            functions: Vec::new(),
-        }),
+        failure: Some(failure_of(kind, message)),
         ..Outcome::default()
+    }
+}
+
+fn failure_of(kind: FailureKind, message: String) -> Failure {
+    Failure {
+        kind,
+        message,
+        causes: Vec::new(),
+        location: None,
+        functions: Vec::new(),
     }
 }
 

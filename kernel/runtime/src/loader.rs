@@ -3,10 +3,16 @@
 
 use std::path::Path;
 
-use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW};
 use patchbay::cell::Entry;
 
+/// What a program that shares its statics with others exports.
+const SHARES_STATICS: &[u8] = b"patchbay_shares_statics";
+
 /// Loads a compiled cell and finds its entry.
+///
+/// The statics of all programs are one: each has an exported symbol, which is bound to the first library that was
+/// opened for all.
 ///
 /// # Errors
 ///
@@ -19,6 +25,13 @@ pub fn load_cell(path: &Path, symbol: &str) -> Result<Entry, libloading::Error> 
     // SAFETY: the engine gives this symbol the type `Entry`, and the same compiler built both
     // sides.
     let entry = unsafe { library.get::<Entry>(symbol.as_bytes()) }.map(|entry| *entry);
+    // SAFETY: only the presence of the symbol counts, nothing is read through it.
+    let shares = unsafe { library.get::<*const u8>(SHARES_STATICS) }.is_ok();
     std::mem::forget(library);
+    if shares {
+        // SAFETY: as above; the library is loaded already, and its symbols become visible to those that follow.
+        let again = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) }?;
+        std::mem::forget(again);
+    }
     entry
 }

@@ -2,26 +2,27 @@
 //!
 //! The host starts it with a socket's path in the environment and pipes as stdout and stderr. One
 //! thread reads the socket, so that interrupts and answers arrive while a cell runs; one thread
-//! runs the commands in order; one writes out what a running cell has printed without a newline.
+//! runs the commands in order; one writes out what a running cell has printed without a newline; one
+//! answers questions about plugins; one watches over the others.
 
+mod cells;
+mod clock;
 mod commands;
+mod end;
+mod flush;
+mod freeze;
+mod guard;
 mod loader;
+mod probe;
 mod questions;
 mod shell;
+mod stdin;
+mod tasks;
 
-use std::{
-    env, io::BufReader, os::unix::net::UnixStream, process::ExitCode, sync::mpsc, thread,
-    time::Duration,
-};
+use std::{env, io::BufReader, os::unix::net::UnixStream, process::ExitCode, sync::mpsc};
 
-use patchbay::{build, cell, channel, comm, interrupt, widgets};
+use patchbay::{build, channel, comm, interrupt, widgets};
 use patchbay_protocol::{Command, Event, SOCKET_VARIABLE};
-
-/// Address space for the stack of the cells; only what is used is ever backed by memory.
-const CELL_STACK_BYTES: usize = 256 << 20;
-
-/// How often partial lines are written out.
-const FLUSH_INTERVAL: Duration = Duration::from_millis(40);
 
 fn main() -> ExitCode {
     if let [_, ask, topic, content] = &env::args().collect::<Vec<_>>()[..]
@@ -51,24 +52,15 @@ fn main() -> ExitCode {
     widgets::listen_for_front_ends();
 
     let (queue, commands) = mpsc::channel();
-    let cells = thread::Builder::new()
-        .name("patchbay-cells".to_owned())
-        .stack_size(CELL_STACK_BYTES)
-        .spawn(move || {
-            cell::record_panics_of_this_thread();
-            patchbay::ops::threads::join_pool();
-            commands::serve(&commands);
-        });
-    if let Err(error) = cells {
-        eprintln!("patchbay-runtime: no thread for the cells: {error}");
+    cells::open(commands);
+    let watched = freeze::install()
+        .and_then(|()| cells::start(None))
+        .and_then(guard::start);
+    if let Err(error) = watched {
+        eprintln!("patchbay-runtime: no threads for the cells: {error}");
         return ExitCode::FAILURE;
     }
-    thread::spawn(|| {
-        loop {
-            thread::sleep(FLUSH_INTERVAL);
-            channel::flush_standard_streams();
-        }
-    });
+    flush::start();
 
     let ready = Event::Ready {
         pid: std::process::id(),
@@ -79,35 +71,46 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     read_commands(reader, &queue);
-    // The end of the socket is the end of the host. Exit without waiting for a cell that runs.
-    shell::end_all();
-    channel::flush_standard_streams();
-    std::process::exit(0);
+    // The end of the socket is the end of the host. A cell that runs is not waited for.
+    end::process(0)
 }
 
 /// Serves what must be served at once and queues the rest, until the host is gone.
 fn read_commands(stream: UnixStream, queue: &mpsc::Sender<Command>) {
     let mut stream = BufReader::new(stream);
-    let questions = questions::Desk::open();
     loop {
-        match patchbay_protocol::read(&mut stream) {
-            Ok(Some(Command::Interrupt)) => interrupt::request(),
-            Ok(Some(Command::ClearInterrupt)) => interrupt::clear(),
-            Ok(Some(Command::Ack { sequence })) => channel::acknowledge(sequence),
-            Ok(Some(Command::InputReply { value })) => channel::answer_input(value),
-            Ok(Some(Command::Comm(message))) => comm::deliver(message),
-            Ok(Some(Command::Shutdown) | None) => return,
-            Ok(Some(Command::Ask { id, topic, content })) => {
-                questions.ask(questions::Question { id, topic, content });
+        let body = match patchbay_protocol::read_body(&mut stream) {
+            Ok(Some(body)) => body,
+            Ok(None) => return,
+            Err(error) => {
+                eprintln!("patchbay-runtime: the connection to the host broke: {error}");
+                return;
             }
-            Ok(Some(command)) => {
+        };
+        match patchbay_protocol::decode(&body) {
+            Ok(Command::Interrupt) => {
+                interrupt::request();
+                guard::interrupt();
+            }
+            Ok(Command::ClearInterrupt) => {
+                interrupt::clear();
+                guard::clear();
+            }
+            Ok(Command::Ack { sequence }) => channel::acknowledge(sequence),
+            Ok(Command::InputReply { value }) => channel::answer_input(value),
+            Ok(Command::Comm(message)) => comm::deliver(message),
+            Ok(Command::Shutdown) => return,
+            Ok(Command::Ask { id, topic, content }) => {
+                questions::ask(questions::Question { id, topic, content });
+            }
+            Ok(command) => {
                 if queue.send(command).is_err() {
                     return;
                 }
             }
             Err(error) => {
-                eprintln!("patchbay-runtime: unreadable message from the host: {error}");
-                return;
+                // No message ends the process that holds the variables.
+                eprintln!("patchbay-runtime: dropped a message of the host: {error}");
             }
         }
     }

@@ -77,11 +77,10 @@ fn wait(child: &mut Child, group: i32) -> Result<ExitStatus, Failure> {
     }
 }
 
-/// Ends what the runtime has started, before it ends itself: the running shell command, and the processes that cells have
-/// started where the runtime leads the group that they are in.
-pub fn end_all() {
-    let group = GROUP.load(Ordering::SeqCst);
-    signal(group, libc::SIGTERM);
+/// Asks what the runtime has started to end: the running shell command, and the processes that cells have started where the runtime
+/// leads the group that they are in.
+pub fn ask_all_to_end() {
+    signal(GROUP.load(Ordering::SeqCst), libc::SIGTERM);
     // SAFETY: the call only asks for a number.
     let own = unsafe { libc::getpgrp() };
     if i32::try_from(std::process::id()) == Ok(own) {
@@ -89,10 +88,11 @@ pub fn end_all() {
         unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
         signal(own, libc::SIGTERM);
     }
-    if group > 0 {
-        thread::sleep(Duration::from_millis(50));
-        signal(group, libc::SIGKILL);
-    }
+}
+
+/// Kills the running shell command with what it has started.
+pub fn kill_command() {
+    signal(GROUP.load(Ordering::SeqCst), libc::SIGKILL);
 }
 
 /// Sends a signal to a process group; one that has gone takes none.

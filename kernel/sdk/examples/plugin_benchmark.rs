@@ -163,6 +163,7 @@ fn measure(folder: &Path) -> Result<(), Box<dyn Error>> {
     for generation in 0..200 {
         let path = folder.join("generation.so");
         fs::write(&path, renumbered(&bytes, generation))?;
+        plugin::seal(&path)?;
         plugin::load(&path)?;
         mapped += bytes.len() / 1024 + 1;
         for factor in 1..=5 {
@@ -238,6 +239,7 @@ fn compile(folder: &Path, source: &str, number: usize) -> Result<PathBuf, Box<dy
         .args([&library, &file])
         .status()?;
     if status.success() {
+        plugin::seal(&library)?;
         Ok(library)
     } else {
         Err("the compiler refuses the plugin".into())

@@ -3,83 +3,53 @@
 //! Nothing here is meant to be typed by a user; the engine writes the calls.
 
 use std::{
-    any::{Any, TypeId},
-    backtrace::Backtrace,
+    any::TypeId,
     cell::RefCell,
-    collections::HashMap,
-    error::Error,
     panic::{self, AssertUnwindSafe},
-    sync::Arc,
-    task::{Context, Poll, Wake, Waker},
-    time::Duration,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
-use patchbay_protocol::{Failure, FailureKind, Location, StoredVariable};
+use patchbay_protocol::{Failure, FailureKind, StoredVariable};
 
-use crate::{
-    interrupt::{self, Interrupted},
-    live, memory, widgets,
+use crate::{failure, interrupt, live, widgets};
+
+pub use crate::{
+    executor::block_on,
+    failure::{CellError, before_abort, panic_failure, record_panics_of_this_thread},
+    variables::Variables,
 };
 
 /// The signature of a cell's entry. The compiler that built the SDK also built the cell, so the
 /// Rust calling convention is the same on both sides.
 pub type Entry = fn(&mut Cell<'_>);
 
-/// The notebook's variables, by name.
-#[derive(Default)]
-pub struct Variables {
-    values: HashMap<String, Box<dyn Any>>,
-}
-
-impl Variables {
-    /// Drops the named variables; names that are not there are passed over.
-    pub fn remove(&mut self, names: &[String]) {
-        for name in names {
-            self.values.remove(name);
-        }
-    }
-}
-
 /// One run of one cell.
 ///
 /// The engine's programs call its methods; those that are generic only wrap one that is not, because
 /// what a program instantiates makes its compile slower.
 pub struct Cell<'a> {
-    variables: &'a mut Variables,
-    stored: Vec<StoredVariable>,
+    variables: &'a Variables,
 }
 
 impl<'a> Cell<'a> {
-    pub fn new(variables: &'a mut Variables) -> Self {
-        Cell {
-            variables,
-            stored: Vec::new(),
-        }
+    pub fn new(variables: &'a Variables) -> Self {
+        Cell { variables }
     }
 
     /// The variables that this run stored or put back, and what stopped it.
     pub fn finish(self) -> (Vec<StoredVariable>, Option<Failure>) {
-        (self.stored, FAILURE.take())
+        (self.variables.settle(), FAILURE.take())
     }
 
     /// Checks that every variable that the program takes is there with the type it expects, before
     /// any is taken. Returns whether it is; the failure of the run names those that are not.
     #[inline(never)]
     pub fn has(&self, expected: &[(&str, TypeId)]) -> bool {
-        let missing: Vec<&str> = expected
-            .iter()
-            .filter(|(name, type_id)| {
-                self.variables
-                    .values
-                    .get(*name)
-                    .is_none_or(|value| (**value).type_id() != *type_id)
-            })
-            .map(|(name, _)| *name)
-            .collect();
+        let missing = self.variables.missing(expected);
         if missing.is_empty() {
             return true;
         }
-        FAILURE.set(Some(Failure {
+        fail(Failure {
             kind: FailureKind::Refused,
             message: format!(
                 "no value for {}: the cell that defines it did not run to its end, or the value was \
@@ -89,24 +59,30 @@ impl<'a> Cell<'a> {
             causes: Vec::new(),
             location: None,
             functions: Vec::new(),
-        }));
+        });
         false
     }
 
     /// Takes a variable out. [`Cell::has`] has seen it.
     pub fn take<T: 'static>(&mut self, name: &str) -> T {
-        match self.take_any(name).downcast::<T>() {
-            Ok(value) => *value,
-            Err(_) => type_is_known(name),
-        }
+        let place = self.take_any(name, TypeId::of::<T>(), std::mem::needs_drop::<T>());
+        // SAFETY: a value of this type is there, and is moved out only here.
+        unsafe { place.cast::<T>().read() }
     }
 
     #[inline(never)]
-    fn take_any(&mut self, name: &str) -> Box<dyn Any> {
+    fn take_any(&mut self, name: &str, type_id: TypeId, has_destructor: bool) -> *const u8 {
         self.variables
-            .values
-            .remove(name)
+            .take(name, type_id, has_destructor)
             .unwrap_or_else(|| type_is_known(name))
+    }
+
+    /// Notes where the program has a variable that it has taken, so that it is not lost with a cell that never ends.
+    ///
+    /// The program promises that it neither moves nor assigns the variable before it puts it back.
+    #[inline(never)]
+    pub fn lend(&mut self, name: &str, place: *const u8) {
+        self.variables.lend(name, place);
     }
 
     /// Stores a variable: the `ordinal`-th that the cell defines by that name, or with 0 one that it
@@ -116,16 +92,22 @@ impl<'a> Cell<'a> {
     }
 
     #[inline(never)]
-    fn put_any(&mut self, name: &str, ordinal: usize, value: Box<dyn Any>, bytes: usize) {
-        let tensors = memory::tensors_of(value.as_ref());
-        self.variables.values.insert(name.to_owned(), value);
-        self.stored.push(StoredVariable {
-            name: name.to_owned(),
-            ordinal,
-            bytes,
-            tensor_bytes: tensors.all,
-            gpu_bytes: tensors.gpu,
-        });
+    fn put_any(&mut self, name: &str, ordinal: usize, value: Box<dyn std::any::Any>, bytes: usize) {
+        let variables = self.variables;
+        // What a component tells of its tensors may panic, and so may the destructor of the value before.
+        let stored = panic::catch_unwind(AssertUnwindSafe(|| {
+            drop(variables.put(name, ordinal, value, bytes));
+        }));
+        if let Err(payload) = stored {
+            let mut failure = failure::of_panic(payload);
+            if failure.kind == FailureKind::Panic {
+                failure.message = format!(
+                    "{} (while a new value of `{name}` took the place of the one before)",
+                    failure.message
+                );
+            }
+            fail(failure);
+        }
     }
 
     /// Puts back a variable that the cell took, unless the cell has stored a new one of that name.
@@ -137,7 +119,7 @@ impl<'a> Cell<'a> {
 
     #[inline(never)]
     fn is_stored(&self, name: &str) -> bool {
-        self.variables.values.contains_key(name)
+        self.variables.contains(name)
     }
 }
 
@@ -154,174 +136,65 @@ thread_local! {
     static FAILURE: RefCell<Option<Failure>> = const { RefCell::new(None) };
 }
 
+/// Whether the code of a segment runs.
+static IN_SEGMENT: AtomicBool = AtomicBool::new(false);
+
+/// Whether the code of a segment runs, outside of which the engine's own lines store and drop variables.
+#[doc(hidden)]
+pub fn is_in_segment() -> bool {
+    IN_SEGMENT.load(Ordering::SeqCst)
+}
+
+/// Notes why a cell fails, unless it has failed before.
+fn fail(failure: Failure) {
+    FAILURE.with_borrow_mut(|first| {
+        first.get_or_insert(failure);
+    });
+}
+
 /// Runs a segment of a cell. Panics, interrupts and errors end it; [`Cell::finish`] tells which.
 ///
 /// Not generic, so that what it needs is compiled once, into the SDK, and not into every cell.
 #[inline(never)]
 pub fn run(body: Box<dyn FnOnce() -> Result<(), CellError> + '_>) {
+    IN_SEGMENT.store(true, Ordering::SeqCst);
     let outcome = panic::catch_unwind(AssertUnwindSafe(body));
+    IN_SEGMENT.store(false, Ordering::SeqCst);
     // A plot that cannot be drawn says so itself; it must not take the process with it.
-    let _ = panic::catch_unwind(live::finish_all);
-    let _ = panic::catch_unwind(widgets::send_held);
-    let failure = match outcome {
-        Ok(Ok(())) => return,
-        Ok(Err(error)) => error.into_failure(),
-        Err(payload) => panic_failure(payload.as_ref()),
-    };
-    FAILURE.set(Some(failure));
-}
-
-/// Any error that reaches the top level of a cell by `?`.
-pub struct CellError {
-    error: Box<dyn Error>,
-    location: &'static panic::Location<'static>,
-}
-
-impl<E: Into<Box<dyn Error>>> From<E> for CellError {
-    #[track_caller]
-    fn from(error: E) -> Self {
-        CellError {
-            error: error.into(),
-            location: panic::Location::caller(),
-        }
+    let _ = failure::guarded(live::finish_all);
+    let _ = failure::guarded(widgets::send_held);
+    match outcome {
+        Ok(Ok(())) => {}
+        // A read from stdin cannot unwind; it ends by an error, which the cell may hand on.
+        Ok(Err(error)) if interrupt::requested() => fail(error.into_interruption()),
+        Ok(Err(error)) => fail(error.into_failure()),
+        Err(payload) => fail(failure::of_panic(payload)),
     }
 }
 
-impl CellError {
-    fn into_failure(self) -> Failure {
-        let message = memory::explained(self.error.to_string());
-        let mut causes: Vec<String> = Vec::new();
-        let mut cause = self.error.source();
-        while let Some(error) = cause {
-            let text = error.to_string();
-            // Many errors repeat their source's text in their own.
-            if text != *causes.last().unwrap_or(&message) {
-                causes.push(text);
-            }
-            cause = error.source();
-        }
-        Failure {
-            kind: FailureKind::Error,
-            message,
-            causes,
-            location: Some(protocol_location(self.location)),
-            functions: Vec::new(),
-        }
-    }
+/// Runs the whole of a command. Returns what a panic says that came from outside of all segments: from the engine's own lines
+/// and what they drop.
+///
+/// # Errors
+///
+/// Returns the panic as a failure.
+#[doc(hidden)]
+pub fn run_command<R>(body: impl FnOnce() -> R) -> Result<R, Failure> {
+    panic::catch_unwind(AssertUnwindSafe(body)).map_err(failure::of_panic)
 }
 
-thread_local! {
-    static LAST_PANIC: RefCell<Option<(Location, String)>> = const { RefCell::new(None) };
-}
-
-/// Makes panics of the calling thread be recorded for [`run`] in place of being printed. Panics of
-/// other threads are still printed to stderr. The runtime calls this on the thread of the cells.
-pub fn record_panics_of_this_thread() {
-    let cell_thread = std::thread::current().id();
-    let print = panic::take_hook();
-    panic::set_hook(Box::new(move |info| {
-        if std::thread::current().id() != cell_thread {
-            print(info);
-            return;
-        }
-        let location = info.location().map_or_else(
-            || Location {
-                file: String::new(),
-                line: 0,
-                column: 0,
-            },
-            protocol_location,
-        );
-        let backtrace = Backtrace::force_capture().to_string();
-        LAST_PANIC.with_borrow_mut(|last| *last = Some((location, backtrace)));
-    }));
-}
-
-/// Describes a caught panic, with the place that the hook recorded.
-pub fn panic_failure(payload: &(dyn Any + Send)) -> Failure {
-    let recorded = LAST_PANIC.with_borrow_mut(Option::take);
-    let message = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic whose payload is not text".to_owned());
-    let stopped = payload.is::<Interrupted>();
-    // Where the loop of another thread was stopped, joining it panics on the thread of the cell.
-    if stopped || interrupt::requested() {
-        return Failure {
-            kind: FailureKind::Interrupted,
-            message: "the cell was interrupted; all variables are still there".to_owned(),
-            causes: if stopped { Vec::new() } else { vec![message] },
-            location: None,
-            functions: Vec::new(),
-        };
-    }
-    let (location, functions) = match recorded {
-        Some((location, backtrace)) => (Some(location), functions_of_cells(&backtrace)),
-        None => (None, Vec::new()),
-    };
-    Failure {
-        kind: FailureKind::Panic,
-        message: memory::explained(message),
-        causes: Vec::new(),
-        location,
-        functions,
-    }
-}
-
-/// The functions of the cells' programs in a backtrace, innermost first. All programs are crates
-/// named `cell`; they carry no line numbers, which would make every compile slower.
-fn functions_of_cells(backtrace: &str) -> Vec<String> {
-    let mut functions: Vec<String> = Vec::new();
-    for line in backtrace.lines() {
-        let Some((_, name)) = line.split_once(": cell::") else {
-            continue;
-        };
-        let name = name
-            .split("::{closure")
-            .next()
-            .unwrap_or(name)
-            .split("::{{closure")
-            .next()
-            .unwrap_or(name)
-            .trim();
-        if !name.starts_with("patchbay_cell") && functions.last().is_none_or(|last| last != name) {
-            functions.push(name.to_owned());
-        }
-    }
-    functions
-}
-
-fn protocol_location(location: &panic::Location<'_>) -> Location {
-    Location {
-        file: location
-            .file()
-            .rsplit('/')
-            .next()
-            .unwrap_or_default()
-            .to_owned(),
-        line: location.line(),
-        column: location.column(),
-    }
-}
-
-/// Runs a future to its end on the thread of the cells, for cells that `.await` at their top level.
-/// An interrupt ends the wait.
-pub fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(std::thread::Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let mut future = std::pin::pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut context = Context::from_waker(&waker);
-    loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
-            return value;
-        }
-        std::thread::park_timeout(Duration::from_millis(20));
-        interrupt::check();
-    }
+/// Takes each of the SDK's locks that a cell may hold for a moment, and lets go of it. A thread that has been stopped must hold none
+/// when it is given up.
+#[doc(hidden)]
+pub fn probe_locks(variables: &Variables) {
+    variables.probe();
+    crate::place::probe();
+    crate::channel::probe();
+    crate::comm::probe();
+    crate::live::probe();
+    crate::plugin::probe();
+    crate::widgets::probe();
+    let _ = crate::ops::random_state();
+    // The driver of a GPU has locks of its own.
+    let _ = crate::memory::gpu_memory();
 }

@@ -13,17 +13,22 @@ pub mod comm;
 pub mod device;
 pub mod display;
 mod evcxr;
+pub mod executor;
 pub mod experiment;
+mod failure;
 pub mod forecast;
 pub mod image;
 pub mod input;
 #[doc(hidden)]
 pub mod instances;
 pub mod interrupt;
+mod keep;
 pub mod live;
 pub mod memory;
 pub mod nn;
 pub mod parameter;
+#[doc(hidden)]
+pub mod place;
 pub mod plot;
 pub mod plugin;
 pub mod prelude;
@@ -35,6 +40,7 @@ pub mod stats;
 pub mod table;
 pub mod tensor;
 pub mod timing;
+mod variables;
 pub mod weights;
 pub mod widgets;
 

@@ -66,6 +66,10 @@ impl Pickle {
 /// fill the memory.
 const MOST_VALUES: usize = 1 << 22;
 
+/// The most operations that are done. A value takes a few of them at most; what only moves values about makes none and could
+/// go on for the length of the file.
+const MOST_OPERATIONS: usize = 4 * MOST_VALUES;
+
 /// Of a function with its module.
 const LONGEST_NAME: usize = 1 << 10;
 
@@ -83,7 +87,7 @@ pub fn parse(bytes: &[u8]) -> Result<Pickle, String> {
         marks: Vec::new(),
         memo: HashMap::new(),
     };
-    loop {
+    for _ in 0..MOST_OPERATIONS {
         let at = machine.at;
         let operation = machine.byte()?;
         if operation == b'.' {
@@ -98,6 +102,12 @@ pub fn parse(bytes: &[u8]) -> Result<Pickle, String> {
             .step(operation)
             .map_err(|error| format!("pickle, byte {at}, operation {operation:#04x}: {error}"))?;
     }
+    Err(format!(
+        "a pickle of more than {MOST_OPERATIONS} operations ({} of {} bytes were read), which no file of weights needs: load \
+         it in Python and torch.save its state_dict() alone",
+        machine.at,
+        bytes.len()
+    ))
 }
 
 struct Machine<'a> {
@@ -204,6 +214,9 @@ impl<'a> Machine<'a> {
 
     fn remember(&mut self, key: u32) -> Result<(), String> {
         let id = self.last()?;
+        if self.memo.len() >= MOST_VALUES {
+            return Err("more stored values than a file of weights has".to_owned());
+        }
         self.memo.insert(key, id);
         Ok(())
     }
@@ -218,7 +231,12 @@ impl<'a> Machine<'a> {
                     ));
                 }
             }
-            b'(' => self.marks.push(self.stack.len()),
+            b'(' => {
+                if self.marks.len() >= MOST_VALUES {
+                    return Err("more marks than a file of weights has".to_owned());
+                }
+                self.marks.push(self.stack.len());
+            }
             b'0' => drop(self.pop()?),
             b'N' => self.make(Value::None)?,
             0x88 => self.make(Value::Bool(true))?,
@@ -438,6 +456,39 @@ mod tests {
         let too_many = [&b"N"[..], &vec![0x85; MOST_VALUES], b"."].concat();
         let error = on_a_small_stack(too_many).err().unwrap();
         assert!(error.contains("more values than"), "{error}");
+    }
+
+    /// Each of these goes on for the length of the file and makes nothing.
+    #[test]
+    fn operations_without_end_are_given_up() {
+        let repeated = |start: &[u8], part: &[u8]| {
+            let count = (64 << 20) / part.len();
+            [start, &part.repeat(count)[..], b"."].concat()
+        };
+        for (start, part) in [
+            (&b"N"[..], &b"20"[..]),
+            (b"N", b"(1"),
+            (b"N", b"q\x00"),
+            (b"Nq\x00", b"h\x000"),
+            (b"", b"\x80\x02"),
+            (b"", b"\x95\x00\x00\x00\x00\x00\x00\x00\x00"),
+            (b"]", b"(e"),
+            (b"}", b"(u"),
+            (b"]q\x00", b"h\x00a"),
+        ] {
+            let error = parse(&repeated(start, part)).err();
+            // Those whose parts are long end with the file.
+            assert!(
+                error.as_ref().is_none_or(|error| {
+                    error.contains("operations")
+                        || error.contains("more ")
+                        || error.contains("stack")
+                }),
+                "{part:?}: {error:?}"
+            );
+        }
+        let error = parse(&repeated(b"N", b"20")).err().unwrap();
+        assert!(error.contains("state_dict()"), "{error}");
     }
 
     #[test]

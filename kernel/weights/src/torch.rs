@@ -181,6 +181,12 @@ const CONTAINERS: [&str; 8] = [
     "student",
 ];
 
+/// What a tensor has at most, as PyTorch's own.
+const MOST_DIMENSIONS: usize = 64;
+
+/// The longest name of a tensor in bytes. Names may be used again in the file, and are copied here.
+const LONGEST_NAME: usize = 1 << 12;
+
 /// Tensors may share storages, as tied ones do, but all together are not many times the file.
 const MOST_SHARING: usize = 16;
 
@@ -236,7 +242,7 @@ impl<'a, 'f, D: Fn(&Storage) -> Result<&'f [u8], String>> Reader<'a, D> {
         }
         let keys: Vec<&str> = top
             .iter()
-            .filter_map(|(key, _)| pickle.text(*key))
+            .filter_map(|(key, _)| pickle.text(*key).map(beginning))
             .take(8)
             .collect();
         Err(format!(
@@ -255,8 +261,15 @@ impl<'a, 'f, D: Fn(&Storage) -> Result<&'f [u8], String>> Reader<'a, D> {
             };
             if let Some(tensor) = self
                 .tensor(value)
-                .map_err(|error| format!("{name}: {error}"))?
+                .map_err(|error| format!("{}: {error}", beginning(name)))?
             {
+                if name.len() > LONGEST_NAME {
+                    return Err(format!(
+                        "a tensor's name of {} bytes; at most {LONGEST_NAME} are read: {}…",
+                        name.len(),
+                        beginning(name)
+                    ));
+                }
                 tensors.insert(name.to_owned(), tensor);
             }
         }
@@ -319,7 +332,18 @@ impl<'a, 'f, D: Fn(&Storage) -> Result<&'f [u8], String>> Reader<'a, D> {
     }
 }
 
+/// As much of a text as fits into an error.
+fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(200)]
+}
+
 fn sizes(pickle: &Pickle, values: &[Id]) -> Result<Vec<usize>, String> {
+    if values.len() > MOST_DIMENSIONS {
+        return Err(format!(
+            "a tensor of {} dimensions; at most {MOST_DIMENSIONS} are read",
+            values.len()
+        ));
+    }
     values
         .iter()
         .map(|&value| match pickle.get(value) {

@@ -6,7 +6,7 @@
 //! times are the fastest of all rounds: what else the machine does slows rounds down. Memory is what two steps add
 //! to a fresh process, the model included, the least of three processes.
 
-use std::{env, error::Error, path::PathBuf, process::Command};
+use std::{env, error::Error, process::Command};
 
 use patchbay::{
     Table,
@@ -17,6 +17,8 @@ use patchbay::{
 
 #[path = "../../../tests/bench/peer.rs"]
 mod peer;
+#[path = "../tests/support/mod.rs"]
+mod support;
 use peer::Peer;
 
 const SCRIPT: &str = "albef_torch.py";
@@ -105,9 +107,7 @@ fn case(name: &str) -> Result<Step> {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     peer::compute_as_the_kernel_does()?;
-    let program = env::current_exe()?;
-    let plugins: Option<PathBuf> = program.ancestors().nth(2).map(PathBuf::from);
-    plugin::set_search_path(plugins.into_iter().collect());
+    support::find_built_plugins()?;
     if let [option, name] = &arguments[..]
         && option == "--memory"
     {

@@ -1,5 +1,7 @@
 //! A whole checkpoint of the official program into the objective.
 
+mod support;
+
 use std::path::Path;
 
 use patchbay::{
@@ -23,9 +25,7 @@ fn official() -> Option<Tensors> {
 
 /// The encoders are found by name, as a notebook finds them, among the built libraries.
 fn small(changes: Value) -> Slot<dyn Objective> {
-    let program = std::env::current_exe().unwrap();
-    let built = program.parent().and_then(Path::parent).unwrap().to_owned();
-    plugin::set_search_path(vec![built]);
+    support::find_built_plugins().unwrap();
     patchbay_albef::register().unwrap();
     let mut config = json!({
         "image_config": {"width": 32, "depth": 2, "heads": 4, "image_size": 32, "patch_size": 8},

@@ -1,5 +1,7 @@
 //! One pre-training step against the official program's, on the numbers of the fixture `albef_small`.
 
+mod support;
+
 use std::{collections::HashMap, path::Path};
 
 use patchbay::{
@@ -74,9 +76,7 @@ impl Fixture {
 
 /// This plugin is linked; encoders and losses are found by name, as a notebook finds them, among the built libraries.
 fn register() {
-    let program = std::env::current_exe().unwrap();
-    let built = program.parent().and_then(Path::parent).unwrap().to_owned();
-    plugin::set_search_path(vec![built]);
+    support::find_built_plugins().unwrap();
     patchbay_albef::register().unwrap();
 }
 

@@ -5,6 +5,7 @@ use std::{fs, path::PathBuf};
 use patchbay::plugin::prelude::*;
 use patchbay_dehaze_core::{
     codec::{self, Samples},
+    runner::default_memory,
     sample::Sample,
 };
 
@@ -47,8 +48,23 @@ impl Tool for ReadImage {
     fn run(&self, _inputs: &Batch) -> Result<Batch> {
         let path = &self.config.path;
         let failed = |reason: String| candle::Error::Msg(format!("{}: {reason}", path.display()));
+        if !fs::metadata(path).is_ok_and(|found| found.is_file()) {
+            return Err(failed("there is no such file".to_owned()));
+        }
         let file = fs::read(path).map_err(|error| failed(error.to_string()))?;
         let header = codec::header(&file).map_err(failed)?;
+        // The samples, and three planes of floats, twice while the tensor is made.
+        let pixels = header.shape.pixels() as u64;
+        let needed = codec::memory(&file, &header) + pixels * (4 * u64::from(header.bits / 8) + 24);
+        if needed > default_memory() {
+            return Err(failed(format!(
+                "a picture of {} x {} pixels needs about {} MB of memory, and {} are free",
+                header.shape.width,
+                header.shape.height,
+                needed >> 20,
+                default_memory() >> 20
+            )));
+        }
         let mut samples = Samples::default();
         codec::decode(&file, &header, &mut samples).map_err(failed)?;
         let values = if header.bits == 8 {

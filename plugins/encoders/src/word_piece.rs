@@ -4,6 +4,8 @@
 //! `lowercase` says otherwise, `[CLS]` in front and `[SEP]` behind. Padding and truncation that a
 //! `tokenizer.json` asks for are replaced by those of the settings.
 
+mod bounds;
+
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
@@ -78,6 +80,20 @@ impl Tool for WordPiece {
         let failed = |error: tokenizers::Error| {
             candle::Error::Msg(format!("{}: {error}", config.path.display()))
         };
+        if config.pad_to_max
+            && config
+                .max_length
+                .checked_mul(config.texts.len())
+                .is_none_or(|tokens| tokens > bounds::MOST_TOKENS)
+        {
+            bail!(
+                "{} texts padded to {} tokens are more than the {} tokens that are encoded at once: give fewer texts, or a \
+                 smaller max_length",
+                config.texts.len(),
+                config.max_length,
+                bounds::MOST_TOKENS
+            );
+        }
         let mut tokenizer = Tokenizer::clone(&*cached(&config.path, config.lowercase)?);
         tokenizer
             .with_truncation(Some(TruncationParams {
@@ -161,8 +177,12 @@ static READ: LazyLock<Mutex<HashMap<(PathBuf, bool), Read>>> = LazyLock::new(Mut
 fn cached(path: &Path, lowercase: bool) -> Result<Arc<Tokenizer>> {
     let failed =
         |error: String| candle::Error::Msg(format!("cannot read {}: {error}", path.display()));
-    let time = std::fs::metadata(path)
-        .and_then(|metadata| metadata.modified())
+    let metadata = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?;
+    if !metadata.is_file() {
+        return Err(failed("expected a file".to_owned()));
+    }
+    let time = metadata
+        .modified()
         .map_err(|error| failed(error.to_string()))?;
     let key = (path.to_owned(), lowercase);
     let mut all = READ.lock().unwrap_or_else(PoisonError::into_inner);
@@ -172,7 +192,11 @@ fn cached(path: &Path, lowercase: bool) -> Result<Arc<Tokenizer>> {
         return Ok(tokenizer.clone());
     }
     let tokenizer = match path.extension().and_then(|extension| extension.to_str()) {
-        Some("json") => Tokenizer::from_file(path).map_err(|error| failed(error.to_string()))?,
+        Some("json") => {
+            let text = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+            bounds::check(&text).map_err(failed)?;
+            Tokenizer::from_bytes(text).map_err(|error| failed(error.to_string()))?
+        }
         _ => from_vocabulary(path, lowercase)?,
     };
     let tokenizer = Arc::new(tokenizer);

@@ -1,13 +1,13 @@
 //! `patchbay build`
 
-use std::{env, fs, path::PathBuf, process::ExitCode};
+use std::{env, path::PathBuf, process::ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tokio::sync::mpsc;
 
 use super::{block_on, progress::Terminal, run};
 use crate::{
-    compiled::{self, Program},
+    compiled::{self, Program, output::Output},
     engine::cache::Cache,
     engines::AnyControl,
     notebook::{self, Engine, Notebook, Options},
@@ -57,12 +57,8 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     let mut notebook = Notebook::read(&arguments.notebook)?;
     let snapshot = Snapshot::locate()?;
     let path = env::current_dir()?.join(&arguments.notebook);
-    let folder = &arguments.output;
-    compiled::clear(folder)?;
-    fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    let folder = folder
-        .canonicalize()
-        .with_context(|| format!("{}", folder.display()))?;
+    let output = Output::new(&arguments.output)?;
+    let folder = output.folder().to_owned();
     let mut config = super::session_config(&snapshot, path.parent().unwrap_or(&path).to_owned());
     config.cache = Some(Cache::new(folder.join("cells"), u64::MAX));
     let name = path
@@ -101,6 +97,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
         report.duration.as_secs_f64(),
         compiled::size(&folder) as f64 / 1e6
     );
+    output.publish()?;
     println!("{}/run", arguments.output.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -3,9 +3,10 @@
 //! The work is in this process, so that whoever kills it kills the work, too.
 
 use std::{
-    io::{IsTerminal, stderr},
+    env,
+    io::{self, IsTerminal, stderr},
     path::PathBuf,
-    process::ExitCode,
+    process::{Command, ExitCode, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -16,7 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use patchbay_dehaze_core::{
     Dehazer, Guide,
     aod_net::AodNet,
-    runner::{self, Method, Progress, Settings, Shard, Summary, default_memory},
+    runner::{self, Attempted, Method, Progress, Settings, Shard, Summary, default_memory},
     skip::SkipRule,
     weights,
 };
@@ -27,7 +28,8 @@ use patchbay_dehaze_core::{
 A run that was stopped or killed goes on when the same command is given again.
 Black, white and clear pictures are copied as they are (--all dehazes them, too): 99 % of the
 pixels below 8 or above 247 of 255 in all channels; 90 % of the dark channel below 25 of 255.
-OUT/dehaze-report.csv has a line for each picture.
+OUT/dehaze-report.csv has a line for each picture. The exit code is 3 where some files could not be
+read, and 1 where none could.
 
 Examples:
   patchbay dehaze hazy clear
@@ -73,6 +75,9 @@ pub struct Arguments {
     /// One of several runs that share the work: NUMBER/COUNT, from 1/COUNT
     #[arg(long, default_value = "1/1")]
     shard: Shard,
+    /// Dehaze this picture for a run that waits for it, and print its line of the report
+    #[arg(long, hide = true, value_name = "NAME")]
+    only: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -106,15 +111,80 @@ fn bytes(text: &str) -> Result<u64, String> {
 
 pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     let settings = settings(arguments)?;
+    if let Some(name) = &arguments.only {
+        end_with_stdin();
+        let line = runner::run_one(&arguments.input, &arguments.output, &settings, name)
+            .map_err(|error| anyhow!(error))?;
+        print!("{line}");
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut view = View::new();
-    let summary = runner::run(&arguments.input, &arguments.output, &settings, |progress| {
-        view.show(progress);
-        true
-    });
+    let summary = runner::run_with(
+        &arguments.input,
+        &arguments.output,
+        &settings,
+        Some(&attempt),
+        |progress| {
+            view.show(progress);
+            true
+        },
+    );
     view.finish();
     let summary = summary.map_err(|error| anyhow!(error))?;
     print_summary(&summary);
-    Ok(ExitCode::SUCCESS)
+    let progress = summary.progress;
+    let unreadable = progress.unreadable + progress.unreadable_before;
+    let readable = progress.finished() + progress.before - unreadable;
+    Ok(match (unreadable, readable) {
+        (0, _) => ExitCode::SUCCESS,
+        (_, 0) => ExitCode::FAILURE,
+        _ => ExitCode::from(SOME_UNREADABLE),
+    })
+}
+
+/// The exit code where some files could not be read.
+const SOME_UNREADABLE: u8 = 3;
+
+/// Dehazes one picture in a process of its own, with the arguments of this one: it was in work when a run was killed, and may
+/// have killed it.
+fn attempt(name: &str) -> Result<Attempted, String> {
+    let failed = |error: io::Error| format!("no process for {name}: {error}");
+    let mut child = Command::new(env::current_exe().map_err(failed)?)
+        .args(env::args_os().skip(1))
+        // A name may begin with a hyphen.
+        .arg(format!("--only={name}"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    // Its stdin ends with this process, and it with its stdin.
+    let stdin = child.stdin.take();
+    let output = child.wait_with_output().map_err(failed)?;
+    drop(stdin);
+    if output.status.success() {
+        return Ok(Attempted::Line(
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+        ));
+    }
+    let words = String::from_utf8_lossy(&output.stderr);
+    if output.status.code() == Some(1) {
+        // What is wrong is not the picture: the disk, for instance.
+        return Err(words.trim().to_owned());
+    }
+    let last = words.lines().rev().find(|line| !line.trim().is_empty());
+    Ok(Attempted::Died(match last {
+        Some(line) => format!("{}: {}", output.status, line.trim()),
+        None => output.status.to_string(),
+    }))
+}
+
+/// Ends this process when whoever started it has ended.
+fn end_with_stdin() {
+    thread::spawn(|| {
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        std::process::exit(2);
+    });
 }
 
 fn settings(arguments: &Arguments) -> Result<Settings> {

@@ -24,8 +24,14 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     if arguments.prune {
         let mut removed = 0;
         doctor::prune(&mut |path, bytes| {
-            removed += 1;
-            println!("removed {} ({} MB)", path.display(), bytes / 1_000_000);
+            let path = path.display();
+            match bytes {
+                Some(bytes) => {
+                    removed += 1;
+                    println!("removed {path} ({} MB)", bytes / 1_000_000);
+                }
+                None => println!("kept {path}: a kernel that runs uses it"),
+            }
         })?;
         if removed == 0 {
             println!("nothing to remove");
@@ -47,9 +53,9 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
             Verdict::Absent => "\x1b[33mnote\x1b[0m",
             Verdict::Broken => "\x1b[31mFAIL\x1b[0m",
         };
-        anstream::println!("{sign}  {:width$}  {}", check.name, check.found);
+        styled_println!("{sign}  {:width$}  {}", check.name, check.found);
         for line in check.remedy.iter().flat_map(|remedy| remedy.lines()) {
-            anstream::println!("      {:width$}  -> \x1b[1m{line}\x1b[0m", "");
+            styled_println!("      {:width$}  -> \x1b[1m{line}\x1b[0m", "");
         }
     }
     let broken = checks.iter().any(|check| check.verdict == Verdict::Broken);

@@ -36,6 +36,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     let mut config = session_config(&snapshot, here.clone());
     // Nobody completes names in a job.
     config.side = None;
+    config.snapshot = None;
     config.compiler = program.compiler.clone();
     config.compiler.sealed = true;
     config.cache = Some(Cache::new(folder.join("cells"), u64::MAX));

@@ -1,13 +1,19 @@
 //! `patchbay install` and `patchbay uninstall`
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Result;
+use patchbay_files::Access;
 
 use crate::{
     kernelspec::{self, DISPLAY_NAME, Environment, Place},
     side,
-    snapshot::Snapshot,
+    snapshot::{Snapshot, Store},
 };
 
 /// Register the kernel, so that Jupyter lists it as "Rust (Patchbay)"
@@ -65,14 +71,35 @@ pub fn install(arguments: InstallArguments) -> Result<ExitCode> {
         side::config::build(&snapshot)?;
         snapshot = Snapshot::locate()?;
     }
+    let place = arguments.place.into_place();
+    let access = match place {
+        Place::User => Access::Owner,
+        Place::Prefix(_) | Place::SysPrefix => Access::Everyone,
+    };
+    let folder = place.folder(&Environment::of_process())?;
+    // The administrator's own snapshot is not for others to read.
+    if access == Access::Everyone
+        && patchbay_files::user() == 0
+        && let Some(prefix) = folder.ancestors().nth(4)
+    {
+        let store = Store::of_everyone(prefix);
+        snapshot = store.copy_of(&snapshot)?;
+        // Only this kernelspec starts what is there.
+        store.remove_all_but(Some(&snapshot.prefix))?;
+        if let Some(hidden) = hidden_from_others(&snapshot.manifest.rustc.path) {
+            println!(
+                "note: other users cannot run the compiler, {}, because {} is not theirs to enter: cells that they have not \
+                 compiled yet will fail. Install Rust where everybody can read it (RUSTUP_HOME=/opt/rustup), build with it, \
+                 and install again",
+                snapshot.manifest.rustc.path.display(),
+                hidden.display()
+            );
+        }
+    }
     let built = side::config::is_built(&snapshot);
-    let folder = arguments
-        .place
-        .into_place()
-        .folder(&Environment::of_process())?;
-    kernelspec::install(&folder, &snapshot.program())?;
+    kernelspec::install(&folder, &snapshot.program(), access)?;
     println!("registered \"{DISPLAY_NAME}\" in {}", folder.display());
-    match kernelspec::install_evcxr(&folder, &snapshot.program(), built)? {
+    match kernelspec::install_evcxr(&folder, &snapshot.program(), built, access)? {
         Some(folder) => println!("registered the kernel on evcxr in {}", folder.display()),
         None => println!(
             "for completion by rust-analyzer, type: {}",
@@ -84,11 +111,33 @@ pub fn install(arguments: InstallArguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The folder on the way to a file that others cannot enter.
+fn hidden_from_others(file: &Path) -> Option<PathBuf> {
+    let folders = file.ancestors().skip(1);
+    let is_hidden = |folder: &&Path| {
+        fs::metadata(folder).is_ok_and(|found| found.permissions().mode() & 0o001 == 0)
+    };
+    folders.filter(is_hidden).last().map(Path::to_owned)
+}
+
 pub fn uninstall(place: PlaceArguments) -> Result<ExitCode> {
-    let folder = place.into_place().folder(&Environment::of_process())?;
+    let place = place.into_place();
+    let folder = place.folder(&Environment::of_process())?;
     kernelspec::uninstall(&folder.with_file_name(kernelspec::EVCXR_NAME))?;
     if kernelspec::uninstall(&folder)? {
-        println!("removed {}", folder.display());
+        if folder.exists() {
+            println!(
+                "removed the kernelspec; {} holds other files, which stay",
+                folder.display()
+            );
+        } else {
+            println!("removed {}", folder.display());
+        }
+        if place != Place::User
+            && let Some(prefix) = folder.ancestors().nth(4)
+        {
+            Store::of_everyone(prefix).remove_all_but(None)?;
+        }
         println!("the SDK snapshots stay; remove them with: patchbay doctor --prune");
     } else {
         println!("nothing to remove: there is no {}", folder.display());

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use patchbay_files::Access;
 
 use crate::{
     kernelspec::{self, Environment, Place},
@@ -45,7 +46,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     }
     let snapshot = Snapshot::locate()?;
     let folder = Place::User.folder(&Environment::of_process())?;
-    kernelspec::install(&folder, &snapshot.program())?;
+    kernelspec::install(&folder, &snapshot.program(), Access::Owner)?;
     // JupyterLab takes the place of this process, so that Ctrl-C and the terminal are its own.
     let error = Command::new("jupyter")
         .arg("lab")

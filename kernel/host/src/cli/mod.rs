@@ -13,7 +13,7 @@ mod progress;
 mod quickstart;
 mod run;
 
-use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Parser, Subcommand};
 
@@ -23,7 +23,7 @@ use crate::{
     engines::{EngineConfig, EngineName},
     session::SessionConfig,
     side::SideConfig,
-    snapshot::Snapshot,
+    snapshot::{Held, Snapshot},
 };
 
 /// A Jupyter kernel for Rust with tensors, plots and machine-learning plugins.
@@ -75,7 +75,7 @@ pub fn main() -> ExitCode {
         Command::Kernel(arguments) => kernel::main(&arguments),
     };
     result.unwrap_or_else(|error| {
-        anstream::eprintln!("\x1b[1;31merror\x1b[0m: {error:#}");
+        styled_eprintln!("\x1b[1;31merror\x1b[0m: {error:#}");
         ExitCode::FAILURE
     })
 }
@@ -86,6 +86,7 @@ fn session_config(snapshot: &Snapshot, working_directory: PathBuf) -> SessionCon
     SessionConfig {
         // Without it, completion knows what the kernel itself knows.
         side: SideConfig::of(snapshot, library_path.clone()).ok(),
+        snapshot: Some(Arc::new(Held::of(snapshot))),
         compiler: snapshot.compiler(),
         runtime: snapshot.runtime(),
         library_path,

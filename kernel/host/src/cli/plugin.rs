@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{self, ExitCode},
 };
@@ -105,7 +106,7 @@ async fn build(sdk: &Sdk, path: &Path, output: Option<&Path>) -> Result<PathBuf>
     };
     let built = plugin::build(sdk, &path, &folder).await?;
     if !built.warnings.trim().is_empty() {
-        anstream::eprintln!("{}", built.warnings.trim_end());
+        styled_eprintln!("{}", built.warnings.trim_end());
     }
     let name = built
         .library
@@ -125,8 +126,12 @@ async fn build(sdk: &Sdk, path: &Path, output: Option<&Path>) -> Result<PathBuf>
     };
     // A rename replaces the file in one step; a process that has mapped the old one keeps it.
     if fs::rename(&built.library, &destination).is_err() {
-        fs::copy(&built.library, &destination)
+        // On another disk.
+        let mode = fs::metadata(&built.library)?.permissions().mode() & 0o777;
+        patchbay_files::read(&built.library)
+            .and_then(|bytes| patchbay_files::replace(&destination, &bytes, mode))
             .with_context(|| format!("cannot write {}", destination.display()))?;
+        let _ = fs::remove_file(&built.library);
     }
     Ok(destination)
 }

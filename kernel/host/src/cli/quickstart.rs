@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
+use patchbay_files::Access;
 
 use super::run::{self, Outputs};
 use crate::{
@@ -38,7 +39,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     println!("SDK         {}", snapshot.prefix.display());
     if !arguments.no_install {
         let spec = Place::User.folder(&Environment::of_process())?;
-        kernelspec::install(&spec, &snapshot.program())?;
+        kernelspec::install(&spec, &snapshot.program(), Access::Owner)?;
         println!("kernelspec  {}", spec.display());
     }
     println!("notebook    {}", path.display());

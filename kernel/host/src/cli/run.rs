@@ -197,7 +197,9 @@ pub fn execute(
         notebook.write(output)?;
     }
     if let Some(output) = &outputs.html {
-        notebook::write_whole(output, html::page(&notebook, folder, name).as_bytes())?;
+        notebook::write_whole_with(output, |page| {
+            html::write_page(&notebook, folder, name, page)
+        })?;
     }
     if let Some(folder) = &outputs.pictures {
         for (name, bytes) in notebook.pictures() {
@@ -255,7 +257,7 @@ pub fn conclude(report: &Report) -> ExitCode {
 }
 
 fn show(failure: &Failure) {
-    anstream::eprintln!(
+    styled_eprintln!(
         "\x1b[1;31mcell [{}] failed\x1b[0m (number {} in the notebook): {}: {}",
         failure.execution_count,
         failure.number,
@@ -263,10 +265,10 @@ fn show(failure: &Failure) {
         failure.error.value
     );
     for (index, line) in failure.source.lines().enumerate() {
-        anstream::eprintln!("\x1b[2m{:>4} |\x1b[0m {line}", index + 1);
+        styled_eprintln!("\x1b[2m{:>4} |\x1b[0m {line}", index + 1);
     }
     for line in &failure.error.traceback {
-        anstream::eprintln!("{line}");
+        styled_eprintln!("{line}");
     }
 }
 

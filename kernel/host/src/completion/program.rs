@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::engine::{
     Engine,
-    directive::{Part, split},
+    directive::{Part, names_of, split},
 };
 
 /// A program with the cell in it.
@@ -19,7 +19,7 @@ pub struct View {
 /// are not Rust are blank, so that all positions stay.
 pub fn view(engine: &Engine, code: &str) -> View {
     let mut text = String::from("#![allow(unused)]\nuse ::patchbay::prelude::*;\n");
-    for item in &engine.items {
+    for item in engine.sound_items() {
         text.push_str(item.text());
         text.push('\n');
     }
@@ -30,14 +30,14 @@ pub fn view(engine: &Engine, code: &str) -> View {
     }
     text.push_str(") -> ::std::result::Result<(), ::std::boxed::Box<dyn ::std::error::Error>> {\n");
     let offset = text.len();
-    text.push_str(&without_magics(code));
+    text.push_str(&without_magics(engine, code));
     text.push_str("\n;::std::result::Result::Ok(())\n}\n");
     View { text, offset }
 }
 
 /// A cell with its magics made blank, byte by byte.
-fn without_magics(code: &str) -> String {
-    let (magic, parts) = split(code);
+fn without_magics(engine: &Engine, code: &str) -> String {
+    let (magic, parts) = split(code, &names_of(engine));
     let mut lines: Vec<String> = code.split_inclusive('\n').map(str::to_owned).collect();
     let blank = |line: &mut String| {
         *line = line
@@ -51,9 +51,11 @@ fn without_magics(code: &str) -> String {
     for part in &parts {
         match part {
             Part::Directive(directive) => {
+                let further = directive.argument.matches('\n').count();
                 lines
-                    .get_mut(directive.line as usize)
-                    .into_iter()
+                    .iter_mut()
+                    .skip(directive.line as usize)
+                    .take(1 + further)
                     .for_each(blank);
             }
             Part::Rust {
@@ -81,10 +83,10 @@ mod tests {
     #[test]
     fn magics_are_blank_and_positions_stay() {
         let code = "%who\nlet a = 1;\n:vars\n%time f(a)\na.";
-        let blank = without_magics(code);
+        let blank = without_magics(&Engine::default(), code);
         assert_eq!(blank, "    \nlet a = 1;\n     \n      f(a)\na.");
         assert_eq!(blank.len(), code.len());
-        assert_eq!(without_magics("%%time\nx"), "      \nx");
+        assert_eq!(without_magics(&Engine::default(), "%%time\nx"), "      \nx");
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Whether a text can be executed as it stands, for consoles that decide what Enter does.
 
-use super::{directive, parse};
+use super::{directive, nesting, parse};
 use crate::session::Completeness;
 
 /// Judges a cell's text.
 pub fn judge(code: &str) -> Completeness {
-    let (_, parts) = directive::split(code);
+    let (_, parts) = directive::split(code, &|_| false);
     let Some(directive::Part::Rust { text, .. }) = parts.last() else {
         return Completeness::Complete;
     };
@@ -14,13 +14,14 @@ pub fn judge(code: &str) -> Completeness {
             indent: "    ".repeat(depth),
         };
     }
-    match syn::parse::Parser::parse_str(syn::Block::parse_within, text) {
+    let judge = || match syn::parse::Parser::parse_str(syn::Block::parse_within, text) {
         Ok(_) => Completeness::Complete,
         Err(error) if parse::error_is_at_the_end(&error, text) => Completeness::Incomplete {
             indent: String::new(),
         },
         Err(_) => Completeness::Invalid,
-    }
+    };
+    nesting::read(text, judge).unwrap_or(Completeness::Invalid)
 }
 
 /// How many brackets are open at the end of the text, or that a string or comment is; `None`

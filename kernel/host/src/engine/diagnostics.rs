@@ -63,6 +63,24 @@ impl Span {
     }
 }
 
+impl Span {
+    /// The bytes of the program that the outermost macro call around the span stands for, else its own: what a call
+    /// expands to belongs to whoever calls.
+    pub fn outermost(&self, file: &str) -> Option<Range<usize>> {
+        let mut span = self;
+        let mut found = None;
+        loop {
+            if span.file_name.ends_with(file) {
+                found = Some(span.byte_start..span.byte_end);
+            }
+            match &span.expansion {
+                Some(expansion) => span = &expansion.span,
+                None => return found,
+            }
+        }
+    }
+}
+
 impl Diagnostic {
     pub fn is_error(&self) -> bool {
         self.level.starts_with("error")

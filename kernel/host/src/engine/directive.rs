@@ -1,6 +1,11 @@
 //! Magics: the lines of a cell that are not Rust.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
+
+use syn::{Attribute, Block, Stmt, parse::Parser};
+
+use super::{Engine, completeness, names, negation, nesting};
+use crate::session::magic;
 
 /// A cell magic (`%%time`) with the rest of its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,18 +51,72 @@ pub struct Directive {
 /// A line is a directive if it begins with `%name`, `:name` or `!command` and what stands before it
 /// is whole statements, so that an expression may go on with `% 3` in a new line and a string may
 /// hold a line like `%who`.
-pub fn split(code: &str) -> (Option<CellMagic>, Vec<Part>) {
+///
+/// Two such lines are Rust all the same; `knows` tells the names of variables and items that there are:
+///
+/// - `!expression` whose names are all known, or that no shell would take for a command
+///   ([`negation::lines`]);
+/// - `%name` that goes on with the expression before it, if no magic or a variable has that name.
+pub fn split(code: &str, knows: &(dyn Fn(&str) -> bool + Sync)) -> (Option<CellMagic>, Vec<Part>) {
+    // A text that is nested too deeply to be read is told so where its Rust is parsed.
+    nesting::read(code, || split_text(code, knows)).unwrap_or_else(|_| {
+        let text = Part::Rust {
+            text: code.into(),
+            first_line: 0,
+            timing: Timing::No,
+        };
+        (None, vec![text])
+    })
+}
+
+fn split_text(code: &str, knows: &dyn Fn(&str) -> bool) -> (Option<CellMagic>, Vec<Part>) {
     let (magic, body, offset) = cell_magic(code);
+    let lines: Vec<&str> = body.split_inclusive('\n').collect();
     let mut parts = Vec::new();
     let mut rust = String::new();
+    let mut defined = BTreeSet::new();
     let mut first_line = offset;
-    for (index, line) in body.split_inclusive('\n').enumerate() {
+    let mut index = 0;
+    while index < lines.len() {
+        let line = lines[index];
         let number = offset + u32::try_from(index).unwrap_or(u32::MAX);
         let directive = directive(line, number).filter(|_| is_whole(&rust));
-        let Some(directive) = directive else {
+        let Some(mut directive) = directive else {
             rust.push_str(line);
+            index += 1;
             continue;
         };
+        let seen = names::defined_by(&rust);
+        let is_known = |name: &str| defined.contains(name) || seen.contains(name) || knows(name);
+        let rust_lines = match directive.name.as_str() {
+            "!" => negation::lines(&lines[index..], &is_known),
+            name if line.trim_start().starts_with('%')
+                && (!magic::exists(name) || is_known(name))
+                && goes_on(&rust, line) =>
+            {
+                Some(1)
+            }
+            _ => None,
+        };
+        if let Some(count) = rust_lines {
+            lines[index..index + count]
+                .iter()
+                .for_each(|line| rust.push_str(line));
+            index += count;
+            continue;
+        }
+        index += 1;
+        if directive.name == "dep" {
+            // A request may take several lines, as in a manifest.
+            while index < lines.len() && completeness::unclosed(&directive.argument).is_some() {
+                directive.argument.push('\n');
+                directive
+                    .argument
+                    .push_str(without_comment(lines[index].trim_end()).trim_end());
+                index += 1;
+            }
+        }
+        defined.extend(seen);
         push_rust(&mut parts, &mut rust, first_line, Timing::No);
         match directive.name.as_str() {
             "time" | "timeit" if !directive.argument.is_empty() => {
@@ -69,14 +128,26 @@ pub fn split(code: &str) -> (Option<CellMagic>, Vec<Part>) {
                 // The statement keeps its columns, so that errors point to the right place.
                 let column = line.find(&directive.argument).unwrap_or(0);
                 let mut text = " ".repeat(column) + &directive.argument;
+                defined.extend(names::defined_by(&text));
                 push_rust(&mut parts, &mut text, number, timing);
             }
             _ => parts.push(Part::Directive(directive)),
         }
-        first_line = number + 1;
+        first_line = offset + u32::try_from(index).unwrap_or(u32::MAX);
     }
     push_rust(&mut parts, &mut rust, first_line, Timing::No);
     (magic, parts)
+}
+
+/// The names of a session's variables and items, for [`split`].
+pub fn names_of(engine: &Engine) -> impl Fn(&str) -> bool + Sync {
+    |name| {
+        engine.variables.contains_key(name)
+            || engine
+                .items
+                .iter()
+                .any(|item| item.parsed.provides.contains(name))
+    }
 }
 
 fn push_rust(parts: &mut Vec<Part>, rust: &mut String, first_line: u32, timing: Timing) {
@@ -110,9 +181,16 @@ fn directive(line: &str, number: u32) -> Option<Directive> {
     let text = line.trim();
     let (name, argument) = match text.as_bytes() {
         [b'!', _, ..] if !text.starts_with("!(") => ("!", &text[1..]),
-        [b'%' | b':', second, ..] if second.is_ascii_alphabetic() => text[1..]
-            .split_once(char::is_whitespace)
-            .unwrap_or((&text[1..], "")),
+        [b'%' | b':', second, ..] if second.is_ascii_alphabetic() => {
+            let (name, argument) = text[1..]
+                .split_once(char::is_whitespace)
+                .unwrap_or((&text[1..], ""));
+            // The statement behind `%time` is Rust, which has its comments.
+            match name {
+                "time" | "timeit" => (name, argument),
+                _ => (name, without_comment(argument)),
+            }
+        }
         _ => return None,
     };
     Some(Directive {
@@ -122,14 +200,56 @@ fn directive(line: &str, number: u32) -> Option<Directive> {
     })
 }
 
+/// An argument up to a comment: `//` outside of quotes with a space before it.
+fn without_comment(argument: &str) -> &str {
+    let bytes = argument.as_bytes();
+    let mut quote = None;
+    for (at, &byte) in bytes.iter().enumerate() {
+        match quote {
+            Some(open) if byte == open => quote = None,
+            Some(_) => {}
+            None if byte == b'"' || byte == b'\'' => quote = Some(byte),
+            None if argument[at..].starts_with("//")
+                && (at == 0 || bytes[at - 1].is_ascii_whitespace()) =>
+            {
+                return &argument[..at];
+            }
+            None => {}
+        }
+    }
+    argument
+}
+
+/// The statements of a text; `None` where it is not whole statements. The last may be an expression.
+fn statements(text: &str) -> Option<Vec<Stmt>> {
+    let whole = |input: syn::parse::ParseStream| {
+        Attribute::parse_inner(input)?;
+        Block::parse_within(input)
+    };
+    whole.parse_str(text).ok()
+}
+
 /// Whether a text is nothing but whole statements, of which the last may be an expression.
 fn is_whole(text: &str) -> bool {
-    text.trim().is_empty() || syn::parse::Parser::parse_str(syn::Block::parse_within, text).is_ok()
+    text.trim().is_empty() || statements(text).is_some()
+}
+
+/// Whether a line goes on with the expression that a text ends in.
+fn goes_on(before: &str, line: &str) -> bool {
+    let (Some(alone), Some(joined)) = (statements(before), statements(&format!("{before}{line}")))
+    else {
+        return false;
+    };
+    !alone.is_empty() && alone.len() == joined.len()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn split(code: &str) -> (Option<CellMagic>, Vec<Part>) {
+        super::split(code, &|name| ["flag", "v", "env", "date"].contains(&name))
+    }
 
     fn rust(text: &str, first_line: u32, timing: Timing) -> Part {
         Part::Rust {
@@ -189,5 +309,73 @@ mod tests {
             })
         );
         assert_eq!(parts, [rust("let y = f();", 1, Timing::No)]);
+    }
+
+    #[test]
+    fn comments_end_an_argument_and_requests_take_several_lines() {
+        let argument = |code: &str| match split(code).1.into_iter().next() {
+            Some(Part::Directive(directive)) => directive.argument,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(argument(":dep regex // for words"), "regex");
+        assert_eq!(
+            argument(":dep a = { git = \"https://x//y\" } // z"),
+            "a = { git = \"https://x//y\" }"
+        );
+        assert_eq!(argument("%env A=http://host/x"), "A=http://host/x");
+        let (_, parts) =
+            split(":dep a = {\n  version = \"1\",\n  features = [\"x\"] }\nlet y = 1;");
+        assert_eq!(
+            parts,
+            [
+                line(
+                    "dep",
+                    "a = {\n  version = \"1\",\n  features = [\"x\"] }",
+                    0
+                ),
+                rust("let y = 1;", 3, Timing::No),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_remainder_by_a_name_goes_on_with_the_expression() {
+        for code in ["7\n%count", "let env = 3;\n7\n  %env", "7\n%env + 1"] {
+            assert_eq!(split(code).1, [rust(code, 0, Timing::No)], "{code}");
+        }
+        assert_eq!(
+            split("7\n%who").1,
+            [rust("7\n", 0, Timing::No), line("who", "", 1)]
+        );
+        assert_eq!(
+            split("7;\n%count").1,
+            [rust("7;\n", 0, Timing::No), line("count", "", 1)]
+        );
+    }
+
+    #[test]
+    fn negations_are_rust_and_commands_are_not() {
+        for code in [
+            "!flag",
+            "!flag && !v.is_empty()",
+            "let q = 1;\n!q == 2",
+            "!v.iter()\n    .any(|x| *x > 2)",
+            "!matches!(flag,\n    true)\n",
+            "!flag\n&& flag",
+            "#![allow(unused)]\nlet a = 1;\n!a",
+        ] {
+            assert_eq!(split(code).1, [rust(code, 0, Timing::No)], "{code}");
+        }
+        for code in [
+            "!ls -l",
+            "!echo don't",
+            "!ls *.rs | head -3",
+            "!flag --version",
+            "! date",
+        ] {
+            let (_, parts) = split(&format!("{code}\nlet x = 1;"));
+            assert_eq!(parts[0], line("!", code[1..].trim(), 0), "{code}");
+            assert_eq!(parts[1], rust("let x = 1;", 1, Timing::No), "{code}");
+        }
     }
 }

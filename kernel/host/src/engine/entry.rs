@@ -3,6 +3,7 @@
 use std::{fmt::Write, sync::Arc};
 
 use super::{
+    closures::Closure,
     directive::Timing,
     history::{Engine, Item},
     lessons::{Binding, Lessons},
@@ -35,17 +36,19 @@ impl Plan {
         lessons: &Lessons,
         timing: Timing,
         earlier_macros: &[Arc<Item>],
+        closures: &[Closure],
     ) {
         self.line("#[unsafe(no_mangle)]");
         self.line(&format!(
             "pub fn {ENTRY}(__cell: &mut ::patchbay::cell::Cell<'_>) {{"
         ));
-        self.write_takes(engine);
+        self.write_takes(engine, lessons);
         for item in earlier_macros {
             let range = item.parsed.range.clone();
             self.program.source(&item.source, range, &[], "");
             self.program.generated("\n");
         }
+        self.write_closures(closures);
         let repeated = timing == Timing::Repeated;
         let whole = lessons.is_whole() || lessons.checks_text || repeated;
         let segments = Segments::of(chunk, &self.takes, lessons, whole, !repeated);
@@ -99,7 +102,9 @@ impl Plan {
                     self.program.generated("\n");
                     macros.remove(0);
                 }
-                self.write_statement(source, statement);
+                if !lessons.left_to_callers.contains(&position) {
+                    self.write_statement(source, statement);
+                }
                 self.program.generated("\n");
             }
             for item in macros {
@@ -255,7 +260,7 @@ impl Plan {
         }
     }
 
-    fn write_takes(&mut self, engine: &Engine) {
+    fn write_takes(&mut self, engine: &Engine, lessons: &Lessons) {
         let types: Vec<(String, String, bool)> = self
             .takes
             .iter()
@@ -281,6 +286,20 @@ impl Plan {
             self.line(&format!(
                 "let {mutable}{name}: {type_text} = __cell.take(\"{name}\");"
             ));
+            // What stays where it is, unchanged, can be read from there if the cell has to be given up. Numbers and
+            // their like come back by themselves.
+            let binding = Binding {
+                name: name.clone(),
+                ordinal: 0,
+            };
+            let stays = mutable.is_empty()
+                && !lessons.moved.contains(&binding)
+                && !lessons.returned.contains(&binding);
+            if stays && type_text.contains(char::is_uppercase) {
+                self.line(&format!(
+                    "__cell.lend(\"{name}\", (&raw const {name}).cast());"
+                ));
+            }
         }
     }
 

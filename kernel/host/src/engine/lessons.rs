@@ -14,7 +14,10 @@
 //! refused, so is the cell, with rustc's words about the cell's own text. Otherwise its types say which
 //! variables can borrow at all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 use syn::visit::{self, Visit};
@@ -22,9 +25,11 @@ use syn::visit::{self, Visit};
 use super::{
     Engine,
     diagnostics::Diagnostic,
+    edits::Aside,
+    nesting,
     parse::{Chunk, Statement},
     plan::{Mark, Plan},
-    program::Source,
+    program::{Place, Source},
 };
 
 /// A variable at one place of a cell: a name, and how many definitions of that name the cell has had
@@ -66,6 +71,12 @@ pub struct Lessons {
     pub returns_nothing: bool,
     /// Macros whose bodies name variables; they are defined where the variables are.
     pub local_macros: BTreeSet<String>,
+    /// Positions of closures that nothing in the cell uses, so that their parameters have no types yet; they are
+    /// left to the cells that call them.
+    pub left_to_callers: BTreeSet<usize>,
+    /// Items of earlier cells that no longer compile, by id.
+    #[serde(default)]
+    pub set_aside: BTreeMap<String, Aside>,
     /// The type of the last expression, where the compiler knows it too late to show the value.
     pub shown_type: Option<String>,
     /// The program only checks the text: one function, nothing stored.
@@ -125,7 +136,7 @@ pub fn bindings(chunk: &Chunk) -> Vec<(Binding, usize)> {
 /// A variable that is given away and defined anew will not be put back (a wrong guess only means
 /// that it is lost if the cell panics). A cell with raw pointers is run in one piece, because between
 /// segments variables change their place. A closure has no type that a later cell could name.
-pub fn predict(chunk: &Chunk, engine: &Engine, is_plain: impl Fn(&str) -> bool) -> Lessons {
+pub fn predict(chunk: &Chunk, engine: &Engine) -> Lessons {
     let statements = &chunk.statements;
     let defined: BTreeSet<&str> = statements
         .iter()
@@ -134,8 +145,7 @@ pub fn predict(chunk: &Chunk, engine: &Engine, is_plain: impl Fn(&str) -> bool) 
         .collect();
     let is_moved = |name: &&String| {
         let variable = engine.variables.get(*name);
-        defined.contains(name.as_str())
-            && variable.is_some_and(|variable| !is_plain(&variable.type_text))
+        defined.contains(name.as_str()) && variable.is_some_and(|variable| !variable.is_plain())
     };
     let moved = statements
         .iter()
@@ -268,6 +278,10 @@ impl Refused<'_> {
                 "E0425" => {
                     self.learn_macro(error, lessons);
                 }
+                "E0282" | "E0283" | "E0284" => {
+                    let closure = self.chunk.unused_closure(&self.touched(&[error]));
+                    lessons.left_to_callers.extend(closure);
+                }
                 _ => {}
             }
         }
@@ -385,12 +399,28 @@ impl Refused<'_> {
             || bindings(self.chunk)
                 .iter()
                 .any(|(binding, _)| binding.name == name);
+        if !is_variable {
+            return false;
+        }
+        let places: Vec<Place> = error
+            .ranges_in_program(&self.file)
+            .filter_map(|range| self.plan.program.place(range))
+            .collect();
+        let earlier = self.engine.items.iter();
+        let macros = earlier
+            .map(|item| (&*item.parsed, &item.source))
+            .chain(self.chunk.items.iter().map(|item| (&**item, self.source)));
         let mut learned = false;
-        for (macro_name, range) in self.plan.macros.iter().filter(|_| is_variable) {
-            let is_inside = error
-                .ranges_in_program(&self.file)
-                .any(|span| range.start <= span.start && span.end <= range.end);
-            learned |= is_inside && lessons.local_macros.insert(macro_name.clone());
+        for (item, source) in macros {
+            let is_inside = |place: &Place| {
+                Arc::ptr_eq(&place.source.text, &source.text)
+                    && item.range.contains(&place.range.start)
+            };
+            if let Some(macro_name) = item.macro_name()
+                && places.iter().any(is_inside)
+            {
+                learned |= lessons.local_macros.insert(macro_name.to_owned());
+            }
         }
         learned
     }
@@ -421,7 +451,7 @@ impl Refused<'_> {
             .iter()
             .flat_map(|error| error.all_ranges_in_program(&self.file))
             .filter_map(|range| self.plan.program.place(range))
-            .filter(|place| std::sync::Arc::ptr_eq(&place.source.text, &self.source.text))
+            .filter(|place| Arc::ptr_eq(&place.source.text, &self.source.text))
             .filter_map(|place| {
                 statements
                     .iter()
@@ -502,9 +532,12 @@ pub fn is_nameable(type_text: &str) -> bool {
     if hidden.iter().any(|mark| type_text.contains(mark)) {
         return false;
     }
-    syn::parse_str::<syn::Type>(type_text).is_ok_and(|parsed| {
-        let mut never = Never::default();
-        never.visit_type(&parsed);
-        !never.0
-    })
+    let has_name = || {
+        syn::parse_str::<syn::Type>(type_text).is_ok_and(|parsed| {
+            let mut never = Never::default();
+            never.visit_type(&parsed);
+            !never.0
+        })
+    };
+    nesting::read(type_text, has_name).unwrap_or(false)
 }

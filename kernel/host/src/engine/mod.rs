@@ -5,14 +5,20 @@
 //! [`Engine::commit`] remembers what a cell has defined.
 
 pub mod cache;
+pub mod closures;
 pub mod compile;
 pub mod completeness;
 pub mod diagnostics;
 pub mod directive;
+pub mod edits;
 mod entry;
 pub mod history;
+pub mod items;
 pub mod lessons;
 pub mod names;
+mod negation;
+pub mod nesting;
+mod own_places;
 pub mod parse;
 pub mod plan;
 pub mod plugin_cell;

@@ -2,7 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use syn::{
+    Attribute,
+    parse::{ParseStream, Parser},
+};
+
+use super::parse;
 
 /// Adds every identifier of `tokens` to `names`, those inside macro calls and those that format
 /// strings capture (`"{loss:.3}"`) included.
@@ -20,6 +26,53 @@ pub fn collect(tokens: TokenStream, names: &mut BTreeSet<String>) {
             TokenTree::Punct(_) => {}
         }
     }
+}
+
+/// Writes tokens, each identifier that `other` answers for by what it answers.
+pub fn write_with(tokens: TokenStream, text: &mut String, other: &dyn Fn(&str) -> Option<String>) {
+    for tree in tokens {
+        match tree {
+            TokenTree::Group(group) => {
+                let (open, close) = match group.delimiter() {
+                    Delimiter::Parenthesis => ("(", ")"),
+                    Delimiter::Brace => ("{", "}"),
+                    Delimiter::Bracket => ("[", "]"),
+                    Delimiter::None => ("", ""),
+                };
+                text.push_str(open);
+                write_with(group.stream(), text, other);
+                text.push_str(close);
+            }
+            TokenTree::Ident(ident) => {
+                let name = ident.to_string();
+                text.push_str(&other(&name).unwrap_or(name));
+                text.push(' ');
+            }
+            other => text.push_str(&other.to_string()),
+        }
+    }
+}
+
+/// The names of the variables and items that whole statements define.
+pub fn defined_by(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let chunk = parse::parse(text).or_else(|_| {
+        // Attributes of the whole cell.
+        let rest = |input: ParseStream| {
+            Attribute::parse_inner(input)?;
+            input.parse::<TokenStream>()
+        };
+        parse::parse(&rest.parse_str(text)?.to_string())
+    });
+    if let Ok(chunk) = chunk {
+        for statement in &chunk.statements {
+            found.extend(statement.defines.iter().map(|known| known.name.clone()));
+        }
+        for item in &chunk.items {
+            found.extend(item.provides.iter().cloned());
+        }
+    }
+    found
 }
 
 /// The identifiers that directly follow an opening brace or a `$` width argument in a literal.

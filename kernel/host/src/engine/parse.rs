@@ -10,7 +10,11 @@ use syn::{
     visit::{self, Visit},
 };
 
-use super::{lessons::Lessons, names};
+use super::{
+    items::{Shape, attributes, macros},
+    lessons::Lessons,
+    names,
+};
 
 /// A chunk of a cell as the engine understands it. All positions are byte offsets into its text.
 #[derive(Debug, Default)]
@@ -24,6 +28,12 @@ pub struct Chunk {
     pub awaits: bool,
     /// Whether the text did not parse, and is one statement as it stands.
     pub is_unparsed: bool,
+    /// Inner attributes for the whole program.
+    pub crate_attributes: Vec<String>,
+    /// Lint levels for the items, as attributes.
+    pub lint_levels: String,
+    /// An attribute that no cell can have, and why.
+    pub refused: Option<(Range<usize>, String)>,
 }
 
 /// A statement or the final expression.
@@ -44,6 +54,8 @@ pub struct Statement {
     pub is_constant: bool,
     /// Whether it is a `let` of a closure or an async block, whose type has no name.
     pub is_closure: bool,
+    /// Whether that closure takes what it captures by value.
+    pub is_moving: bool,
     /// Whether it is a macro call.
     pub is_macro: bool,
     /// Whether a closure or a reference is in it, which may borrow what is named.
@@ -92,6 +104,7 @@ pub struct ParsedItem {
     /// Whether every program repeats it: an import of an outside crate, whose traits are reached
     /// without being named.
     pub always: bool,
+    pub shape: Shape,
 }
 
 /// What makes two items the same item.
@@ -117,14 +130,16 @@ impl ItemKey {
     }
 }
 
-/// Parses a chunk.
+/// Parses a chunk; `makes_items` says of macros of earlier cells whether calls of them make items.
 ///
 /// # Errors
 ///
 /// Returns syn's error. The caller lets rustc explain it: its words are better.
-pub fn parse(source: &str) -> syn::Result<Chunk> {
-    let statements = Block::parse_within.parse_str(source)?;
+pub fn parse_with(source: &str, makes_items: &dyn Fn(&str) -> bool) -> syn::Result<Chunk> {
+    let (attributes, statements) = attributes::parse.parse_str(source)?;
     let mut chunk = Chunk::default();
+    attributes::note(&attributes, &mut chunk);
+    let statements = macros::with_items(statements, makes_items);
     let count = statements.len();
     for (index, statement) in statements.into_iter().enumerate() {
         let is_last = index + 1 == count;
@@ -145,6 +160,9 @@ pub fn parse(source: &str) -> syn::Result<Chunk> {
                 .push(parse_statement(&statement, &mut chunk.awaits)),
         }
     }
+    for item in chunk.items.iter_mut().filter_map(Arc::get_mut) {
+        item.shape.lint_levels.clone_from(&chunk.lint_levels);
+    }
     // All positions are plain numbers by now; the source text that the spans refer to can go.
     proc_macro2::extra::invalidate_current_thread_spans();
     Ok(chunk)
@@ -163,6 +181,7 @@ pub fn one_statement(source: &str) -> Option<Chunk> {
         is_let: false,
         is_constant: false,
         is_closure: false,
+        is_moving: false,
         is_macro: false,
         captures: true,
         returns: Vec::new(),
@@ -178,7 +197,7 @@ pub fn one_statement(source: &str) -> Option<Chunk> {
 }
 
 /// The range of a syntax tree in its source.
-fn range(tree: &impl ToTokens) -> Range<usize> {
+pub fn range(tree: &impl ToTokens) -> Range<usize> {
     let tokens = tree.to_token_stream();
     let mut spans = tokens.into_iter().map(|token| token.span().byte_range());
     let first = spans.next().unwrap_or(0..0);
@@ -222,7 +241,8 @@ fn parse_statement(tree: &Stmt, awaits: &mut bool) -> Statement {
         repeats: survey.repeats,
         is_let: matches!(tree, Stmt::Local(_)),
         is_constant: is_constant(tree),
-        is_closure: is_closure(tree),
+        is_closure: closure(tree).is_some(),
+        is_moving: closure(tree) == Some(Capture::Move),
         is_macro: matches!(tree, Stmt::Macro(_)),
         captures: survey.captures,
         returns: survey.returns,
@@ -246,23 +266,36 @@ fn is_constant(tree: &Stmt) -> bool {
     }
 }
 
-/// Whether a statement gives a name to a closure or an async block, and no type.
-fn is_closure(tree: &Stmt) -> bool {
-    fn is_unnameable(value: &Expr) -> bool {
-        match value {
-            Expr::Closure(_) | Expr::Async(_) => true,
-            Expr::Paren(inner) => is_unnameable(&inner.expr),
-            _ => false,
-        }
+/// How a closure captures.
+#[derive(PartialEq, Eq)]
+enum Capture {
+    AsNeeded,
+    Move,
+}
+
+/// How the closure or async block captures that a statement gives a name to, without a type; `None` for
+/// other statements.
+fn closure(tree: &Stmt) -> Option<Capture> {
+    fn of(value: &Expr) -> Option<Capture> {
+        let moves = match value {
+            Expr::Closure(closure) => closure.capture.is_some(),
+            Expr::Async(block) => block.capture.is_some(),
+            Expr::Paren(inner) => return of(&inner.expr),
+            _ => return None,
+        };
+        Some(if moves {
+            Capture::Move
+        } else {
+            Capture::AsNeeded
+        })
     }
     let Stmt::Local(local) = tree else {
-        return false;
+        return None;
     };
+    let init = local.init.as_ref()?;
     matches!(local.pat, Pat::Ident(_))
-        && local
-            .init
-            .as_ref()
-            .is_some_and(|init| is_unnameable(&init.expr))
+        .then(|| of(&init.expr))
+        .flatten()
 }
 
 /// What a look at a syntax tree finds.
@@ -552,6 +585,9 @@ fn collect_pattern(pattern: &Pat, definitions: &mut Vec<Definition>) {
 }
 
 fn parse_item(item: &Item, items: &mut Vec<ParsedItem>) {
+    if attributes::is_left_out(item_attributes(item)) {
+        return;
+    }
     let tokens = item.to_token_stream();
     let mut survey = Survey::default();
     survey.visit_item(item);
@@ -567,6 +603,7 @@ fn parse_item(item: &Item, items: &mut Vec<ParsedItem>) {
         has_state: false,
         replacement: None,
         always: false,
+        shape: Shape::of(item),
     };
     match item {
         Item::Use(import) => {
@@ -612,21 +649,29 @@ fn parse_item(item: &Item, items: &mut Vec<ParsedItem>) {
         }
         Item::Fn(node) => parsed.define_value(&node.sig.ident),
         Item::Const(node) => parsed.define_value(&node.ident),
-        Item::Static(node) => {
-            parsed.define_value(&node.ident);
-            parsed.has_state = true;
-        }
+        // It has one life in a session, in whichever programs it stands.
+        Item::Static(node) => parsed.define_value(&node.ident),
         Item::Macro(node) => match &node.ident {
             Some(ident) => {
                 parsed.keys.push(ItemKey::Macro(ident.to_string()));
                 parsed.provides.insert(ident.to_string());
             }
             None => {
-                parsed.provides = parsed.mentions.clone();
-                parsed.has_state = true;
-                parsed
-                    .keys
-                    .push(ItemKey::Impl(item.to_token_stream().to_string()));
+                // The statics that a macro makes in a way of its own begin anew with each program.
+                parsed.has_state = parsed.shape.statics.is_empty();
+                parsed.is_type = true;
+                let (types, values) = macros::defined_names(node.mac.tokens.clone());
+                parsed.provides = match types.is_empty() && values.is_empty() {
+                    true => macros::possible_names(&parsed.mentions),
+                    false => types.union(&values).cloned().collect(),
+                };
+                parsed.keys.extend(types.into_iter().map(ItemKey::Type));
+                parsed.keys.extend(values.into_iter().map(ItemKey::Value));
+                if parsed.keys.is_empty() {
+                    parsed
+                        .keys
+                        .push(ItemKey::Impl(item.to_token_stream().to_string()));
+                }
             }
         },
         Item::Impl(node) => parsed.define_impl(node),
@@ -673,17 +718,37 @@ impl ParsedItem {
     fn define_impl(&mut self, node: &syn::ItemImpl) {
         let self_type = &node.self_ty;
         let mut header = mentions(self_type.to_token_stream());
+        // What the parameters are called makes no difference.
+        let parameters: Vec<String> = node
+            .generics
+            .params
+            .iter()
+            .map(|parameter| match parameter {
+                syn::GenericParam::Lifetime(node) => node.lifetime.ident.to_string(),
+                syn::GenericParam::Type(node) => node.ident.to_string(),
+                syn::GenericParam::Const(node) => node.ident.to_string(),
+            })
+            .collect();
+        let text = |tokens: TokenStream| {
+            let mut text = String::new();
+            names::write_with(tokens, &mut text, &|name| {
+                let position = parameters.iter().position(|parameter| parameter == name)?;
+                Some(format!("${position}"))
+            });
+            text
+        };
         let header_text = match &node.trait_ {
             Some((path, _)) => {
                 header.extend(mentions(path.to_token_stream()));
                 format!(
                     "{} for {}",
-                    path.to_token_stream(),
-                    self_type.to_token_stream()
+                    text(path.to_token_stream()),
+                    text(self_type.to_token_stream())
                 )
             }
-            None => self_type.to_token_stream().to_string(),
+            None => text(self_type.to_token_stream()),
         };
+        header.retain(|name| !parameters.contains(name));
         if node.trait_.is_some() {
             self.keys.push(ItemKey::Impl(header_text));
         } else {
@@ -701,6 +766,8 @@ impl ParsedItem {
 fn trait_member(item: &syn::TraitItem) -> Option<String> {
     match item {
         syn::TraitItem::Fn(node) => Some(node.sig.ident.to_string()),
+        syn::TraitItem::Const(node) => Some(node.ident.to_string()),
+        syn::TraitItem::Type(node) => Some(node.ident.to_string()),
         _ => None,
     }
 }
@@ -716,6 +783,11 @@ fn impl_member(item: &ImplItem) -> Option<String> {
 
 /// Splits an import into its leaves, so that a later definition can replace one of them.
 fn parse_import(import: &syn::ItemUse, whole: &ParsedItem, items: &mut Vec<ParsedItem>) {
+    let attributes: String = import
+        .attrs
+        .iter()
+        .map(|attribute| format!("{} ", attribute.to_token_stream()))
+        .collect();
     let visibility = import.vis.to_token_stream();
     let leading = import.leading_colon.to_token_stream();
     let mut leaves = Vec::new();
@@ -737,12 +809,37 @@ fn parse_import(import: &syn::ItemUse, whole: &ParsedItem, items: &mut Vec<Parse
             is_type: false,
             has_state: false,
             replacement: (!single).then(|| {
-                format!("{visibility} use {leading}{};", leaf.text)
-                    .trim_start()
-                    .to_owned()
+                let import = format!("{visibility} use {leading}{};", leaf.text);
+                format!("{attributes}{}", import.trim_start())
             }),
             always: true,
+            shape: Shape {
+                title: format!("`use {leading}{}`", leaf.text),
+                import: Some(format!("{leading}{}", leaf.text)),
+                ..Shape::default()
+            },
         });
+    }
+}
+
+fn item_attributes(item: &Item) -> &[syn::Attribute] {
+    match item {
+        Item::Const(node) => &node.attrs,
+        Item::Enum(node) => &node.attrs,
+        Item::ExternCrate(node) => &node.attrs,
+        Item::Fn(node) => &node.attrs,
+        Item::ForeignMod(node) => &node.attrs,
+        Item::Impl(node) => &node.attrs,
+        Item::Macro(node) => &node.attrs,
+        Item::Mod(node) => &node.attrs,
+        Item::Static(node) => &node.attrs,
+        Item::Struct(node) => &node.attrs,
+        Item::Trait(node) => &node.attrs,
+        Item::TraitAlias(node) => &node.attrs,
+        Item::Type(node) => &node.attrs,
+        Item::Union(node) => &node.attrs,
+        Item::Use(node) => &node.attrs,
+        _ => &[],
     }
 }
 
@@ -813,6 +910,10 @@ pub fn error_is_at_the_end(error: &syn::Error, source: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(source: &str) -> syn::Result<Chunk> {
+        parse_with(source, &|_| false)
+    }
 
     #[test]
     fn a_chunk_is_items_statements_and_a_last_expression() {

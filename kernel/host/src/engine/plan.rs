@@ -9,9 +9,15 @@ use std::{
 use super::{
     completeness,
     directive::Timing,
+    edits::Aside,
     history::{Engine, Item},
+    items::{
+        scope::Root,
+        select::{self, Needed},
+        write::Writer,
+    },
     lessons::{Binding, Lessons},
-    parse::{Chunk, Definition, ItemKey},
+    parse::{Chunk, Definition},
     program::{Program, Source},
 };
 
@@ -24,10 +30,18 @@ const CELL_CRATE: &str = "cell";
 pub(super) const CHECK: &str = "::patchbay::interrupt::check();";
 
 /// Lints that say nothing in a notebook: a cell's program has names that only later cells use.
-const HEAD: &str = "#![allow(unused_variables, unused_mut, unused_imports, unused_macros, unused_assignments, \
+const LINTS: &str = "#![allow(unused_variables, unused_mut, unused_imports, unused_macros, unused_assignments, \
      unused_unsafe, unused_parens, unused_braces, unused_attributes, unused_doc_comments, dead_code, \
-     unreachable_code, redundant_semicolons, non_local_definitions)]\n\
-     use ::patchbay::prelude::*;\n";
+     unreachable_code, redundant_semicolons, non_local_definitions)]\n";
+
+/// The names that every cell has.
+const PRELUDE: &str = "use ::patchbay::prelude::*;\n";
+
+/// What the symbols of statics need; see [`statics`](super::items::statics).
+const STATICS: &str = "#![feature(linkage)]\n";
+
+/// Tells the runtime to let other programs see the statics.
+const SHARES_STATICS: &str = "#[unsafe(no_mangle)] static patchbay_shares_statics: u8 = 0;\n";
 
 /// How hard to optimise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,8 +64,6 @@ pub struct Plan {
     pub assigns: BTreeSet<String>,
     /// Lines of the program that stand for a variable.
     pub marks: BTreeMap<usize, Mark>,
-    /// The macros among the program's items, with their bytes.
-    pub macros: Vec<(String, Range<usize>)>,
     /// `-C opt-level`.
     pub optimisation: u8,
     /// The crate's name. Equal names (and metadata) make a type that a cell defines one type in
@@ -63,6 +75,12 @@ pub struct Plan {
     pub items_only: bool,
     /// Whether the program has state of its own and must not be shared by two runs.
     pub has_state: bool,
+    /// Whether it has statics, which all programs share.
+    pub has_statics: bool,
+    /// Where the earlier items lie in the program.
+    pub items: Vec<(Range<usize>, Arc<Item>)>,
+    /// The earlier items that no longer compile.
+    pub aside: Vec<(Arc<Item>, Aside)>,
 }
 
 /// What a line of the engine's own does.
@@ -99,40 +117,78 @@ pub fn plan(
     level: Level,
     timing: Timing,
 ) -> Plan {
-    let staying = engine.items_that_stay(chunk);
+    let standing = engine.standing(chunk, source);
+    let why_aside = |item: &Item| {
+        let known = standing.aside.get(&item.id);
+        known.or_else(|| lessons.set_aside.get(&item.id))
+    };
+    let (staying, aside): (Vec<_>, Vec<_>) = standing
+        .items
+        .iter()
+        .cloned()
+        .partition(|item| why_aside(item).is_none());
+    let closures = engine.closures_of(chunk);
     let mut takes = taken_variables(engine, chunk);
+    for name in closures.iter().flat_map(|closure| &closure.captures) {
+        if engine.variables.contains_key(name) && !takes.contains(name) {
+            takes.push(name.clone());
+        }
+    }
+    takes.sort();
     // What a repeated statement defines ends with each repetition.
     let defines = if timing == Timing::Repeated {
         Vec::new()
     } else {
         defined_variables(chunk)
     };
-    let mut earlier = needed_items(engine, &staying, chunk, &takes);
+    let needed_by = |takes: &[String]| Needed::by_chunk(engine, chunk, takes, &closures);
+    let mut needed = needed_by(&takes).select(&staying, chunk);
     if !lessons.local_macros.is_empty() {
-        take_for_macros(engine, chunk, &earlier, lessons, &mut takes);
-        earlier = needed_items(engine, &staying, chunk, &takes);
+        take_for_macros(engine, chunk, &needed, lessons, &mut takes);
+        needed = needed_by(&takes).select(&staying, chunk);
     }
+    let repeats_earlier = needed.iter().any(|item| item.parsed.repeats);
+    let dependents = select::dependents(&engine.items, &staying, chunk);
+    let earlier = match dependents.is_empty() {
+        true => needed,
+        false => needed_by(&takes).and(dependents).select(&staying, chunk),
+    };
     let (earlier_macros, earlier): (Vec<_>, Vec<_>) = earlier
         .into_iter()
         .partition(|item| item.parsed.is_local_macro(lessons));
 
+    let has_statics = chunk
+        .items
+        .iter()
+        .map(|item| &**item)
+        .chain(earlier.iter().map(|item| &*item.parsed))
+        .any(|item| !item.shape.statics.is_empty());
     let mut program = Program::default();
-    program.generated(HEAD);
-    let mut macros = Vec::new();
-    let items = earlier.iter().map(|item| (&*item.parsed, &item.source));
-    for (item, source) in items.chain(chunk.items.iter().map(|item| (&**item, source))) {
-        if item.is_local_macro(lessons) {
-            continue;
-        }
-        let start = program.text.len();
-        write_item(&mut program, item, source);
-        let name = item.macro_name().map(str::to_owned);
-        macros.extend(name.map(|name| (name, start..program.text.len())));
+    if has_statics {
+        program.generated(STATICS);
     }
+    program.generated(LINTS);
+    for attribute in &chunk.crate_attributes {
+        program.generated(attribute);
+        program.generated("\n");
+    }
+    program.generated(PRELUDE);
+    if has_statics {
+        program.generated(SHARES_STATICS);
+    }
+    let writer = Writer {
+        symbols: engine.symbols(&standing, chunk, source),
+        check: CHECK,
+        lessons,
+    };
+    let aside_ids = aside.iter().map(|item| item.id.as_str());
+    let root = Root::new(&engine.births, &staying, &earlier, chunk, source, aside_ids);
+    let items = writer.write_all(&mut program, &earlier, chunk, source, &root);
 
     let repeats = timing == Timing::Repeated
+        || closures.iter().any(|closure| closure.repeats)
         || chunk.items.iter().any(|item| item.repeats)
-        || earlier.iter().any(|item| item.parsed.repeats)
+        || repeats_earlier
         || chunk
             .statements
             .iter()
@@ -149,7 +205,6 @@ pub fn plan(
             .flat_map(|statement| statement.assigns.iter().cloned())
             .collect(),
         marks: BTreeMap::new(),
-        macros,
         optimisation: match level {
             Level::Fixed(level) => level,
             Level::Auto if repeats => 2,
@@ -160,13 +215,69 @@ pub fn plan(
         items_only: chunk.statements.is_empty() && chunk.last.is_none(),
         has_state: chunk.items.iter().any(|item| item.has_state)
             || earlier.iter().any(|item| item.parsed.has_state),
+        has_statics,
+        items,
+        aside: aside
+            .into_iter()
+            .filter_map(|item| {
+                let aside = why_aside(&item)?.clone();
+                Some((item, aside))
+            })
+            .collect(),
     };
     if !plan.items_only {
-        plan.write_entry(engine, chunk, source, lessons, timing, &earlier_macros);
+        plan.write_entry(engine, chunk, source, lessons, timing, &earlier_macros, &closures);
     }
     // The check of a text needs no code.
     plan.items_only |= lessons.checks_text;
     plan
+}
+
+/// A program for text that does not parse, so that rustc can say what is wrong with it.
+pub fn plan_unparsed(source: &Source) -> Plan {
+    let mut program = Program::default();
+    program.generated(LINTS);
+    program.generated(PRELUDE);
+    program.generated("pub fn patchbay_cell() {\n");
+    program.source(source, 0..source.text.len(), &[], "");
+    // The engine's bracket would close the cell's, and rustc would point at the engine's as the one that is open.
+    if completeness::unclosed(&source.text).is_none() {
+        program.generated("\n}\n");
+    }
+    Plan {
+        program,
+        takes: Vec::new(),
+        defines: Vec::new(),
+        assigns: BTreeSet::new(),
+        marks: BTreeMap::new(),
+        optimisation: 0,
+        crate_name: CELL_CRATE.to_owned(),
+        environment: Vec::new(),
+        items_only: true,
+        has_state: false,
+        has_statics: false,
+        items: Vec::new(),
+        aside: Vec::new(),
+    }
+}
+
+/// The plan of a plugin's program.
+pub fn plan_plugin(program: Program, crate_name: String, source: String) -> Plan {
+    Plan {
+        program,
+        takes: Vec::new(),
+        defines: Vec::new(),
+        assigns: BTreeSet::new(),
+        marks: BTreeMap::new(),
+        optimisation: 3,
+        crate_name,
+        environment: vec![("PATCHBAY_PLUGIN_SOURCE".to_owned(), source)],
+        items_only: false,
+        has_state: false,
+        has_statics: false,
+        items: Vec::new(),
+        aside: Vec::new(),
+    }
 }
 
 /// Adds the variables that the bodies of macros name.
@@ -199,56 +310,6 @@ fn take_for_macros(
         }
     }
     takes.sort();
-}
-
-/// A program for text that does not parse, so that rustc can say what is wrong with it.
-pub fn plan_unparsed(source: &Source) -> Plan {
-    let mut program = Program::default();
-    program.generated(HEAD);
-    program.generated("pub fn patchbay_cell() {\n");
-    program.source(source, 0..source.text.len(), &[], "");
-    // The engine's bracket would close the cell's, and rustc would point at the engine's as the one that is open.
-    if completeness::unclosed(&source.text).is_none() {
-        program.generated("\n}\n");
-    }
-    Plan {
-        program,
-        takes: Vec::new(),
-        defines: Vec::new(),
-        assigns: BTreeSet::new(),
-        marks: BTreeMap::new(),
-        macros: Vec::new(),
-        optimisation: 0,
-        crate_name: CELL_CRATE.to_owned(),
-        environment: Vec::new(),
-        items_only: true,
-        has_state: false,
-    }
-}
-
-/// The plan of a plugin's program.
-pub fn plan_plugin(program: Program, crate_name: String, source: String) -> Plan {
-    Plan {
-        program,
-        takes: Vec::new(),
-        defines: Vec::new(),
-        assigns: BTreeSet::new(),
-        marks: BTreeMap::new(),
-        macros: Vec::new(),
-        optimisation: 3,
-        crate_name,
-        environment: vec![("PATCHBAY_PLUGIN_SOURCE".to_owned(), source)],
-        items_only: false,
-        has_state: false,
-    }
-}
-
-fn write_item(program: &mut Program, item: &super::parse::ParsedItem, source: &Source) {
-    match &item.replacement {
-        Some(text) => program.stand_in(source, item.range.clone(), text),
-        None => program.source(source, item.range.clone(), &item.loop_bodies, CHECK),
-    }
-    program.generated("\n");
 }
 
 /// The earlier variables that a chunk uses before it defines its own of that name.
@@ -285,92 +346,4 @@ fn defined_variables(chunk: &Chunk) -> Vec<Definition> {
         }
     }
     definitions
-}
-
-/// The earlier items that a chunk needs, directly or through others, in the order of definition.
-fn needed_items(
-    engine: &Engine,
-    staying: &[Arc<Item>],
-    chunk: &Chunk,
-    takes: &[String],
-) -> Vec<Arc<Item>> {
-    let mut needed: BTreeSet<&str> = BTreeSet::new();
-    for statement in chunk.statements.iter().chain(&chunk.last) {
-        needed.extend(statement.mentions.iter().map(String::as_str));
-    }
-    for item in &chunk.items {
-        needed.extend(item.mentions.iter().map(String::as_str));
-        needed.extend(item.provides.iter().map(String::as_str));
-    }
-    for name in takes {
-        if let Some(variable) = engine.variables.get(name) {
-            needed.extend(variable.type_names.iter().map(String::as_str));
-        }
-    }
-    let local_types: BTreeSet<&str> = staying
-        .iter()
-        .map(|item| &*item.parsed)
-        .chain(chunk.items.iter().map(|item| &**item))
-        .flat_map(|item| &item.keys)
-        .filter_map(|key| match key {
-            ItemKey::Type(name) => Some(name.as_str()),
-            _ => None,
-        })
-        .collect();
-
-    let mut present: BTreeSet<&str> = chunk
-        .items
-        .iter()
-        .flat_map(|item| type_names(item))
-        .collect();
-    let mut included = vec![false; staying.len()];
-    loop {
-        let mut grew = false;
-        for (index, item) in staying.iter().enumerate() {
-            if included[index] {
-                continue;
-            }
-            let parsed = &item.parsed;
-            let local: Vec<&str> = parsed
-                .mentions
-                .iter()
-                .map(String::as_str)
-                .filter(|name| local_types.contains(name))
-                .collect();
-            let wanted = parsed
-                .provides
-                .iter()
-                .any(|name| needed.contains(name.as_str()))
-                || parsed.always && local.iter().all(|name| present.contains(name))
-                || parsed.belongs_to.as_ref().is_some_and(|header| {
-                    let mut local = header
-                        .iter()
-                        .filter(|name| local_types.contains(name.as_str()))
-                        .peekable();
-                    local.peek().is_some() && local.all(|name| present.contains(name.as_str()))
-                });
-            if wanted {
-                included[index] = true;
-                grew = true;
-                needed.extend(parsed.mentions.iter().map(String::as_str));
-                present.extend(type_names(parsed));
-            }
-        }
-        if !grew {
-            break;
-        }
-    }
-    staying
-        .iter()
-        .zip(included)
-        .filter(|(_, included)| *included)
-        .map(|(item, _)| item.clone())
-        .collect()
-}
-
-fn type_names(item: &super::parse::ParsedItem) -> impl Iterator<Item = &str> {
-    item.keys.iter().filter_map(|key| match key {
-        ItemKey::Type(name) => Some(name.as_str()),
-        _ => None,
-    })
 }

@@ -3,7 +3,10 @@
 use quote::ToTokens;
 use syn::{FnArg, Item, ItemFn, Meta};
 
-use super::program::{Program, Source};
+use super::{
+    nesting,
+    program::{Program, Source},
+};
 
 /// The kinds whose component can be written as one function, with the trait and the names of its
 /// method's arguments.
@@ -28,10 +31,11 @@ pub fn program(id: &str, source: &Source) -> Result<Program, String> {
         .generated("#![allow(unused_imports, dead_code)]\nuse ::patchbay::plugin::prelude::*;\n");
     program.source(source, 0..source.text.len(), &[], "");
     program.generated("\n");
-    if let Ok(file) = syn::parse_file(&source.text) {
-        program.generated(&export(id, &file.items)?);
-    }
-    proc_macro2::extra::invalidate_current_thread_spans();
+    let exported = nesting::read(&source.text, || match syn::parse_file(&source.text) {
+        Ok(file) => export(id, &file.items),
+        Err(_) => Ok(String::new()),
+    });
+    program.generated(&exported.map_err(|error| error.to_string())??);
     Ok(program)
 }
 

@@ -2,7 +2,10 @@
 
 use std::{ops::Range, sync::Arc};
 
+use patchbay_protocol::{LineRange, Places};
 use sha2::{Digest, Sha256};
+
+use super::own_places;
 
 /// A piece of a cell's source that programs repeat.
 #[derive(Clone, Debug)]
@@ -13,6 +16,17 @@ pub struct Source {
     pub cell: u32,
     /// How far into the cell the chunk begins, in lines.
     pub first_line: u32,
+}
+
+impl Source {
+    /// The line of the cell (from 1) in which a byte of the text is.
+    pub fn line_of(&self, byte: usize) -> u32 {
+        self.first_line + newlines(&self.text[..byte]) + 1
+    }
+}
+
+fn newlines(text: &str) -> u32 {
+    u32::try_from(text.matches('\n').count()).unwrap_or(u32::MAX)
 }
 
 /// A program for rustc.
@@ -84,6 +98,18 @@ impl Program {
     }
 
     fn segment(&mut self, source: &Source, range: Range<usize>) {
+        let mut start = range.start;
+        for replacement in own_places::replacements(source) {
+            if replacement.range.start >= start && replacement.range.end <= range.end {
+                self.copy(source, start..replacement.range.start);
+                self.stand_in(source, replacement.range.clone(), &replacement.text);
+                start = replacement.range.end;
+            }
+        }
+        self.copy(source, start..range.end);
+    }
+
+    fn copy(&mut self, source: &Source, range: Range<usize>) {
         if range.is_empty() {
             return;
         }
@@ -158,6 +184,49 @@ impl Program {
             .map(|(offset, _)| offset + 1)
     }
 
+    /// Where the program's lines stand in cells, for messages that are made while it runs. `cell` is the one that it is for.
+    pub fn places(&self, cell: u32) -> Places {
+        let mut lines: Vec<LineRange> = Vec::new();
+        let (mut line, mut counted) = (1, 0);
+        for segment in &self.segments {
+            line += newlines(&self.text[counted..segment.program.start]);
+            counted = segment.program.start;
+            let count = match &segment.stand_in {
+                Some(_) => 1,
+                None => newlines(&self.text[segment.program.clone()]) + 1,
+            };
+            let in_cell = segment.source.line_of(segment.start);
+            // A line belongs to what stands first in it.
+            let taken = lines
+                .last()
+                .map_or(0, |last| (last.first + last.count).saturating_sub(line));
+            if taken >= count {
+                continue;
+            }
+            let range = LineRange {
+                first: line + taken,
+                count: count - taken,
+                cell: segment.source.cell,
+                line: in_cell + taken,
+            };
+            match lines.last_mut() {
+                Some(last)
+                    if last.cell == range.cell
+                        && last.first + last.count == range.first
+                        && last.line + last.count == range.line =>
+                {
+                    last.count += range.count;
+                }
+                _ => lines.push(range),
+            }
+        }
+        Places {
+            file: self.file_name(),
+            cell,
+            lines,
+        }
+    }
+
     /// The line (from 0) that begins at or before this byte.
     pub fn line_of(&self, byte: usize) -> usize {
         self.text[..byte.min(self.text.len())].matches('\n').count()
@@ -216,6 +285,44 @@ mod tests {
         program.source(&cell, 0..cell.text.len(), &[], "");
         let place = program.place_of_line(2, 12).unwrap();
         assert_eq!(&cell.text[place.range.start..], "boom()");
+    }
+
+    #[test]
+    fn lines_have_their_places_in_cells() {
+        let (early, late) = (
+            Source {
+                cell: 2,
+                first_line: 0,
+                ..source("fn f() {\n  g()\n}\n")
+            },
+            source("let a = 1;\nlet b = 2; loop { a }\nb"),
+        );
+        let mut program = Program::default();
+        program.generated("head\n");
+        program.source(&early, 0..early.text.len(), &[], "");
+        program.generated("own\n");
+        program.source(&late, 0..10, &[], "");
+        program.generated("\nown {\n");
+        program.source(&late, 11..late.text.len(), &[28], "check();");
+        program.generated("}\n");
+        let places = program.places(3);
+        let found: Vec<_> = (1..=9).map(|line| places.find(line)).collect();
+        assert_eq!(
+            found,
+            [
+                (3, None),
+                (2, Some(1)),
+                (2, Some(2)),
+                (2, Some(3)),
+                (3, None),
+                (3, Some(2)),
+                (3, None),
+                (3, Some(3)),
+                (3, Some(4)),
+            ],
+            "{}",
+            program.text
+        );
     }
 
     #[test]

@@ -61,7 +61,8 @@ impl Segments {
             segments.note_uses(&statement.mentions, &ordinals, index);
             segments.note_returns(&statement.assigns, &ordinals, lessons, index);
             segments.statements[index].push(position);
-            for Definition { name, mutable } in statement.defines.iter().filter(|_| keeps) {
+            let is_made = keeps && !lessons.left_to_callers.contains(&position);
+            for Definition { name, mutable } in statement.defines.iter().filter(|_| is_made) {
                 let ordinal = ordinals.entry(name).or_default();
                 *ordinal += 1;
                 let binding = Binding {

@@ -4,16 +4,31 @@ use anstyle_parse::{DefaultCharAccumulator, Params, Parser, Perform};
 
 use super::escape_into;
 
-/// The text as HTML: colours and styles as spans, carriage returns and backspaces applied, other
+/// How many characters of a line can be overwritten. What is before them is written out, so that a line of any length
+/// takes little more memory than its text.
+const LONGEST_LINE: usize = 1 << 16;
+
+/// Appends the text as HTML: colours and styles as spans, carriage returns and backspaces applied, other
 /// escape sequences dropped.
-pub fn to_html(text: &str) -> String {
+pub fn write_html(text: &str, html: &mut String) {
     let mut parser = Parser::<DefaultCharAccumulator>::new();
-    let mut screen = Screen::default();
+    let mut screen = Screen {
+        html,
+        line: Vec::new(),
+        column: 0,
+        style: Style::default(),
+    };
     for &byte in text.as_bytes() {
         parser.advance(&mut screen, byte);
     }
     screen.end_line();
-    screen.html
+}
+
+#[cfg(test)]
+pub fn to_html(text: &str) -> String {
+    let mut html = String::new();
+    write_html(text, &mut html);
+    html
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,21 +51,23 @@ struct Style {
 }
 
 /// One line at a time, so that a carriage return can overwrite it.
-#[derive(Default)]
-struct Screen {
-    html: String,
+struct Screen<'a> {
+    html: &'a mut String,
     line: Vec<(char, Style)>,
     column: usize,
     style: Style,
 }
 
-impl Perform for Screen {
+impl Perform for Screen<'_> {
     fn print(&mut self, character: char) {
         match self.line.get_mut(self.column) {
             Some(place) => *place = (character, self.style),
             None => self.line.push((character, self.style)),
         }
         self.column += 1;
+        if self.line.len() >= LONGEST_LINE {
+            self.end_line();
+        }
     }
 
     fn execute(&mut self, byte: u8) {
@@ -81,18 +98,18 @@ impl Perform for Screen {
     }
 }
 
-impl Screen {
+impl Screen<'_> {
     fn end_line(&mut self) {
         let mut open = Style::default();
         for (character, style) in self.line.drain(..) {
             if style != open {
-                close(&mut self.html, open);
-                style.open(&mut self.html);
+                close(self.html, open);
+                style.open(self.html);
                 open = style;
             }
-            escape_into(&mut self.html, character);
+            escape_into(self.html, character);
         }
-        close(&mut self.html, open);
+        close(self.html, open);
         self.column = 0;
     }
 }

@@ -1,7 +1,7 @@
 //! Rust code with highlighting. It is a lexer of its own because cells hold what no Rust parser
 //! takes: magics, shell commands, code that does not compile.
 
-use super::escape;
+use super::escape_to;
 
 const KEYWORDS: &[&str] = &[
     "as", "async", "await", "break", "const", "continue", "crate", "dyn", "else", "enum", "extern",
@@ -17,7 +17,13 @@ const PRIMITIVES: &[&str] = &[
 
 /// The code as HTML, each token of note in a span whose class names its kind.
 pub fn highlight(source: &str) -> String {
-    let mut html = String::with_capacity(source.len() * 2);
+    let mut html = String::new();
+    write_highlighted(source, &mut html);
+    html
+}
+
+/// [`highlight`], appended.
+pub fn write_highlighted(source: &str, html: &mut String) {
     let mut rest = source;
     let mut line_start = true;
     while !rest.is_empty() {
@@ -25,14 +31,17 @@ pub fn highlight(source: &str) -> String {
         let (text, after) = rest.split_at(length);
         match class {
             Some(class) => {
-                html.push_str(&format!("<span class=\"{class}\">{}</span>", escape(text)))
+                html.push_str("<span class=\"");
+                html.push_str(class);
+                html.push_str("\">");
+                escape_to(text, html);
+                html.push_str("</span>");
             }
-            None => html.push_str(&escape(text)),
+            None => escape_to(text, html),
         }
         line_start = text.ends_with('\n') || (line_start && text.trim().is_empty());
         rest = after;
     }
-    html
 }
 
 /// The class and the length in bytes of the first token.
@@ -40,23 +49,24 @@ fn token(rest: &str, line_start: bool) -> (Option<&'static str>, usize) {
     let mut characters = rest.chars();
     let first = characters.next().unwrap_or('\n');
     let second = characters.next();
-    let line = rest.find('\n').unwrap_or(rest.len());
+    // Looked for only where it matters: a line may be long, and have many tokens.
+    let line = || rest.find('\n').unwrap_or(rest.len());
     match first {
         '%' | ':'
             if line_start && second.is_some_and(|next| next.is_alphabetic() || next == '%') =>
         {
-            (Some("magic"), line)
+            (Some("magic"), line())
         }
         '!' if line_start
             && second
                 .is_some_and(|next| next.is_alphanumeric() || matches!(next, ' ' | '.' | '/')) =>
         {
-            (Some("magic"), line)
+            (Some("magic"), line())
         }
-        '/' if second == Some('/') => (Some("comment"), line),
+        '/' if second == Some('/') => (Some("comment"), line()),
         '/' if second == Some('*') => (Some("comment"), block_comment(rest)),
         '#' if matches!(second, Some('[' | '!')) => {
-            (Some("attribute"), attribute(rest).min(line.max(2)))
+            (Some("attribute"), attribute(rest).min(line().max(2)))
         }
         '"' => (Some("string"), quoted(rest, 1)),
         '\'' => quote(rest),

@@ -75,9 +75,13 @@ fn picture(reference: &str, attachments: Option<&Value>, folder: &Path) -> Optio
     let bundle = attachments?.get(name)?.as_object()?;
     let (mime, data) = bundle.iter().next()?;
     let data = notebook::text(data);
-    Some(if mime == "image/svg+xml" {
-        images::address(mime, data.as_bytes())
-    } else {
-        images::base64_address(mime, &data)
-    })
+    let is_type = |mime: &str| {
+        mime.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"/+.-".contains(&byte))
+    };
+    match mime.as_str() {
+        "image/svg+xml" => Some(images::address(mime, data.as_bytes())),
+        mime if is_type(mime) => images::base64_address(mime, &data),
+        _ => None,
+    }
 }

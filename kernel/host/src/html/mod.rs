@@ -6,7 +6,10 @@ mod images;
 mod markdown;
 mod outputs;
 
-use std::path::Path;
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
 use serde_json::Value;
 
@@ -14,58 +17,79 @@ use crate::notebook::{CellKind, Notebook, kind, source};
 
 const STYLE: &str = include_str!("page.css");
 
-/// The page. `folder` is where the notebook is: pictures that its text refers to are read from
+/// Writes the page, a cell at a time. `folder` is where the notebook is: pictures that its text refers to are read from
 /// there and become part of the page. `title` is used where no heading gives one.
-pub fn page(notebook: &Notebook, folder: &Path, title: &str) -> String {
-    let mut body = String::new();
+///
+/// # Errors
+///
+/// Returns the writer's error.
+pub fn write_page(
+    notebook: &Notebook,
+    folder: &Path,
+    title: &str,
+    page: &mut dyn Write,
+) -> io::Result<()> {
+    let title = escape(&heading(notebook).unwrap_or_else(|| title.to_owned()));
+    write!(
+        page,
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n"
+    )?;
     for cell in notebook.cells() {
         match kind(cell) {
             CellKind::Markdown => {
                 let html = markdown::to_html(&source(cell), cell.get("attachments"), folder);
-                body.push_str(&format!("<section class=\"markdown\">\n{html}</section>\n"));
+                write!(page, "<section class=\"markdown\">\n{html}</section>\n")?;
             }
             CellKind::Raw => {
-                body.push_str(&format!(
-                    "<section><pre class=\"raw\">{}</pre></section>\n",
-                    escape(&source(cell))
-                ));
+                let text = escape(&source(cell));
+                writeln!(page, "<section><pre class=\"raw\">{text}</pre></section>")?;
             }
-            CellKind::Code => code_cell(cell, &mut body),
+            CellKind::Code => code_cell(cell, folder, page)?,
         }
     }
-    let title = escape(&heading(notebook).unwrap_or_else(|| title.to_owned()));
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
-    )
+    page.write_all(b"</main>\n</body>\n</html>\n")
 }
 
-fn code_cell(cell: &Value, body: &mut String) {
+/// The page as text.
+#[cfg(test)]
+pub fn page(notebook: &Notebook, folder: &Path, title: &str) -> String {
+    let mut page = Vec::new();
+    write_page(notebook, folder, title, &mut page).unwrap();
+    String::from_utf8(page).unwrap()
+}
+
+fn code_cell(cell: &Value, folder: &Path, page: &mut dyn Write) -> io::Result<()> {
     let source = source(cell);
     let outputs = cell
         .get("outputs")
         .and_then(Value::as_array)
         .map_or(&[][..], Vec::as_slice);
     if source.trim().is_empty() && outputs.is_empty() {
-        return;
+        return Ok(());
     }
     let count = cell.get("execution_count").and_then(Value::as_u64);
     let prompt = count.map_or_else(|| "[ ]".to_owned(), |count| format!("[{count}]"));
-    body.push_str("<section class=\"code\">\n");
-    body.push_str(&format!(
-        "<div class=\"input\"><span class=\"prompt\">{prompt}</span><pre><code>{}</code></pre></div>\n",
-        code::highlight(source.trim_end_matches('\n'))
-    ));
+    let mut html = String::new();
+    code::write_highlighted(source.trim_end_matches('\n'), &mut html);
+    drop(source);
+    write!(
+        page,
+        "<section class=\"code\">\n\
+         <div class=\"input\"><span class=\"prompt\">{prompt}</span><pre><code>{html}</code></pre></div>\n"
+    )?;
     if !outputs.is_empty() {
-        body.push_str("<div class=\"outputs\">\n");
+        page.write_all(b"<div class=\"outputs\">\n")?;
         for output in outputs {
-            outputs::render(output, body);
+            html = String::new();
+            outputs::render(output, folder, &mut html);
+            page.write_all(html.as_bytes())?;
         }
-        body.push_str("</div>\n");
+        page.write_all(b"</div>\n")?;
     }
-    body.push_str("</section>\n");
+    page.write_all(b"</section>\n")
 }
 
 /// The first heading of the first level.
@@ -85,11 +109,17 @@ fn heading(notebook: &Notebook) -> Option<String> {
 
 /// Text as HTML, fit for the inside of elements and of attributes.
 pub fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        escape_into(&mut escaped, character);
-    }
+    let mut escaped = String::new();
+    escape_to(text, &mut escaped);
     escaped
+}
+
+/// [`escape`], appended.
+fn escape_to(text: &str, html: &mut String) {
+    html.reserve(text.len());
+    for character in text.chars() {
+        escape_into(html, character);
+    }
 }
 
 fn escape_into(html: &mut String, character: char) {

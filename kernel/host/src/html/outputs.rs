@@ -1,5 +1,7 @@
 //! The outputs of a code cell.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::{ansi, escape, images, markdown};
@@ -18,8 +20,8 @@ const PREFERRED: [&str; 9] = [
     "text/plain",
 ];
 
-/// Appends an output.
-pub fn render(output: &Value, body: &mut String) {
+/// Appends an output; `folder` is where the notebook is.
+pub fn render(output: &Value, folder: &Path, body: &mut String) {
     match output["output_type"].as_str() {
         Some("stream") => {
             let class = if output["name"] == "stderr" {
@@ -42,18 +44,19 @@ pub fn render(output: &Value, body: &mut String) {
             };
             preformatted("error", &shown, body);
         }
-        _ => bundle(output, body),
+        _ => bundle(output, folder, body),
     }
 }
 
 fn preformatted(class: &str, text: &str, body: &mut String) {
-    body.push_str(&format!(
-        "<pre class=\"{class}\">{}</pre>\n",
-        ansi::to_html(text.trim_end_matches('\n'))
-    ));
+    body.push_str("<pre class=\"");
+    body.push_str(class);
+    body.push_str("\">");
+    ansi::write_html(text.trim_end_matches('\n'), body);
+    body.push_str("</pre>\n");
 }
 
-fn bundle(output: &Value, body: &mut String) {
+fn bundle(output: &Value, folder: &Path, body: &mut String) {
     let found = PREFERRED
         .iter()
         .find_map(|mime| Some((*mime, text(output["data"].get(mime)?))));
@@ -71,11 +74,8 @@ fn bundle(output: &Value, body: &mut String) {
         return;
     };
     match mime {
-        "text/html" => body.push_str(&format!("<div class=\"rich\">{content}</div>\n")),
-        "text/markdown" => {
-            let html = markdown::to_html(&content, None, std::path::Path::new("."));
-            body.push_str(&format!("<div class=\"rich\">{html}</div>\n"));
-        }
+        "text/html" => rich(&content, body),
+        "text/markdown" => rich(&markdown::to_html(&content, None, folder), body),
         // As an image, as in JupyterLab: names inside one drawing must not reach into another.
         "image/svg+xml" => image(
             &images::address(mime, content.as_bytes()),
@@ -84,8 +84,23 @@ fn bundle(output: &Value, body: &mut String) {
             body,
         ),
         "text/latex" | "text/plain" => preformatted("result", &content, body),
-        _ => image(&images::base64_address(mime, &content), output, mime, body),
+        _ => match images::base64_address(mime, &content) {
+            Some(address) => image(&address, output, mime, body),
+            None => preformatted(
+                "note",
+                &format!(
+                    "an output of type {mime} that is not base64, which this page cannot show"
+                ),
+                body,
+            ),
+        },
     }
+}
+
+fn rich(html: &str, body: &mut String) {
+    body.push_str("<div class=\"rich\">");
+    body.push_str(html);
+    body.push_str("</div>\n");
 }
 
 fn image(address: &str, output: &Value, mime: &str, body: &mut String) {
@@ -100,8 +115,10 @@ fn image(address: &str, output: &Value, mime: &str, body: &mut String) {
         .get("text/plain")
         .map(text)
         .unwrap_or_default();
+    body.push_str("<img src=\"");
+    body.push_str(address);
     body.push_str(&format!(
-        "<img src=\"{address}\" alt=\"{}\"{size}>\n",
+        "\" alt=\"{}\"{size}>\n",
         escape(description.trim())
     ));
 }

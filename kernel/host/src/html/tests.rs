@@ -142,6 +142,68 @@ fn markdown_takes_pictures_into_the_page() {
 }
 
 #[test]
+fn what_is_no_base64_is_no_picture() {
+    let hostile = "AAAA\" onerror=\"alert(1)";
+    let root = json!({
+        "cells": [
+            {"cell_type": "code", "execution_count": 1, "metadata": {}, "source": "x", "outputs": [
+                {"output_type": "display_data", "data": {"image/png": hostile}, "metadata": {}},
+                {"output_type": "display_data", "data": {"image/jpeg": ["AA\n", "AA=\n"]}, "metadata": {}},
+            ]},
+            {"cell_type": "markdown", "metadata": {}, "source": "![a](attachment:a) ![b](attachment:b)",
+             "attachments": {"a": {"image/png": hostile}, "b": {"x\" onerror=\"alert(2)": "AAAA"}}},
+        ],
+        "metadata": {}, "nbformat": 4, "nbformat_minor": 5,
+    });
+    let notebook = Notebook::parse(&root.to_string(), Path::new("nb.ipynb")).unwrap();
+    let page = page(&notebook, Path::new("."), "title");
+    assert!(!page.contains("onerror"), "{page}");
+    assert!(page.contains("image/png that is not base64"), "{page}");
+    assert!(
+        page.contains("src=\"data:image/jpeg;base64,AAAAAA=\""),
+        "{page}"
+    );
+}
+
+#[test]
+fn pictures_outside_of_the_folder_stay_where_they_are() {
+    let outside = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let secret = outside.path().join("secret.png");
+    std::fs::write(&secret, b"secret").unwrap();
+    std::fs::create_dir(folder.path().join("figures")).unwrap();
+    std::fs::write(folder.path().join("figures/own.png"), b"own").unwrap();
+    std::os::unix::fs::symlink(&secret, folder.path().join("link.png")).unwrap();
+    let name = outside.path().file_name().unwrap().to_str().unwrap();
+    let own = folder.path().join("figures/own.png");
+    for (reference, is_embedded) in [
+        (secret.to_str().unwrap(), false),
+        (&format!("../{name}/secret.png"), false),
+        ("figures/../link.png", false),
+        ("figures/own.png", true),
+        ("./figures/../figures/own.png", true),
+        (own.to_str().unwrap(), true),
+    ] {
+        let html = markdown::to_html(&format!("![x]({reference})"), None, folder.path());
+        assert_eq!(
+            html.contains("data:image/png"),
+            is_embedded,
+            "{reference}: {html}"
+        );
+    }
+}
+
+#[test]
+fn a_line_of_any_length_is_written_as_it_is() {
+    let long = "a<".repeat(300_000);
+    let html = ansi::to_html(&format!("{long}\rX\nnext"));
+    assert!(html.ends_with("\nnext"));
+    assert_eq!(html.matches("&lt;").count(), 300_000);
+    let code = code::highlight(&"1+".repeat(300_000));
+    assert_eq!(code.matches("number").count(), 300_000);
+}
+
+#[test]
 fn a_page_shows_the_best_representation_of_each_output() {
     let root = json!({
         "cells": [

@@ -1,6 +1,10 @@
 //! The file of a notebook: its layout is kept, and it is replaced as a whole.
 
-use std::{fs, io::Write, path::Path};
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+};
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
@@ -33,7 +37,8 @@ impl Layout {
 
     pub fn print(&self, root: &Map<String, Value>) -> String {
         let mut text = match &self.indent {
-            None => Value::Object(root.clone()).to_string(),
+            // JSON values with text keys, written to memory, have no way to fail.
+            None => serde_json::to_string(root).unwrap_or_default(),
             Some(indent) => {
                 let mut bytes = Vec::new();
                 let formatter = PrettyFormatter::with_indent(indent.as_bytes());
@@ -59,11 +64,14 @@ impl Layout {
 
 pub fn read_text(path: &Path) -> Result<String> {
     let place = path.display();
-    let bytes = fs::read(path).with_context(|| format!("{place} cannot be read"))?;
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(text.to_owned()),
+    let mut bytes = fs::read(path).with_context(|| format!("{place} cannot be read"))?;
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        bytes.drain(..3);
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(text),
         Err(error) => {
+            let (bytes, error) = (error.as_bytes(), error.utf8_error());
             let (line, column) = position(&bytes[..error.valid_up_to()]);
             bail!(
                 "{place} is not a notebook that can be run: line {line}, column {column}: expected UTF-8 text, found byte 0x{:02x}",
@@ -105,6 +113,14 @@ pub fn parse_json(text: &str, path: &Path) -> Result<Value> {
 
 /// Writes a file beside its place and renames it there.
 pub fn write_whole(path: &Path, contents: &[u8]) -> Result<()> {
+    write_whole_with(path, |file| file.write_all(contents))
+}
+
+/// [`write_whole`] for contents that are written piece by piece.
+pub fn write_whole_with(
+    path: &Path,
+    contents: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let folder = path
         .parent()
@@ -118,7 +134,11 @@ pub fn write_whole(path: &Path, contents: &[u8]) -> Result<()> {
         .permissions(fs::Permissions::from_mode(mode))
         .tempfile_in(folder)
         .with_context(problem)?;
-    file.write_all(contents).with_context(problem)?;
+    let mut buffered = io::BufWriter::new(&mut file);
+    contents(&mut buffered)
+        .and_then(|()| buffered.flush())
+        .with_context(problem)?;
+    drop(buffered);
     file.as_file().sync_all().with_context(problem)?;
     file.persist(path).with_context(problem)?;
     Ok(())

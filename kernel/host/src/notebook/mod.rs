@@ -13,7 +13,7 @@ mod streams;
 pub use execute::{
     Control, Engine, Failure, Options, Progress, Report, execute, executed_cells, parameters_of,
 };
-pub use file::write_whole;
+pub use file::{write_whole, write_whole_with};
 pub use outputs::Recorder;
 
 use std::path::Path;

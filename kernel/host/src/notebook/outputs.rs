@@ -90,7 +90,8 @@ impl<'a> Recorder<'a> {
             SessionEvent::NextInput { .. }
             | SessionEvent::InputRequest { .. }
             | SessionEvent::Comm(_)
-            | SessionEvent::CommsLost => {}
+            | SessionEvent::CommsLost
+            | SessionEvent::Barrier(_) => {}
         }
     }
 

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use syn::{Expr, Lit, Pat, Stmt, UnOp, parse::Parser, spanned::Spanned};
 
+use crate::engine::nesting;
+
 /// The tag of the cell.
 pub const TAG: &str = "parameters";
 
@@ -49,8 +51,12 @@ impl Kind {
     }
 }
 
-/// The parameters in a cell's text, each with the place of its literal.
+/// The parameters in a cell's text, each with the place of its literal. A text that cannot be read has none.
 fn find(code: &str) -> Vec<(Parameter, Range<usize>)> {
+    nesting::read(code, || find_in(code)).unwrap_or_default()
+}
+
+fn find_in(code: &str) -> Vec<(Parameter, Range<usize>)> {
     let Ok(statements) = syn::Block::parse_within.parse_str(code) else {
         return Vec::new();
     };
@@ -88,9 +94,7 @@ fn find(code: &str) -> Vec<(Parameter, Range<usize>)> {
         };
         Some((parameter, range))
     });
-    let found = found.collect();
-    proc_macro2::extra::invalidate_current_thread_spans();
-    found
+    found.collect()
 }
 
 /// The parameters in a cell's text.

@@ -91,6 +91,9 @@ pub async fn build(sdk: &Sdk, path: &Path, folder: &Path) -> Result<Built> {
     } else {
         build_file(sdk, path, folder).await?
     };
+    // Without its digest the runtime does not load it.
+    patchbay_files::seal_file(&library)
+        .with_context(|| format!("cannot write {}", library.display()))?;
     Ok(Built {
         library,
         duration: start.elapsed(),

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use zeromq::RouterRecvHalf;
+use tokio::sync::mpsc;
 
-use super::{Channel, DRAIN, Kernel, info, log, receive};
+use super::{Channel, DRAIN, Kernel, info, log};
 use crate::{notebook::Control, wire::Message};
 
 /// Serves interrupts, shutdown and questions about the kernel.
-pub async fn serve(mut socket: RouterRecvHalf, channel: Channel, kernel: Arc<Kernel>) {
-    loop {
-        let request = receive(&mut socket, &kernel, "control").await;
+pub async fn serve(mut requests: mpsc::Receiver<Message>, channel: Channel, kernel: Arc<Kernel>) {
+    while let Some(request) = requests.recv().await {
         kernel.status(&request, "busy");
         let mut stops = false;
         let content = match request.header.msg_type.as_str() {

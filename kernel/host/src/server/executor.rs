@@ -241,6 +241,7 @@ pub async fn publish_late_outputs(
         match &event {
             SessionEvent::Comm(message) => comms::publish(message, request, &kernel),
             SessionEvent::CommsLost => comms::close_all(request, &kernel),
+            SessionEvent::Barrier(barrier) => hold(barrier.clone(), &kernel),
             event if !silent => {
                 if let Some((msg_type, content)) = broadcast(event, None) {
                     kernel.publish(msg_type, request, content);
@@ -249,6 +250,15 @@ pub async fn publish_late_outputs(
             _ => {}
         }
     }
+}
+
+/// Keeps a barrier until the subscribers have taken what was published before it.
+fn hold(barrier: mpsc::Sender<()>, kernel: &Kernel) {
+    let iopub = kernel.iopub.clone();
+    tokio::spawn(async move {
+        iopub.room().await;
+        drop(barrier);
+    });
 }
 
 /// Where the outputs of a cell go.
@@ -292,6 +302,7 @@ impl Outputs<'_> {
                 comms::publish(&message, Some(self.request), self.kernel);
             }
             SessionEvent::CommsLost => comms::close_all(Some(self.request), self.kernel),
+            SessionEvent::Barrier(barrier) => hold(barrier, self.kernel),
             SessionEvent::NextInput { text } => {
                 *self
                     .next_input
@@ -353,7 +364,8 @@ fn broadcast(event: &SessionEvent, execution_count: Option<u32>) -> Option<(&'st
         SessionEvent::NextInput { .. }
         | SessionEvent::InputRequest { .. }
         | SessionEvent::Comm(_)
-        | SessionEvent::CommsLost => return None,
+        | SessionEvent::CommsLost
+        | SessionEvent::Barrier(_) => return None,
     })
 }
 

@@ -133,9 +133,7 @@ impl History {
     }
 
     fn at(path: &Path) -> anyhow::Result<History> {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
+        let path = &private(path)?;
         let database = Connection::open(path)?;
         database.busy_timeout(PATIENCE)?;
         // The journal that works on network file systems, too. A file that another kernel has open with SQLite's
@@ -296,6 +294,39 @@ fn path() -> Option<PathBuf> {
         .filter(|folder| folder.is_absolute())
         .or_else(|| Some(env::home_dir()?.join(".local/share")))?;
     Some(data.join("patchbay/history.sqlite"))
+}
+
+/// Makes a file that only this user can read, or takes the reading from others; returns where it is. SQLite gives its journal
+/// the mode of the file.
+fn private(path: &Path) -> anyhow::Result<PathBuf> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    if let Some(folder) = path.parent() {
+        patchbay_files::create_private_folders(folder)?;
+    }
+    // The user may keep it elsewhere, behind a link.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let file = match patchbay_files::create_new(&path, 0o600) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            patchbay_files::open(&path)?
+        }
+        other => other?,
+    };
+    let metadata = file.metadata()?;
+    if metadata.uid() == patchbay_files::user() && metadata.mode() & 0o077 != 0 {
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    }
+    // What is read beside it is a file, too.
+    for suffix in ["-journal", "-wal", "-shm"] {
+        let mut beside = path.clone().into_os_string();
+        beside.push(suffix);
+        match patchbay_files::open(Path::new(&beside)) {
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
+                anyhow::bail!("{}: {error}", Path::new(&beside).display())
+            }
+            _ => {}
+        }
+    }
+    Ok(path)
 }
 
 /// # Panics

@@ -13,6 +13,7 @@ mod history;
 mod info;
 mod iopub;
 mod shell;
+mod sockets;
 mod stdin;
 mod subshells;
 mod usage;
@@ -22,27 +23,30 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, mpsc, watch};
-use zeromq::{
-    RepSocket, RouterRecvHalf, RouterSendHalf, RouterSocket, Socket, SocketRecv, SocketSend,
-    XPubSocket,
-};
+use tokio::sync::{mpsc, watch};
 
 use crate::{
     engines::{AnyControl, AnySession, EngineConfig},
     notebook::{Control, Engine},
-    wire::{ConnectionInfo, Message, Signer},
+    wire::{
+        ConnectionInfo, Message, Signer,
+        zmtp::{Limits, Listener},
+    },
 };
+use sockets::Channel;
 
 /// How long the last messages may take to leave before the process ends.
 const DRAIN: Duration = Duration::from_millis(100);
+
+/// How long they may take where a client does not read.
+const MOST_DRAIN: Duration = Duration::from_secs(1);
 
 /// What all tasks share.
 pub struct Kernel {
     signer: Signer,
     /// The kernel's own session id, in the headers of all that it sends.
     session_id: String,
-    iopub: iopub::Outbox,
+    iopub: Arc<iopub::Outbox>,
     control: AnyControl,
     language_version: String,
     /// The request of the running cell, for the busy status and for late outputs.
@@ -64,28 +68,29 @@ pub async fn run(
     config: EngineConfig,
     language_version: String,
 ) -> anyhow::Result<()> {
-    let (shell_send, shell_recv) = bind_router(connection, connection.shell_port, "shell").await?;
-    let (control_send, control_recv) =
-        bind_router(connection, connection.control_port, "control").await?;
-    let (stdin_send, stdin_recv) = bind_router(connection, connection.stdin_port, "stdin").await?;
-    let mut iopub_socket = XPubSocket::new();
-    let mut heartbeat = RepSocket::new();
-    bind(
-        &mut iopub_socket,
-        connection,
-        connection.iopub_port,
-        "iopub",
-    )
-    .await?;
-    bind(&mut heartbeat, connection, connection.hb_port, "heartbeat").await?;
+    let shell = bind(connection, connection.shell_port, "shell").await?;
+    let control = bind(connection, connection.control_port, "control").await?;
+    let stdin = bind(connection, connection.stdin_port, "stdin").await?;
+    let broadcasts = bind(connection, connection.iopub_port, "iopub").await?;
+    let heartbeat = bind(connection, connection.hb_port, "heartbeat").await?;
+    // Clients that connect while the session starts find the sockets served.
+    let limits = Limits::from_environment();
+    let signer = Signer::new(&connection.key);
+    let session_id = uuid::Uuid::new_v4().to_string();
+    let iopub = Arc::new(iopub::Outbox::new(signer.clone(), session_id.clone()));
+    tokio::spawn(iopub::serve(broadcasts, iopub.clone()));
+    tokio::spawn(sockets::echo(heartbeat));
+    let (shell, shell_requests) = Channel::open(shell, "shell", limits.clone(), signer.clone());
+    let (control, control_requests) =
+        Channel::open(control, "control", limits.clone(), signer.clone());
+    let (stdin, answers) = Channel::open(stdin, "stdin", limits, signer.clone());
 
     let mut session = AnySession::start(config).await?;
     let early = session.take_early_events();
-    let (iopub, outgoing) = iopub::outbox();
     let (stop, mut stopped) = watch::channel(false);
     let kernel = Arc::new(Kernel {
-        signer: Signer::new(&connection.key),
-        session_id: uuid::Uuid::new_v4().to_string(),
+        signer,
+        session_id,
         iopub,
         control: session.control(),
         language_version,
@@ -106,29 +111,25 @@ pub async fn run(
         ));
     }
 
-    let shell_send = Channel::new(shell_send);
-    let stdin_send = Channel::new(stdin_send);
     let (queue, requests) = mpsc::unbounded_channel();
-    tokio::spawn(iopub::serve(iopub_socket, outgoing, kernel.clone()));
     tokio::spawn(kernel.control.clone().attend_completion());
-    tokio::spawn(echo(heartbeat));
-    tokio::spawn(stdin::serve(stdin_recv, kernel.clone()));
+    tokio::spawn(stdin::serve(answers, kernel.clone()));
     tokio::spawn(control::serve(
-        control_recv,
-        Channel::new(control_send),
+        control_requests,
+        control.clone(),
         kernel.clone(),
     ));
     tokio::spawn(shell::serve(
-        shell_recv,
-        shell_send.clone(),
+        shell_requests,
+        shell.clone(),
         queue,
         kernel.clone(),
     ));
     tokio::spawn(executor::serve(
         session,
         requests,
-        shell_send,
-        stdin_send,
+        shell.clone(),
+        stdin,
         kernel.clone(),
     ));
 
@@ -137,49 +138,25 @@ pub async fn run(
         () = signals(&kernel.control) => {}
         () = end_of_parent() => {}
     }
-    tokio::join!(tokio::time::sleep(DRAIN), kernel.history.settle());
+    let is_settled = || kernel.iopub.is_settled() && shell.is_settled() && control.is_settled();
+    tokio::join!(drain(is_settled), kernel.history.settle());
     Ok(())
 }
 
-async fn bind_router(
-    connection: &ConnectionInfo,
-    port: u32,
-    name: &str,
-) -> anyhow::Result<(RouterSendHalf, RouterRecvHalf)> {
-    let mut socket = RouterSocket::new();
-    bind(&mut socket, connection, port, name).await?;
-    Ok(socket.split())
-}
-
-async fn bind(
-    socket: &mut impl Socket,
-    connection: &ConnectionInfo,
-    port: u32,
-    name: &str,
-) -> anyhow::Result<()> {
-    let endpoint = connection.endpoint(port);
-    socket
-        .bind(&endpoint)
-        .await
-        .with_context(|| format!("the {name} socket cannot be bound to {endpoint}"))?;
-    Ok(())
-}
-
-/// The heartbeat: what comes in goes out.
-async fn echo(mut socket: RepSocket) {
-    loop {
-        match socket.recv().await {
-            Ok(message) => {
-                if let Err(error) = socket.send(message).await {
-                    log(&format!("a heartbeat could not be answered: {error}"));
-                }
-            }
-            Err(error) => {
-                log(&format!("a heartbeat could not be read: {error}"));
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        }
+/// Waits until the last messages have left.
+async fn drain(is_settled: impl Fn() -> bool) {
+    let start = tokio::time::Instant::now();
+    tokio::time::sleep(DRAIN).await;
+    while !is_settled() && start.elapsed() < MOST_DRAIN {
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+async fn bind(connection: &ConnectionInfo, port: u32, name: &str) -> anyhow::Result<Listener> {
+    let endpoint = connection.endpoint(port)?;
+    Listener::bind(&endpoint)
+        .await
+        .with_context(|| format!("the {name} socket cannot be bound to {endpoint}"))
 }
 
 /// SIGINT interrupts the running cell; returns at SIGTERM.
@@ -213,51 +190,6 @@ async fn end_of_parent() {
 
 fn log(text: &str) {
     eprintln!("patchbay: {text}");
-}
-
-/// The sending half of a socket, shared by tasks.
-#[derive(Clone)]
-pub struct Channel(Arc<Mutex<RouterSendHalf>>);
-
-impl Channel {
-    fn new(socket: RouterSendHalf) -> Channel {
-        Channel(Arc::new(Mutex::new(socket)))
-    }
-
-    /// Sends a message. A client that has gone away is logged.
-    async fn send(&self, message: &Message, kernel: &Kernel) {
-        let frames = match message.encode(&kernel.signer) {
-            Ok(frames) => frames,
-            Err(error) => {
-                return log(&format!(
-                    "a {} could not be written: {error}",
-                    message.header.msg_type
-                ));
-            }
-        };
-        if let Err(error) = self.0.lock().await.send(frames).await {
-            log(&format!(
-                "a {} did not reach its client: {error}",
-                message.header.msg_type
-            ));
-        }
-    }
-}
-
-/// Reads the next message that is one, logging those that are not.
-async fn receive(socket: &mut RouterRecvHalf, kernel: &Kernel, name: &str) -> Message {
-    loop {
-        match socket.recv().await {
-            Ok(frames) => match Message::decode(frames, &kernel.signer) {
-                Ok(message) => return message,
-                Err(error) => log(&format!("dropped a message on {name}: {error}")),
-            },
-            Err(error) => {
-                log(&format!("{name}: {error}"));
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        }
-    }
 }
 
 impl Kernel {

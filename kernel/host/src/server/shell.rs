@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use zeromq::RouterRecvHalf;
 
-use super::{Channel, DRAIN, Kernel, comms, completion, info, log, receive};
+use super::{Channel, DRAIN, Kernel, comms, completion, info, log};
 use crate::{
     notebook::Control,
     session::{Completeness, Session},
@@ -15,13 +14,12 @@ use crate::{
 
 /// Serves the shell socket.
 pub async fn serve(
-    mut socket: RouterRecvHalf,
+    mut requests: mpsc::Receiver<Message>,
     channel: Channel,
     queue: mpsc::UnboundedSender<Message>,
     kernel: Arc<Kernel>,
 ) {
-    loop {
-        let request = receive(&mut socket, &kernel, "shell").await;
+    while let Some(request) = requests.recv().await {
         if let Some(error) = kernel.subshells.check(&request) {
             // Comm messages have no replies.
             if matches!(
@@ -56,6 +54,11 @@ pub async fn serve(
             tokio::spawn(completion::answer(request, channel.clone(), kernel.clone()));
             continue;
         }
+        if request.header.msg_type == "is_complete_request" {
+            // A long text takes a moment to parse.
+            tokio::spawn(answer_is_complete(request, channel.clone(), kernel.clone()));
+            continue;
+        }
         if request.header.msg_type == "history_request" {
             // The file system may be slow.
             tokio::spawn(answer_history(request, channel.clone(), kernel.clone()));
@@ -64,7 +67,6 @@ pub async fn serve(
         kernel.status(&request, "busy");
         let content = match request.header.msg_type.as_str() {
             "kernel_info_request" => Some(info::content(&kernel)),
-            "is_complete_request" => Some(is_complete(&request)),
             "comm_info_request" => Some(kernel.comms.info(&request)),
             "comm_open" | "comm_msg" | "comm_close" => {
                 comms::deliver(&request, &kernel);
@@ -109,8 +111,18 @@ async fn answer_history(request: Message, channel: Channel, kernel: Arc<Kernel>)
     kernel.repeat_busy();
 }
 
-fn is_complete(request: &Message) -> Value {
-    match Session::completeness(request.content["code"].as_str().unwrap_or_default()) {
+async fn answer_is_complete(request: Message, channel: Channel, kernel: Arc<Kernel>) {
+    kernel.status(&request, "busy");
+    let content = is_complete(request.content["code"].as_str().unwrap_or_default());
+    channel
+        .send(&kernel.reply(&request, content), &kernel)
+        .await;
+    kernel.status(&request, "idle");
+    kernel.repeat_busy();
+}
+
+fn is_complete(code: &str) -> Value {
+    match Session::completeness(code) {
         Completeness::Complete => json!({ "status": "complete" }),
         Completeness::Incomplete { indent } => json!({ "status": "incomplete", "indent": indent }),
         Completeness::Invalid => json!({ "status": "invalid" }),

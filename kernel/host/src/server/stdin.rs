@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use zeromq::RouterRecvHalf;
+use tokio::sync::mpsc;
 
-use super::{Kernel, log, receive};
+use super::{Kernel, log};
+use crate::wire::Message;
 
 /// Hands the answers to the cell that asked.
-pub async fn serve(mut socket: RouterRecvHalf, kernel: Arc<Kernel>) {
-    loop {
-        let message = receive(&mut socket, &kernel, "stdin").await;
+pub async fn serve(mut answers: mpsc::Receiver<Message>, kernel: Arc<Kernel>) {
+    while let Some(message) = answers.recv().await {
         if message.header.msg_type == "input_reply" {
             let value = message.content["value"].as_str().map(str::to_owned);
             kernel.control.answer_input(value);

@@ -3,6 +3,9 @@
 //! The types of a cell's variables are known once it has compiled, so the next cell can be compiled
 //! before it has run. What is compiled ahead goes where every compiled cell goes; a cell that turns
 //! out differently, because the one before it failed, say, is a miss and is compiled as usual.
+//!
+//! One task looks at each waiting cell once. It goes on as long as cells turn out to be what it took them for
+//! ([`Ahead::foresaw`]), so that a queue of any length is read once, not once a cell.
 
 use std::{
     collections::VecDeque,
@@ -92,12 +95,22 @@ impl Waiting {
 }
 
 /// A compile ahead that ends when this is dropped. Compiles that are under way go on.
-pub struct Ahead(AbortHandle);
+pub struct Ahead {
+    task: AbortHandle,
+    foreseen: Foreseen,
+}
+
+/// What was compiled ahead, in order: the number of each cell, and the key of its last program.
+type Foreseen = Arc<Mutex<VecDeque<(u32, String)>>>;
 
 impl Drop for Ahead {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
+}
+
+fn lock_foreseen(foreseen: &Foreseen) -> MutexGuard<'_, VecDeque<(u32, String)>> {
+    foreseen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Ahead {
@@ -110,9 +123,12 @@ impl Ahead {
         level: Level,
         cell: u32,
     ) -> Ahead {
+        let foreseen = Foreseen::default();
+        let noted = foreseen.clone();
+        // The cell that runs has gone from the front by now; those behind it may go before the task begins.
+        let first = upcoming.lock().gone;
         let task = tokio::spawn(async move {
             let mut engine = engine;
-            let first = upcoming.lock().gone;
             for position in first.. {
                 let code = loop {
                     let arrived = upcoming.arrived.notified();
@@ -124,27 +140,44 @@ impl Ahead {
                 };
                 let number =
                     cell.saturating_add(u32::try_from(position - first + 1).unwrap_or(u32::MAX));
-                if compile(&builder, &code, &mut engine, level, number)
-                    .await
-                    .is_none()
-                {
+                let Some(key) = compile(&builder, &code, &mut engine, level, number).await else {
                     return;
-                }
+                };
+                lock_foreseen(&noted).push_back((number, key));
+                // Cells that are found compiled give no other pause, in which this could be given up.
+                tokio::task::yield_now().await;
             }
         });
-        Ahead(task.abort_handle())
+        Ahead {
+            task: task.abort_handle(),
+            foreseen,
+        }
+    }
+
+    /// Whether a cell that runs now is what it was taken for, so that what comes after it stands on the state that was
+    /// foreseen, and need not be looked at again.
+    pub fn foresaw(&self, cell: u32, key: &str) -> bool {
+        let mut foreseen = lock_foreseen(&self.foreseen);
+        while let Some((number, known)) = foreseen.pop_front() {
+            if number == cell {
+                // Where it has come to its end and all that it saw has run, there may be more to see.
+                return known == key && !(foreseen.is_empty() && self.task.is_finished());
+            }
+        }
+        false
     }
 }
 
-/// Compiles one cell; `None` where what comes after it cannot be known.
+/// Compiles one cell, and returns the key of its last program; `None` where what comes after it cannot be known.
 async fn compile(
     builder: &Arc<Builder>,
     code: &str,
     engine: &mut Engine,
     level: Level,
     cell: u32,
-) -> Option<()> {
-    let (magic, parts) = directive::split(code);
+) -> Option<String> {
+    let mut key = String::new();
+    let (magic, parts) = directive::split(code, &directive::names_of(engine));
     if magic.is_some_and(|magic| magic.name != "time") {
         return None;
     }
@@ -159,7 +192,10 @@ async fn compile(
                 timing,
             } => {
                 let shows = Some(index) == last;
-                let chunk = parse_chunk(&text, shows).ok()?;
+                let chunk = parse_chunk(&text, shows, engine).ok()?;
+                if chunk.refused.is_some() {
+                    return None;
+                }
                 let source = Source {
                     text,
                     cell,
@@ -173,6 +209,7 @@ async fn compile(
                     timing,
                 });
                 let compiled = builder.build(&job).await.ok()?;
+                key.clone_from(&compiled.key);
                 if timing != Timing::Repeated {
                     after_success(engine, &job, &compiled);
                 }
@@ -186,5 +223,5 @@ async fn compile(
             Part::Directive(_) => {}
         }
     }
-    Some(())
+    Some(key)
 }

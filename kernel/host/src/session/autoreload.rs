@@ -1,10 +1,6 @@
 //! `%plugin PATH` and `%autoreload on`: plugins that are built again when their source is saved.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use serde_json::json;
 use tokio::{
@@ -16,6 +12,7 @@ use super::{SessionEvent, Shared, StreamName};
 use crate::{
     plugin::{self, Sdk, Watcher},
     runtime::Sink,
+    workplace::Workplace,
 };
 
 /// How often the sources are looked at.
@@ -29,8 +26,8 @@ pub struct Autoreload {
 
 struct Workshop {
     sdk: Sdk,
-    /// The folder of the libraries.
-    folder: PathBuf,
+    /// Whose folder holds the libraries.
+    place: Arc<Workplace>,
     shared: Arc<Shared>,
     sources: Watcher,
     /// What happened while no cell ran that could have shown it.
@@ -38,10 +35,10 @@ struct Workshop {
 }
 
 impl Autoreload {
-    pub(super) fn new(sdk: Sdk, folder: PathBuf, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(sdk: Sdk, place: Arc<Workplace>, shared: Arc<Shared>) -> Self {
         let workshop = Workshop {
             sdk,
-            folder,
+            place,
             shared,
             sources: Watcher::default(),
             untold: Vec::new(),
@@ -137,7 +134,9 @@ impl Workshop {
     }
 
     async fn load(&self, path: &Path) -> Result<String, String> {
-        let built = plugin::build(&self.sdk, path, &self.folder)
+        self.place.restore().map_err(|error| format!("{error:#}"))?;
+        let folder = self.place.path().join("plugins");
+        let built = plugin::build(&self.sdk, path, &folder)
             .await
             .map_err(|error| format!("{}: {error:#}", path.display()))?;
         let question = json!({ "request": "load", "path": built.library });

@@ -1,8 +1,7 @@
 //! From a chunk to a compiled program: once, whoever asks for it.
 
 use std::{
-    collections::HashMap,
-    io,
+    collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -12,17 +11,20 @@ use std::{
 
 use tokio::{sync::watch, task::AbortHandle};
 
-use super::variables::is_plain;
-use crate::engine::{
-    Engine,
-    cache::{Cache, Record},
-    compile::{Compilation, Compiler},
-    diagnostics::Diagnostic,
-    directive::Timing,
-    lessons::{self, Binding, Checked, Lessons, Refused, Step},
-    parse::Chunk,
-    plan::{self, Level, Plan},
-    program::Source,
+use crate::{
+    engine::{
+        Engine,
+        cache::{self, Cache, Record},
+        compile::{Compilation, CompileError, Compiler},
+        diagnostics::Diagnostic,
+        directive::Timing,
+        edits,
+        lessons::{self, Binding, Checked, Lessons, Refused, Step},
+        parse::{Chunk, ItemKey},
+        plan::{self, Level, Plan},
+        program::Source,
+    },
+    workplace::Workplace,
 };
 
 /// How many times a chunk is compiled at most: each attempt but the last has taught something about
@@ -46,6 +48,8 @@ pub struct Job {
 #[derive(Clone)]
 pub struct Compiled {
     pub plan: Plan,
+    /// Under which it was found, or will be.
+    pub key: String,
     pub library: PathBuf,
     pub record: Record,
     pub cached: bool,
@@ -53,8 +57,10 @@ pub struct Compiled {
 
 /// A chunk that did not compile.
 pub enum BuildError {
-    /// The compiler does not start.
-    NoCompiler(io::Error),
+    /// The compiler could not do its work.
+    NoCompiler(CompileError),
+    /// What it needs was removed and cannot be put back.
+    NoWorkplace(String),
     /// What the compiler says about the program.
     Rejected {
         plan: Box<Plan>,
@@ -73,7 +79,7 @@ type BuildResult = Arc<Result<(PathBuf, Record), BuildError>>;
 pub struct Builder {
     pub compiler: Compiler,
     cache: Option<Cache>,
-    scratch: PathBuf,
+    workplace: Arc<Workplace>,
     /// How many libraries were made, for names that do not repeat.
     libraries: Arc<AtomicU64>,
     /// What the cache did not take, by key.
@@ -87,11 +93,11 @@ struct InFlight {
 }
 
 impl Builder {
-    pub fn new(compiler: Compiler, cache: Option<Cache>, scratch: PathBuf) -> Builder {
+    pub fn new(compiler: Compiler, cache: Option<Cache>, workplace: Arc<Workplace>) -> Builder {
         Builder {
             compiler,
             cache,
-            scratch,
+            workplace,
             libraries: Arc::default(),
             local: Mutex::default(),
             in_flight: Mutex::default(),
@@ -103,10 +109,18 @@ impl Builder {
         Builder {
             compiler,
             cache: self.cache.clone(),
-            scratch: self.scratch.clone(),
+            workplace: self.workplace.clone(),
             libraries: self.libraries.clone(),
             local: Mutex::default(),
             in_flight: Mutex::default(),
+        }
+    }
+
+    /// A builder with the same compiler and another cache.
+    pub fn with_cache(&self, cache: Option<Cache>) -> Builder {
+        Builder {
+            cache,
+            ..self.with_compiler(self.compiler.clone())
         }
     }
 
@@ -116,13 +130,34 @@ impl Builder {
 
     /// The folder for programs and libraries of this session.
     pub fn scratch(&self) -> &Path {
-        &self.scratch
+        self.workplace.path()
+    }
+
+    /// Calls the compiler for a program, after what it needs has been looked after.
+    ///
+    /// # Errors
+    ///
+    /// Says why the compiler could not do its work.
+    pub async fn call_compiler(
+        &self,
+        plan: &Plan,
+        output: &Path,
+    ) -> Result<Compilation, BuildError> {
+        if !self.compiler.sealed {
+            self.workplace
+                .restore()
+                .map_err(|error| BuildError::NoWorkplace(format!("{error:#}")))?;
+        }
+        self.compiler
+            .compile(plan, self.scratch(), output)
+            .await
+            .map_err(BuildError::NoCompiler)
     }
 
     /// A path for a new library.
     pub fn next_library(&self) -> PathBuf {
         let number = self.libraries.fetch_add(1, Ordering::Relaxed);
-        self.scratch.join(format!("cell-{number}.so"))
+        self.scratch().join(format!("cell-{number}.so"))
     }
 
     /// Compiles a chunk, or finds it compiled. A compile that is under way is waited for.
@@ -134,20 +169,29 @@ impl Builder {
         self: &Arc<Self>,
         job: &Arc<Job>,
     ) -> Result<Compiled, Arc<Result<(PathBuf, Record), BuildError>>> {
-        let lessons = lessons::predict(&job.chunk, &job.engine, is_plain);
-        let first = job.plan(&lessons);
+        let lessons = lessons::predict(&job.chunk, &job.engine);
+        let first = self.plan(job, &lessons);
         let key = Cache::key(&self.compiler, &first);
         if let Some((library, record)) = self.find(&key) {
-            return Ok(self.compiled(job, library, record, true));
+            return Ok(self.compiled(job, key, library, record, true));
         }
-        let mut result = self.start(&key, job, first, lessons);
-        let done = match result.wait_for(Option::is_some).await {
-            Ok(done) => done.clone(),
-            Err(_) => None,
+        let done = loop {
+            let (mut result, is_own) = self.start(&key, job, first.clone(), lessons.clone());
+            let done = match result.wait_for(Option::is_some).await {
+                Ok(done) => done.clone(),
+                Err(_) => None,
+            };
+            let done = done.unwrap_or_else(|| Arc::new(Err(BuildError::Abandoned)));
+            // Another job with the same program may have other items for its own: which of them can be left out, and
+            // which cells the errors are in, is not the same.
+            if is_own || !matches!(&*done, Err(BuildError::Rejected { .. })) {
+                break done;
+            }
         };
-        let done = done.unwrap_or_else(|| Arc::new(Err(BuildError::Abandoned)));
         match &*done {
-            Ok((library, record)) => Ok(self.compiled(job, library.clone(), record.clone(), false)),
+            Ok((library, record)) => {
+                Ok(self.compiled(job, key, library.clone(), record.clone(), false))
+            }
             Err(_) => Err(done),
         }
     }
@@ -161,18 +205,54 @@ impl Builder {
 
     fn find(&self, key: &str) -> Option<(PathBuf, Record)> {
         let local = lock(&self.local).get(key).cloned();
-        local.or_else(|| self.cache.as_ref()?.get(key))
+        // A program with nothing to run has no library.
+        let local = local.filter(|(library, record)| !record.has_library || library.is_file());
+        local
+            .or_else(|| self.cache.as_ref()?.get(key))
+            .filter(|(_, record)| self.compiler.sealed || record.is_current(&self.compiler.folder))
     }
 
-    fn compiled(&self, job: &Job, library: PathBuf, record: Record, cached: bool) -> Compiled {
-        let plan = job.plan(&record.lessons);
-        // Two runs of a program with state of its own must not share it, and a path is loaded once.
-        let library = match plan.has_state.then(|| self.copy(&library)).flatten() {
+    /// The program of a chunk. A crate that was asked for stands before a name of the prelude, unless the user has
+    /// given the name to something else.
+    fn plan(&self, job: &Job, lessons: &Lessons) -> Plan {
+        let mut plan = job.plan(lessons);
+        let items = job.engine.items.iter().map(|item| &*item.parsed);
+        let taken: BTreeSet<&str> = items
+            .chain(job.chunk.items.iter().map(|item| &**item))
+            .flat_map(|item| &item.keys)
+            .filter_map(|key| match key {
+                ItemKey::Type(name) | ItemKey::Import(name) => Some(name.as_str()),
+                _ => None,
+            })
+            .collect();
+        // At the end, where it moves nothing.
+        for (name, _) in &self.compiler.bundle.externs {
+            if plan.program.text.contains(name.as_str()) && !taken.contains(name.as_str()) {
+                plan.program.generated(&format!("use ::{name};\n"));
+            }
+        }
+        plan
+    }
+
+    fn compiled(
+        &self,
+        job: &Job,
+        key: String,
+        library: PathBuf,
+        record: Record,
+        cached: bool,
+    ) -> Compiled {
+        let plan = self.plan(job, &record.lessons);
+        // Two runs of a program with state of its own must not share it, and a path is loaded once; a program that
+        // includes a file is another one under the same path once the file has changed.
+        let is_copied = plan.has_state || !record.files.is_empty();
+        let library = match is_copied.then(|| self.copy(&library)).flatten() {
             Some(copy) => copy,
             None => library,
         };
         Compiled {
             plan,
+            key,
             library,
             record,
             cached,
@@ -184,17 +264,17 @@ impl Builder {
         std::fs::copy(library, &copy).ok().map(|_| copy)
     }
 
-    /// Starts a compile unless one of the same program is under way.
+    /// Starts a compile unless one of the same program is under way. Says whether it has.
     fn start(
         self: &Arc<Self>,
         key: &str,
         job: &Arc<Job>,
         first: Plan,
         lessons: Lessons,
-    ) -> watch::Receiver<Option<BuildResult>> {
+    ) -> (watch::Receiver<Option<BuildResult>>, bool) {
         let mut in_flight = lock(&self.in_flight);
         if let Some(build) = in_flight.get(key) {
-            return build.result.clone();
+            return (build.result.clone(), false);
         }
         let (sender, receiver) = watch::channel(None);
         let (builder, job, key_of_task) = (self.clone(), job.clone(), key.to_owned());
@@ -208,7 +288,7 @@ impl Builder {
             task: task.abort_handle(),
         };
         in_flight.insert(key.to_owned(), build);
-        receiver
+        (receiver, true)
     }
 
     async fn compile(
@@ -220,23 +300,45 @@ impl Builder {
     ) -> Result<(PathBuf, Record), BuildError> {
         let mut checked = None;
         let mut programs = 0;
-        for attempts in 1..=MOST_ATTEMPTS {
+        let mut attempts = 0;
+        while attempts < MOST_ATTEMPTS {
             let output = self.next_library();
             programs += 1;
-            let compilation = self.run_compiler(&plan, &output).await?;
+            let compilation = self.call_compiler(&plan, &output).await?;
             if compilation.succeeded {
                 let file = plan.program.file_name();
-                let record = record(&plan, &compilation.diagnostics, &file, lessons, programs);
+                let mut record = record(&plan, &compilation.diagnostics, &file, lessons, programs);
+                record.files = compilation
+                    .files
+                    .into_iter()
+                    .filter_map(|file| {
+                        let digest = cache::digest_of_file(&self.compiler.folder.join(&file))?;
+                        Some((file, digest))
+                    })
+                    .collect();
                 return Ok((self.keep(key, &plan, &output, &record), record));
             }
+            // Each time at least one item less is in the program.
+            let file = plan.program.file_name();
+            if let Some(broken) = edits::broken_items(&compilation.diagnostics, &plan, &file) {
+                lessons.set_aside.extend(broken);
+                plan = self.plan(job, &lessons);
+                continue;
+            }
+            attempts += 1;
             let refused = Refusal {
                 plan: &plan,
                 compilation: &compilation,
             };
             let mut step = refused.of(job).learn(&mut lessons, checked.as_ref());
             if step == Step::CheckText {
+                let before = lessons.clone();
                 checked = Some(self.check_text(job, &mut lessons, &mut programs).await?);
-                step = refused.of(job).learn(&mut lessons, checked.as_ref());
+                step = if lessons == before {
+                    refused.of(job).learn(&mut lessons, checked.as_ref())
+                } else {
+                    Step::Again
+                };
             }
             if step != Step::Again {
                 return Err(rejected(plan, compilation));
@@ -244,16 +346,9 @@ impl Builder {
             if attempts + ATTEMPTS_WITH_NOTHING_STORED > MOST_ATTEMPTS {
                 lessons.store_nothing(&job.chunk);
             }
-            plan = job.plan(&lessons);
+            plan = self.plan(job, &lessons);
         }
         Err(BuildError::Unsettled)
-    }
-
-    async fn run_compiler(&self, plan: &Plan, output: &Path) -> Result<Compilation, BuildError> {
-        self.compiler
-            .compile(plan, &self.scratch, output)
-            .await
-            .map_err(BuildError::NoCompiler)
     }
 
     /// Checks the cell's text alone: in one function, nothing stored.
@@ -269,9 +364,9 @@ impl Builder {
     ) -> Result<Checked, BuildError> {
         loop {
             *programs += 1;
-            let plan = job.plan(&lessons.checking_text());
+            let plan = self.plan(job, &lessons.checking_text());
             let output = self.next_library();
-            let compilation = self.run_compiler(&plan, &output).await?;
+            let compilation = self.call_compiler(&plan, &output).await?;
             if compilation.succeeded {
                 let _ = std::fs::remove_file(&output);
                 let types = types(&plan, &compilation.diagnostics, &plan.program.file_name());
@@ -290,6 +385,9 @@ impl Builder {
     /// Puts a compiled chunk into the cache. Where that cannot be written, this session keeps it.
     fn keep(&self, key: &str, plan: &Plan, output: &Path, record: &Record) -> PathBuf {
         let library = (!plan.items_only).then_some(output);
+        if let Some(cache) = self.cache.as_ref().filter(|_| !record.files.is_empty()) {
+            cache.remove(key);
+        }
         let kept = self
             .cache
             .as_ref()
@@ -377,14 +475,17 @@ fn record(
                 .ranges_in_program(file)
                 .any(|range| plan.program.place(range).is_some())
         })
+        // What is said of an earlier item was said when it was defined.
+        .filter(|diagnostic| edits::is_own(diagnostic, plan, file))
         .cloned()
         .collect();
     Record {
-        digest: String::new(),
+        has_library: !plan.items_only,
         types: types(plan, diagnostics, file),
         lessons,
         warnings,
         programs,
+        files: Vec::new(),
     }
 }
 

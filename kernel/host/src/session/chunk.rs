@@ -1,11 +1,13 @@
 //! Compiling and running one chunk of Rust, and keeping account of the variables.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    collections::BTreeSet,
+    fmt::Display,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use patchbay_protocol::Command;
+use patchbay_protocol::{Command, FailureKind};
 use tokio::sync::mpsc;
 
 use super::{
@@ -16,16 +18,16 @@ use super::{
     variables::after_success,
 };
 use crate::engine::{
+    Engine,
+    compile::CompileError,
     diagnostics::{self, Diagnostic},
     directive::Timing,
+    edits,
+    nesting,
     parse::{self, Chunk},
     plan::{self, ENTRY, Plan},
     program::Source,
 };
-
-/// How long a first interrupt may take to show an effect before the user is told what a second one
-/// does.
-const INTERRUPT_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Session {
     /// Compiles and runs a chunk.
@@ -72,15 +74,20 @@ impl Session {
         if shows {
             self.compile_ahead(&job, &compiled);
         }
-        let stale = self.engine.variables_made_stale(&job.chunk, &source);
+        let mut stale = self.engine.variables_made_stale(&job.chunk);
+        stale.extend(self.made_stale_by_files(&compiled.record.files));
         if !stale.is_empty() {
             self.drop_stale(&stale, events).await?;
         }
-        self.engine.add_items(&job.chunk, &source);
+        let set_aside = &compiled.record.lessons.set_aside;
+        for note in self.engine.add_items(&job.chunk, &source, set_aside) {
+            say(events, &note);
+        }
         if compiled.plan.items_only {
             return Ok(());
         }
 
+        self.prepare_crates(events).await?;
         let file = compiled.plan.program.file_name();
         self.programs.insert(file, compiled.plan.program.clone());
         let library = compiled.library.clone();
@@ -88,25 +95,26 @@ impl Session {
         if self.shared.is_interrupted() {
             return Err(interrupted_before());
         }
-        let hint = tokio::spawn(explain_second_interrupt(
-            self.shared.clone(),
-            events.clone(),
-        ));
+        let places = compiled.plan.program.places(self.cell);
         let outcome = self
             .command(
                 |id| Command::Run {
                     id,
                     library,
                     symbol: ENTRY.to_owned(),
+                    places,
                 },
                 events,
             )
-            .await;
-        hint.abort();
-        let outcome = outcome?;
+            .await?;
         self.timings.load_nanoseconds += outcome.load_nanoseconds;
         self.timings.run_nanoseconds += outcome.run_nanoseconds;
-        self.account_for_variables(&compiled, &outcome, events)
+        let lost = if outcome.given_up {
+            self.lost_with_the_cell(&compiled, &outcome)
+        } else {
+            Vec::new()
+        };
+        self.account_for_variables(&job, &compiled, &outcome, events)
             .await?;
         if timing == Timing::Once {
             let seconds = Duration::from_nanos(outcome.run_nanoseconds).as_secs_f64();
@@ -116,10 +124,20 @@ impl Session {
                 text,
             });
         }
-        match &outcome.failure {
-            Some(failure) => Err(error::failure(failure, |file| {
-                self.programs.get(file).cloned()
-            })),
+        match outcome.failure {
+            Some(mut failure) => {
+                if outcome.given_up {
+                    let left = what_is_left(&lost);
+                    if failure.kind == FailureKind::Interrupted {
+                        failure.message = format!("{}; {left}", failure.message);
+                    } else {
+                        failure.causes.push(left);
+                    }
+                }
+                Err(error::failure(&failure, |file| {
+                    self.programs.get(file).cloned()
+                }))
+            }
             None => Ok(()),
         }
     }
@@ -152,12 +170,16 @@ impl Session {
         timing: Timing,
         shows: bool,
     ) -> Result<(Arc<Job>, Compiled), CellError> {
-        let parsed = parse_chunk(&source.text, shows).ok();
+        let parsed = parse_chunk(&source.text, shows, &self.engine).ok();
         let is_parsed = parsed.is_some();
         // The compiler may know syntax that the parser does not.
-        let Some(chunk) = parsed.or_else(|| parse::one_statement(&source.text)) else {
+        let unparsed = || nesting::read(&source.text, || parse::one_statement(&source.text));
+        let Some(chunk) = parsed.or_else(|| unparsed().ok().flatten()) else {
             return Err(self.explain_syntax_error(source).await);
         };
+        if let Some((range, problem)) = &chunk.refused {
+            return Err(error::in_cell(source, range.clone(), problem));
+        }
         let job = Arc::new(Job {
             engine: Arc::new(self.engine.clone()),
             chunk: Arc::new(chunk),
@@ -174,7 +196,9 @@ impl Session {
                     diagnostics,
                     other_output,
                 }) => self.compile_error(diagnostics, plan, other_output),
-                Err(BuildError::NoCompiler(error)) => self.no_compiler(error),
+                Err(error @ (BuildError::NoCompiler(_) | BuildError::NoWorkplace(_))) => {
+                    self.no_compiler(error)
+                }
                 Err(BuildError::Unsettled) | Ok(_) => error::plain(
                     "CompileError",
                     "the cell's variables could not be sorted out; split the cell into smaller ones",
@@ -186,6 +210,10 @@ impl Session {
 
     /// Begins to compile the cells that wait, from the state that this chunk will leave.
     fn compile_ahead(&mut self, job: &Job, compiled: &Compiled) {
+        let ahead = self.ahead.as_ref();
+        if ahead.is_some_and(|ahead| ahead.foresaw(self.cell, &compiled.key)) {
+            return;
+        }
         let mut engine = self.engine.clone();
         after_success(&mut engine, job, compiled);
         self.ahead = Some(Ahead::start(
@@ -197,7 +225,13 @@ impl Session {
         ));
     }
 
-    pub(super) fn no_compiler(&self, error: &std::io::Error) -> CellError {
+    /// Why the compiler could not do its work.
+    pub(super) fn no_compiler(&self, error: &BuildError) -> CellError {
+        let error = match error {
+            BuildError::NoCompiler(error) => error,
+            BuildError::NoWorkplace(text) => return error::plain("StartError", text.clone()),
+            _ => return interrupted_before(),
+        };
         if self.builder.compiler.sealed {
             return error::plain(
                 "NotCompiled",
@@ -205,24 +239,27 @@ impl Session {
                  before it failed then or now. Build it again: patchbay build NOTEBOOK -o DIR",
             );
         }
-        error::plain(
-            "CompilerError",
-            format!(
-                "the compiler does not start: {}: {error}. See what is missing with: patchbay doctor",
-                self.builder.compiler.rustc.display()
+        match error {
+            CompileError::NoRoom { .. } => error::plain("NoRoom", error.to_string()),
+            CompileError::NotWritten { .. } => error::plain("StartError", error.to_string()),
+            CompileError::NotStarted(error) => error::plain(
+                "CompilerError",
+                format!(
+                    "the compiler does not start: {}: {error}. See what is missing with: patchbay doctor",
+                    self.builder.compiler.rustc.display()
+                ),
             ),
-        )
+            CompileError::Sealed => error::plain("CompilerError", error.to_string()),
+        }
     }
 
     async fn explain_syntax_error(&mut self, source: &Source) -> CellError {
+        if let Err(error) = nesting::check(&source.text) {
+            return error::plain(error.name(), error.to_string());
+        }
         let plan = plan::plan_unparsed(source);
         let output = self.builder.next_library();
-        match self
-            .builder
-            .compiler
-            .compile(&plan, self.builder.scratch(), &output)
-            .await
-        {
+        match self.builder.call_compiler(&plan, &output).await {
             Ok(compilation) if !compilation.succeeded => {
                 self.compile_error(&compilation.diagnostics, &plan, &compilation.other_output)
             }
@@ -243,9 +280,26 @@ impl Session {
             // "aborting due to 2 previous errors" says nothing of its own.
             .filter(|diagnostic| !diagnostic.message.starts_with("aborting due to"))
             .collect();
-        let own: Vec<&Diagnostic> = errors.iter().copied().filter(in_cells).collect();
+        let mut own: Vec<&Diagnostic> = errors.iter().copied().filter(in_cells).collect();
+        // An earlier item that does not fit either is not what the cell must mend.
+        let of_cell = |diagnostic: &&Diagnostic| edits::is_own(diagnostic, plan, &file);
+        if own.iter().any(of_cell) {
+            own.retain(of_cell);
+        }
         let shown = if own.is_empty() { &errors } else { &own };
+        self.evcxr.note_errors(shown);
         let Some(first) = shown.first() else {
+            if let Some(signal) = other.split_once("rustc interrupted by ") {
+                let signal: String = signal.1.chars().take_while(|c| *c != ',').collect();
+                let depth = nesting::depth(&plan.program.text);
+                return error::plain(
+                    "CompileError",
+                    format!(
+                        "the compiler crashed on this cell ({signal}). It is nested {depth} levels deep; where these are \
+                         many, give parts of it names with `let`, or compute it in a loop"
+                    ),
+                );
+            }
             return error::plain(
                 "CompileError",
                 format!("rustc failed without a diagnostic:\n{other}"),
@@ -259,6 +313,9 @@ impl Session {
     /// What the session knows and the compiler does not: why a name is gone, where a variable that
     /// cannot be changed was defined, how a crate is brought.
     fn hint(&self, diagnostic: &Diagnostic, plan: &Plan) -> Option<String> {
+        if let Some(hint) = edits::hint(diagnostic, plan) {
+            return Some(hint);
+        }
         let name = diagnostic.message.split('`').nth(1)?;
         match diagnostic.code.as_ref()?.code.as_str() {
             "E0425" | "E0423" | "E0424" => self
@@ -289,28 +346,51 @@ impl Session {
         }
     }
 
-    /// Drops the variables whose type is being redefined.
+    /// Drops the variables whose type is being redefined; `stale` has the name of each and the type's.
     async fn drop_stale(
         &mut self,
-        names: &[String],
+        stale: &[(String, String)],
         events: &mpsc::UnboundedSender<SessionEvent>,
     ) -> Result<(), CellError> {
+        let names: Vec<String> = stale.iter().map(|(name, _)| name.clone()).collect();
+        let types: BTreeSet<&str> = stale.iter().map(|(_, name)| name.as_str()).collect();
+        let cells: BTreeSet<u32> = names
+            .iter()
+            .filter_map(|name| self.engine.variables.get(name))
+            .map(|variable| variable.cell)
+            .collect();
+        // One that the redefining cell makes anew is there again at its end.
+        let cells: Vec<String> = cells.iter().map(|cell| format!("[{cell}]")).collect();
         let one = names.len() == 1;
         say(
             events,
             &format!(
-                "note: {} {} dropped, because cell [{}] redefines a type that {} made of\n",
-                list(names),
+                "note: {} {} dropped, because cell [{}] redefines {}, of which {} made; to make {} anew, run cell {} \
+                 again\n",
+                list(&names),
                 if one { "was" } else { "were" },
                 self.cell,
+                list(&types),
                 if one { "it is" } else { "they are" },
+                if one { "it" } else { "them" },
+                cells.join(", "),
             ),
         );
-        for name in names {
-            let why = format!("cell [{}] redefined a type that it was made of", self.cell);
+        for (name, redefined) in stale {
+            let cell = self
+                .engine
+                .variables
+                .get(name)
+                .map(|variable| variable.cell);
+            let again = cell.map_or_else(String::new, |cell| {
+                format!("; to make it anew, run cell [{cell}] again")
+            });
+            let why = format!(
+                "cell [{}] redefined `{redefined}`, of which it was made{again}",
+                self.cell
+            );
             self.engine.lose(name, why);
         }
-        let names = names.to_vec();
         self.command(|id| Command::DropVariables { id, names }, events)
             .await?;
         Ok(())
@@ -322,29 +402,31 @@ impl Session {
 /// # Errors
 ///
 /// Returns syn's error.
-pub(super) fn parse_chunk(text: &str, shows: bool) -> syn::Result<Chunk> {
-    let mut chunk = parse::parse(text)?;
+pub(super) fn parse_chunk(text: &str, shows: bool, engine: &Engine) -> syn::Result<Chunk> {
+    let parse = || parse::parse_with(text, &|name| engine.makes_items(name));
+    let mut chunk = nesting::read(text, parse)??;
     if !shows && let Some(last) = chunk.last.take() {
         chunk.statements.push(last);
     }
     Ok(chunk)
 }
 
-/// Tells the user, once a first interrupt has had no effect for a while, what a second one does.
-async fn explain_second_interrupt(
-    shared: Arc<super::Shared>,
-    events: mpsc::UnboundedSender<SessionEvent>,
-) {
-    while shared.interrupts.load(Ordering::SeqCst) == 0 {
-        let interrupted = shared.interrupted.notified();
-        let _ = tokio::time::timeout(Duration::from_millis(200), interrupted).await;
+/// What a cell that was given up has left: the variables that it took with it, and the cells that make them.
+fn what_is_left(lost: &[(String, u32)]) -> String {
+    if lost.is_empty() {
+        return "all variables are still there".to_owned();
     }
-    tokio::time::sleep(INTERRUPT_PATIENCE).await;
-    say(
-        &events,
-        "note: the cell has not reached a point where it can stop. It stops at the next step of a \
-         loop; a second interrupt kills it at once, and all variables are lost\n",
-    );
+    let names: Vec<String> = lost.iter().map(|(name, _)| name.clone()).collect();
+    let mut cells: Vec<u32> = lost.iter().map(|(_, cell)| *cell).collect();
+    cells.sort_unstable();
+    cells.dedup();
+    let cells: Vec<String> = cells.iter().map(|cell| format!("[{cell}]")).collect();
+    let them = if lost.len() == 1 { "it" } else { "them" };
+    format!(
+        "{} went with it: run cell {} again for {them}. All other variables are still there",
+        list(&names),
+        cells.join(", ")
+    )
 }
 
 /// An interrupt came before the cell, or the rest of it, ran.
@@ -363,9 +445,9 @@ pub(super) fn say(events: &mpsc::UnboundedSender<SessionEvent>, text: &str) {
     });
 }
 
-fn list(names: &[String]) -> String {
+fn list<'a>(names: impl IntoIterator<Item = &'a (impl Display + 'a)>) -> String {
     names
-        .iter()
+        .into_iter()
         .map(|name| format!("`{name}`"))
         .collect::<Vec<_>>()
         .join(", ")

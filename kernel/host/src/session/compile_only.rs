@@ -11,7 +11,6 @@ use super::{
 use crate::{
     compiled::Kept,
     engine::{
-        Engine,
         directive::{self, Directive, Part, Timing},
         program::Source,
     },
@@ -42,7 +41,7 @@ impl Session {
         code: &str,
         events: &mpsc::UnboundedSender<SessionEvent>,
     ) -> Result<(), CellError> {
-        let (magic, parts) = directive::split(code);
+        let (magic, parts) = directive::split(code, &directive::names_of(&self.engine));
         let mut repeated = false;
         match magic {
             Some(magic) if magic.name == "plugin" => {
@@ -73,6 +72,7 @@ impl Session {
                     };
                     let (job, compiled) =
                         self.compile(&source, timing, Some(index) == last).await?;
+                    self.compile_executor().await?;
                     if timing != Timing::Repeated {
                         after_success(&mut self.engine, &job, &compiled);
                     }
@@ -93,10 +93,19 @@ impl Session {
         match directive.name.as_str() {
             "opt" => self.set_level(argument, events),
             "reset" | "clear" => {
-                self.engine = Engine::default();
+                self.engine.clear();
                 Ok(())
             }
             "dep" => self.add_dependency(argument, events).await,
+            // The folder may be one that a cell makes.
+            "cd" => {
+                let _ = self.change_directory(argument, events).await;
+                Ok(())
+            }
+            "offline" | "build_env" => {
+                self.run_evcxr_command(directive, events, &mut Vec::new())
+                    .await
+            }
             "plugin" => {
                 let library = self.build_plugin_source(argument).await?;
                 self.kept.plugins.insert(argument.to_owned(), library);
@@ -108,6 +117,9 @@ impl Session {
 
     async fn build_plugin_source(&self, path: &str) -> Result<PathBuf, CellError> {
         let path = self.config.working_directory.join(path);
+        self.workplace
+            .restore()
+            .map_err(|error| error::plain("StartError", format!("{error:#}")))?;
         let sdk = Sdk::from(&self.builder.compiler);
         plugin::build(&sdk, &path, &self.builder.scratch().join("plugins"))
             .await

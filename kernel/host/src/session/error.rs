@@ -1,10 +1,12 @@
 //! Errors as users read them.
 
+use std::ops::Range;
+
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use patchbay_protocol::{Failure, FailureKind};
 
 use super::CellError;
-use crate::engine::program::{Place, Program};
+use crate::engine::program::{Place, Program, Source};
 
 const RED: &str = "\u{1b}[1;31m";
 const BOLD: &str = "\u{1b}[1m";
@@ -25,8 +27,8 @@ pub fn process_ended(how: &str, killed: bool) -> CellError {
     if killed {
         return plain(
             "Interrupted",
-            "the cell did not react to the first interrupt, and the second one killed its process; \
-             all variables are lost. Run the cells that define what you need again",
+            "the cell could neither be stopped nor given up, so its process was killed; all variables are lost. \
+             Run the cells that define what you need again",
         );
     }
     plain(
@@ -44,6 +46,19 @@ pub fn compile_error(value: &str, rendered: String) -> CellError {
         name: "CompileError".to_owned(),
         value: value.to_owned(),
         traceback: rendered.lines().map(str::to_owned).collect(),
+    }
+}
+
+/// A compile error of the engine's own, at its place in the cell.
+pub fn in_cell(source: &Source, range: Range<usize>, message: &str) -> CellError {
+    let place = Place {
+        source: source.clone(),
+        range,
+    };
+    CellError {
+        name: "CompileError".to_owned(),
+        value: message.to_owned(),
+        traceback: underline("CompileError", message, &place),
     }
 }
 

@@ -6,7 +6,7 @@ use patchbay_protocol::{Command, Failure, FailureKind, MimeBundle, readable_byte
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::{CellError, Session, SessionEvent, StreamName, error};
+use super::{CellError, Session, SessionEvent, StreamName, error, evcxr_commands};
 use crate::engine::{
     Engine,
     directive::{CellMagic, Directive, Part, Timing},
@@ -20,7 +20,7 @@ struct Help {
     summary: &'static str,
 }
 
-const HELP: [Help; 23] = [
+const HELP: [Help; 30] = [
     Help {
         usage: "%who, :vars",
         summary: "the variables: name, type, size, the cell that defined each",
@@ -47,11 +47,13 @@ const HELP: [Help; 23] = [
     },
     Help {
         usage: "%cd FOLDER",
-        summary: "change the working folder",
+        summary: "change the working folder, to which a path in :dep is relative; include_str!, mod x; and their like stay \
+                  relative to the notebook's folder",
     },
     Help {
         usage: "!COMMAND",
-        summary: "run a shell command",
+        summary: "run a shell command; a line is Rust instead if it is an expression of known names (!flag && !done), or has a \
+                  call, a macro or a path in it (!v.is_empty()); `! name` with a space is always a command",
     },
     Help {
         usage: "%load FILE",
@@ -62,8 +64,8 @@ const HELP: [Help; 23] = [
         summary: "forget all variables and items",
     },
     Help {
-        usage: "%cache [clear]",
-        summary: "the compiled cells on disk: how many, how large; remove them",
+        usage: "%cache [clear|MEGABYTES], :cache, :clear_cache",
+        summary: "the compiled cells on disk: how many, how large; remove them; how large they may grow, 0 for none in this session",
     },
     Help {
         usage: "%items",
@@ -107,7 +109,36 @@ const HELP: [Help; 23] = [
     },
     Help {
         usage: ":dep NAME = \"VERSION\"",
-        summary: "a crate for the cells that follow; also { version, features, path, git } as in Cargo.toml",
+        summary: "a crate for the cells that follow; also { version, features, path, git } as in Cargo.toml, :dep ../crate for one \
+                  in a folder, :dep { a = \"1\", b = \"2\" } for several; what is loaded stays as it is",
+    },
+    Help {
+        usage: ":show_deps",
+        summary: "the crates that were asked for",
+    },
+    Help {
+        usage: ":offline [0|1]",
+        summary: "let :dep use what has been downloaded only",
+    },
+    Help {
+        usage: ":build_env NAME=VALUE",
+        summary: "an environment variable for compiling cells and crates",
+    },
+    Help {
+        usage: ":explain, :last_error_json",
+        summary: "rustc's explanation of the last compile error; the error as rustc gave it",
+    },
+    Help {
+        usage: ":restart",
+        summary: "start the process of the cells anew: variables go, functions, types and crates stay",
+    },
+    Help {
+        usage: ":last_compile_dir",
+        summary: "the folder of this session's compiled cells",
+    },
+    Help {
+        usage: ":quit",
+        summary: "ask the front end to end this kernel",
     },
     Help {
         usage: "%help, :help",
@@ -205,16 +236,11 @@ impl Session {
             "opt" => self.set_level(argument, events),
             "reset" | "clear" => self.reset(events).await,
             "env" => self.environment(argument, events).await,
-            "cd" => {
-                let path = expand_home(argument);
-                self.succeed(|id| Command::ChangeDirectory { id, path }, events)
-                    .await
-            }
+            "cd" => self.change_directory(argument, events).await,
             "load" => {
                 payload.push(self.load_text(argument)?);
                 Ok(())
             }
-            "cache" => self.cache(argument, events),
             "dep" => self.add_dependency(argument, events).await,
             "plugin" => self.load_plugin_source(argument, events).await,
             "autoreload" => {
@@ -251,8 +277,21 @@ impl Session {
                     directive.name
                 ),
             )),
+            name if evcxr_commands::exists(name) => {
+                self.run_evcxr_command(directive, events, payload).await
+            }
             unknown => Err(unknown_magic("%", unknown)),
         }
+    }
+
+    pub(super) async fn change_directory(
+        &mut self,
+        argument: &str,
+        events: &Events,
+    ) -> Result<(), CellError> {
+        let path = expand_home(argument);
+        self.succeed(|id| Command::ChangeDirectory { id, path }, events)
+            .await
     }
 
     async fn succeed(
@@ -365,7 +404,7 @@ impl Session {
     async fn reset(&mut self, events: &Events) -> Result<(), CellError> {
         let names: Vec<String> = self.engine.variables.keys().cloned().collect();
         let count = names.len();
-        self.engine = Engine::default();
+        self.engine.clear();
         self.succeed(|id| Command::DropVariables { id, names }, events)
             .await?;
         print(
@@ -418,7 +457,7 @@ impl Session {
         }
     }
 
-    fn cache(&self, argument: &str, events: &Events) -> Result<(), CellError> {
+    pub(super) fn cache(&self, argument: &str, events: &Events) -> Result<(), CellError> {
         let Some(cache) = self.builder.cache() else {
             print(events, "there is no cache: every cell is compiled\n");
             return Ok(());
@@ -442,7 +481,9 @@ impl Session {
             }),
             other => Err(error::plain(
                 "MagicError",
-                format!("%cache takes nothing, stats or clear, not `{other}`"),
+                format!(
+                    "%cache takes nothing, stats, clear or a number of megabytes, not `{other}`"
+                ),
             )),
         }
     }
@@ -466,6 +507,14 @@ pub fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
             .filter(|name| name.starts_with(['%', ':']))
             .map(|name| (name, help.summary))
     })
+}
+
+/// Whether a line `%name` or `:name` is a magic.
+pub fn exists(name: &str) -> bool {
+    const ALIASES: [&str; 1] = ["whos"];
+    ALIASES.contains(&name)
+        || evcxr_commands::exists(name)
+        || names().any(|(known, _)| known.trim_start_matches(['%', ':']) == name)
 }
 
 /// Tells how long a cell took.
@@ -494,7 +543,7 @@ fn unknown_magic(sign: &str, name: &str) -> CellError {
     )
 }
 
-fn print(events: &Events, text: &str) {
+pub(super) fn print(events: &Events, text: &str) {
     let _ = events.send(SessionEvent::Stream {
         name: StreamName::Stdout,
         text: text.to_owned(),
@@ -525,9 +574,17 @@ fn help_text() -> String {
         .map(|help| help.usage.chars().count())
         .max()
         .unwrap_or(0);
-    HELP.iter()
-        .map(|help| format!("{:width$}  {}\n", help.usage, help.summary))
-        .collect()
+    let own = HELP
+        .iter()
+        .map(|help| format!("{:width$}  {}\n", help.usage, help.summary));
+    let answered: Vec<String> = evcxr_commands::answered()
+        .map(|name| format!(":{name}"))
+        .collect();
+    own.chain([format!(
+        "\nevcxr's other commands say what Patchbay does instead: {}\n",
+        answered.join(", ")
+    )])
+    .collect()
 }
 
 /// The variables with their sizes; columns of tensors are there if there are any. `gpu` is the runtime's answer about the
@@ -673,7 +730,11 @@ fn item_list(engine: &Engine) -> String {
             .lines()
             .find(|line| !line.trim_start().starts_with("//"))
             .unwrap_or_default();
-        text.push_str(&format!("[{}] {first}\n", item.source.cell));
+        let aside = match engine.aside.get(&item.id) {
+            Some(aside) => format!(" (set aside: {})", aside.reason),
+            None => String::new(),
+        };
+        text.push_str(&format!("[{}] {first}{aside}\n", item.source.cell));
     }
     if text.is_empty() {
         "no items\n".to_owned()

@@ -10,6 +10,8 @@ mod chunk;
 mod compile_only;
 mod dependency;
 pub mod error;
+mod evcxr_commands;
+mod included;
 pub mod magic;
 mod plugin;
 mod variables;
@@ -20,9 +22,9 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use patchbay_evcxr_protocol::Completions;
@@ -33,20 +35,29 @@ use tokio::sync::{Notify, mpsc};
 use ahead::{Ahead, Upcoming};
 use autoreload::Autoreload;
 use build::Builder;
+use dependency::Crates;
+use evcxr_commands::EvcxrState;
 
 use crate::{
     compiled::Kept,
     completion::Completer,
-    dependency::{Request, Workshop},
+    dependency::Workshop,
     engine::{
         Engine, Program, cache::Cache, compile::Compiler, completeness, directive, directive::Part,
         plan::Level,
     },
     plugin::Sdk,
     runtime::{Reply, Runtime, Sender},
-    scratch::Scratch,
     side::SideConfig,
+    snapshot::Held,
+    workplace::Workplace,
 };
+
+/// How long the runtime may take to stop a cell or to give it up. A further interrupt within this time is the same one.
+const GIVING_UP: Duration = Duration::from_secs(4);
+
+/// How long anything that a cell waits for may go on after an interrupt before the runtime is ended.
+const HANGING: Duration = Duration::from_secs(10);
 
 /// What a session needs to start.
 #[derive(Clone, Debug)]
@@ -68,6 +79,8 @@ pub struct SessionConfig {
     pub working_directory: PathBuf,
     /// The side process with rust-analyzer, if it has been built.
     pub side: Option<SideConfig>,
+    /// The snapshot, whose files are put back where somebody removes them.
+    pub snapshot: Option<Arc<Held>>,
 }
 
 /// A cell to execute.
@@ -108,6 +121,40 @@ pub enum SessionEvent {
     Comm(CommMessage),
     /// The process that held the cells' ends of all comms has ended.
     CommsLost,
+    /// Dropped when what came before it has been taken by all who read; until then the cell has to wait.
+    Barrier(mpsc::Sender<()>),
+}
+
+impl SessionEvent {
+    /// About how many bytes it takes.
+    pub fn size(&self) -> usize {
+        fn of(value: &Value) -> usize {
+            match value {
+                Value::String(text) => text.len(),
+                Value::Array(values) => values.iter().map(of).sum(),
+                Value::Object(entries) => entries
+                    .iter()
+                    .map(|(key, value)| key.len() + of(value))
+                    .sum(),
+                Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+            }
+        }
+        let content = match self {
+            SessionEvent::Stream { text, .. } => text.len(),
+            SessionEvent::Display { bundle, .. } | SessionEvent::Result { bundle } => bundle
+                .data
+                .values()
+                .chain(bundle.metadata.values())
+                .map(of)
+                .sum(),
+            SessionEvent::Comm(message) => {
+                let buffers: usize = message.buffers.iter().map(String::len).sum();
+                buffers + of(&message.data) + of(&message.metadata)
+            }
+            _ => 0,
+        };
+        content + 256
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,14 +217,16 @@ pub struct Session {
     /// The programs that were run, by file name, to find the places of panics.
     programs: HashMap<String, Program>,
     /// Programs, sockets and compiled cells of this session.
-    scratch: Scratch,
+    workplace: Arc<Workplace>,
+    /// Whether this runtime has done what it was told once; one that never has may have been unable to start.
+    runtime_has_worked: bool,
     builder: Arc<Builder>,
     ahead: Option<Ahead>,
     autoreload: Autoreload,
     /// Loads the plugins into a runtime that has taken the place of another.
     loading_again: Option<tokio::task::JoinHandle<()>>,
-    /// The crates that the notebook has asked for.
-    requests: Vec<Request>,
+    crates: Crates,
+    evcxr: EvcxrState,
     /// What was made for the notebook and is not in the cache.
     kept: Kept,
     cell: u32,
@@ -194,6 +243,12 @@ struct Shared {
     running: Mutex<bool>,
     /// The interrupts since the cell began.
     interrupts: AtomicU32,
+    /// When the first of them came.
+    first_interrupt: Mutex<Option<Instant>>,
+    /// Whether the runtime was ended because the cell did not.
+    killed: AtomicBool,
+    /// Counts the cells, so that what is late for one does not hit another.
+    cells: AtomicU64,
     interrupted: Notify,
     runtime: Mutex<Sender>,
     /// The plugins that the notebook has loaded, in order: what each was made of, and its library.
@@ -214,33 +269,47 @@ impl Session {
     ///
     /// Fails where the runtime cannot be started or there is no folder for the session's files.
     pub async fn start(config: SessionConfig) -> anyhow::Result<Session> {
-        let scratch = Scratch::new()?;
+        let workplace = Arc::new(Workplace::new(config.snapshot.clone())?);
+        let mut config = config;
+        if let Some(cache) = &config.cache
+            && let Err(text) = cache.check()
+        {
+            workplace.note(format!("compiled cells are neither read nor kept: {text}"));
+            config.cache = None;
+        }
         let (events, early) = mpsc::unbounded_channel();
-        let runtime = start_runtime(&config, &scratch, events)?;
+        let runtime = start_runtime(&config, &workplace, events)?;
         if let Some(cache) = config.cache.clone() {
             tokio::task::spawn_blocking(move || cache.evict());
         }
+        let compiler = Compiler {
+            folder: config.working_directory.clone(),
+            ..config.compiler.clone()
+        };
         let builder = Arc::new(Builder::new(
-            config.compiler.clone(),
+            compiler,
             config.cache.clone(),
-            scratch.path().to_path_buf(),
+            workplace.clone(),
         ));
         let shared = Arc::new(Shared {
             upcoming: Arc::default(),
             running: Mutex::new(false),
             interrupts: AtomicU32::new(0),
+            first_interrupt: Mutex::new(None),
+            killed: AtomicBool::new(false),
+            cells: AtomicU64::new(0),
             interrupted: Notify::new(),
             runtime: Mutex::new(runtime.sender()),
             plugins: Mutex::default(),
             completer: Arc::new(Completer::new(
                 config.side.clone(),
                 config.working_directory.clone(),
-                scratch.path().to_path_buf(),
+                workplace.path().to_path_buf(),
             )),
         });
         let autoreload = Autoreload::new(
             Sdk::from(&builder.compiler),
-            builder.scratch().join("plugins"),
+            workplace.clone(),
             shared.clone(),
         );
         Ok(Session {
@@ -251,12 +320,14 @@ impl Session {
             runtime,
             shared,
             programs: HashMap::new(),
-            scratch,
+            workplace,
+            runtime_has_worked: false,
             builder,
             ahead: None,
             autoreload,
             loading_again: None,
-            requests: Vec::new(),
+            crates: Crates::default(),
+            evcxr: EvcxrState::default(),
             kept: Kept::default(),
             cell: 0,
             timings: Timings::default(),
@@ -301,6 +372,9 @@ impl Session {
             ));
         }
         self.shared.completer.cell_ends(&self.engine);
+        for note in self.workplace.take_notes() {
+            chunk::say(events, &format!("note: {note}\n"));
+        }
         if self.tells_time {
             magic::tell_time(events, start.elapsed(), self.timings.programs);
         }
@@ -319,7 +393,10 @@ impl Session {
         *state = running;
         if running {
             self.shared.interrupts.store(0, Ordering::SeqCst);
+            self.shared.killed.store(false, Ordering::SeqCst);
+            *self.shared.first_interrupt() = None;
         }
+        self.shared.cells.fetch_add(1, Ordering::SeqCst);
         self.shared.runtime().send(Command::ClearInterrupt);
     }
 
@@ -342,7 +419,8 @@ impl Session {
         self.autoreload.settle(events).await;
 
         let mut payload = Vec::new();
-        let (cell_magic, parts) = directive::split(&request.code);
+        let (cell_magic, parts) =
+            directive::split(&request.code, &directive::names_of(&self.engine));
         let result = match cell_magic {
             Some(magic) => {
                 self.run_cell_magic(&magic, parts, &request.code, events, &mut payload)
@@ -413,13 +491,18 @@ impl Session {
     ) -> Result<(), CellError> {
         self.engine
             .lose_all_variables(&format!("the process that held it has ended: {how}"));
-        self.runtime = start_runtime(&self.config, &self.scratch, events.clone())
-            .map_err(|error| error::plain("StartError", format!("{error:#}")))?;
+        let failed = |error: anyhow::Error| error::plain("StartError", format!("{error:#}"));
+        if !std::mem::take(&mut self.runtime_has_worked) {
+            self.workplace.mend().map_err(failed)?;
+        }
+        self.runtime =
+            start_runtime(&self.config, &self.workplace, events.clone()).map_err(failed)?;
         *self
             .shared
             .runtime
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = self.runtime.sender();
+        self.crates.begin_anew();
         self.load_plugins_again();
         // A front end that has gone away has no comms either.
         let _ = events.send(SessionEvent::CommsLost);
@@ -433,9 +516,12 @@ impl Session {
         events: &mpsc::UnboundedSender<SessionEvent>,
     ) -> Result<patchbay_protocol::Outcome, CellError> {
         match self.runtime.call(command).await {
-            Reply::Done { outcome, .. } => Ok(outcome),
+            Reply::Done { outcome, .. } => {
+                self.runtime_has_worked = true;
+                Ok(outcome)
+            }
             Reply::Ended(how) => {
-                let killed = self.shared.interrupts.load(Ordering::SeqCst) > 1;
+                let killed = self.shared.killed.load(Ordering::SeqCst);
                 self.replace_runtime(&how, events)?;
                 Err(error::process_ended(&how, killed))
             }
@@ -445,22 +531,23 @@ impl Session {
 
 fn start_runtime(
     config: &SessionConfig,
-    scratch: &Scratch,
+    workplace: &Workplace,
     events: mpsc::UnboundedSender<SessionEvent>,
 ) -> anyhow::Result<Runtime> {
+    workplace.restore()?;
     Runtime::start(
         &config.runtime,
         &config.library_path,
         &config.working_directory,
-        scratch.path(),
+        workplace.path(),
         config.parameters.as_deref(),
         events,
     )
 }
 
 impl SessionControl {
-    /// Stops the running cell: the first call asks, a second one kills the runtime. Without a
-    /// running cell there is nothing to stop.
+    /// Stops the running cell. It is asked; after a second the runtime gives it up; a runtime in which that does not help is ended,
+    /// or by a further call once there was time for all of it. Without a running cell there is nothing to stop.
     pub fn interrupt(&self) {
         let running = self.shared.running();
         if !*running {
@@ -468,11 +555,21 @@ impl SessionControl {
         }
         let before = self.shared.interrupts.fetch_add(1, Ordering::SeqCst);
         self.shared.interrupted.notify_waiters();
-        let runtime = self.runtime();
         if before == 0 {
-            runtime.send(Command::Interrupt);
-        } else {
-            runtime.kill();
+            *self.shared.first_interrupt() = Some(Instant::now());
+            self.runtime().send(Command::Interrupt);
+            let cell = self.shared.cells.load(Ordering::SeqCst);
+            // Whoever interrupts is served by a task; a program that is not has nobody who could wait.
+            if let Ok(handle) = tokio::runtime::Handle::try_current() {
+                handle.spawn(kill_later(self.shared.clone(), cell));
+            }
+        } else if self
+            .shared
+            .first_interrupt()
+            .is_some_and(|first| first.elapsed() >= GIVING_UP)
+        {
+            self.shared.killed.store(true, Ordering::SeqCst);
+            self.runtime().kill();
         }
     }
 
@@ -521,7 +618,23 @@ impl SessionControl {
     }
 }
 
+/// Ends the runtime if a cell that was interrupted is still there after a while.
+async fn kill_later(shared: Arc<Shared>, cell: u64) {
+    tokio::time::sleep(HANGING).await;
+    let running = shared.running();
+    if *running && shared.cells.load(Ordering::SeqCst) == cell {
+        shared.killed.store(true, Ordering::SeqCst);
+        shared.runtime().kill();
+    }
+}
+
 impl Shared {
+    fn first_interrupt(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.first_interrupt
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn running(&self) -> MutexGuard<'_, bool> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -534,7 +647,7 @@ impl Shared {
     async fn gpu_memory(&self) -> Value {
         let runtime = self.runtime();
         let answer = runtime.ask("memory", Value::Null);
-        match tokio::time::timeout(std::time::Duration::from_secs(1), answer).await {
+        match tokio::time::timeout(Duration::from_secs(1), answer).await {
             Ok(Ok(memory)) => memory,
             _ => Value::Null,
         }

@@ -8,9 +8,10 @@ use std::{
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::{CellError, Session, SessionEvent, StreamName, error};
+use super::{CellError, Session, SessionEvent, StreamName, build::BuildError, error};
 use crate::engine::{
     cache::{Cache, Record},
+    compile::CompileError,
     diagnostics,
     lessons::Lessons,
     plan::{self, Plan},
@@ -140,8 +141,7 @@ impl Session {
         let start = std::time::Instant::now();
         let compilation = self
             .builder
-            .compiler
-            .compile(plan, self.builder.scratch(), &output)
+            .call_compiler(plan, &output)
             .await
             .map_err(|error| self.no_compiler(&error))?;
         self.timings.compile_nanoseconds +=
@@ -153,8 +153,13 @@ impl Session {
                 &compilation.other_output,
             ));
         }
+        // Without it the runtime does not load a plugin.
+        patchbay_files::seal_file(&output).map_err(|error| {
+            let error = CompileError::not_written(self.builder.scratch(), error);
+            self.no_compiler(&BuildError::NoCompiler(error))
+        })?;
         let record = Record {
-            digest: String::new(),
+            has_library: true,
             types: Vec::new(),
             lessons: Lessons::default(),
             programs: 1,
@@ -163,10 +168,13 @@ impl Session {
                 .into_iter()
                 .filter(diagnostics::Diagnostic::is_error)
                 .collect(),
+            files: Vec::new(),
         };
         let kept = self
             .builder
             .cache()
+            // A program that includes a file is another one once that has changed.
+            .filter(|_| compilation.files.is_empty())
             .and_then(|cache| cache.put(&key, Some(&output), record).ok());
         Ok(kept.unwrap_or(output))
     }

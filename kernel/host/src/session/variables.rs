@@ -14,19 +14,51 @@ use crate::engine::{
     Engine,
     history::Variable,
     lessons::{Binding, is_nameable},
-    names,
+    names, nesting,
 };
 
 impl Session {
+    /// The variables that a cell had taken when it was given up, and that have not come back, with the cells that made them.
+    /// They are noted as lost.
+    pub(super) fn lost_with_the_cell(
+        &mut self,
+        compiled: &Compiled,
+        outcome: &Outcome,
+    ) -> Vec<(String, u32)> {
+        let is_back = |name: &str| outcome.stored.iter().any(|stored| stored.name == name);
+        let mut lost = Vec::new();
+        for name in compiled.plan.takes.iter().filter(|name| !is_back(name)) {
+            if let Some(variable) = self.engine.variables.get(name) {
+                lost.push((name.clone(), variable.cell));
+            }
+        }
+        let cell = self.cell;
+        for (name, made_by) in &lost {
+            let why =
+                format!("cell [{cell}] had it when it was given up; cell [{made_by}] makes it");
+            self.engine.lose(name, why);
+        }
+        lost
+    }
+
     /// Notes which variables are alive after a run.
     pub(super) async fn account_for_variables(
         &mut self,
+        job: &Job,
         compiled: &Compiled,
         outcome: &Outcome,
         events: &mpsc::UnboundedSender<SessionEvent>,
     ) -> Result<(), CellError> {
         let cell = self.cell;
         let failed = outcome.failure.is_some();
+        let closures: BTreeSet<&str> = job
+            .chunk
+            .statements
+            .iter()
+            .filter(|statement| statement.is_closure)
+            .flat_map(|statement| &statement.defines)
+            .map(|definition| definition.name.as_str())
+            .collect();
         let stored = |name: &str| {
             outcome
                 .stored
@@ -109,7 +141,7 @@ impl Session {
                         .rfind(|(known, _)| known.name == *name)
                         .map_or("{closure}", |(_, text)| text.as_str());
                     let why = why_unnameable(text);
-                    if !failed {
+                    if !failed && !closures.contains(name.as_str()) {
                         say(
                             events,
                             &format!("note: `{name}` is not kept for later cells: {why}\n"),
@@ -158,6 +190,21 @@ impl Session {
                 None => {}
             }
         }
+        let lessons = &compiled.record.lessons;
+        let kept =
+            self.engine
+                .keep_closures(&job.chunk, &job.source, &compiled.plan.takes, lessons);
+        for name in closures
+            .iter()
+            .filter(|name| !failed && !kept.contains(**name))
+        {
+            if let Some(why) = self.engine.lost.get(*name) {
+                say(
+                    events,
+                    &format!("note: `{name}` is not kept for later cells: {why}\n"),
+                );
+            }
+        }
         if !unnameable.is_empty() {
             self.command(
                 |id| Command::DropVariables {
@@ -174,11 +221,11 @@ impl Session {
 
 /// The session as it will be if a chunk succeeds.
 pub(super) fn after_success(engine: &mut Engine, job: &Job, compiled: &Compiled) {
-    for name in engine.variables_made_stale(&job.chunk, &job.source) {
+    for (name, _) in engine.variables_made_stale(&job.chunk) {
         engine.variables.remove(&name);
     }
-    engine.add_items(&job.chunk, &job.source);
     let lessons = &compiled.record.lessons;
+    engine.add_items(&job.chunk, &job.source, &lessons.set_aside);
     for name in &compiled.plan.takes {
         if lessons.moved.contains(&Binding {
             name: name.clone(),
@@ -212,21 +259,13 @@ pub(super) fn after_success(engine: &mut Engine, job: &Job, compiled: &Compiled)
             }
         }
     }
-}
-
-/// Whether a type is copied when it is given away, as far as its text tells.
-pub(super) fn is_plain(type_text: &str) -> bool {
-    const PLAIN: [&str; 17] = [
-        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16",
-        "u32", "u64", "u128", "usize", "()",
-    ];
-    PLAIN.contains(&type_text) || type_text.starts_with('&') && !type_text.starts_with("&mut")
+    engine.keep_closures(&job.chunk, &job.source, &compiled.plan.takes, lessons);
 }
 
 fn why_unnameable(type_text: &str) -> String {
     let advice = if type_text.starts_with("{closure") || type_text.starts_with("[closure") {
-        "a closure has no type that a later cell could name; box it: `let f: Box<dyn Fn(i32) -> i32> = \
-         Box::new(|x| x + 1);`, or write a function"
+        "a closure has no type that a later cell could name, and this one took variables away; borrow them \
+         (without `move`), box it: `let f: Box<dyn Fn(i32) -> i32> = Box::new(move |x| x + n);`, or write a function"
     } else if type_text.contains("closure") {
         "its type has a closure in it, which no later cell could name; collect it into a `Vec`, or box it"
     } else if type_text.contains("async") {
@@ -244,9 +283,12 @@ fn why_unnameable(type_text: &str) -> String {
 }
 
 fn type_names(type_text: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    if let Ok(tokens) = type_text.parse() {
-        names::collect(tokens, &mut found);
-    }
-    found
+    let collect = || {
+        let mut found = BTreeSet::new();
+        if let Ok(tokens) = type_text.parse() {
+            names::collect(tokens, &mut found);
+        }
+        found
+    };
+    nesting::read(type_text, collect).unwrap_or_default()
 }

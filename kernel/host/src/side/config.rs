@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -134,17 +135,16 @@ pub fn build(snapshot: &Snapshot) -> Result<()> {
 
 /// Puts a program in the place of one that may be running.
 fn replace(source: &Path, target: &Path) -> Result<()> {
-    let staged = target.with_extension("new");
-    fs::copy(source, &staged)
-        .and_then(|_| {
-            let modified = fs::metadata(source)?.modified()?;
-            fs::File::options()
-                .append(true)
-                .open(&staged)?
-                .set_modified(modified)?;
-            fs::rename(&staged, target)
-        })
-        .with_context(|| format!("{} cannot be written", target.display()))
+    let write = || -> std::io::Result<()> {
+        let original = fs::metadata(source)?;
+        let mode = original.permissions().mode() & 0o755;
+        patchbay_files::replace(target, &patchbay_files::read(source)?, mode)?;
+        fs::File::options()
+            .append(true)
+            .open(target)?
+            .set_modified(original.modified()?)
+    };
+    write().with_context(|| format!("{} cannot be written", target.display()))
 }
 
 /// rust-analyzer infers no type without the sources of the standard library.

@@ -19,8 +19,10 @@ use patchbay_protocol::Output;
 use tokio::sync::mpsc;
 
 use super::{SideConfig, package, process::SideProcess};
-use crate::scratch::Scratch;
-use crate::session::{CellError, CellReply, CellRequest, SessionEvent, StreamName, Timings, error};
+use crate::{
+    session::{CellError, CellReply, CellRequest, SessionEvent, StreamName, Timings, error},
+    workplace::Workplace,
+};
 
 /// How long a question waits for an answer; evcxr answers none while a cell runs.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -32,7 +34,7 @@ const PRELUDE: &str = "use patchbay::prelude::*;";
 pub struct EvcxrSession {
     config: SideConfig,
     working_directory: PathBuf,
-    scratch: Scratch,
+    scratch: Workplace,
     shared: Arc<Shared>,
 }
 
@@ -58,7 +60,7 @@ impl EvcxrSession {
         Ok(EvcxrSession {
             config,
             working_directory,
-            scratch: Scratch::new()?,
+            scratch: Workplace::new(None)?,
             shared: Arc::default(),
         })
     }
@@ -131,6 +133,7 @@ impl EvcxrSession {
             return Ok(process);
         }
         let failed = |error: anyhow::Error| error::plain("StartError", format!("{error:#}"));
+        self.scratch.restore().map_err(failed)?;
         let scratch = self.scratch.path();
         let build = scratch.join("build");
         package::write_stub(&self.config, &self.stub())
@@ -270,7 +273,7 @@ fn outcome(end: Option<End>) -> Result<(), CellError> {
 /// Our magics in evcxr's words, line by line; and whether the cell is to be timed.
 fn translate(code: &str) -> Result<(String, bool), CellError> {
     use crate::engine::directive::{Part, Timing, split};
-    let (magic, parts) = split(code);
+    let (magic, parts) = split(code, &|_| false);
     let mut lines: Vec<String> = code.lines().map(str::to_owned).collect();
     let mut timed = false;
     let unknown = |sign: &str, name: &str| {
@@ -300,7 +303,20 @@ fn translate(code: &str) -> Result<(String, bool), CellError> {
                 text.as_ref().clone_into(&mut lines[*first_line as usize]);
             }
             Part::Directive(directive) => {
-                let line = &mut lines[directive.line as usize];
+                let first = directive.line as usize;
+                let further = directive.argument.matches('\n').count();
+                if further > 0 {
+                    // evcxr takes a command on one line.
+                    lines[first] = format!(
+                        ":{} {}",
+                        directive.name,
+                        directive.argument.replace('\n', " ")
+                    );
+                    lines[first + 1..=first + further]
+                        .iter_mut()
+                        .for_each(String::clear);
+                }
+                let line = &mut lines[first];
                 if line.trim_start().starts_with('%') {
                     let name = match directive.name.as_str() {
                         "who" | "whos" | "vars" => "vars",

@@ -44,7 +44,7 @@ pub fn write_for_analysis(config: &SideConfig, folder: &Path, added: &[Request])
         ));
     }
     manifest.push_str(&Request::entries(added));
-    fs::create_dir_all(folder.join("src"))?;
+    patchbay_files::create_private_folders(&folder.join("src"))?;
     fs::write(folder.join("Cargo.toml"), manifest)?;
     fs::write(folder.join("src/lib.rs"), "")?;
     copy_lock(config, folder)
@@ -63,7 +63,7 @@ pub fn write_stub(config: &SideConfig, folder: &Path) -> io::Result<()> {
          patchbay_sdk = {{ package = \"patchbay\", path = {} }}\n",
         quoted(&config.sdk_sources())
     );
-    fs::create_dir_all(folder.join("src"))?;
+    patchbay_files::create_private_folders(&folder.join("src"))?;
     fs::write(folder.join("Cargo.toml"), manifest)?;
     fs::write(folder.join("src/lib.rs"), "pub use patchbay_sdk::*;\n")
 }

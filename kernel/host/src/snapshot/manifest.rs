@@ -8,15 +8,16 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use patchbay_files::{Access, replace};
 use serde::{Deserialize, Serialize};
 
-use super::{Description, REBUILD, Rustc, SdkCrate, linker};
+use super::{Description, FileRecord, REBUILD, Rustc, SdkCrate, linker};
 
 /// The manifest's file name.
 pub const MANIFEST_NAME: &str = "sdk.json";
 
 /// The version of the layout; a prefix of another layout is made anew.
-const LAYOUT: u32 = 4;
+const LAYOUT: u32 = 5;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -33,8 +34,11 @@ pub struct Manifest {
     pub source: PathBuf,
     /// When the prefix was made, seconds since 1970.
     pub made: u64,
-    /// The size in bytes of every file that never changes, by path in the prefix.
-    pub files: BTreeMap<PathBuf, u64>,
+    /// Every file that never changes, by path in the prefix.
+    pub files: BTreeMap<PathBuf, FileRecord>,
+    /// The programs and plugins, which follow the build tree.
+    #[serde(default)]
+    pub programs: BTreeMap<PathBuf, FileRecord>,
 }
 
 impl Manifest {
@@ -53,6 +57,7 @@ impl Manifest {
             source,
             made,
             files: BTreeMap::new(),
+            programs: BTreeMap::new(),
         }
     }
 
@@ -61,7 +66,7 @@ impl Manifest {
     /// Fails where there is no manifest or it is of another layout.
     pub fn read(prefix: &Path) -> Result<Manifest> {
         let path = prefix.join(MANIFEST_NAME);
-        let text = fs::read(&path).with_context(|| {
+        let text = patchbay_files::read(&path).with_context(|| {
             format!(
                 "no SDK snapshot: {} is missing\nin the repository, type: {REBUILD}",
                 path.display()
@@ -86,35 +91,78 @@ impl Manifest {
     /// # Errors
     ///
     /// Fails where the file cannot be written.
-    pub fn write(&self, prefix: &Path) -> Result<()> {
+    pub fn write(&self, prefix: &Path, access: Access) -> Result<()> {
         let path = prefix.join(MANIFEST_NAME);
-        fs::write(&path, serde_json::to_vec_pretty(self)?)
+        replace(&path, &serde_json::to_vec_pretty(self)?, access.file(false))
             .with_context(|| format!("{}", path.display()))
     }
 
-    /// Checks that every file is there in its full size.
+    /// Checks that every file is there with the bytes that it was made with. A file whose size, inode and time of change
+    /// are as recorded is read only `thoroughly`. Returns whether all are the very files.
     ///
     /// # Errors
     ///
     /// Names the first file that is not as recorded.
-    pub fn verify_files(&self, prefix: &Path) -> Result<()> {
-        for (name, &expected) in &self.files {
-            let path = prefix.join(name);
-            let found = fs::metadata(&path).map(|metadata| metadata.len());
-            match found {
-                Ok(bytes) if bytes == expected => {}
-                Ok(bytes) => bail!(
-                    "the SDK snapshot is damaged: {} should have {expected} bytes and has {bytes}\n\
-                     in the repository, type: {REBUILD}",
-                    path.display()
-                ),
-                Err(error) => bail!(
-                    "the SDK snapshot is damaged: {}: {error}\nin the repository, type: {REBUILD}",
-                    path.display()
-                ),
+    pub fn verify_files(&self, prefix: &Path, thoroughly: bool) -> Result<bool> {
+        let mut is_same = true;
+        for (name, record) in self.files.iter().chain(&self.programs) {
+            is_same &= record.verify(&prefix.join(name), thoroughly)?;
+        }
+        Ok(is_same)
+    }
+
+    /// Reads what a runtime loads, and checks its digests.
+    ///
+    /// # Errors
+    ///
+    /// Names the first file that is not as recorded.
+    pub fn verify_runtime(&self, prefix: &Path) -> Result<()> {
+        for (name, record) in self.files.iter().chain(&self.programs) {
+            if name.starts_with("lib") || name.starts_with("bin") {
+                record.verify(&prefix.join(name), true)?;
             }
         }
         Ok(())
+    }
+
+    /// Notes the files of a prefix anew, whose bytes have been verified.
+    ///
+    /// # Errors
+    ///
+    /// Fails where one cannot be read.
+    pub fn renew(&mut self, prefix: &Path) -> Result<()> {
+        for (name, record) in self.files.iter_mut().chain(&mut self.programs) {
+            *record = FileRecord::of(&prefix.join(name))?;
+        }
+        Ok(())
+    }
+
+    /// Notes the programs and plugins that are in a prefix. Returns whether they are others than before.
+    ///
+    /// # Errors
+    ///
+    /// Fails where one cannot be read.
+    pub fn note_programs(&mut self, prefix: &Path) -> Result<bool> {
+        let mut programs = BTreeMap::new();
+        for folder in ["bin", "plugins"] {
+            for entry in fs::read_dir(prefix.join(folder))?.flatten() {
+                let path = entry.path();
+                if super::store::is_staging(&path) || !path.is_file() {
+                    continue;
+                }
+                let name = Path::new(folder).join(entry.file_name());
+                let record = match self.programs.get(&name) {
+                    Some(known) if known.verify(&path, false).is_ok_and(|is_same| is_same) => {
+                        known.clone()
+                    }
+                    _ => FileRecord::of(&path)?,
+                };
+                programs.insert(name, record);
+            }
+        }
+        let changed = programs != self.programs;
+        self.programs = programs;
+        Ok(changed)
     }
 
     /// How long ago the prefix was made.

@@ -14,17 +14,22 @@
 
 mod build_tree;
 mod crates;
+mod held;
 mod linker;
+mod lock;
 mod manifest;
 pub mod native;
 mod placement;
+mod record;
 mod rustc;
 mod section;
 mod store;
 
 use std::{
     env,
+    fs::File,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::{Context, Result, bail};
@@ -33,7 +38,9 @@ use crate::{dependency::Bundle, engine::compile::Compiler};
 
 pub use build_tree::BuildTree;
 pub use crates::SdkCrate;
+pub use held::Held;
 pub use manifest::{MANIFEST_NAME, Manifest};
+pub use record::FileRecord;
 pub use rustc::Rustc;
 pub use section::Description;
 pub use store::Store;
@@ -60,6 +67,8 @@ pub const REBUILD: &str = "cargo build --release && target/release/patchbay inst
 pub struct Snapshot {
     pub prefix: PathBuf,
     pub manifest: Manifest,
+    /// Keeps others from removing it; `None` for a compiled notebook.
+    pub _lock: Option<Arc<File>>,
 }
 
 impl Snapshot {
@@ -84,7 +93,7 @@ impl Snapshot {
         if let Some(prefix) = folder.parent().filter(|_| folder.ends_with("bin"))
             && prefix.join(MANIFEST_NAME).is_file()
         {
-            return Snapshot::open(prefix);
+            return Snapshot::open_or_mend(prefix);
         }
         if let Some(tree) = BuildTree::at(folder)? {
             return Store::of_user()?.snapshot_of(&tree);
@@ -96,7 +105,46 @@ impl Snapshot {
         )
     }
 
-    /// Opens a prefix and checks that its files and its compiler are those that it was made with.
+    /// Opens a prefix. One that is damaged is made again if the build tree that it came from is still there as it was.
+    fn open_or_mend(prefix: &Path) -> Result<Snapshot> {
+        let error = match Snapshot::open(prefix) {
+            Ok(snapshot) => return Ok(snapshot),
+            Err(error) => error,
+        };
+        let is_damaged = error.to_string().contains("is damaged");
+        let Ok(manifest) = Manifest::read(prefix) else {
+            return Err(error);
+        };
+        let damaged = Snapshot {
+            prefix: prefix.to_owned(),
+            manifest,
+            _lock: None,
+        };
+        if !is_damaged || damaged.make_again().is_err() {
+            return Err(error);
+        }
+        eprintln!("patchbay: {error}\nit was made again");
+        Snapshot::open(prefix)
+    }
+
+    /// Makes this prefix again from its build tree, whose folder is returned.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the build tree is not there, or is of another build by now.
+    pub fn make_again(&self) -> Result<PathBuf> {
+        let source = &self.manifest.source;
+        let tree = BuildTree::at(source)?
+            .filter(|tree| tree.digest == self.manifest.digest)
+            .with_context(|| {
+                format!("{} does not hold the same build any more", source.display())
+            })?;
+        Store::of_prefix(&self.prefix).make_again(&tree, &self.prefix)?;
+        Ok(source.clone())
+    }
+
+    /// Opens a prefix and checks that its files and its compiler are those that it was made with, and that nobody else can
+    /// change them.
     ///
     /// # Errors
     ///
@@ -108,10 +156,36 @@ impl Snapshot {
                 prefix.display()
             )
         })?;
-        let manifest = Manifest::read(&prefix)?;
-        manifest.verify_files(&prefix)?;
+        let lock = lock::share(&prefix)?;
+        for folder in [
+            &prefix,
+            &prefix.join("lib"),
+            &prefix.join("deps"),
+            &prefix.join("bin"),
+        ] {
+            patchbay_files::check_folder(folder).map_err(|text| {
+                let (what, _) = text.split_once('\n').unwrap_or((&text, ""));
+                anyhow::anyhow!(
+                    "the SDK snapshot is not used: {what}\ntype: rm -r {}\nin the repository, type: {REBUILD}",
+                    prefix.display()
+                )
+            })?;
+        }
+        let mut manifest = Manifest::read(&prefix)?;
+        if !manifest.verify_files(&prefix, false)? {
+            // The files were copied or put back; the next start need not read them again.
+            let access = Store::access_of(&prefix);
+            let mut renewed = manifest.clone();
+            if renewed.renew(&prefix).is_ok() && renewed.write(&prefix, access).is_ok() {
+                manifest = renewed;
+            }
+        }
         manifest.rustc.verify()?;
-        Ok(Snapshot { prefix, manifest })
+        Ok(Snapshot {
+            prefix,
+            manifest,
+            _lock: Some(Arc::new(lock)),
+        })
     }
 
     /// The one library that holds candle.
@@ -154,6 +228,8 @@ impl Snapshot {
             bundle: Bundle::default(),
             linker: linker::present(&self.manifest.linker),
             build_id: self.manifest.sdk.build_id.clone(),
+            environment: Vec::new(),
+            folder: PathBuf::new(),
             sealed: false,
         }
     }

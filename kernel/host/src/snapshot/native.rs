@@ -4,14 +4,12 @@
 //! and brings them into the process; to link against it they need not be on the machine, or where a linker looks. So each
 //! has an archive without members in the snapshot of an SDK with CUDA.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use patchbay_files::Access;
 
-use super::manifest::Manifest;
+use super::{FileRecord, manifest::Manifest};
 
 const FOLDER: &str = "native";
 
@@ -23,25 +21,26 @@ const LIBRARIES: [&str; 9] = [
 const EMPTY_ARCHIVE: &[u8] = b"!<arch>\n";
 
 /// Writes the archives into a prefix whose SDK has CUDA.
-pub fn write(manifest: &mut Manifest, prefix: &Path) -> Result<()> {
+pub fn write(manifest: &mut Manifest, prefix: &Path, access: Access) -> Result<()> {
     if !manifest.sdk.cuda {
         return Ok(());
     }
-    for name in archives(prefix)? {
-        manifest.files.insert(name, EMPTY_ARCHIVE.len() as u64);
+    for name in archives(prefix, access)? {
+        let record = FileRecord::of(&prefix.join(&name))?;
+        manifest.files.insert(name, record);
     }
     Ok(())
 }
 
 /// Writes the archives; returns their paths in the prefix.
-fn archives(prefix: &Path) -> Result<Vec<PathBuf>> {
-    fs::create_dir(prefix.join(FOLDER))?;
+fn archives(prefix: &Path, access: Access) -> Result<Vec<PathBuf>> {
+    patchbay_files::create_folders(&prefix.join(FOLDER), access.folder())?;
     let names: Vec<PathBuf> = LIBRARIES
         .iter()
         .map(|library| Path::new(FOLDER).join(format!("lib{library}.a")))
         .collect();
     for name in &names {
-        fs::write(prefix.join(name), EMPTY_ARCHIVE)?;
+        patchbay_files::replace(&prefix.join(name), EMPTY_ARCHIVE, access.file(false))?;
     }
     Ok(names)
 }
@@ -54,7 +53,7 @@ pub fn beside(library: &Path) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::{fs, process::Command};
 
     use super::*;
 
@@ -75,7 +74,10 @@ mod tests {
             command.output().unwrap().status.success()
         };
         let folder = prefix.path().join(FOLDER);
-        assert_eq!(archives(prefix.path()).unwrap().len(), LIBRARIES.len());
+        assert_eq!(
+            archives(prefix.path(), Access::Owner).unwrap().len(),
+            LIBRARIES.len()
+        );
         assert!(links(&folder));
         fs::remove_file(folder.join("libmoe.a")).unwrap();
         assert!(!links(&folder), "the archive was not what made it link");

@@ -2,8 +2,10 @@
 
 use std::{fs, path::Path};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use serde::Deserialize;
+
+use super::zmtp::Endpoint;
 
 /// Where the sockets are bound and how messages are signed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -59,11 +61,20 @@ impl ConnectionInfo {
     }
 
     /// The endpoint of a port.
-    pub fn endpoint(&self, port: u32) -> String {
-        match self.transport.as_str() {
-            "ipc" => format!("ipc://{}-{port}", self.ip),
-            _ => format!("tcp://{}:{port}", self.ip),
-        }
+    ///
+    /// # Errors
+    ///
+    /// Fails where it is no TCP port.
+    pub fn endpoint(&self, port: u32) -> anyhow::Result<Endpoint> {
+        Ok(match self.transport.as_str() {
+            "ipc" => Endpoint::Ipc(format!("{}-{port}", self.ip).into()),
+            _ => Endpoint::Tcp {
+                host: self.ip.clone(),
+                port: u16::try_from(port).map_err(|_| {
+                    anyhow!("the connection file has the port {port}; there are 1 to 65535")
+                })?,
+            },
+        })
     }
 }
 
@@ -86,13 +97,16 @@ mod tests {
                 "kernel_name": "patchbay"}"#,
         )
         .unwrap();
-        assert_eq!(info.endpoint(info.shell_port), "tcp://127.0.0.1:1");
+        let endpoint = info.endpoint(info.shell_port).unwrap();
+        assert_eq!(endpoint.to_string(), "tcp://127.0.0.1:1");
+        assert!(info.endpoint(65536).is_err());
         let ipc = ConnectionInfo {
             transport: "ipc".into(),
             ip: "/run/kernel".into(),
             ..info
         };
-        assert_eq!(ipc.endpoint(2), "ipc:///run/kernel-2");
+        let endpoint = ipc.endpoint(2).unwrap();
+        assert_eq!(endpoint.to_string(), "ipc:///run/kernel-2");
     }
 
     #[test]

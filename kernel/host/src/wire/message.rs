@@ -5,9 +5,8 @@ use std::{fmt, time::SystemTime};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use zeromq::ZmqMessage;
 
-use super::{PROTOCOL_VERSION, Signer};
+use super::{PROTOCOL_VERSION, Refusal, Signer};
 
 const DELIMITER: &[u8] = b"<IDS|MSG>";
 
@@ -33,6 +32,8 @@ pub struct Header {
 pub struct Message {
     /// The routing prefix of a request, or the topic of a broadcast.
     pub identities: Vec<Bytes>,
+    /// The connection on which a request came, or that of the request that this answers.
+    pub connection: Option<u64>,
     pub header: Header,
     /// The header of the request that this answers, or an empty object.
     pub parent: Value,
@@ -47,6 +48,7 @@ pub enum WireError {
     NoDelimiter,
     TooFewFrames(usize),
     WrongSignature,
+    Repeated,
     NotJson(&'static str, serde_json::Error),
 }
 
@@ -58,6 +60,7 @@ impl fmt::Display for WireError {
                 write!(f, "{count} frames after <IDS|MSG>, at least 5 expected")
             }
             WireError::WrongSignature => f.write_str("the signature is wrong"),
+            WireError::Repeated => f.write_str("a message with its signature has come before"),
             WireError::NotJson(part, error) => write!(f, "the {part} is not as expected: {error}"),
         }
     }
@@ -70,6 +73,7 @@ impl Message {
             identities: parent
                 .map(|parent| parent.identities.clone())
                 .unwrap_or_default(),
+            connection: parent.and_then(|parent| parent.connection),
             header: Header {
                 msg_id: uuid::Uuid::new_v4().to_string(),
                 msg_type: msg_type.to_owned(),
@@ -94,8 +98,7 @@ impl Message {
     /// # Errors
     ///
     /// Says what is wrong with the frames.
-    pub fn decode(message: ZmqMessage, signer: &Signer) -> Result<Message, WireError> {
-        let frames = message.into_vec();
+    pub fn decode(frames: Vec<Bytes>, signer: &Signer) -> Result<Message, WireError> {
         let delimiter = frames
             .iter()
             .position(|frame| &frame[..] == DELIMITER)
@@ -113,14 +116,18 @@ impl Message {
         else {
             return Err(WireError::TooFewFrames(rest.len() - 1));
         };
-        if !signer.verify(&[header, parent, metadata, content], signature) {
-            return Err(WireError::WrongSignature);
-        }
+        signer
+            .admit(&[header, parent, metadata, content], signature)
+            .map_err(|refusal| match refusal {
+                Refusal::Wrong => WireError::WrongSignature,
+                Refusal::Repeated => WireError::Repeated,
+            })?;
         let value = |part: &'static str, frame: &Bytes| {
             serde_json::from_slice::<Value>(frame).map_err(|error| WireError::NotJson(part, error))
         };
         Ok(Message {
             identities: identities.to_vec(),
+            connection: None,
             header: serde_json::from_slice(header)
                 .map_err(|error| WireError::NotJson("header", error))?,
             parent: value("parent header", parent)?,
@@ -135,7 +142,7 @@ impl Message {
     /// # Errors
     ///
     /// Fails where a part cannot be written as JSON.
-    pub fn encode(&self, signer: &Signer) -> Result<ZmqMessage, serde_json::Error> {
+    pub fn encode(&self, signer: &Signer) -> Result<Vec<Bytes>, serde_json::Error> {
         let parts = [
             serde_json::to_vec(&self.header)?,
             serde_json::to_vec(&self.parent)?,
@@ -148,8 +155,7 @@ impl Message {
         frames.push(Bytes::from(signature));
         frames.extend(parts.into_iter().map(Bytes::from));
         frames.extend(self.buffers.iter().cloned());
-        // There are always frames: the delimiter is one.
-        Ok(ZmqMessage::try_from(frames).unwrap_or_else(|_| ZmqMessage::from(Vec::new())))
+        Ok(frames)
     }
 }
 
@@ -181,6 +187,24 @@ mod tests {
     }
 
     #[test]
+    fn a_message_is_taken_once() {
+        let signer = Signer::new("key");
+        let frames = message().encode(&signer).unwrap();
+        assert!(Message::decode(frames.clone(), &signer).is_ok());
+        assert!(matches!(
+            Message::decode(frames.clone(), &signer),
+            Err(WireError::Repeated)
+        ));
+        // The same signature in other letters is the same signature.
+        let mut shouted = frames;
+        shouted[3] = shouted[3].to_ascii_uppercase().into();
+        assert!(matches!(
+            Message::decode(shouted, &signer),
+            Err(WireError::Repeated)
+        ));
+    }
+
+    #[test]
     fn what_is_no_message_is_told() {
         let signer = Signer::new("key");
         let wrong = message().encode(&Signer::new("other")).unwrap();
@@ -188,13 +212,12 @@ mod tests {
             Message::decode(wrong, &signer),
             Err(WireError::WrongSignature)
         ));
-        let bare = ZmqMessage::from("hello");
+        let bare = vec![Bytes::from_static(b"hello")];
         assert!(matches!(
             Message::decode(bare, &signer),
             Err(WireError::NoDelimiter)
         ));
-        let short =
-            ZmqMessage::try_from(vec![Bytes::from_static(DELIMITER), Bytes::new()]).unwrap();
+        let short = vec![Bytes::from_static(DELIMITER), Bytes::new()];
         assert!(matches!(
             Message::decode(short, &signer),
             Err(WireError::TooFewFrames(1))
@@ -203,9 +226,8 @@ mod tests {
         let frames: Vec<Bytes> = [DELIMITER, b"", b"[]", b"{}", b"{}", b"{}"]
             .map(Bytes::from_static)
             .into();
-        let not_a_header = ZmqMessage::try_from(frames).unwrap();
         assert!(matches!(
-            Message::decode(not_a_header, &unsigned),
+            Message::decode(frames, &unsigned),
             Err(WireError::NotJson("header", _))
         ));
     }

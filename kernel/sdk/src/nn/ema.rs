@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor, Var};
 use crate::ops::ema_update;
 
 /// Averages of variables, to evaluate with or to teach a student (Polyak and Juditsky, 1992; He et al., 2020).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Ema {
     vars: Vec<Var>,
     averages: Vec<Tensor>,

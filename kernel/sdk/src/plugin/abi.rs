@@ -1,7 +1,7 @@
 //! What a plugin exports, and the marks by which a stale one is told.
 //!
 //! [`export_plugin!`](crate::export_plugin) puts three things into a plugin: a JSON text in the
-//! section `.patchbay.plugin` (read without loading the file), a reference to [`CANARY`], whose
+//! section `.patchbay.plugin` (read without loading the file; it holds the digest of the file), a reference to [`CANARY`], whose
 //! symbol carries the SDK's build id, so that the dynamic loader itself refuses a stale plugin
 //! before any of its code runs, and the two functions below, of which the first is called before
 //! anything of Rust's binary interface is relied on.
@@ -19,6 +19,10 @@ pub const COMPONENTS_SYMBOL: &str = "patchbay_plugin_components";
 
 /// The start of the canary's symbol; the build id follows.
 pub const CANARY_PREFIX: &str = "patchbay_sdk_";
+
+/// What stands in the place of the digest in a file that the compiler has just written; [`seal`](super::seal) puts the digest
+/// there.
+pub const NO_DIGEST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// Exists under a name that only this build of the SDK exports.
 #[unsafe(export_name = concat!("patchbay_sdk_", env!("PATCHBAY_BUILD_ID")))]
@@ -46,7 +50,8 @@ macro_rules! export_plugin {
     ($($component:ty),+ $(,)?) => {
         const _: () = {
             const TEXT: &[(bool, &str)] = &[
-                (false, "{\"abi\":1,\"name\":\""), (true, module_path!()),
+                (false, "{\"abi\":1,\"digest\":\""), (false, $crate::plugin::abi::NO_DIGEST),
+                (false, "\",\"name\":\""), (true, module_path!()),
                 (false, "\",\"version\":\""), (true, $crate::__plugin_version!()),
                 (false, "\",\"source\":\""), (true, $crate::__plugin_source!()),
                 (false, "\",\"build_id\":\""), (true, $crate::build::BUILD_ID),

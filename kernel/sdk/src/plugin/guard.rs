@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use patchbay_files::{SealError, check_seal};
+
 use super::{
     Error,
     metadata::{Linkage, Metadata},
@@ -34,6 +36,40 @@ pub fn check(path: &Path, metadata: &Metadata) -> Result<(), Error> {
         )));
     }
     Ok(())
+}
+
+/// Checks that the bytes of a plugin, whose metadata are these, are those that were built: a flipped bit in its headers would
+/// crash the process when it is mapped.
+///
+/// # Errors
+///
+/// Says that the file is damaged, or that it has no digest, and what mends it.
+pub(crate) fn check_bytes(path: &Path, bytes: &[u8], metadata: &Metadata) -> Result<(), Error> {
+    let seal = check_seal(bytes);
+    if seal != Err(SealError::Damaged) {
+        check(path, metadata)?;
+    }
+    seal.map_err(|error| {
+        Error::new(format!(
+            "{}: plugin {} is not loaded: {error}\n  mend it with: patchbay plugin build <its folder>   (plugins \
+             of the repository: cargo build --release && target/release/patchbay install)",
+            path.display(),
+            metadata.name
+        ))
+    })
+}
+
+/// Writes the digest of a plugin's file into its metadata, without which it is not loaded. `patchbay plugin build`,
+/// `%plugin` and `%%plugin` do so; this is for what was built in another way.
+///
+/// # Errors
+///
+/// Fails where the file is no plugin or cannot be replaced.
+pub fn seal(path: impl AsRef<Path>) -> Result<(), Error> {
+    let path = path.as_ref();
+    super::read_metadata(path)?;
+    patchbay_files::seal_file(path)
+        .map_err(|error| Error::new(format!("{}: cannot be sealed: {error}", path.display())))
 }
 
 /// One line for each part of the build id that differs. Empty where the build ids are equal.

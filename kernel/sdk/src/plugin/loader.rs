@@ -6,7 +6,8 @@ use std::{
     fmt, fs,
     hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Condvar, Mutex, PoisonError},
+    time::Duration,
 };
 
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
@@ -42,19 +43,68 @@ pub struct SlotUpdate {
 /// The hash of the file that was loaded last, by source.
 static LOADED: Mutex<BTreeMap<String, u64>> = Mutex::new(BTreeMap::new());
 
+/// How long a thread waits for another that loads a plugin. A constructor may hang, and the others must not.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Loading by turns, so that two threads load one after the other. No lock is held while a plugin's own code runs.
+struct Turn(u64);
+
+#[derive(Default)]
+struct Turns {
+    last: u64,
+    /// The turn of the thread that loads.
+    taken: Option<u64>,
+}
+
+static TURNS: Mutex<Turns> = Mutex::new(Turns {
+    last: 0,
+    taken: None,
+});
+
+static TURN_ENDED: Condvar = Condvar::new();
+
+impl Turn {
+    fn take() -> Turn {
+        let turns = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
+        // After that the other is left to itself.
+        let (mut turns, _) = TURN_ENDED
+            .wait_timeout_while(turns, PATIENCE, |turns| turns.taken.is_some())
+            .unwrap_or_else(PoisonError::into_inner);
+        turns.last += 1;
+        turns.taken = Some(turns.last);
+        Turn(turns.last)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut turns = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
+        if turns.taken == Some(self.0) {
+            turns.taken = None;
+            TURN_ENDED.notify_all();
+        }
+    }
+}
+
+/// Takes each lock for a moment.
+pub(super) fn probe() {
+    drop(TURNS.lock().unwrap_or_else(PoisonError::into_inner));
+    drop(LOADED.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
 /// Loads the plugin at `path` and registers its components. Where a generation of it is loaded, the
 /// new one replaces it, and live slots take the new component, tensors carried.
 ///
 /// # Errors
 ///
-/// Refuses, without running any of its code, a file that is no plugin, is cut, or was built for
+/// Refuses, without running any of its code, a file that is no plugin, is cut or damaged, or was built for
 /// another SDK; refuses a plugin with an id that another source has.
 pub fn load(path: impl AsRef<Path>) -> Result<LoadReport, Error> {
     let path = path.as_ref();
     let bytes = fs::read(path)
         .map_err(|error| Error::new(format!("{}: cannot be read: {error}", path.display())))?;
     let metadata = metadata::parse(path, &bytes)?;
-    guard::check(path, &metadata)?;
+    guard::check_bytes(path, &bytes, &metadata)?;
     for component in &metadata.components {
         registry::check_source(&component.id, &metadata.source, path)?;
     }
@@ -65,13 +115,18 @@ pub fn load(path: impl AsRef<Path>) -> Result<LoadReport, Error> {
         slots: Vec::new(),
     };
 
-    // Held to the end of the registration, so that two threads load one after the other.
-    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    // To the end of the registration.
+    let turn = Turn::take();
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
     let hash = hasher.finish();
     let registered = |id: &str| registry::entries().iter().any(|entry| entry.spec.id == id);
-    if loaded.get(&metadata.source) == Some(&hash)
+    let last = LOADED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(&metadata.source)
+        .copied();
+    if last == Some(hash)
         && metadata
             .components
             .iter()
@@ -85,8 +140,11 @@ pub fn load(path: impl AsRef<Path>) -> Result<LoadReport, Error> {
     let copy = run_directory::place(&bytes, &name)?;
     let registrations = open(path, &copy)?;
     report.components = registry::add(&metadata.source, Some(path), registrations)?;
-    loaded.insert(metadata.source, hash);
-    drop(loaded);
+    LOADED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(metadata.source, hash);
+    drop(turn);
 
     for slot in registry::slots() {
         let id = slot.id();
@@ -104,11 +162,11 @@ pub fn load(path: impl AsRef<Path>) -> Result<LoadReport, Error> {
     Ok(report)
 }
 
-/// Maps the copy of a plugin that [`guard::check`] has passed, and asks for its components.
+/// Maps the copy of a plugin that [`guard::check_bytes`] has passed, and asks for its components.
 fn open(path: &Path, copy: &Path) -> Result<Vec<Registration>, Error> {
     let shown = path.display();
-    // SAFETY: the file is a fresh copy that nothing writes to, and `guard::check` has seen that it
-    // was compiled by this compiler against this build of the SDK; its constructors are those of
+    // SAFETY: the file is a fresh copy that nothing writes to, and `guard::check_bytes` has seen that its bytes are those
+    // that the linker wrote and that it was compiled by this compiler against this build of the SDK; its constructors are those of
     // Rust's runtime and of code that the user asked to run. It is never unloaded.
     let library = unsafe { Library::open(Some(copy), RTLD_NOW | RTLD_LOCAL) }.map_err(|error| {
         // libloading keeps the loader's own words in the source.

@@ -15,6 +15,8 @@ use super::{
 pub struct Metadata {
     /// The version of this record.
     pub abi: u32,
+    /// SHA-256 of the file with zeros in the place of this field; zeros where it was not sealed.
+    pub digest: String,
     /// The crate's name.
     pub name: String,
     pub version: String,

@@ -50,7 +50,7 @@ pub use context::{Context, Options};
 pub use define::{Component, Define, Details, Registration, Spec};
 pub use description::{Description, describe};
 pub use error::Error;
-pub use guard::check;
+pub use guard::{check, seal};
 pub use history::{History, HistoryEntry};
 pub use kinds::{
     Balanced, Balancer, Batch, Encoder, EncoderInput, Encoding, Fit, Forecaster, ImageTransform,
@@ -64,3 +64,9 @@ pub use search::{search_path, set_search_path};
 pub use serve::serve;
 pub use slot::{Slot, create, create_with};
 pub use store::NamedVar;
+
+/// Takes each lock of the plugin system for a moment.
+pub(crate) fn probe() {
+    registry::probe();
+    loader::probe();
+}

@@ -53,6 +53,11 @@ fn read() -> RwLockReadGuard<'static, Registry> {
     REGISTRY.read().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Takes the lock for a moment.
+pub(super) fn probe() {
+    drop(write());
+}
+
 fn write() -> RwLockWriteGuard<'static, Registry> {
     REGISTRY.write().unwrap_or_else(PoisonError::into_inner)
 }

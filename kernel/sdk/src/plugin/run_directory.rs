@@ -2,10 +2,12 @@
 //!
 //! The dynamic loader answers a path (and an inode) that it knows with the code that it has, so
 //! every generation is a file of its own. They stay for as long as the process lives, because a
-//! backtrace reads them.
+//! backtrace reads them. A runtime's are in the folder of its session, which the host removes; another
+//! process has a folder of its own.
 
 use std::{
-    env, fs,
+    env,
+    io::Write,
     path::{Path, PathBuf},
     process,
     sync::{
@@ -14,9 +16,10 @@ use std::{
     },
 };
 
-use super::Error;
+use patchbay_files::{Scratch, create_new, create_private_folders};
+use patchbay_protocol::SOCKET_VARIABLE;
 
-const PREFIX: &str = "patchbay-plugins-";
+use super::Error;
 
 /// Writes a plugin's bytes to a path that was never loaded from.
 pub(crate) fn place(bytes: &[u8], name: &str) -> Result<PathBuf, Error> {
@@ -24,44 +27,40 @@ pub(crate) fn place(bytes: &[u8], name: &str) -> Result<PathBuf, Error> {
     let folder = folder()?;
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     let path = folder.join(format!("{number:05}-{name}"));
-    fs::write(&path, bytes).map_err(|error| {
-        Error::new(format!(
-            "{}: the plugin's copy cannot be written: {error}; set TMPDIR to a folder with room",
-            path.display()
-        ))
-    })?;
+    create_new(&path, 0o600)
+        .and_then(|mut file| file.write_all(bytes))
+        .map_err(|error| {
+            Error::new(format!(
+                "{}: the plugin's copy cannot be written: {error}; set TMPDIR to a folder with room",
+                path.display()
+            ))
+        })?;
     Ok(path)
 }
 
-fn folder() -> Result<&'static Path, Error> {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    if let Some(folder) = FOLDER.get() {
-        return Ok(folder);
-    }
-    let parent = env::temp_dir();
-    remove_leftovers(&parent);
-    let folder = parent.join(format!("{PREFIX}{}", process::id()));
-    fs::create_dir_all(&folder).map_err(|error| {
+/// The folder, made again where somebody has removed it.
+fn folder() -> Result<PathBuf, Error> {
+    static OWN: OnceLock<Scratch> = OnceLock::new();
+    let failed = |error: std::io::Error| {
         Error::new(format!(
-            "{}: cannot be made: {error}; set TMPDIR to a folder that can be written",
-            folder.display()
+            "no folder for the copies of plugins: {error}; set TMPDIR to a folder that can be written"
         ))
-    })?;
-    Ok(FOLDER.get_or_init(|| folder))
-}
-
-/// Removes the folders of processes that have ended.
-fn remove_leftovers(parent: &Path) {
-    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let owner = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(PREFIX)?.parse::<u32>().ok());
-        if let Some(owner) = owner
-            && !Path::new("/proc").join(owner.to_string()).exists()
-        {
-            // Another process may be removing it, too; what is left then is removed next time.
-            let _ = fs::remove_dir_all(entry.path());
+    };
+    let of_session = env::var_os(SOCKET_VARIABLE)
+        .and_then(|socket| Some(Path::new(&socket).parent()?.to_owned()));
+    let folder = match (of_session, OWN.get()) {
+        (Some(folder), _) => folder,
+        (None, Some(own)) => {
+            own.ensure().map_err(failed)?;
+            own.path().to_owned()
         }
-    }
+        (None, None) => {
+            Scratch::remove_abandoned();
+            let own = Scratch::new().map_err(failed)?;
+            OWN.get_or_init(|| own).path().to_owned()
+        }
+    };
+    let folder = folder.join(format!("loaded-{}", process::id()));
+    create_private_folders(&folder).map_err(failed)?;
+    Ok(folder)
 }

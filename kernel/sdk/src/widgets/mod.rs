@@ -27,4 +27,4 @@ pub use slider::{Slider, slider};
 
 #[doc(hidden)]
 pub use model::listen_for_front_ends;
-pub(crate) use model::send_held;
+pub(crate) use model::{probe, send_held};

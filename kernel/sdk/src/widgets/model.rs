@@ -277,6 +277,17 @@ impl Drop for Inner {
     }
 }
 
+/// Takes each lock for a moment.
+pub(crate) fn probe() {
+    drop(lock(&HELD));
+    drop(lock(&SHOWN));
+    let alive: Vec<_> = lock(&ALIVE).values().filter_map(Weak::upgrade).collect();
+    for inner in alive {
+        drop(lock(&inner.state));
+        drop(lock(&inner.observer));
+    }
+}
+
 fn update(state: Value) -> Value {
     json!({ "method": "update", "state": state, "buffer_paths": [] })
 }

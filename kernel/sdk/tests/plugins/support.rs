@@ -29,6 +29,7 @@ pub fn build(name: &str, source: &str) -> PathBuf {
             release.join("libpatchbay.so").display()
         ));
     });
+    patchbay::plugin::seal(&library).unwrap();
     library
 }
 
@@ -76,7 +77,7 @@ pub fn loss(id: &str, body: &str) -> String {
     )
 }
 
-/// A copy of a plugin in which bytes are replaced by as many others, all over the file.
+/// A copy of a plugin in which bytes are replaced by as many others, all over the file, sealed as it is then.
 pub fn patched(library: &Path, name: &str, from: &str, to: &str) -> PathBuf {
     assert_eq!(from.len(), to.len());
     let mut bytes = fs::read(library).unwrap();
@@ -90,5 +91,6 @@ pub fn patched(library: &Path, name: &str, from: &str, to: &str) -> PathBuf {
     assert!(count > 0, "{from} is not in {}", library.display());
     let path = scratch(name);
     fs::write(&path, bytes).unwrap();
+    patchbay::plugin::seal(&path).unwrap();
     path
 }

@@ -6,13 +6,18 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+
 use anyhow::{Context, Result};
+use patchbay_files::{Access, create_folders, create_new, unique_name};
 
 use crate::kernelspec;
 
 use super::{
-    BuildTree, Manifest, REBUILD, SdkCrate, Snapshot, native,
-    placement::{Placement, follow, place},
+    BuildTree, MANIFEST_NAME, Manifest, REBUILD, SdkCrate, Snapshot,
+    lock::{self, LOCK_NAME},
+    native,
+    placement::{follow, place, share},
 };
 
 /// The beginning of the names of prefixes that are being made or removed.
@@ -28,6 +33,7 @@ pub const STAGING_LIFETIME: Duration = Duration::from_secs(3600);
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
+    access: Access,
 }
 
 /// A prefix in the store.
@@ -44,7 +50,7 @@ pub struct Entry {
 struct Contents {
     manifest: Manifest,
     /// Files that never change, with their folder in the prefix.
-    files: Vec<(PathBuf, &'static str, Placement)>,
+    files: Vec<(PathBuf, &'static str)>,
     programs: Vec<PathBuf>,
     plugins: Vec<PathBuf>,
 }
@@ -68,18 +74,14 @@ impl Contents {
             .flatten()
             .map(|entry| entry.path())
             .filter(|path| is_standard_library(path));
-        let mut files = vec![(tree.library(), "lib", Placement::Copy)];
-        files.extend(standard_library.map(|path| (path, "lib", Placement::Link)));
+        let mut files = vec![(tree.library(), "lib")];
+        files.extend(standard_library.map(|path| (path, "lib")));
         let dependencies = tree.dependencies(&compiler)?;
         let crates = dependencies
             .iter()
             .filter_map(|path| SdkCrate::of(&tree.folder, path))
             .collect();
-        files.extend(
-            dependencies
-                .into_iter()
-                .map(|path| (path, "deps", Placement::Link)),
-        );
+        files.extend(dependencies.into_iter().map(|path| (path, "deps")));
         let mut manifest = Manifest::new(
             tree.sdk.clone(),
             compiler,
@@ -100,8 +102,9 @@ impl Contents {
 fn is_whole(prefix: &Path, digest: &str) -> bool {
     Manifest::read(prefix).is_ok_and(|manifest| {
         manifest.digest == digest
-            && manifest.verify_files(prefix).is_ok()
+            && manifest.verify_files(prefix, false).is_ok()
             && manifest.rustc.verify().is_ok()
+            && prefix.join(LOCK_NAME).is_file()
     })
 }
 
@@ -121,8 +124,38 @@ impl Store {
         Ok(Store::at(root.join("patchbay/sdk")))
     }
 
+    /// A store of this user's own.
     pub fn at(root: PathBuf) -> Store {
-        Store { root }
+        Store {
+            root,
+            access: Access::Owner,
+        }
+    }
+
+    /// The store of all users of the Jupyter that is installed under a folder: everybody can read it.
+    pub fn of_everyone(folder: &Path) -> Store {
+        Store {
+            root: folder.join("share/patchbay/sdk"),
+            access: Access::Everyone,
+        }
+    }
+
+    /// The store that holds a prefix.
+    pub fn of_prefix(prefix: &Path) -> Store {
+        Store {
+            root: prefix.parent().unwrap_or(Path::new("/")).to_owned(),
+            access: Store::access_of(prefix),
+        }
+    }
+
+    /// Who can read a prefix.
+    pub fn access_of(prefix: &Path) -> Access {
+        let mode = fs::metadata(prefix).map_or(0, |metadata| metadata.mode());
+        if mode & 0o005 == 0o005 {
+            Access::Everyone
+        } else {
+            Access::Owner
+        }
     }
 
     /// The prefix of a build, made if it is not there.
@@ -137,61 +170,167 @@ impl Store {
         let prefix = self
             .root
             .join(format!("{}-{}", tree.sdk.build_id, &tree.digest[..8]));
+        self.refuse_open_prefix(&prefix)?;
         if !is_whole(&prefix, &tree.digest) {
             self.make(&Contents::of(tree)?, &prefix)?;
             let mut kept = kernelspec::registered_prefixes();
             kept.push(prefix.clone());
             self.remove_old(&kept);
         }
-        follow(&tree.programs()?, &prefix.join("bin"))?;
-        follow(&tree.plugins()?, &prefix.join("plugins"))?;
+        follow(&tree.programs()?, &prefix.join("bin"), self.access)?;
+        follow(&tree.plugins()?, &prefix.join("plugins"), self.access)?;
+        let mut manifest = Manifest::read(&prefix)?;
+        if manifest.note_programs(&prefix)? {
+            manifest.write(&prefix, self.access)?;
+        }
         Snapshot::open(&prefix)
+    }
+
+    /// What others could have written to is neither used nor taken for damaged: its owner should know.
+    fn refuse_open_prefix(&self, prefix: &Path) -> Result<()> {
+        for folder in [&self.root, prefix] {
+            patchbay_files::check_folder(folder).map_err(|text| {
+                let (what, _) = text.split_once('\n').unwrap_or((&text, ""));
+                anyhow::anyhow!(
+                    "the SDK snapshot is not used: {what}\ntype: rm -r {}\nthen it is made again",
+                    folder.display()
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Makes a prefix again, in the place of one that is damaged.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the build is incomplete or the disk refuses.
+    pub fn make_again(&self, tree: &BuildTree, prefix: &Path) -> Result<()> {
+        self.make(&Contents::of(tree)?, prefix)
+    }
+
+    /// A copy in this store of a snapshot that is elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the disk refuses.
+    pub fn copy_of(&self, snapshot: &Snapshot) -> Result<Snapshot> {
+        let prefix = self
+            .root
+            .join(snapshot.prefix.file_name().unwrap_or_default());
+        self.refuse_open_prefix(&prefix)?;
+        let old = &snapshot.manifest;
+        let is_same = Manifest::read(&prefix).is_ok_and(|manifest| {
+            let digests = |manifest: &Manifest| -> Vec<String> {
+                let files = manifest.files.values().chain(manifest.programs.values());
+                files.map(|record| record.digest.clone()).collect()
+            };
+            digests(&manifest) == digests(old)
+        });
+        if !is_same || !is_whole(&prefix, &old.digest) {
+            let staging = self.begin()?;
+            let mut manifest = old.clone();
+            let records = manifest.files.iter_mut().chain(&mut manifest.programs);
+            for (name, record) in records {
+                let target = staging.path.join(name);
+                create_folders(
+                    target.parent().unwrap_or(&staging.path),
+                    self.access.folder(),
+                )?;
+                let mode = self.access.file(is_program(name));
+                *record = place(&snapshot.prefix.join(name), &target, mode)?;
+            }
+            manifest.write(&staging.path, self.access)?;
+            self.publish(staging, &prefix, &manifest.digest)?;
+        }
+        Snapshot::open(&prefix)
+    }
+
+    /// Makes a folder for a prefix that is being made.
+    fn begin(&self) -> Result<Staging> {
+        create_folders(&self.root, self.access.folder())
+            .with_context(|| format!("{}", self.root.display()))?;
+        self.remove_abandoned();
+        let path = self.root.join(format!("{STAGING}{}", unique_name()?));
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .with_context(|| format!("{} is not writable", self.root.display()))?;
+        let staging = Staging { path };
+        for folder in ["bin", "lib", "deps", "plugins"] {
+            create_folders(&staging.path.join(folder), self.access.folder())?;
+        }
+        create_new(&staging.path.join(LOCK_NAME), self.access.file(false))?;
+        Ok(staging)
     }
 
     /// Writes a prefix beside its place and renames it there.
     fn make(&self, contents: &Contents, prefix: &Path) -> Result<()> {
-        fs::create_dir_all(&self.root).with_context(|| format!("{}", self.root.display()))?;
-        self.remove_abandoned();
-        let staging = tempfile::Builder::new()
-            .prefix(STAGING)
-            .tempdir_in(&self.root)
-            .with_context(|| format!("{} is not writable", self.root.display()))?;
+        let staging = self.begin()?;
+        let others = self.manifests();
         let mut manifest = contents.manifest.clone();
-        for folder in ["bin", "lib", "deps", "plugins"] {
-            fs::create_dir(staging.path().join(folder))?;
-        }
-        for (source, folder, placement) in &contents.files {
+        for (source, folder) in &contents.files {
             let name = Path::new(folder).join(source.file_name().unwrap_or_default());
-            place(source, &staging.path().join(&name), *placement)?;
-            manifest.files.insert(name, fs::metadata(source)?.len());
+            let target = staging.path.join(&name);
+            // A build of the SDK changes few of the files that it stands on.
+            let shared = others.iter().find_map(|(other, manifest)| {
+                share(
+                    &other.join(&name),
+                    manifest.files.get(&name)?,
+                    source,
+                    &target,
+                )
+            });
+            let record = match shared {
+                Some(record) => record,
+                None => place(source, &target, self.access.file(false))?,
+            };
+            manifest.files.insert(name, record);
         }
-        native::write(&mut manifest, staging.path())?;
-        follow(&contents.programs, &staging.path().join("bin"))?;
-        follow(&contents.plugins, &staging.path().join("plugins"))?;
-        manifest.write(staging.path())?;
+        native::write(&mut manifest, &staging.path, self.access)?;
+        follow(&contents.programs, &staging.path.join("bin"), self.access)?;
+        follow(
+            &contents.plugins,
+            &staging.path.join("plugins"),
+            self.access,
+        )?;
+        manifest.note_programs(&staging.path)?;
+        manifest.write(&staging.path, self.access)?;
         self.publish(staging, prefix, &manifest.digest)
     }
 
+    /// The prefixes of this store, with their manifests, from which files may be shared. What everybody can read has files
+    /// of its own.
+    fn manifests(&self) -> Vec<(PathBuf, Manifest)> {
+        if self.access != Access::Owner {
+            return Vec::new();
+        }
+        let listing = fs::read_dir(&self.root).into_iter().flatten().flatten();
+        listing
+            .map(|entry| entry.path())
+            .filter(|path| !is_staging(path))
+            .filter_map(|path| Some((path.clone(), Manifest::read(&path).ok()?)))
+            .collect()
+    }
+
     /// Renames a finished folder to its place. Where another process was faster, its work is kept.
-    fn publish(&self, staging: tempfile::TempDir, prefix: &Path, digest: &str) -> Result<()> {
-        use std::os::unix::fs::PermissionsExt;
-        // A temporary folder is the owner's alone; a prefix may serve every user.
-        fs::set_permissions(staging.path(), fs::Permissions::from_mode(0o755))?;
+    fn publish(&self, staging: Staging, prefix: &Path, digest: &str) -> Result<()> {
+        let mode = fs::Permissions::from_mode(self.access.folder());
+        fs::set_permissions(&staging.path, mode)?;
         for _ in 0..3 {
-            if fs::rename(staging.path(), prefix).is_ok() {
+            if fs::rename(&staging.path, prefix).is_ok() {
                 // The folder has a new name, so there is nothing left to remove at the old one.
-                let _ = staging.keep();
                 return Ok(());
             }
             if is_whole(prefix, digest) {
                 return Ok(());
             }
-            self.remove(prefix)?;
+            self.set_aside(prefix)?;
         }
-        fs::rename(staging.path(), prefix).with_context(|| {
+        fs::rename(&staging.path, prefix).with_context(|| {
             format!(
                 "{} cannot take its place at {}\ntype: {REBUILD}",
-                staging.path().display(),
+                staging.path.display(),
                 prefix.display()
             )
         })
@@ -224,25 +363,59 @@ impl Store {
         Ok(entries)
     }
 
-    /// Removes a prefix. It disappears at once under its name; a kernel that has it loaded goes on
-    /// with what it has loaded.
+    /// Removes a prefix that no kernel uses. Returns whether it did. It disappears at once under its name.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the disk refuses, or where the folder is no prefix.
+    pub fn remove(&self, prefix: &Path) -> Result<bool> {
+        match lock::exclude(prefix) {
+            // The lock is held until the folder has another name.
+            Some(_lock) => self.set_aside(prefix).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Removes the prefixes that no kernel uses, except one.
     ///
     /// # Errors
     ///
     /// Fails where the disk refuses.
-    pub fn remove(&self, prefix: &Path) -> Result<()> {
-        let aside = tempfile::Builder::new()
-            .prefix(STAGING)
-            .tempdir_in(&self.root)?;
-        match fs::rename(prefix, aside.path().join("prefix")) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("{} cannot be removed", prefix.display()))
+    pub fn remove_all_but(&self, kept: Option<&Path>) -> Result<()> {
+        for entry in self.entries()? {
+            let is_kept = kept.is_some_and(|kept| kept.file_name() == entry.path.file_name());
+            if !is_kept && !is_staging(&entry.path) {
+                self.remove(&entry.path)?;
             }
-            _ => Ok(aside.close()?),
         }
+        // Those that hold something are not empty.
+        let _ = fs::remove_dir(&self.root);
+        Ok(())
     }
 
-    /// Removes the prefixes that are older than [`LIFETIME`], except these.
+    /// Takes the name from a prefix and removes it; a kernel that has it loaded goes on with what it has loaded. What is no
+    /// prefix keeps what is in it, under another name.
+    fn set_aside(&self, prefix: &Path) -> Result<()> {
+        let failed = || format!("{} cannot be removed", prefix.display());
+        let is_ours = is_made_here(prefix);
+        let name = unique_name()?;
+        let aside = if is_ours {
+            self.root.join(format!("{STAGING}{name}"))
+        } else {
+            let file_name = prefix.file_name().unwrap_or_default().to_string_lossy();
+            self.root.join(format!("{file_name}.kept-{}", &name[..8]))
+        };
+        match fs::rename(prefix, &aside) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other.with_context(failed)?,
+        }
+        if is_ours {
+            fs::remove_dir_all(&aside).with_context(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the prefixes that are older than [`LIFETIME`], except these and those in use.
     fn remove_old(&self, kept: &[PathBuf]) {
         for entry in self.entries().unwrap_or_default() {
             let old = entry
@@ -264,19 +437,59 @@ impl Store {
             .map(|entry| entry.path())
             .filter(|path| is_staging(path))
         {
-            let age = fs::metadata(&path)
+            let age = fs::symlink_metadata(&path)
                 .and_then(|metadata| metadata.modified())
                 .map(|modified| {
                     SystemTime::now()
                         .duration_since(modified)
                         .unwrap_or_default()
                 });
-            if age.is_ok_and(|age| age > STAGING_LIFETIME) {
+            if age.is_ok_and(|age| age > STAGING_LIFETIME) && is_made_here(&path) {
                 // Only disk space is at stake, and the next making tries again.
                 let _ = fs::remove_dir_all(&path);
             }
         }
     }
+}
+
+/// A prefix that is being made; dropping it removes what has not reached its place.
+struct Staging {
+    path: PathBuf,
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// What a prefix has in it, beside what cells have asked for.
+const PARTS: [&str; 8] = [
+    "bin",
+    "lib",
+    "deps",
+    "plugins",
+    "native",
+    "dependencies",
+    LOCK_NAME,
+    MANIFEST_NAME,
+];
+
+/// Whether this is a folder, no link to one, with nothing in it that a prefix has not.
+fn is_made_here(path: &Path) -> bool {
+    let is_folder = fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
+    let is_part = |entry: io::Result<fs::DirEntry>| {
+        entry.is_ok_and(|entry| {
+            let name = entry.file_name();
+            PARTS.iter().any(|part| name == *part) || is_staging(&entry.path()) || name == "prefix"
+        })
+    };
+    is_folder && fs::read_dir(path).is_ok_and(|mut entries| entries.all(is_part))
+}
+
+/// Whether a file of a prefix is run or loaded by its path.
+fn is_program(name: &Path) -> bool {
+    name.starts_with("bin") || name.starts_with("plugins")
 }
 
 /// Whether this is a file or folder that has not reached its place.

@@ -39,10 +39,7 @@ fn contents(folder: &Path) -> Contents {
     };
     Contents {
         manifest: Manifest::new(sdk, compiler, "digest".to_owned(), folder.to_owned()),
-        files: vec![
-            (library, "lib", Placement::Copy),
-            (dependency, "deps", Placement::Link),
-        ],
+        files: vec![(library, "lib"), (dependency, "deps")],
         programs: vec![program],
         plugins: Vec::new(),
     }
@@ -98,11 +95,8 @@ fn a_prefix_holds_everything_and_opens() {
 #[test]
 fn a_failure_half_way_leaves_nothing() {
     let mut fixture = fixture();
-    fixture.contents.files.push((
-        fixture.store.root.join("missing.rmeta"),
-        "deps",
-        Placement::Link,
-    ));
+    let missing = fixture.store.root.join("missing.rmeta");
+    fixture.contents.files.push((missing, "deps"));
     let error = fixture
         .store
         .make(&fixture.contents, &fixture.prefix)
@@ -162,7 +156,7 @@ fn another_program_replaces_the_old_one_without_touching_its_bytes() {
     fs::hard_link(bin.join("patchbay"), &running).unwrap();
     fs::write(&fixture.contents.programs[0], "a longer program").unwrap();
     fs::write(bin.join("stale"), "").unwrap();
-    follow(&fixture.contents.programs, &bin).unwrap();
+    follow(&fixture.contents.programs, &bin, Access::Owner).unwrap();
     assert_eq!(
         fs::read_to_string(bin.join("patchbay")).unwrap(),
         "a longer program"
@@ -183,7 +177,7 @@ fn the_store_lists_and_removes_prefixes() {
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0].manifest.as_ref().unwrap().digest, "digest");
     assert!(entries[0].bytes > 20);
-    fixture.store.remove(&fixture.prefix).unwrap();
+    assert!(fixture.store.remove(&fixture.prefix).unwrap());
     assert!(names(&fixture.store).is_empty());
 }
 
@@ -196,6 +190,144 @@ fn a_folder_that_is_no_prefix_says_what_to_type() {
 }
 
 #[test]
+fn flipped_bits_are_noticed_and_mended() {
+    let fixture = fixture();
+    let make = || {
+        fixture
+            .store
+            .make(&fixture.contents, &fixture.prefix)
+            .unwrap()
+    };
+    make();
+    for file in [
+        "lib/libpatchbay.so",
+        "deps/libcandle-1.rmeta",
+        "bin/patchbay",
+    ] {
+        let path = fixture.prefix.join(file);
+        let sound = fs::read(&path).unwrap();
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        let mut flipped = sound.clone();
+        flipped[3] ^= 4;
+        fs::write(&path, &flipped).unwrap();
+        let error = Snapshot::open(&fixture.prefix).unwrap_err().to_string();
+        assert!(
+            error.contains("has other bytes than it was made with"),
+            "{error}"
+        );
+        // What leaves the time as it was is found by who looks thoroughly.
+        let handle = fs::File::options().write(true).open(&path).unwrap();
+        handle.set_modified(modified).unwrap();
+        let snapshot = Snapshot::open(&fixture.prefix).unwrap();
+        assert!(
+            snapshot
+                .manifest
+                .verify_files(&fixture.prefix, true)
+                .is_err()
+        );
+        assert!(
+            snapshot.manifest.verify_runtime(&fixture.prefix).is_err() != file.starts_with("deps")
+        );
+        drop(snapshot);
+        fs::write(&path, &sound).unwrap();
+        Snapshot::open(&fixture.prefix).unwrap();
+    }
+    fs::write(fixture.prefix.join("lib/libpatchbay.so"), "LIBRARY").unwrap();
+    make();
+    Snapshot::open(&fixture.prefix).unwrap();
+}
+
+#[test]
+fn what_is_removed_under_a_session_is_put_back() {
+    let fixture = fixture();
+    fixture
+        .store
+        .make(&fixture.contents, &fixture.prefix)
+        .unwrap();
+    let snapshot = Snapshot::open(&fixture.prefix).unwrap();
+    let held = super::super::Held::of(&snapshot);
+    assert!(!held.restore().unwrap());
+    for part in ["", "lib", "deps/libcandle-1.rmeta", "sdk.json", "lock"] {
+        let path = fixture.prefix.join(part);
+        if path.is_dir() {
+            fs::remove_dir_all(&path).unwrap();
+        } else {
+            fs::remove_file(&path).unwrap();
+        }
+        assert!(held.restore().unwrap(), "{part}");
+        assert!(!held.restore().unwrap(), "{part}");
+        Snapshot::open(&fixture.prefix).unwrap();
+        assert!(!fixture.store.remove(&fixture.prefix).unwrap(), "{part}");
+    }
+}
+
+#[test]
+fn what_others_can_write_to_is_refused() {
+    let fixture = fixture();
+    fixture
+        .store
+        .make(&fixture.contents, &fixture.prefix)
+        .unwrap();
+    let mode = |path: &Path| fs::symlink_metadata(path).unwrap().mode() & 0o777;
+    for (part, expected) in [
+        ("", 0o700),
+        ("lib", 0o700),
+        ("sdk.json", 0o600),
+        ("lib/libpatchbay.so", 0o600),
+    ] {
+        let path = fixture.prefix.join(part);
+        assert_eq!(mode(&path), expected, "{part}");
+        fs::set_permissions(&path, fs::Permissions::from_mode(expected | 0o022)).unwrap();
+        let error = Snapshot::open(&fixture.prefix);
+        if part != "sdk.json" {
+            let error = error.unwrap_err().to_string();
+            assert!(
+                error.contains("others can write to") && error.contains("type: rm -r"),
+                "{error}"
+            );
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(expected)).unwrap();
+        Snapshot::open(&fixture.prefix).unwrap();
+    }
+}
+
+#[test]
+fn what_is_no_prefix_is_not_removed() {
+    let fixture = fixture();
+    fs::create_dir_all(fixture.prefix.join("lib")).unwrap();
+    fs::write(fixture.prefix.join("thesis.tex"), "text").unwrap();
+    fixture
+        .store
+        .make(&fixture.contents, &fixture.prefix)
+        .unwrap();
+    Snapshot::open(&fixture.prefix).unwrap();
+    let kept = names(&fixture.store)
+        .into_iter()
+        .find(|name| name.contains(".kept-"))
+        .unwrap();
+    assert!(fixture.store.root.join(kept).join("thesis.tex").exists());
+}
+
+#[test]
+fn a_copy_serves_everybody() {
+    let fixture = fixture();
+    fixture
+        .store
+        .make(&fixture.contents, &fixture.prefix)
+        .unwrap();
+    let snapshot = Snapshot::open(&fixture.prefix).unwrap();
+    let place = fixture._root.path().join("opt");
+    for _ in 0..2 {
+        let copy = Store::of_everyone(&place).copy_of(&snapshot).unwrap();
+        let mode = |path: &Path| fs::symlink_metadata(path).unwrap().mode() & 0o777;
+        assert_eq!(mode(&copy.prefix), 0o755);
+        assert_eq!(mode(&copy.library()), 0o644);
+        assert_eq!(mode(&copy.program()), 0o755);
+        assert_eq!(mode(&copy.prefix.join("sdk.json")), 0o644);
+    }
+}
+
+#[test]
 fn prefixes_that_nobody_starts_go_after_a_week() {
     let mut fixture = fixture();
     let week = LIFETIME.as_secs();
@@ -203,6 +335,7 @@ fn prefixes_that_nobody_starts_go_after_a_week() {
         ("fresh", week - 60),
         ("old", week + 60),
         ("registered", 2 * week),
+        ("used", 3 * week),
     ] {
         fixture.contents.manifest.made = now() - age;
         fixture
@@ -210,12 +343,16 @@ fn prefixes_that_nobody_starts_go_after_a_week() {
             .make(&fixture.contents, &fixture.store.root.join(name))
             .unwrap();
     }
+    let used = lock::share(&fixture.store.root.join("used")).unwrap();
     fixture
         .store
         .remove_old(&[fixture.store.root.join("registered")]);
     let mut left = names(&fixture.store);
     left.sort();
-    assert_eq!(left, ["fresh", "registered"]);
+    assert_eq!(left, ["fresh", "registered", "used"]);
+    drop(used);
+    fixture.store.remove_old(&[]);
+    assert_eq!(names(&fixture.store), ["fresh"]);
 }
 
 /// Seconds since 1970.

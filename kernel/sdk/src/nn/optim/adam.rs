@@ -12,7 +12,7 @@ use super::parameters::{OptimizerState, ParameterGroup, Parameters};
 /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
 ///
 /// Parameters without a gradient stay as they are, and their steps are not counted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct AdamW {
     parameters: Parameters,
     settings: ParamsAdamW,
@@ -76,7 +76,7 @@ impl Default for ParamsAdam {
 }
 
 /// Adam (Kingma and Ba, 2015), whose weight decay is a part of the gradient.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Adam {
     parameters: Parameters,
     settings: ParamsAdam,

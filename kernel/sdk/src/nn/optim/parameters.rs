@@ -60,7 +60,7 @@ pub trait OptimizerState {
 }
 
 /// A parameter and its moments.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Parameter {
     pub var: Var,
     pub learning_rate_scale: f64,
@@ -72,7 +72,7 @@ pub(super) struct Parameter {
 }
 
 /// The parameters of an optimiser in the order of its groups.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Parameters {
     pub all: Vec<Parameter>,
     pub learning_rate: f64,

@@ -35,7 +35,7 @@ impl From<f64> for ParamsSgd {
 }
 
 /// Gradient descent; candle's own has no momentum.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SGD {
     parameters: Parameters,
     settings: ParamsSgd,

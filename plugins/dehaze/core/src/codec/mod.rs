@@ -2,6 +2,9 @@
 //!
 //! What a file is, its first bytes say, not its name. A decoded file holds everything that is to be in
 //! the file that is written in its place: its colour profile, EXIF data, and a TIFF's georeference.
+//!
+//! A file says itself how large its pixels and its metadata are, and may say anything. What reading a header takes is bounded
+//! by the file's size; what decoding takes is known before ([`memory`]), so that the caller can decide.
 
 mod jpeg;
 mod png;
@@ -63,6 +66,31 @@ pub struct Extras {
 
 /// Why a file could not be read or written; one line.
 pub type Reason = String;
+
+/// The most that metadata of a file may become in memory: colour profiles are compressed in a PNG.
+fn metadata_limit(file: &[u8]) -> usize {
+    (file.len().saturating_mul(16))
+        .saturating_add(1 << 20)
+        .min(32 << 20)
+}
+
+/// About how many bytes the decoding and encoding of a file take beside the file and the samples before and after.
+pub fn memory(file: &[u8], header: &Header) -> u64 {
+    let samples = header.shape.samples() as u64 * u64::from(header.bits / 8);
+    // The encoded file: what cannot be compressed is as large as the samples.
+    let encoded = samples;
+    let metadata = 4 * file.len().min(metadata_limit(file)) as u64;
+    let own = match header.format {
+        // A progressive file's coefficients are kept in 16 bits.
+        Format::Jpeg => 2 * samples,
+        Format::Png => {
+            3 * png::profile_length(file) + if header.bits == 16 { 2 * samples } else { 0 }
+        }
+        // The decoder hands out a buffer of its own; four inks become three colours.
+        Format::Tiff => 2 * samples,
+    };
+    encoded + metadata + own
+}
 
 /// Reads a file's header.
 ///

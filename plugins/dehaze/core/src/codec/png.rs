@@ -4,14 +4,40 @@ use std::io::Cursor;
 
 use png::{BitDepth, ColorType, Compression, Decoder, Encoder, Limits, Transformations};
 
-use super::{Extras, Format, Header, Reason, Samples, length};
+use super::{Extras, Format, Header, Reason, Samples, length, metadata_limit};
 use crate::picture::Shape;
 
 fn open(file: &[u8]) -> Result<png::Reader<Cursor<&[u8]>>, Reason> {
     let mut decoder = Decoder::new(Cursor::new(file));
-    decoder.set_limits(Limits { bytes: usize::MAX });
+    decoder.set_limits(Limits {
+        bytes: metadata_limit(file).saturating_add(row_bytes(file)),
+    });
+    // Texts are not kept.
+    decoder.set_ignore_text_chunk(true);
     decoder.set_transformations(Transformations::EXPAND);
-    decoder.read_info().map_err(|error| error.to_string())
+    decoder.read_info().map_err(|error| match error {
+        png::DecodingError::LimitsExceeded => format!(
+            "a PNG whose colour profile or other metadata take over {} MB",
+            metadata_limit(file) >> 20
+        ),
+        error => error.to_string(),
+    })
+}
+
+/// What the decoder keeps of pixels: a row of at most four samples of 16 bits. The width is the first field of the first
+/// chunk.
+fn row_bytes(file: &[u8]) -> usize {
+    let width = file.get(16..20).and_then(|bytes| bytes.try_into().ok());
+    8 * width.map_or(0, u32::from_be_bytes) as usize + 1
+}
+
+/// How long the colour profile of a PNG is.
+pub fn profile_length(file: &[u8]) -> u64 {
+    let profile = open(file).ok().and_then(|reader| {
+        let profile = reader.info().icc_profile.as_ref()?;
+        Some(profile.len() as u64)
+    });
+    profile.unwrap_or(0)
 }
 
 pub fn header(file: &[u8]) -> Result<Header, Reason> {

@@ -12,7 +12,7 @@ use tiff::{
     tags::{Tag, ValueBuffer},
 };
 
-use super::{Extras, Format, Header, Reason, Samples, length};
+use super::{Extras, Format, Header, Reason, Samples, length, metadata_limit};
 use crate::picture::Shape;
 
 /// Tags that are copied: resolution, GeoTIFF's model and keys, GDAL's metadata and no-data value.
@@ -34,9 +34,22 @@ impl std::fmt::Debug for Tags {
 type Reader<'a> = Decoder<Cursor<&'a [u8]>>;
 
 fn open(file: &[u8]) -> Result<Reader<'_>, Reason> {
-    let decoder = Decoder::new(Cursor::new(file)).map_err(text)?;
-    Ok(decoder.with_limits(Limits::unlimited()))
+    open_within(file, metadata_limit(file))
 }
+
+/// A decoder that makes no buffer of more than so many bytes.
+fn open_within(file: &[u8], bytes: usize) -> Result<Reader<'_>, Reason> {
+    let mut limits = Limits::unlimited();
+    limits.decoding_buffer_size = bytes;
+    limits.ifd_value_size = bytes;
+    // No part of the pixels is longer than the file that it is in.
+    limits.intermediate_buffer_size = file.len();
+    let decoder = Decoder::new(Cursor::new(file)).map_err(text)?;
+    Ok(decoder.with_limits(limits))
+}
+
+/// The widest that a tile may be beyond the picture.
+const WIDEST_TILE: u32 = 1 << 16;
 
 fn text(error: TiffError) -> Reason {
     error.to_string()
@@ -66,6 +79,15 @@ pub fn header(file: &[u8]) -> Result<Header, Reason> {
     if bits != 8 && bits != 16 {
         return Err(format!("a TIFF of {bits} bits a sample; expected 8 or 16"));
     }
+    let (tile_width, tile_height) = decoder.chunk_dimensions();
+    if decoder.get_chunk_type() == tiff::decoder::ChunkType::Tile
+        && (tile_width > width.saturating_add(WIDEST_TILE)
+            || tile_height > height.saturating_add(WIDEST_TILE))
+    {
+        return Err(format!(
+            "a TIFF of {width} x {height} pixels in tiles of {tile_width} x {tile_height}"
+        ));
+    }
     if decoder.more_images() {
         return Err("a TIFF with several pictures; expected one".to_owned());
     }
@@ -83,10 +105,12 @@ pub fn header(file: &[u8]) -> Result<Header, Reason> {
 }
 
 pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Extras, Reason> {
-    let mut decoder = open(file)?;
+    let expected = length(header.shape, 4)?;
+    // Four inks become three colours.
+    let most = (expected * usize::from(header.bits / 8)).saturating_mul(2);
+    let mut decoder = open_within(file, most.max(metadata_limit(file)))?;
     let colours = decoder.colortype().map_err(text)?;
     let is_cmyk = matches!(colours, ColorType::CMYK(_));
-    let expected = length(header.shape, 4)?;
     let found = match decoder.read_image().map_err(text)? {
         DecodingResult::U8(bytes) => {
             samples.bytes = if is_cmyk {
@@ -111,21 +135,48 @@ pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Ext
             "a TIFF of {found} samples where its header says {expected}"
         ));
     }
-    let mut tags = Tags::default();
-    for number in COPIED {
-        let tag = Tag::from_u16_exhaustive(number);
-        let mut value = ValueBuffer::empty(tiff::tags::Type::BYTE);
-        if let Ok(Some(_)) = decoder.image_ifd().find_tag_buf(tag, &mut value) {
-            value.set_byte_order(tiff::tags::ByteOrder::native());
-            tags.0.push((tag, value));
-        }
-    }
-    let icc = decoder.get_tag_u8_vec(Tag::IccProfile).ok();
+    let (tags, icc) = metadata(file)?;
     Ok(Extras {
         icc: icc.filter(|_| !is_cmyk),
         exif: None,
         tiff: tags,
     })
+}
+
+/// The tags that are copied, and the colour profile.
+fn metadata(file: &[u8]) -> Result<(Tags, Option<Vec<u8>>), Reason> {
+    // What is in the file is no longer than the file.
+    let mut decoder = open_within(file, file.len().min(metadata_limit(file)))?;
+    let mut total = 0;
+    let mut read = |number: u16| {
+        let tag = Tag::from_u16_exhaustive(number);
+        let mut value = ValueBuffer::empty(tiff::tags::Type::BYTE);
+        match decoder.image_ifd().find_tag_buf(tag, &mut value) {
+            Ok(Some(_)) => {}
+            Err(TiffError::LimitsExceeded) => {
+                return Err(format!(
+                    "a TIFF whose tag {number} claims more bytes than the file has, or than {} MB",
+                    metadata_limit(file) >> 20
+                ));
+            }
+            Ok(None) | Err(_) => return Ok(None),
+        }
+        total += value.as_bytes().len();
+        if total > file.len() {
+            return Err(format!(
+                "a TIFF whose tags up to {number} claim {total} bytes; the file has {}",
+                file.len()
+            ));
+        }
+        value.set_byte_order(tiff::tags::ByteOrder::native());
+        Ok(Some((tag, value)))
+    };
+    let mut tags = Tags::default();
+    for number in COPIED {
+        tags.0.extend(read(number)?);
+    }
+    let icc = read(Tag::IccProfile.to_u16())?.map(|(_, value)| value.as_bytes().to_vec());
+    Ok((tags, icc))
 }
 
 /// CMYK to RGB without a profile: (1 - ink) (1 - black).

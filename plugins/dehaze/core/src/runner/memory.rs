@@ -27,6 +27,18 @@ impl Budget {
         }
     }
 
+    /// Takes more for a picture that has some, if it is free at once.
+    pub fn try_grow(&self, share: &mut Share<'_>, bytes: u64) -> bool {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let more = bytes.saturating_sub(share.bytes);
+        let is_free = *left >= more;
+        if is_free {
+            *left -= more;
+            share.bytes += more;
+        }
+        is_free
+    }
+
     /// Waits until so many bytes are free.
     ///
     /// # Errors

@@ -8,12 +8,17 @@
 //! failure takes out of the system's cache is not guarded against; that would cost a wait for the disk
 //! at every picture.)
 //!
+//! No result stands on an input: see [`place`]. A picture that was in work when a run was killed may have killed it: see
+//! [`suspects`].
+//!
 //! Memory: the pictures in work, and eight bytes for each picture that an earlier run has finished.
 
 mod memory;
 mod picture;
+mod place;
 mod report;
 mod settings;
+mod suspects;
 mod walk;
 
 use std::{
@@ -36,6 +41,7 @@ pub use settings::{Settings, Shard};
 use memory::Budget;
 use picture::{Desk, Outcome};
 use report::Report;
+use suspects::{MOST_DEATHS, Suspects};
 use walk::Walk;
 
 /// How often the caller hears of the progress.
@@ -54,6 +60,8 @@ pub struct Progress {
     pub unreadable: u64,
     /// Finished by an earlier run.
     pub before: u64,
+    /// Of those, files that are no readable picture.
+    pub unreadable_before: u64,
     /// Of this run so far.
     pub seconds: f64,
 }
@@ -122,6 +130,21 @@ pub fn run(
     input: &Path,
     output: &Path,
     settings: &Settings,
+    watch: impl FnMut(&Progress) -> bool,
+) -> Result<Summary, String> {
+    run_with(input, output, settings, None, watch)
+}
+
+/// As [`run`]; a picture that was in work when an earlier run was killed is given to `attempt`.
+///
+/// # Errors
+///
+/// Fails as [`run`] does.
+pub fn run_with(
+    input: &Path,
+    output: &Path,
+    settings: &Settings,
+    attempt: Option<&Attempt<'_>>,
     mut watch: impl FnMut(&Progress) -> bool,
 ) -> Result<Summary, String> {
     let start = Instant::now();
@@ -139,13 +162,11 @@ pub fn run(
     let output = output
         .canonicalize()
         .map_err(|error| cannot_write(output, &error))?;
-    if output == input {
-        return Err(
-            "input and output are the same folder; give another one for the results".to_owned(),
-        );
-    }
+    place::check_folders(&input, &output)?;
+    place::check_files(&input, &output, settings)?;
     settings.claim(&output)?;
     let (report, finished) = Report::open(&output, settings.shard)?;
+    let suspects = Suspects::open(&output, settings.shard)?;
 
     let shared = Shared {
         input: &input,
@@ -154,6 +175,9 @@ pub fn run(
         walk: Mutex::new(Walk::new(&input, &output)),
         report: Mutex::new(report),
         finished,
+        suspects,
+        last: Mutex::default(),
+        attempt,
         budget: Budget::new(settings.memory),
         stop: AtomicBool::new(false),
         counts: Default::default(),
@@ -177,6 +201,8 @@ pub fn run(
             .map(|_| scope.spawn(|| shared.work()))
             .collect();
         let mut told = Instant::now();
+        let mut workers = workers;
+        let mut worked_last = false;
         while workers.iter().any(|worker| !worker.is_finished()) {
             thread::sleep(Duration::from_millis(2));
             if told.elapsed() >= INTERVAL {
@@ -185,6 +211,11 @@ pub fn run(
                     stopped = true;
                     shared.stop.store(true, Ordering::Relaxed);
                 }
+            }
+            // What was in work when a run was killed comes when all else is finished, one picture at a time.
+            if !worked_last && workers.iter().all(|worker| worker.is_finished()) {
+                worked_last = true;
+                workers.push(scope.spawn(|| shared.work_last()));
             }
         }
         shared.stop.store(true, Ordering::Relaxed);
@@ -219,9 +250,13 @@ struct Shared<'a> {
     report: Mutex<Report>,
     /// What earlier runs have finished; see [`report::identity`].
     finished: HashSet<u64>,
+    suspects: Suspects,
+    /// Pictures that were in work when a run was killed.
+    last: Mutex<Vec<PathBuf>>,
+    attempt: Option<&'a Attempt<'a>>,
     budget: Budget,
     stop: AtomicBool,
-    counts: [AtomicU64; 4],
+    counts: [AtomicU64; 5],
     failure: Mutex<Option<String>>,
     times: Mutex<Times>,
 }
@@ -236,6 +271,7 @@ impl Shared<'_> {
             skipped: count(1),
             unreadable: count(2),
             before: count(3),
+            unreadable_before: count(4),
             seconds: start.elapsed().as_secs_f64(),
         }
     }
@@ -248,7 +284,7 @@ impl Shared<'_> {
             let done = next.and_then(|path| {
                 let name = relative(&path, self.input);
                 if self.settings.shard.has(&name) {
-                    self.one(&path, name, &mut desk)
+                    self.one(&path, name, &mut desk, false)
                 } else {
                     Ok(())
                 }
@@ -261,8 +297,30 @@ impl Shared<'_> {
         lock(&self.times).add(&desk.times);
     }
 
+    /// The pictures that were in work when a run was killed.
+    fn work_last(&self) {
+        let mut desk = Desk::new(self.settings);
+        while !self.stop.load(Ordering::Relaxed) {
+            let Some(path) = lock(&self.last).pop() else {
+                break;
+            };
+            let name = relative(&path, self.input);
+            if let Err(failure) = self.one(&path, name, &mut desk, true) {
+                self.stop.store(true, Ordering::Relaxed);
+                lock(&self.failure).get_or_insert(failure);
+            }
+        }
+        lock(&self.times).add(&desk.times);
+    }
+
     /// One picture, from the look into the report to the line in it.
-    fn one(&self, path: &Path, name: String, desk: &mut Desk<'_>) -> Result<(), String> {
+    fn one(
+        &self,
+        path: &Path,
+        name: String,
+        desk: &mut Desk<'_>,
+        is_last: bool,
+    ) -> Result<(), String> {
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
             // Removed since the folder was listed: no picture of this data set any more.
@@ -279,10 +337,37 @@ impl Shared<'_> {
             && (status == Status::Unreadable || place.is_file())
         {
             self.counts[3].fetch_add(1, Ordering::Relaxed);
+            if status == Status::Unreadable {
+                self.counts[4].fetch_add(1, Ordering::Relaxed);
+            }
+            return Ok(());
+        }
+        let deaths = self.suspects.deaths(&row.path, row.bytes, row.modified_ns);
+        if deaths > 0 && deaths < MOST_DEATHS && !is_last {
+            lock(&self.last).push(path.to_owned());
             return Ok(());
         }
         let start = Instant::now();
-        let outcome = desk.dehaze(path, &place, &self.budget, &mut row)?;
+        let attempt = self.attempt.filter(|_| deaths > 0 && deaths < MOST_DEATHS);
+        let in_work =
+            self.suspects
+                .begin(&row.path, row.bytes, row.modified_ns, attempt.is_some())?;
+        let outcome = if deaths >= MOST_DEATHS {
+            set_aside("it has killed the run twice")
+        } else {
+            desk.places.prepare(path, &metadata, &place)?;
+            match attempt {
+                Some(attempt) => match attempt(&row.path)? {
+                    Attempted::Line(line) => {
+                        return self.take_line(&line, in_work);
+                    }
+                    Attempted::Died(how) => set_aside(&format!(
+                        "it has killed the run, and then a process of its own ({how})"
+                    )),
+                },
+                None => desk.dehaze(path, &place, &self.budget, &mut row)?,
+            }
+        };
         row.milliseconds = 1e3 * start.elapsed().as_secs_f64();
         let index = match outcome {
             Outcome::Dehazed => 0,
@@ -301,8 +386,87 @@ impl Shared<'_> {
         lock(&self.report).add(&row)?;
         desk.times.write += start.elapsed().as_secs_f64();
         self.counts[index].fetch_add(1, Ordering::Relaxed);
+        drop(in_work);
         Ok(())
     }
+
+    /// Adds the line of another process to the report.
+    fn take_line(&self, line: &str, in_work: suspects::InWork) -> Result<(), String> {
+        let line = line.trim_end();
+        let row = ReportRow::parse(line)
+            .ok_or_else(|| format!("a process for one picture has said: {line}"))?;
+        lock(&self.report).add_line(&format!("{line}\n"))?;
+        let index = match row.status {
+            Status::Dehazed => 0,
+            Status::Copied => 1,
+            Status::Unreadable => 2,
+        };
+        self.counts[index].fetch_add(1, Ordering::Relaxed);
+        drop(in_work);
+        Ok(())
+    }
+}
+
+fn set_aside(why: &str) -> Outcome {
+    Outcome::Unreadable(format!(
+        "set aside: {why}; look at the file, or give more memory"
+    ))
+}
+
+/// What came of one picture in a process of its own.
+#[derive(Clone, Debug)]
+pub enum Attempted {
+    /// Its line of the report.
+    Line(String),
+    /// The process has ended without one; how.
+    Died(String),
+}
+
+/// Dehazes one picture, by its path below the input folder, in a process of its own.
+pub type Attempt<'a> = dyn Fn(&str) -> Result<Attempted, String> + Sync + 'a;
+
+/// Dehazes one picture of a data set, for a run that waits for it, and returns its line of the report.
+///
+/// # Errors
+///
+/// Fails where the picture is not there or its result cannot be written.
+pub fn run_one(
+    input: &Path,
+    output: &Path,
+    settings: &Settings,
+    name: &str,
+) -> Result<String, String> {
+    let start = Instant::now();
+    let input = input.canonicalize().map_err(|error| error.to_string())?;
+    let output = output.canonicalize().map_err(|error| error.to_string())?;
+    place::check_folders(&input, &output)?;
+    let is_below = Path::new(name)
+        .components()
+        .all(|part| matches!(part, std::path::Component::Normal(_)));
+    if !is_below {
+        return Err(format!("{name} is no path below the input folder"));
+    }
+    let (path, place) = (input.join(name), output.join(name));
+    let metadata =
+        fs::metadata(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let mut row = ReportRow::new(name.to_owned(), &metadata);
+    let mut desk = Desk::new(settings);
+    desk.places.prepare(&path, &metadata, &place)?;
+    let budget = Budget::new(settings.memory);
+    let outcome = desk.dehaze(&path, &place, &budget, &mut row)?;
+    row.milliseconds = 1e3 * start.elapsed().as_secs_f64();
+    match outcome {
+        Outcome::Dehazed => {}
+        Outcome::Copied(reason) => {
+            row.reason = reason.to_owned();
+            row.status = Status::Copied;
+        }
+        Outcome::Unreadable(reason) => {
+            row.reason = reason;
+            row.status = Status::Unreadable;
+        }
+    }
+    Ok(row.line())
 }
 
 /// A thread that panicked leaves its data whole: every change under these locks is one step.

@@ -3,13 +3,17 @@
 use std::{
     fs,
     io::{self, Read, Write},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     time::Instant,
 };
 
+use patchbay_files::{Access, create_new};
+
 use super::{
     Settings, Times, cannot_write,
     memory::{Budget, Share},
+    place::Places,
     report::ReportRow,
     settings::hash,
 };
@@ -73,6 +77,7 @@ pub struct Desk<'a> {
     eight: Workspace<u8>,
     sixteen: Workspace<u16>,
     net: Buffers,
+    pub places: Places,
 }
 
 impl<'a> Desk<'a> {
@@ -87,6 +92,7 @@ impl<'a> Desk<'a> {
             eight: Workspace::new(1),
             sixteen: Workspace::new(1),
             net: Buffers::new(1),
+            places: Places::default(),
         }
     }
 
@@ -103,15 +109,37 @@ impl<'a> Desk<'a> {
         budget: &Budget,
         row: &mut ReportRow,
     ) -> Result<Outcome, String> {
+        // A decoder that meets what its author did not think of costs its picture, and no other.
+        let done = catch_unwind(AssertUnwindSafe(|| self.in_work(path, place, budget, row)));
+        done.unwrap_or_else(|_| {
+            self.forget();
+            Ok(Outcome::Unreadable(
+                "the decoder has failed (it panicked); the file is broken".to_owned(),
+            ))
+        })
+    }
+
+    /// Gives the buffers back.
+    fn forget(&mut self) {
+        let times = self.times;
+        *self = Desk::new(self.settings);
+        self.times = times;
+    }
+
+    fn in_work(
+        &mut self,
+        path: &Path,
+        place: &Path,
+        budget: &Budget,
+        row: &mut ReportRow,
+    ) -> Result<Outcome, String> {
         let (header, share, bytes) = match self.read(path, budget, row) {
             Ok(found) => found,
             Err(reason) => return Ok(Outcome::Unreadable(reason)),
         };
         let outcome = self.decoded(place, &header, row);
         if bytes > KEPT_BYTES {
-            let times = self.times;
-            *self = Desk::new(self.settings);
-            self.times = times;
+            self.forget();
         }
         drop(share);
         outcome
@@ -124,19 +152,46 @@ impl<'a> Desk<'a> {
         budget: &'b Budget,
         row: &mut ReportRow,
     ) -> Result<(Header, Share<'b>, u64), String> {
-        let start = Instant::now();
-        self.file.clear();
-        fs::File::open(path)
-            .and_then(|mut file| file.read_to_end(&mut self.file))
-            .map_err(|error| error.to_string())?;
-        self.times.read += start.elapsed().as_secs_f64();
+        // The file comes first, then what its header says: nothing is read that has no room.
+        let mut share = budget.take(row.bytes)?;
+        self.read_file(path, row.bytes)?;
         let start = Instant::now();
         let header = codec::header(&self.file)?;
         row.header = Some(header);
         self.times.decode += start.elapsed().as_secs_f64();
-        let bytes = self.settings.method.memory(&header) + 2 * self.file.len() as u64;
-        let share = budget.take(bytes)?;
+        let bytes = row
+            .bytes
+            .saturating_add(self.settings.method.memory(&header))
+            .saturating_add(codec::memory(&self.file, &header));
+        if !budget.try_grow(&mut share, bytes) {
+            // Who waits holds nothing, else all could wait for one another.
+            drop(share);
+            self.file = Vec::new();
+            share = budget.take(bytes)?;
+            self.read_file(path, row.bytes)?;
+            if codec::header(&self.file)? != header {
+                return Err("the file changes while it is read".to_owned());
+            }
+        }
         Ok((header, share, bytes))
+    }
+
+    /// Reads a file that has so many bytes.
+    fn read_file(&mut self, path: &Path, bytes: u64) -> Result<(), String> {
+        let start = Instant::now();
+        self.file.clear();
+        let length = usize::try_from(bytes).map_err(|_| "too large for this machine")?;
+        self.file
+            .try_reserve_exact(length + 1)
+            .map_err(|_| format!("there is no memory for its {bytes} bytes"))?;
+        open_input(path)
+            .and_then(|file| file.take(bytes + 1).read_to_end(&mut self.file))
+            .map_err(|error| error.to_string())?;
+        self.times.read += start.elapsed().as_secs_f64();
+        if self.file.len() as u64 != bytes {
+            return Err("the file changes while it is read".to_owned());
+        }
+        Ok(())
     }
 
     fn decoded(
@@ -273,19 +328,22 @@ impl Method {
     }
 }
 
+/// Opens a file of a data set: a regular one, which may be behind a link.
+fn open_input(path: &Path) -> io::Result<fs::File> {
+    patchbay_files::open(&path.canonicalize()?)
+}
+
 /// Writes a file so that it is there complete or not at all.
 fn write_in_one_step(place: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = place.parent().unwrap_or(Path::new("."));
     let name = place.file_name().unwrap_or_default().as_encoded_bytes();
     let aside = folder.join(format!(".{:016x}.partial", hash(name)));
-    let file = match fs::File::create(&aside) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir_all(folder)?;
-            fs::File::create(&aside)
-        }
-        other => other,
-    };
-    let written = file
+    // What a killed run has left goes first; what others have put there, a link for instance, is not written to.
+    match fs::remove_file(&aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let written = create_new(&aside, Access::Umask.file(false))
         .and_then(|mut file| file.write_all(bytes))
         .and_then(|()| fs::rename(&aside, place));
     if written.is_err() {

@@ -4,9 +4,12 @@ use std::{
     collections::HashSet,
     fs::{self, File, Metadata, OpenOptions, TryLockError},
     io::{BufRead, BufReader, Seek, SeekFrom, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
+
+use patchbay_files::{Access, create_new};
 
 use super::{
     cannot_write,
@@ -89,7 +92,7 @@ impl ReportRow {
     }
 
     /// The line with its end.
-    fn line(&self) -> String {
+    pub(super) fn line(&self) -> String {
         let shape = self.header.map_or(",,,,".to_owned(), |header| {
             let shape = header.shape;
             format!(
@@ -118,7 +121,7 @@ impl ReportRow {
     }
 
     /// Of a line without its end. `None` for a line that is not whole.
-    fn parse(line: &str) -> Option<ReportRow> {
+    pub(super) fn parse(line: &str) -> Option<ReportRow> {
         let fields = fields(line)?;
         let [path, bytes, modified, status, reason, rest @ ..] = &fields[..] else {
             return None;
@@ -160,6 +163,11 @@ impl ReportRow {
 
 fn identity(path: &str, bytes: u64, modified_ns: u128, status: Status) -> u64 {
     hash(format!("{path}\0{bytes}\0{modified_ns}\0{}", status.name()).as_bytes())
+}
+
+/// A number for a file as it is.
+pub(super) fn identity_of_file(path: &str, bytes: u64, modified_ns: u128) -> u64 {
+    hash(format!("{path}\0{bytes}\0{modified_ns}").as_bytes())
 }
 
 /// As a field of CSV. Line ends become spaces, so that a line is a picture.
@@ -208,9 +216,7 @@ impl Report {
         };
         let path = output.join(name);
         let failed = |error| cannot_write(&path, &error);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        let mut file = options.open(&path).map_err(failed)?;
+        let mut file = open_to_write(&path).map_err(failed)?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => {
                 return Err(format!("another run is writing {}", path.display()));
@@ -249,9 +255,32 @@ impl Report {
     }
 
     pub fn add(&mut self, row: &ReportRow) -> Result<(), String> {
+        self.add_line(&row.line())
+    }
+
+    /// Adds a line with its end.
+    pub fn add_line(&mut self, line: &str) -> Result<(), String> {
         self.file
-            .write_all(row.line().as_bytes())
+            .write_all(line.as_bytes())
             .map_err(|error| cannot_write(&self.path, &error))
+    }
+}
+
+/// Opens a file that is read and written, or makes it. A link, which would lead elsewhere, or a FIFO is an error.
+fn open_to_write(path: &Path) -> std::io::Result<File> {
+    let mode = Access::Umask.file(false);
+    match create_new(path, mode) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        other => return other,
+    }
+    // Only a regular file passes here; the name is its own for as long as nobody renames it.
+    let found = patchbay_files::open(path)?.metadata()?;
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let opened = file.metadata()?;
+    if (found.dev(), found.ino()) == (opened.dev(), opened.ino()) {
+        Ok(file)
+    } else {
+        Err(std::io::Error::other("it was replaced while it was opened"))
     }
 }
 
@@ -272,7 +301,7 @@ pub fn read_report(output: &Path) -> Result<Vec<ReportRow>, String> {
             continue;
         }
         found = true;
-        let file = BufReader::new(File::open(entry.path()).map_err(unreadable)?);
+        let file = BufReader::new(patchbay_files::open(&entry.path()).map_err(unreadable)?);
         for line in file.lines().skip(1) {
             if let Some(row) = ReportRow::parse(&line.map_err(unreadable)?) {
                 rows.insert(row.path.clone(), row);

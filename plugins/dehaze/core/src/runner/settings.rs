@@ -2,6 +2,8 @@
 
 use std::{fs, io::Write, path::Path};
 
+use patchbay_files::{Access, create_new};
+
 use super::{cannot_write, picture::Method};
 use crate::skip::SkipRule;
 
@@ -63,7 +65,7 @@ pub struct Settings {
 }
 
 /// The file in the output folder that says what the results were made with.
-const CLAIM: &str = ".dehaze-settings";
+pub(super) const CLAIM: &str = ".dehaze-settings";
 
 impl Settings {
     pub(super) fn check(&self) -> Result<(), String> {
@@ -91,7 +93,7 @@ impl Settings {
     pub(super) fn claim(&self, output: &Path) -> Result<(), String> {
         let path = output.join(CLAIM);
         let wanted = self.fingerprint();
-        match fs::read_to_string(&path) {
+        match patchbay_files::read_text(&path) {
             Ok(found) if found == wanted => return Ok(()),
             Ok(found) => {
                 return Err(format!(
@@ -106,20 +108,22 @@ impl Settings {
             Err(error) => return Err(cannot_write(&path, &error)),
         }
         // Several shards may begin at once: the first one's file stays, and the others compare.
-        let aside = output.join(format!("{CLAIM}.{}", std::process::id()));
-        let written = fs::File::create(&aside)
+        let name = patchbay_files::unique_name().map_err(|error| cannot_write(&path, &error))?;
+        let aside = output.join(format!("{CLAIM}.{name}"));
+        let written = create_new(&aside, Access::Umask.file(false))
             .and_then(|mut file| file.write_all(wanted.as_bytes()))
             .and_then(|()| match fs::hard_link(&aside, &path) {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
                 // A file system without links has no shards that begin in the same instant.
-                Err(_) => fs::copy(&aside, &path).map(|_| ()),
+                Err(_) => create_new(&path, Access::Umask.file(false))
+                    .and_then(|mut file| file.write_all(wanted.as_bytes())),
                 Ok(()) => Ok(()),
             });
         let removed = fs::remove_file(&aside);
         written
             .and(removed)
             .map_err(|error| cannot_write(&path, &error))?;
-        match fs::read_to_string(&path) {
+        match patchbay_files::read_text(&path) {
             Ok(found) if found == wanted => Ok(()),
             Ok(_) => self.claim(output),
             Err(error) => Err(cannot_write(&path, &error)),

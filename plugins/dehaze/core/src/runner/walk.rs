@@ -5,11 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::settings::CLAIM;
+
 /// Ends of names of files that are looked into. What they hold, their first bytes say.
 const EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "png", "tif", "tiff"];
 
 /// Files whose names end like a picture's, in the order of the file system. Links to folders are not
-/// followed; the output folder is left out.
+/// followed; the output folder is left out, and what is the output folder of another run.
 pub struct Walk {
     open: Vec<ReadDir>,
     start: Option<PathBuf>,
@@ -56,6 +58,7 @@ impl Iterator for Walk {
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => {
                     if path != self.output
+                        && !is_output(&path)
                         && let Err(error) = self.open(&path)
                     {
                         return Some(Err(error));
@@ -72,6 +75,11 @@ impl Iterator for Walk {
             }
         }
     }
+}
+
+/// Whether results of a run are in a folder.
+fn is_output(folder: &Path) -> bool {
+    fs::symlink_metadata(folder.join(CLAIM)).is_ok_and(|found| found.is_file())
 }
 
 fn unlistable(path: &Path, error: &std::io::Error) -> String {

@@ -1,0 +1,267 @@
+//! The thread that watches over the others: it gives up cells that do not stop, replaces the thread of the cells when it has died, and
+//! ends the process when its host has gone.
+//!
+//! A cell that is asked to stop and has not after a second is given up: its thread is held where it is, with all that it has on its
+//! stack, and never goes on. A moment is waited for at which it has no lock that others need (`probe.rs`). What it had taken of the
+//! variables comes back as far as it can ([`patchbay::cell::Variables`]).
+//!
+//! This thread allocates nothing while another is held.
+
+use std::{
+    mem,
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle, Thread},
+    time::{Duration, Instant},
+};
+
+use patchbay::{Failure, cell, interrupt};
+use patchbay_protocol::FailureKind;
+
+use crate::{
+    cells::{self, Rest, Running},
+    clock, end,
+    freeze::Held,
+    probe::Probe,
+    questions, tasks,
+};
+
+/// How long a cell may take to stop by itself, in milliseconds.
+const PATIENCE: u64 = 1000;
+
+/// How often it is looked whether all is well.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// How long a step of an attempt may take: a few times what it takes where nothing is in the way. On a busy machine that is longer, so
+/// each attempt waits longer than the one before, and then again as long as the first.
+const STEP_PATIENCE: [Duration; 6] = [
+    Duration::from_millis(30),
+    Duration::from_millis(60),
+    Duration::from_millis(30),
+    Duration::from_millis(250),
+    Duration::from_millis(30),
+    Duration::from_millis(1000),
+];
+
+/// How long a good moment is looked for. The host waits somewhat longer, then it ends the process.
+const SEARCH: Duration = Duration::from_secs(8);
+
+/// How long a thread goes on between two attempts.
+const PAUSE: Duration = Duration::from_millis(2);
+
+static GUARD: OnceLock<Thread> = OnceLock::new();
+
+/// When the user has asked the running cell to stop; 0 where nobody has.
+static INTERRUPTED: AtomicU64 = AtomicU64::new(0);
+
+/// Whether the processes that the cell has started are still to be told.
+static TELL_PROCESSES: AtomicBool = AtomicBool::new(false);
+
+/// What the cell's thread has died of, where it waits to be given up.
+static DOOMED: Mutex<Option<Failure>> = Mutex::new(None);
+
+/// Whether a thread that waits to be given up is to go on, and abort the process.
+static ABORTS: AtomicBool = AtomicBool::new(false);
+
+/// Starts the thread, with the thread of the cells in its care.
+///
+/// # Errors
+///
+/// Returns the system's error.
+pub fn start(cells: JoinHandle<()>) -> std::io::Result<()> {
+    // SAFETY: the call only asks for a number.
+    let parent = unsafe { libc::getppid() };
+    cell::before_abort(wait_to_be_given_up);
+    let guard = thread::Builder::new()
+        .name("patchbay-guard".to_owned())
+        .spawn(move || watch(cells, parent))?;
+    let _ = GUARD.set(guard.thread().clone());
+    Ok(())
+}
+
+/// The user asks the running cell to stop.
+pub fn interrupt() {
+    // A second request within the same second is part of the first.
+    let _ = INTERRUPTED.compare_exchange(0, clock::now(), Ordering::SeqCst, Ordering::SeqCst);
+    TELL_PROCESSES.store(true, Ordering::SeqCst);
+    wake();
+}
+
+/// The cell has ended, or another begins.
+pub fn clear() {
+    INTERRUPTED.store(0, Ordering::SeqCst);
+}
+
+/// Makes the thread look at once.
+pub fn wake() {
+    if let Some(guard) = GUARD.get() {
+        guard.unpark();
+    }
+}
+
+fn watch(mut cells: JoinHandle<()>, parent: libc::pid_t) {
+    loop {
+        thread::park_timeout(until_overdue().map_or(LOOK, |left| left.min(LOOK)));
+        end::enforce();
+        // SAFETY: the call only asks for a number.
+        if unsafe { libc::getppid() } != parent {
+            // Another process has taken the host's place as the parent.
+            end::process(0);
+        }
+        questions::relieve();
+        if TELL_PROCESSES.swap(false, Ordering::SeqCst)
+            && let Some(running) = cells::running()
+        {
+            tell_processes(running);
+        }
+        let doomed = DOOMED.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let rest = match (doomed, cells::running()) {
+            (Some(failure), Some(running)) => {
+                let rest = give_up(running, failure, cell::is_in_segment());
+                if rest.is_none() {
+                    ABORTS.store(true, Ordering::SeqCst);
+                }
+                rest
+            }
+            (None, Some(running)) if until_overdue() == Some(Duration::ZERO) => {
+                give_up(running, overdue(), true)
+            }
+            _ => None,
+        };
+        let rest = rest.or_else(|| cells.is_finished().then(|| rest_of_dead()).flatten());
+        let died = cells.is_finished();
+        if rest.is_some() || died {
+            match cells::start(rest) {
+                Ok(thread) => cells = thread,
+                Err(error) => {
+                    eprintln!("patchbay-runtime: no thread for the cells: {error}");
+                    end::process(1);
+                }
+            }
+        }
+    }
+}
+
+/// How long the running command may still take to stop; `None` where nobody wants it to.
+fn until_overdue() -> Option<Duration> {
+    let interrupted = INTERRUPTED.load(Ordering::SeqCst);
+    if interrupted == 0 || !interrupt::requested() {
+        return None;
+    }
+    let running = cells::running()?;
+    let deadline = interrupted.max(running.began) + PATIENCE;
+    Some(Duration::from_millis(deadline.saturating_sub(clock::now())))
+}
+
+fn overdue() -> Failure {
+    Failure {
+        kind: FailureKind::Interrupted,
+        message: "the cell did not stop within a second and was given up where it was".to_owned(),
+        causes: Vec::new(),
+        location: None,
+        functions: Vec::new(),
+    }
+}
+
+/// What is left of a command whose thread has ended by itself.
+fn rest_of_dead() -> Option<Rest> {
+    let running = cells::running()?;
+    cells::end(running).then(|| Rest {
+        id: running.id,
+        failure: Failure {
+            kind: FailureKind::Panic,
+            message: "the thread that ran the cell has ended".to_owned(),
+            causes: Vec::new(),
+            location: None,
+            functions: Vec::new(),
+        },
+        lent_is_whole: false,
+    })
+}
+
+/// Tells the processes that a cell has started what a terminal would tell them: `Command::status` and its like come back.
+fn tell_processes(running: Running) {
+    for process in tasks::processes_since(running.began) {
+        // SAFETY: two numbers; a process that has ended since takes no signal.
+        unsafe { libc::kill(process, libc::SIGINT) };
+    }
+}
+
+/// Stops the thread of a command for good. `None` where it has ended by itself, or there was no moment at which it could be.
+fn give_up(running: Running, failure: Failure, lent_is_whole: bool) -> Option<Rest> {
+    let deadline = Instant::now() + SEARCH;
+    let mut patience = STEP_PATIENCE.into_iter().cycle();
+    while Instant::now() < deadline {
+        end::enforce();
+        if cells::running() != Some(running) {
+            return None;
+        }
+        let patience = patience.next().unwrap_or(SEARCH);
+        if stop(cells::thread_id(), patience, || cells::end(running)) {
+            stop_threads_of(running);
+            return Some(Rest {
+                id: running.id,
+                failure,
+                lent_is_whole,
+            });
+        }
+        // In the meantime it goes on.
+        thread::sleep(PAUSE);
+    }
+    None
+}
+
+/// Stops a thread for good if this is a moment at which it can be, and `decide` agrees.
+fn stop(thread: libc::pid_t, patience: Duration, decide: impl FnOnce() -> bool) -> bool {
+    let Some(probe) = Probe::start(patience) else {
+        return false;
+    };
+    let Some(held) = Held::hold(thread, patience) else {
+        return false;
+    };
+    if probe.succeeds(patience) && decide() {
+        held.keep();
+        return true;
+    }
+    // In this order: dropping the probe uses the allocator.
+    drop(held);
+    drop(probe);
+    false
+}
+
+/// Stops the threads that a cell has started and given no name: they may refer to what is on its stack, and nobody can stop them
+/// any more.
+fn stop_threads_of(running: Running) {
+    let own = cells::thread_id();
+    for thread in tasks::threads_since(running.began, cells::NAME) {
+        if thread == own {
+            continue;
+        }
+        for patience in STEP_PATIENCE {
+            if stop(thread, patience, || true) {
+                break;
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+}
+
+/// Called by a cell's thread in place of aborting the process. Returns where that cannot be helped.
+fn wait_to_be_given_up(failure: &Failure) {
+    // SAFETY: the call only asks for a number.
+    if unsafe { libc::gettid() } != cells::thread_id() || cells::running().is_none() {
+        return;
+    }
+    ABORTS.store(false, Ordering::SeqCst);
+    let before = mem::replace(
+        &mut *DOOMED.lock().unwrap_or_else(PoisonError::into_inner),
+        Some(failure.clone()),
+    );
+    drop(before);
+    wake();
+    while !ABORTS.load(Ordering::SeqCst) {
+        thread::sleep(Duration::from_millis(20));
+    }
+}
