@@ -13,6 +13,7 @@ fn main() {
 }
 
 //# labeled breaks and continues
+//together a type is inferred from a later statement
 fn main() {
     let mut found = Vec::new();
     'outer: for a in 1..20 {
@@ -41,6 +42,7 @@ fn main() {
 }
 
 //# labeled loop with a value
+//together a type is inferred from a later statement
 fn main() {
     let grid = [[1, 2, 3], [4, 5, 6], [7, 8, 9]];
     let mut row = 0;
@@ -275,6 +277,7 @@ fn main() {
 }
 
 //# continue with conditions
+//together a type is inferred from a later statement
 fn main() {
     let mut primes = vec![];
     let mut n = 1;

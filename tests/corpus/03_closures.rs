@@ -240,6 +240,7 @@ fn main() {
 }
 
 //# callbacks with state
+//together a type is inferred from a later statement
 struct Button<'a> { handlers: Vec<Box<dyn FnMut(&str) + 'a>> }
 
 impl<'a> Button<'a> {

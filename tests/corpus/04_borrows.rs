@@ -537,6 +537,7 @@ fn main() {
 }
 
 //# a two-phase borrow
+//together a type is inferred from a later statement
 fn main() {
     let mut v = vec![1, 2, 3];
     v.push(v.len());

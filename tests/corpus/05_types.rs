@@ -207,6 +207,7 @@ fn main() {
 }
 
 //# a binary search tree
+//together a type is inferred from a later statement
 #[derive(Default)]
 struct Tree<K, V> { root: Option<Box<Node<K, V>>>, size: usize }
 struct Node<K, V> { key: K, value: V, left: Option<Box<Node<K, V>>>, right: Option<Box<Node<K, V>>> }

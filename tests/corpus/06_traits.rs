@@ -59,6 +59,7 @@ fn main() {
 }
 
 //# associated types
+//together a type is inferred from a later statement
 trait Container {
     type Item;
     fn get(&self, i: usize) -> Option<&Self::Item>;
@@ -244,6 +245,7 @@ fn main() {
 }
 
 //# Ord for a priority queue
+//together a type is inferred from a later statement
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 

@@ -151,6 +151,7 @@ fn main() {
 }
 
 //# a generic graph with closures for weights
+//together a type is inferred from a later statement
 use std::collections::{BTreeMap, BinaryHeap};
 use std::cmp::Reverse;
 

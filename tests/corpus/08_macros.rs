@@ -203,6 +203,7 @@ fn main() {
 }
 
 //# builtin macros
+//together a type has no name
 fn main() {
     println!("{} {}", concat!("a", 1, 2.5, true), stringify!(a + b));
     assert!(1 < 2, "never");

@@ -20,6 +20,7 @@ fn main() {
 }
 
 //# scan, successors and from_fn
+//together a type is inferred from a later statement
 fn main() {
     let running: Vec<i32> = [1, 2, 3, 4].iter().scan(0, |acc, x| { *acc += x; Some(*acc) }).collect();
     println!("{running:?}");

@@ -153,6 +153,7 @@ fn main() {
 }
 
 //# a panic through a guard and AssertUnwindSafe
+//together a type is inferred from a later statement
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 
 struct Guard<'a>(&'a mut Vec<String>, &'static str);

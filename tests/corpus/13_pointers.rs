@@ -1,4 +1,5 @@
 //# Box for recursion and for trait objects
+//together a type is inferred from a later statement
 #[derive(Debug, Clone)]
 enum Tree { Leaf, Node(Box<Tree>, i32, Box<Tree>) }
 impl Tree {

@@ -8,6 +8,7 @@ fn main() {
 }
 
 //# a mutex shared by Arc
+//together a type is inferred from a later statement
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -26,6 +27,7 @@ fn main() {
 }
 
 //# messages over a channel
+//together a type is inferred from a later statement
 use std::sync::mpsc;
 use std::thread;
 
@@ -57,6 +59,7 @@ fn main() {
 }
 
 //# a pipeline of threads
+//together a type is inferred from a later statement
 use std::sync::mpsc::{channel, Receiver};
 use std::thread;
 
@@ -76,6 +79,7 @@ fn main() {
 }
 
 //# scoped threads write into chunks
+//together a type is inferred from a later statement
 use std::thread;
 
 fn main() {
@@ -95,6 +99,7 @@ fn main() {
 }
 
 //# scoped threads with a shared mutex and a counter
+//together a type is inferred from a later statement
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
 use std::thread;
@@ -157,6 +162,7 @@ fn main() {
 }
 
 //# a barrier
+//together a type is inferred from a later statement
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
@@ -177,6 +183,7 @@ fn main() {
 }
 
 //# atomics of all sorts
+//together a borrow crosses statements
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, Ordering::*, fence};
 
 fn main() {
@@ -248,6 +255,7 @@ fn main() {
 }
 
 //# a thread pool
+//together a type is inferred from a later statement
 use std::sync::{mpsc, Arc, Mutex};
 use std::thread;
 

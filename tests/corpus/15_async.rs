@@ -81,6 +81,7 @@ fn main() {
 }
 
 //# tasks that take turns
+//together a type is inferred from a later statement
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;

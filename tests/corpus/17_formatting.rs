@@ -1,4 +1,5 @@
 //# width, alignment and fill
+//together a type is inferred from a later statement
 fn main() {
     println!("[{:5}] [{:<5}] [{:>5}] [{:^5}]", 42, 42, 42, 42);
     println!("[{:5}] [{:>5}] [{:*^7}] [{:->6}]", "ab", "ab", "ab", 'c');
@@ -56,6 +57,7 @@ fn main() {
 }
 
 //# captured arguments and escapes
+//together a type is inferred from a later statement
 fn main() {
     let name = "x";
     let value = 3.14159;

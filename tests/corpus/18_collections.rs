@@ -102,6 +102,7 @@ fn main() {
 }
 
 //# sets
+//together a type is inferred from a later statement
 use std::collections::{BTreeSet, HashSet};
 
 fn main() {
@@ -156,6 +157,7 @@ fn main() {
 }
 
 //# a map with a struct as key
+//together a type is inferred from a later statement
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};
 
@@ -199,6 +201,7 @@ fn main() {
 }
 
 //# an lru cache
+//together a type is inferred from a later statement
 use std::collections::{HashMap, VecDeque};
 
 struct Lru<V> { capacity: usize, map: HashMap<String, V>, order: VecDeque<String> }

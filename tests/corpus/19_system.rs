@@ -51,6 +51,7 @@ fn main() -> io::Result<()> {
 }
 
 //# seek, take, chain and copy
+//together a type is inferred from a later statement
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 
 fn main() -> io::Result<()> {
@@ -127,6 +128,7 @@ fn main() -> io::Result<()> {
 }
 
 //# a folder walked recursively
+//together a type is inferred from a later statement
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -264,6 +266,7 @@ fn main() -> std::io::Result<()> {
 }
 
 //# datagrams and addresses
+//together a type is inferred from a later statement
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 
 fn main() -> std::io::Result<()> {

@@ -270,6 +270,7 @@ fn main() {
 }
 
 //# hints and black boxes
+//together a type is inferred from a later statement
 use std::hint::black_box;
 
 #[inline(never)]

@@ -14,6 +14,7 @@ fn main() {
 }
 
 //# raw pointers
+//together a borrow crosses statements
 fn main() {
     let mut x = 10;
     let p = &raw mut x;

@@ -203,6 +203,7 @@ fn main() {
 }
 
 //# big integers by digits
+//together a type is inferred from a later statement
 fn multiply(digits: &mut Vec<u32>, by: u32) {
     let mut carry = 0;
     for d in digits.iter_mut() { let n = *d * by + carry; *d = n % 10; carry = n / 10; }

@@ -204,6 +204,7 @@ fn main() {
 }
 
 //# eight queens
+//together a type is inferred from a later statement
 fn place(row: usize, n: usize, columns: &mut Vec<usize>, count: &mut u32, first: &mut Option<Vec<usize>>) {
     if row == n { *count += 1; first.get_or_insert_with(|| columns.clone()); return; }
     for c in 0..n {
@@ -299,6 +300,7 @@ fn main() {
 }
 
 //# memoization
+//together a type is inferred from a later statement
 use std::collections::HashMap;
 
 fn collatz(n: u64, known: &mut HashMap<u64, u32>) -> u32 {

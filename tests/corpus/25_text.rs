@@ -85,6 +85,7 @@ fn main() {
 }
 
 //# a template engine
+//together a type is inferred from a later statement
 use std::collections::HashMap;
 
 fn render(template: &str, values: &HashMap<&str, String>) -> Result<String, String> {

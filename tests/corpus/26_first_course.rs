@@ -1,4 +1,5 @@
 //# guess the number, with the guesses given
+//together a type is inferred from a later statement
 use std::cmp::Ordering;
 
 fn main() {
@@ -48,6 +49,7 @@ fn main() {
 }
 
 //# rectangles
+//together a type is inferred from a later statement
 #[derive(Debug)]
 struct Rectangle {
     width: u32,

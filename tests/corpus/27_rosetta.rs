@@ -9,6 +9,7 @@ fn main() {
 }
 
 //# towers of hanoi
+//together a type is inferred from a later statement
 fn hanoi(n: u32, from: char, to: char, via: char, moves: &mut Vec<(char, char)>) {
     if n == 0 { return; }
     hanoi(n - 1, from, via, to, moves);
@@ -184,6 +185,7 @@ fn main() {
 }
 
 //# tic tac toe to the end
+//together a type is inferred from a later statement
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Mark { X, O }
 type Board = [Option<Mark>; 9];

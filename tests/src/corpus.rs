@@ -129,6 +129,28 @@ struct Parts {
     fallible: bool,
 }
 
+impl Parts {
+    /// The cells of the program whose parts these are.
+    fn cells(&self, text: &str, way: Way) -> Vec<String> {
+        match way {
+            Way::Whole => {
+                let call = if self.fallible { "main()?" } else { "main()" };
+                vec![format!("{text}\n{call}")]
+            }
+            Way::Body => vec![format!(
+                "{}\n{}",
+                self.items.trim_end(),
+                self.body.trim_end()
+            )],
+            Way::Statements => iter::once(self.items.trim())
+                .filter(|items| !items.is_empty())
+                .chain(self.statements.iter().map(String::as_str))
+                .map(str::to_owned)
+                .collect(),
+        }
+    }
+}
+
 /// Splits a program at its `main`.
 fn split(text: &str) -> Result<Parts, String> {
     let file = syn::parse_file(text).map_err(|error| format!("not parsed: {error}"))?;
@@ -181,22 +203,7 @@ fn is_ok_of_nothing(statement: &Stmt) -> bool {
 ///
 /// A program that is not one is an error.
 pub fn cells(program: &Program, way: Way) -> Result<Vec<String>, String> {
-    let parts = split(&program.text)?;
-    Ok(match way {
-        Way::Whole => {
-            let call = if parts.fallible { "main()?" } else { "main()" };
-            vec![format!("{}\n{call}", program.text)]
-        }
-        Way::Body => vec![format!(
-            "{}\n{}",
-            parts.items.trim_end(),
-            parts.body.trim_end()
-        )],
-        Way::Statements => iter::once(parts.items.trim().to_owned())
-            .filter(|items| !items.is_empty())
-            .chain(parts.statements)
-            .collect(),
-    })
+    Ok(split(&program.text)?.cells(&program.text, way))
 }
 
 /// The compiler that says what is expected: `$RUSTC`, else the one in the path.
@@ -288,28 +295,30 @@ pub async fn run(
     way: Way,
     expected: &str,
 ) -> Option<String> {
-    let cells = match cells(program, way) {
-        Ok(cells) => cells,
+    let parts = match split(&program.text) {
+        Ok(parts) => parts,
         Err(problem) => return Some(problem),
     };
     show(client, ":clear").await;
     let mut printed = String::new();
-    for cell in cells {
+    for cell in parts.cells(&program.text, way) {
         let shown = show(client, &cell).await;
         printed.push_str(shown.stdout());
-        if let Some(problem) = unexpected(&shown) {
+        if let Some(problem) = unexpected(&shown, parts.fallible) {
             return Some(format!("{problem}\nin the cell\n{}", indented(&cell)));
         }
     }
     (printed != expected).then(|| difference(expected, &printed))
 }
 
-/// An error, or a value that is shown although no statement of a program has one.
-fn unexpected(shown: &Shown) -> Option<String> {
+/// An error, or a value that is shown although `main` has none.
+fn unexpected(shown: &Shown, fallible: bool) -> Option<String> {
     if let Some((kind, text)) = shown.error() {
         return Some(format!("{kind}: {text}"));
     }
-    let value = shown.result_text().filter(|value| *value != "()")?;
+    let value = shown
+        .result_text()
+        .filter(|value| *value != "()" && !fallible)?;
     Some(format!("the cell shows {value}"))
 }
 
