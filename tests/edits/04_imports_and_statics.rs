@@ -26,6 +26,16 @@ use std::io::Write;
 //show
 { let mut holder = Holder { inner: String::new() }; holder.put("a"); (holder.inner, 7u32.render()) }
 
+//# a module keeps the names that it takes from outside
+//= fmt
+use std::fmt::Write;
+//= module
+mod tags { use super::*; pub fn tag(n: u32) -> String { let mut text = String::new(); write!(text, "[{n}]").unwrap(); text } }
+//= io
+use std::io::Write;
+//show
+(tags::tag(3), std::io::sink().write(b"abc").unwrap())
+
 //# a function takes the name of an import
 //= import
 use std::cmp::max;

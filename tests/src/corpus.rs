@@ -316,7 +316,9 @@ fn unexpected(shown: &Shown, fallible: bool) -> Option<String> {
     if let Some((kind, text)) = shown.error() {
         return Some(format!("{kind}: {text}"));
     }
-    let value = shown.result().filter(|value| *value != "()" && !fallible)?;
+    let value = shown
+        .result_text()
+        .filter(|value| *value != "()" && !fallible)?;
     Some(format!("the cell shows {value}"))
 }
 

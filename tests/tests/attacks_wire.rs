@@ -301,3 +301,52 @@ fn a_socket_that_is_in_use_or_no_socket_is_left_alone() {
     assert!(std::os::unix::net::UnixStream::connect(&path).is_ok());
     drop(listener);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_key_nothing_is_signed() {
+    use zeromq::{DealerSocket, Socket, ZmqMessage};
+    let folder = tempfile::tempdir().unwrap();
+    let beginning = folder.path().join("s").to_string_lossy().into_owned();
+    let file = folder.path().join("c.json");
+    let connection = json!({
+        "transport": "ipc", "ip": beginning, "key": "", "signature_scheme": "hmac-sha256",
+        "shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5,
+    });
+    std::fs::write(&file, connection.to_string()).unwrap();
+    let _kernel = tokio::process::Command::new(program())
+        .args(["kernel", "--connection-file"])
+        .arg(&file)
+        .current_dir(folder.path())
+        .env("PATCHBAY_COMPLETION", "off")
+        .env("PATCHBAY_HISTORY", folder.path().join("history.sqlite"))
+        .stderr(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut control = DealerSocket::new();
+    let endpoint = format!("ipc://{beginning}-4");
+    let connected = async {
+        while control.connect(&endpoint).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, connected).await.unwrap();
+    let header = r#"{"msg_id": "1", "msg_type": "kernel_info_request", "session": "s"}"#;
+    let frames = ["<IDS|MSG>", "", header, "{}", "{}", "{}"];
+    // Messages without a signature may be equal.
+    for _ in 0..2 {
+        let frames: Vec<bytes::Bytes> = frames.map(|frame| frame.into()).into();
+        control
+            .send(ZmqMessage::try_from(frames).unwrap())
+            .await
+            .unwrap();
+        let reply = timeout(PATIENCE, control.recv()).await.unwrap().unwrap();
+        let reply = reply.into_vec();
+        assert_eq!(
+            (&reply[0][..], &reply[1][..]),
+            (&b"<IDS|MSG>"[..], &b""[..])
+        );
+        let header: serde_json::Value = serde_json::from_slice(&reply[2]).unwrap();
+        assert_eq!(header["msg_type"], "kernel_info_reply");
+    }
+}

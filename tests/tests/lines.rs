@@ -200,6 +200,16 @@ async fn included_files_are_relative_to_the_notebook_and_followed() {
         .execute("side.0")
         .await
         .error("CompileError", &["side"]);
+    // The compiler, which works in this folder, leaves nothing there.
+    let mut names: Vec<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| {
+            !name.starts_with("history") && !["connection.json", "log"].contains(&name.as_str())
+        })
+        .collect();
+    names.sort();
+    assert_eq!(names, ["data", "other", "shapes", "shapes.rs"]);
     // An error in a file is told with its place there.
     write("shapes.rs", "pub fn name() -> u8 { \"x\" }");
     client

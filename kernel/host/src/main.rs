@@ -49,6 +49,7 @@ mod engine;
 mod engines;
 mod html;
 mod kernelspec;
+mod memory;
 mod notebook;
 mod output;
 mod plugin;
@@ -63,6 +64,7 @@ mod workplace;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    memory::give_back_what_is_freed();
     if let Some(instructions) = std::env::var_os(dependency::wrapper::VARIABLE) {
         return dependency::wrapper::main(instructions.as_ref());
     }

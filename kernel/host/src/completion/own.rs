@@ -92,7 +92,7 @@ fn names(engine: &Engine) -> Vec<Completion> {
         .iter()
         .map(|(name, variable)| completion(name, "instance", &magic::shorten(&variable.type_text)))
         .collect();
-    for item in &engine.items {
+    for item in engine.sound_items() {
         let first = item.text().lines().next().unwrap_or_default().trim();
         for key in &item.parsed.keys {
             let (name, kind) = match key {

@@ -86,8 +86,8 @@ impl Workshop {
     /// What is loaded, with the crates that are asked for now: built against the SDK and what is loaded, if they
     /// have not been.
     ///
-    /// `asked` are the requests before, in order; `is_loaded` says whether a process has used what they brought.
-    /// As long as none has, all are resolved anew together where the new one does not go with them.
+    /// `asked` are the requests before, in order; `in_use` is what a process has used of what they brought. Where the
+    /// new ones do not go with the rest, that is resolved anew, together with them.
     ///
     /// Dropping the future ends the build; what was finished of it is used by the next one.
     ///
@@ -100,7 +100,7 @@ impl Workshop {
         loaded: &Bundle,
         asked: &[Request],
         new: &[Request],
-        is_loaded: bool,
+        in_use: &InUse,
         settings: &Settings,
         mut progress: impl FnMut(Progress),
     ) -> Result<Bundle> {
@@ -121,31 +121,40 @@ impl Workshop {
             return Ok(loaded.clone());
         }
         let place = self.folder()?;
+        let fitting = fitted(loaded, new);
         let build = Build {
             workshop: self,
             place: &place,
             loaded,
             asked,
-            new,
+            new: &fitting,
             settings,
         };
-        let refusal = match build.layer(&mut progress).await? {
+        let conflicts = match build.layer(&mut progress).await? {
             Ok(layer) => return Ok(loaded.with(layer)),
             Err(conflicts) => conflicts,
         };
-        if is_loaded {
-            bail!("{}", refused(&refusal, &all, new));
+        if in_use.bundle.layers.len() < loaded.layers.len() {
+            let is_in_use =
+                |request: &&Request| in_use.requests.iter().any(|known| known.is_same(request));
+            let later: Vec<Request> = all
+                .iter()
+                .filter(|request| !is_in_use(request))
+                .cloned()
+                .collect();
+            let later = fitted(&in_use.bundle, &later);
+            let build = Build {
+                loaded: &in_use.bundle,
+                asked: &in_use.requests,
+                new: &later,
+                ..build
+            };
+            match build.layer(&mut progress).await? {
+                Ok(layer) => return Ok(in_use.bundle.with(layer)),
+                Err(others) => bail!("{}", refused(&others, &all, new)),
+            }
         }
-        let build = Build {
-            loaded: &Bundle::default(),
-            asked: &[],
-            new: &all,
-            ..build
-        };
-        match build.layer(&mut progress).await? {
-            Ok(layer) => Ok(Bundle::default().with(layer)),
-            Err(conflicts) => bail!("{}", refused(&conflicts, &all, new)),
-        }
+        bail!("{}", refused(&conflicts, &all, new))
     }
 
     /// A folder for bundles: in the snapshot, or where that cannot be written, the user's.
@@ -210,6 +219,13 @@ impl Workshop {
     }
 }
 
+/// What a process has used of a session's crates, and the requests for that.
+#[derive(Clone, Debug, Default)]
+pub struct InUse {
+    pub bundle: Bundle,
+    pub requests: Vec<Request>,
+}
+
 /// What the user has set for builds.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -217,6 +233,15 @@ pub struct Settings {
     pub offline: bool,
     /// Environment variables.
     pub environment: Vec<(String, String)>,
+}
+
+/// Requests without what the kernel has added to those for crates that are loaded: it is no reason to refuse them.
+fn fitted(loaded: &Bundle, requests: &[Request]) -> Vec<Request> {
+    let fit = |request: &Request| match loaded.newest(request.package()) {
+        Some(_) => request.as_made(),
+        None => request.clone(),
+    };
+    requests.iter().map(fit).collect()
 }
 
 /// All requests, of which a later one stands for an earlier one of its name.
@@ -683,7 +708,7 @@ impl Build<'_> {
                     digest(&[&bytes]) == known.digest
                 }
                 // The SDK's are the same in all sessions.
-                (Some(other), None) => other.starts_with(&self.workshop.prefix.join("deps")),
+                (Some(other), None) => other.starts_with(self.workshop.prefix.join("deps")),
                 (None, None) => true,
             };
             if is_sound {

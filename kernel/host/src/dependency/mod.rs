@@ -17,7 +17,7 @@ mod request;
 mod sources;
 pub mod wrapper;
 
-pub use build::{Progress, Settings, Workshop, merged};
+pub use build::{InUse, Progress, Settings, Workshop, merged};
 pub use request::Request;
 
 use std::{
@@ -86,15 +86,15 @@ impl Bundle {
     pub fn answer(&self, name: &str) -> Option<&str> {
         let answers = self.layers.iter().flat_map(|layer| &layer.answers);
         answers
-            .filter(|(known, _)| known == name)
-            .last()
+            .rev()
+            .find(|(known, _)| known == name)
             .map(|(_, answer)| answer.as_str())
     }
 
     /// The newest crate of a package.
     pub fn newest(&self, package: &str) -> Option<&LayerCrate> {
         let crates = self.layers.iter().flat_map(|layer| &layer.crates);
-        crates.filter(|known| known.package == package).last()
+        crates.rev().find(|known| known.package == package)
     }
 
     /// With one more layer, whose crates are what their names stand for from here on.

@@ -14,6 +14,8 @@ pub struct Request {
     pub name: String,
     /// What cargo understands on the right side; paths are absolute.
     value: Value,
+    /// The feature that [`Request::complete`] has added.
+    added: Option<&'static str>,
 }
 
 const EXPECTED: &str = "expected :dep name = \"1\" or :dep name = { version = \"1\", features = [\"x\"] }; \
@@ -83,6 +85,7 @@ impl Request {
             text: text.to_owned(),
             name,
             value,
+            added: None,
         };
         request.complete();
         Ok(request)
@@ -110,6 +113,7 @@ impl Request {
             text: text.to_owned(),
             name,
             value: Value::Table(path),
+            added: None,
         })
     }
 
@@ -141,8 +145,20 @@ impl Request {
                 .filter_map(Value::as_str)
                 .any(|feature| RUNTIMES.contains(&feature))
         {
-            features.push(Value::String("rt-multi-thread".to_owned()));
+            features.push(Value::String(RUNTIMES[1].to_owned()));
+            self.added = Some(RUNTIMES[1]);
         }
+    }
+
+    /// The request as the user has made it, without what the kernel has added.
+    pub fn as_made(&self) -> Request {
+        let mut request = self.clone();
+        if let (Some(added), Some(Value::Array(features))) =
+            (request.added.take(), request.value.get_mut("features"))
+        {
+            features.retain(|feature| feature.as_str() != Some(added));
+        }
+        request
     }
 
     /// The same request under a name that has the version in it; `None` for one in a folder.

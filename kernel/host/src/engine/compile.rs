@@ -7,7 +7,7 @@ use std::{
     process::Stdio,
 };
 
-use patchbay_files::{Access, replace};
+use patchbay_files::Access;
 use patchbay_protocol::readable_bytes;
 use serde::{Deserialize, Serialize};
 use tokio::{io::AsyncWriteExt, process::Command};
@@ -264,8 +264,11 @@ impl Compiler {
         }
         let kind = if plan.items_only { "metadata" } else { "link" };
         command
-            .arg(name_and_path(&format!("--emit={kind}"), output))
+            .arg(format!("--emit={kind}"))
             .arg(name_and_path("--emit=dep-info", &list))
+            // Files on the way to the output are made beside it, under its name.
+            .arg("-o")
+            .arg(output)
             .arg("-")
             .env(NAME_OF_STDIN, &file)
             .env(FIRST_LINE_OF_STDIN, "0")

@@ -106,15 +106,11 @@ fn split_text(code: &str, knows: &dyn Fn(&str) -> bool) -> (Option<CellMagic>, V
             continue;
         }
         index += 1;
-        if directive.name == "dep" {
-            // A request may take several lines, as in a manifest.
-            while index < lines.len() && completeness::unclosed(&directive.argument).is_some() {
-                directive.argument.push('\n');
-                directive
-                    .argument
-                    .push_str(without_comment(lines[index].trim_end()).trim_end());
-                index += 1;
-            }
+        if directive.name == "dep"
+            && let Some((argument, count)) = in_brackets(&directive.argument, &lines[index..])
+        {
+            directive.argument = argument;
+            index += count;
         }
         defined.extend(seen);
         push_rust(&mut parts, &mut rust, first_line, Timing::No);
@@ -198,6 +194,21 @@ fn directive(line: &str, number: u32) -> Option<Directive> {
         argument: argument.trim().to_owned(),
         line: number,
     })
+}
+
+/// An argument with the lines that its brackets take in, as a manifest's entry may, and their number; `None`
+/// where no bracket is open or none closes it.
+fn in_brackets(argument: &str, lines: &[&str]) -> Option<(String, usize)> {
+    completeness::unclosed(argument).filter(|depth| *depth > 0)?;
+    let mut text = argument.to_owned();
+    for (index, line) in lines.iter().enumerate() {
+        text.push('\n');
+        text.push_str(without_comment(line.trim_end()).trim_end());
+        if completeness::unclosed(&text).is_none() {
+            return Some((text, index + 1));
+        }
+    }
+    None
 }
 
 /// An argument up to a comment: `//` outside of quotes with a space before it.
@@ -336,6 +347,14 @@ mod tests {
                 rust("let y = 1;", 3, Timing::No),
             ]
         );
+        // What is never closed is one line.
+        for code in [":dep a = { version\nlet y = 1;", ":dep a = \"1\nlet y = 1;"] {
+            assert_eq!(
+                split(code).1[1],
+                rust("let y = 1;", 1, Timing::No),
+                "{code}"
+            );
+        }
     }
 
     #[test]

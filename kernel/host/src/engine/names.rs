@@ -3,11 +3,6 @@
 use std::collections::BTreeSet;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
-use syn::{
-    Attribute,
-    parse::{ParseStream, Parser},
-};
-
 use super::parse;
 
 /// Adds every identifier of `tokens` to `names`, those inside macro calls and those that format
@@ -56,14 +51,7 @@ pub fn write_with(tokens: TokenStream, text: &mut String, other: &dyn Fn(&str) -
 /// The names of the variables and items that whole statements define.
 pub fn defined_by(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    let chunk = parse::parse(text).or_else(|_| {
-        // Attributes of the whole cell.
-        let rest = |input: ParseStream| {
-            Attribute::parse_inner(input)?;
-            input.parse::<TokenStream>()
-        };
-        parse::parse(&rest.parse_str(text)?.to_string())
-    });
+    let chunk = parse::parse_with(text, &|_| false);
     if let Ok(chunk) = chunk {
         for statement in &chunk.statements {
             found.extend(statement.defines.iter().map(|known| known.name.clone()));

@@ -843,6 +843,16 @@ fn item_attributes(item: &Item) -> &[syn::Attribute] {
     }
 }
 
+/// The leaves of an import: the text of each, and the name that it binds.
+pub fn import_leaves(import: &syn::ItemUse) -> Vec<(String, Option<String>)> {
+    let mut leaves = Vec::new();
+    flatten(&import.tree, String::new(), &mut leaves);
+    leaves
+        .into_iter()
+        .map(|leaf| (leaf.text, leaf.bound))
+        .collect()
+}
+
 struct Leaf {
     path: String,
     text: String,

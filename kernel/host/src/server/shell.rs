@@ -111,9 +111,12 @@ async fn answer_history(request: Message, channel: Channel, kernel: Arc<Kernel>)
     kernel.repeat_busy();
 }
 
-async fn answer_is_complete(request: Message, channel: Channel, kernel: Arc<Kernel>) {
+async fn answer_is_complete(mut request: Message, channel: Channel, kernel: Arc<Kernel>) {
     kernel.status(&request, "busy");
-    let content = is_complete(request.content["code"].as_str().unwrap_or_default());
+    // A text may be large; it is gone before the answer is there.
+    let code = request.content["code"].take();
+    let content = is_complete(code.as_str().unwrap_or_default());
+    drop(code);
     channel
         .send(&kernel.reply(&request, content), &kernel)
         .await;

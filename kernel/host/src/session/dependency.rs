@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
-use patchbay_protocol::{Command, MimeBundle};
+use patchbay_protocol::{Command, MimeBundle, Places};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -14,7 +14,7 @@ use super::{
     magic::describe_seconds,
 };
 use crate::{
-    dependency::{Bundle, Progress, Request, Settings, merged},
+    dependency::{Bundle, InUse, Progress, Request, Settings, merged},
     engine::{
         Engine,
         directive::Timing,
@@ -29,8 +29,8 @@ pub(super) struct Crates {
     /// What the notebook has asked for, in order.
     pub(super) requests: Vec<Request>,
     pub(super) settings: Settings,
-    /// Whether the process of the cells has used them, after which they stay as they are.
-    is_loaded: bool,
+    /// What the process of the cells has used of them, which stays as it is.
+    in_use: InUse,
     /// The tokio whose runtime drives the futures of cells.
     executor: Option<PathBuf>,
 }
@@ -38,7 +38,7 @@ pub(super) struct Crates {
 impl Crates {
     /// Notes that the cells are in a new process.
     pub(super) fn begin_anew(&mut self) {
-        self.is_loaded = false;
+        self.in_use = InUse::default();
         self.executor = None;
     }
 }
@@ -82,7 +82,7 @@ impl Session {
                 &before,
                 &self.crates.requests,
                 &new,
-                self.crates.is_loaded,
+                &self.crates.in_use,
                 &self.crates.settings,
                 |progress| bar.show(&progress),
             ) => bundle,
@@ -167,6 +167,8 @@ impl Session {
                     id,
                     library,
                     symbol: ENTRY.to_owned(),
+                    // Nothing in it can panic at a place of the user's.
+                    places: Places::default(),
                 },
                 events,
             )
@@ -184,7 +186,12 @@ impl Session {
     /// there is no tokio or its runtime is there.
     pub(super) async fn compile_executor(&mut self) -> Result<Option<PathBuf>, CellError> {
         let bundle = &self.builder.compiler.bundle;
-        self.crates.is_loaded |= !bundle.layers.is_empty();
+        if self.crates.in_use.bundle != *bundle {
+            self.crates.in_use = InUse {
+                bundle: bundle.clone(),
+                requests: self.crates.requests.clone(),
+            };
+        }
         let Some(tokio) = bundle.newest("tokio") else {
             return Ok(None);
         };
@@ -209,7 +216,8 @@ impl Session {
                 format!("tokio's runtime cannot be used: {why}"),
             )
         };
-        let chunk = parse_chunk(text, false).map_err(|error| failed(&error.to_string()))?;
+        let chunk = parse_chunk(text, false, &Engine::default())
+            .map_err(|error| failed(&error.to_string()))?;
         let job = Arc::new(Job {
             engine: Arc::new(Engine::default()),
             chunk: Arc::new(chunk),

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::{CellError, Session, SessionEvent, error, included::Included, magic::print};
-use crate::engine::{diagnostics::Diagnostic, directive::Directive};
+use super::{
+    CellError, Session, SessionEvent, build::BuildError, error, included::Included, magic::print,
+};
+use crate::engine::{compile::CompileError, diagnostics::Diagnostic, directive::Directive};
 
 /// Commands that need not do anything here.
 const INSTEAD: [(&str, &str); 15] = [
@@ -271,7 +273,9 @@ impl Session {
                 .args(["--explain", code])
                 .output()
                 .await
-                .map_err(|error| self.no_compiler(&error))?;
+                .map_err(|error| {
+                    self.no_compiler(&BuildError::NoCompiler(CompileError::NotStarted(error)))
+                })?;
             text.push_str(&String::from_utf8_lossy(&output.stdout));
         }
         if text.is_empty() {

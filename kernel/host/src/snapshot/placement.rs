@@ -53,7 +53,8 @@ fn copy(source: &Path, target: &Path, mode: u32) -> io::Result<FileRecord> {
     Ok(record(bytes, hasher.finish(), &to.metadata()?))
 }
 
-/// Gives a file of another prefix of this store a second name, if it is the same: equal in name, size, time and mode.
+/// Gives a file of another prefix of this store a second name, if it is the same: equal in name, size, time and mode, and
+/// sound by its digest.
 pub fn share(other: &Path, known: &FileRecord, source: &Path, target: &Path) -> Option<FileRecord> {
     let (found, original) = (
         fs::symlink_metadata(other).ok()?,
@@ -63,9 +64,8 @@ pub fn share(other: &Path, known: &FileRecord, source: &Path, target: &Path) -> 
         && found.len() == original.len()
         && found.modified().ok()? == original.modified().ok()?
         && found.uid() == user()
-        && found.mode() & 0o077 == 0
-        && known.verify(other, false).ok()?;
-    if !is_same {
+        && found.mode() & 0o077 == 0;
+    if !is_same || known.verify(other, true).is_err() {
         return None;
     }
     fs::hard_link(other, target).ok()?;

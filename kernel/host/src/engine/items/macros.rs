@@ -50,7 +50,8 @@ fn as_item(statement: &Stmt, known: &dyn Fn(&str) -> bool) -> Option<Item> {
     let name = name(&call.mac);
     let is_item = ITEM_MACROS.contains(&name.as_str())
         || known(&name)
-        || begins_item(call.mac.tokens.clone());
+        || begins_item(call.mac.tokens.clone())
+        || name == "cfg_if" && chooses_items(call.mac.tokens.clone());
     is_item.then(|| {
         Item::Macro(ItemMacro {
             attrs: call.attrs.clone(),
@@ -59,6 +60,16 @@ fn as_item(statement: &Stmt, known: &dyn Fn(&str) -> bool) -> Option<Item> {
             semi_token: call.semi_token,
         })
     })
+}
+
+/// Whether the first branch of a `cfg_if!` has items in it.
+fn chooses_items(tokens: TokenStream) -> bool {
+    let mut trees = tokens.into_iter();
+    let branch = trees.find_map(|tree| match tree {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => Some(group.stream()),
+        _ => None,
+    });
+    branch.is_some_and(|items| begins_item(items.clone()) && ends_item(items))
 }
 
 /// Whether every rule of a macro with something in it makes items.

@@ -13,7 +13,10 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Attribute, ImplItem, Item, Visibility, visit::Visit};
 
-use super::{names, parse::range};
+use super::{
+    names,
+    parse::{import_leaves, range},
+};
 use statics::{StaticSite, StaticSites};
 
 /// How an item is built, as far as programs change or leave out parts of it.
@@ -48,8 +51,11 @@ pub struct Shape {
     pub lint_levels: String,
     pub is_alias: bool,
     pub is_trait: bool,
-    /// For a trait: where the bodies of its methods begin.
+    /// For a trait: where the bodies of its methods begin. For a module that takes all names from outside: where it
+    /// begins.
     pub bodies: Vec<usize>,
+    /// The names that a module binds itself.
+    pub bound_inside: BTreeSet<String>,
 }
 
 /// A member of an inherent impl.
@@ -129,20 +135,33 @@ impl Shape {
                 shape.title = format!("`trait {}`", node.ident);
                 shape.is_trait = true;
                 shape.heads = heads(item);
-                shape.bodies = node
-                    .items
+                node.items
                     .iter()
                     .filter_map(|item| match item {
                         syn::TraitItem::Fn(node) => node.default.as_ref(),
                         _ => None,
                     })
-                    .map(|body| body.brace_token.span.open().byte_range().end)
-                    .collect();
+                    .for_each(|body| opens(&mut shape.bodies, &body.brace_token));
                 shape.layout = Some(without_notes(item.to_token_stream()));
             }
             Item::Mod(node) => {
                 shape.title = format!("`mod {}`", node.ident);
                 shape.layout = Some(without_notes(item.to_token_stream()));
+                if let Some((brace, content)) = &node.content {
+                    let leaves: Vec<(String, Option<String>)> = content
+                        .iter()
+                        .filter_map(|item| match item {
+                            Item::Use(import) => Some(import_leaves(import)),
+                            _ => None,
+                        })
+                        .flatten()
+                        .collect();
+                    if leaves.iter().any(|(path, _)| path == "super::*") {
+                        opens(&mut shape.bodies, brace);
+                    }
+                    let bound = leaves.into_iter().filter_map(|(_, bound)| bound);
+                    shape.bound_inside.extend(bound);
+                }
                 if has_attribute(&node.attrs, "macro_use") {
                     shape.stage = Stage::MacroCall;
                 }
@@ -153,6 +172,7 @@ impl Shape {
                 shape.title = format!("`extern crate {}`", node.ident);
                 shape.stage = Stage::MacroCall;
             }
+            Item::ForeignMod(_) => shape.title = "`extern` block".to_owned(),
             _ => shape.title = "item".to_owned(),
         }
         shape
@@ -388,6 +408,11 @@ fn without_notes(tokens: TokenStream) -> String {
         }
     }
     text
+}
+
+/// Notes what stands behind an opening brace.
+fn opens(places: &mut Vec<usize>, brace: &syn::token::Brace) {
+    places.push(brace.span.open().byte_range().end);
 }
 
 fn heads(item: &Item) -> Vec<(String, Range<usize>)> {

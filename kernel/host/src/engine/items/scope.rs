@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Stage, write::text_of};
+use super::write::text_of;
 use crate::engine::{
     history::{Item, Omitted},
     parse::{Chunk, ItemKey, ParsedItem},
@@ -142,7 +142,9 @@ impl<'a> Root<'a> {
                 .filter(|item| item.shape.is_trait)
                 .flat_map(local_names)
                 .collect(),
-            has_macro_calls: all().any(|item| item.shape.stage == Stage::MacroCall),
+            has_macro_calls: all().any(|item| {
+                item.shape.called_macro.is_some() && local_names(item).next().is_none()
+            }),
             aside: aside.into_iter().collect(),
         }
     }
@@ -201,7 +203,15 @@ impl<'a> Root<'a> {
             false => replaced
                 .iter()
                 .filter(|import| self.has_head(import))
-                .map(|import| format!("use {};", path_of(&import.parsed, &import.source)))
+                .filter(|import| {
+                    let mut bound = import.parsed.provides.iter();
+                    !bound.any(|name| shape.bound_inside.contains(name))
+                })
+                .map(|import| match shape.is_trait {
+                    true => path_of(&import.parsed, &import.source),
+                    false => self.inside(import, scope),
+                })
+                .map(|path| format!("use {path};"))
                 .collect(),
         };
         (!names.is_empty() || !in_bodies.is_empty())

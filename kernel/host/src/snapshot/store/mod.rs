@@ -98,11 +98,11 @@ impl Contents {
     }
 }
 
-/// Whether a prefix is complete and of this library.
-fn is_whole(prefix: &Path, digest: &str) -> bool {
+/// Whether a prefix is complete and of this library; its files are read where it is to be known thoroughly.
+fn is_whole(prefix: &Path, digest: &str, thoroughly: bool) -> bool {
     Manifest::read(prefix).is_ok_and(|manifest| {
         manifest.digest == digest
-            && manifest.verify_files(prefix, false).is_ok()
+            && manifest.verify_files(prefix, thoroughly).is_ok()
             && manifest.rustc.verify().is_ok()
             && prefix.join(LOCK_NAME).is_file()
     })
@@ -171,7 +171,7 @@ impl Store {
             .root
             .join(format!("{}-{}", tree.sdk.build_id, &tree.digest[..8]));
         self.refuse_open_prefix(&prefix)?;
-        if !is_whole(&prefix, &tree.digest) {
+        if !is_whole(&prefix, &tree.digest, false) {
             self.make(&Contents::of(tree)?, &prefix)?;
             let mut kept = kernelspec::registered_prefixes();
             kept.push(prefix.clone());
@@ -227,7 +227,7 @@ impl Store {
             };
             digests(&manifest) == digests(old)
         });
-        if !is_same || !is_whole(&prefix, &old.digest) {
+        if !is_same || !is_whole(&prefix, &old.digest, false) {
             let staging = self.begin()?;
             let mut manifest = old.clone();
             let records = manifest.files.iter_mut().chain(&mut manifest.programs);
@@ -322,7 +322,7 @@ impl Store {
                 // The folder has a new name, so there is nothing left to remove at the old one.
                 return Ok(());
             }
-            if is_whole(prefix, digest) {
+            if is_whole(prefix, digest, true) {
                 return Ok(());
             }
             self.set_aside(prefix)?;

@@ -116,7 +116,7 @@ fn many_makers_at_once_leave_one_whole_prefix() {
             maker.join().unwrap().unwrap();
         }
     });
-    assert!(is_whole(&fixture.prefix, "digest"));
+    assert!(is_whole(&fixture.prefix, "digest", true));
     assert_eq!(names(&fixture.store), ["b1-digest"]);
 }
 

@@ -213,7 +213,7 @@ struct Head {
 
 impl Head {
     /// The memory to get next: as much as has come already.
-    fn missing(&self, body: &Vec<u8>) -> Option<usize> {
+    fn missing(&self, body: &[u8]) -> Option<usize> {
         let missing = self.length - body.len();
         (missing > 0).then(|| missing.min(body.len().max(PIECE)))
     }
@@ -331,7 +331,7 @@ mod tests {
             assert!(error.to_string().contains("announces a frame"), "{error}");
         }
         // Many frames count together, empty ones, too.
-        let many = vec![MORE, 0].repeat(40_000);
+        let many = [MORE, 0].repeat(40_000);
         let error = reader(&many, &limits).next().await.unwrap_err();
         assert!(error.to_string().contains("announces a frame"), "{error}");
         let error = reader(&[0x80, 0], &limits).next().await.unwrap_err();

@@ -62,6 +62,15 @@ pub struct Extras {
     icc: Option<Vec<u8>>,
     exif: Option<Vec<u8>>,
     tiff: tiff::Tags,
+    /// What of the file could not be kept; empty where all was.
+    left_out: String,
+}
+
+impl Extras {
+    /// What of the file could not be kept beside its pixels, in one line; empty where all was.
+    pub fn left_out(&self) -> &str {
+        &self.left_out
+    }
 }
 
 /// Why a file could not be read or written; one line.

@@ -31,6 +31,25 @@ fn row_bytes(file: &[u8]) -> usize {
     8 * width.map_or(0, u32::from_be_bytes) as usize + 1
 }
 
+/// Whether a chunk with a colour profile is in front of the pixels.
+fn has_profile(file: &[u8]) -> bool {
+    let mut rest = file.get(8..).unwrap_or_default();
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let Some((name, after)) = after.split_first_chunk::<4>() else {
+            return false;
+        };
+        match name {
+            b"iCCP" => return true,
+            b"IDAT" => return false,
+            _ => {}
+        }
+        // The data and their checksum.
+        let skipped = u32::from_be_bytes(*length) as usize + 4;
+        rest = after.get(skipped..).unwrap_or_default();
+    }
+    false
+}
+
 /// How long the colour profile of a PNG is.
 pub fn profile_length(file: &[u8]) -> u64 {
     let profile = open(file).ok().and_then(|reader| {
@@ -81,7 +100,16 @@ pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Ext
     // The end of the file is checked, too: its checksums are part of it.
     reader.finish().map_err(|error| error.to_string())?;
     let info = reader.info();
+    let left_out = if info.icc_profile.is_none() && has_profile(file) {
+        format!(
+            "its colour profile is left out: it is broken, or over {} MB",
+            metadata_limit(file) >> 20
+        )
+    } else {
+        String::new()
+    };
     Ok(Extras {
+        left_out,
         icc: info.icc_profile.as_ref().map(|profile| profile.to_vec()),
         exif: info.exif_metadata.as_ref().map(|exif| exif.to_vec()),
         ..Extras::default()

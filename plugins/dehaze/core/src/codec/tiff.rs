@@ -140,6 +140,7 @@ pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Ext
         icc: icc.filter(|_| !is_cmyk),
         exif: None,
         tiff: tags,
+        left_out: String::new(),
     })
 }
 

@@ -207,6 +207,7 @@ impl<'a> Desk<'a> {
             Ok(extras) => extras,
             Err(reason) => return Ok(Outcome::Unreadable(reason)),
         };
+        extras.left_out().clone_into(&mut row.reason);
         let start = Instant::now();
         let Desk {
             settings,
