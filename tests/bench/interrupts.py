@@ -38,6 +38,7 @@ VARIABLES = {
             "history.len() == 2",
         ],
         "true": "true",
+        "and": " && ",
         "go": 'println!("go");',
     },
     "python3": {
@@ -54,6 +55,7 @@ VARIABLES = {
             "len(history) == 2",
         ],
         "true": "True",
+        "and": " and ",
         "go": "print('go', flush=True)",
     },
 }
@@ -98,7 +100,7 @@ CELLS = {
     ),
     "iterator": (
         "(0..u64::MAX).for_each(|n| { std::hint::black_box(n); });",
-        "sum(range(10 ** 18))",
+        "any(False for _ in range(10 ** 18))",
     ),
     "allocations": (
         "(0..u64::MAX).for_each(|n| { std::hint::black_box(vec![n; 5000]); });",
@@ -144,6 +146,9 @@ def interrupted(kernel, name, code):
     wait_for(kernel, message_id, is_idle)
     seconds = time.perf_counter() - begin
     kernel.client.get_shell_msg(timeout=60)
+    # One by one only where one is gone: a name that is not there fails the whole expression.
+    if holds(kernel, name, words["and"].join(f"({check})" for check in words["checks"])):
+        return seconds, len(words["checks"])
     return seconds, sum(holds(kernel, name, check) for check in words["checks"])
 
 

@@ -154,6 +154,7 @@ blocked! {
     iterator_with_tensors: "(0..u64::MAX).for_each(|_| drop(weights.matmul(&weights)));";
     scope: "std::thread::scope(|scope| { scope.spawn(|| (0..u64::MAX).for_each(|n| { std::hint::black_box(large[n as usize % 9]); })); });";
     pipe: "let (reader, _writer) = std::io::pipe()?; std::io::read_to_string(reader)?;";
+    locked_stdout: "let _lock = std::io::stdout().lock(); let _other = std::io::stderr().lock(); std::thread::park();";
     socket: "let (mut one, _other) = std::os::unix::net::UnixStream::pair()?; std::io::Read::read(&mut one, &mut [0])?;";
     destructor: "struct Slow; impl Drop for Slow { fn drop(&mut self) { std::thread::sleep(std::time::Duration::from_secs(3600)); } } drop(Slow);";
     display: "struct Slow; impl std::fmt::Display for Slow { fn fmt(&self, _: &mut std::fmt::Formatter) -> std::fmt::Result { std::thread::park(); Ok(()) } } let _ = Slow.to_string();";

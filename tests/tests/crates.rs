@@ -438,6 +438,51 @@ async fn cells_await_on_tokio_and_tasks_live_on() {
 }
 
 #[tokio::test]
+async fn a_logger_hears_what_cells_and_crates_log() {
+    let mut client = Client::start().await;
+    let folder = client.folder().to_owned();
+    write_crate(
+        &folder,
+        "talks",
+        "[dependencies]\nlog = \"0.4\"\n",
+        &[(
+            "src/lib.rs",
+            "pub fn talk() { log::info!(\"from a crate\"); }",
+        )],
+    );
+    write_crate(
+        &folder,
+        "listens",
+        "[dependencies]\nlog = { version = \"0.4\", features = [\"std\"] }\n",
+        &[(
+            "src/lib.rs",
+            "struct Listener;\n\
+             impl log::Log for Listener {\n\
+             fn enabled(&self, _: &log::Metadata) -> bool { true }\n\
+             fn log(&self, record: &log::Record) { println!(\"heard {}\", record.args()); }\n\
+             fn flush(&self) {} }\n\
+             pub fn listen(level: log::LevelFilter) { let _ = log::set_boxed_logger(Box::new(Listener)); log::set_max_level(level); }",
+        )],
+    );
+    // The SDK's own log has not the feature of the second: with all three one that has it is built.
+    let Some(mut execution) = from_registry(&mut client, ":dep log\n:dep ./listens").await else {
+        return;
+    };
+    execution.rest();
+    client
+        .execute("listens::listen(log::LevelFilter::Info); log::info!(\"a cell\");")
+        .await
+        .stream("stdout", "heard a cell\n")
+        .ok();
+    dep(&mut client, ":dep ./talks").await;
+    client
+        .execute("talks::talk(); log::info!(\"another cell\");")
+        .await
+        .stream("stdout", "heard from a crate\nheard another cell\n")
+        .ok();
+}
+
+#[tokio::test]
 async fn bundled_c_libraries_of_the_registry_load() {
     let mut client = Client::start().await;
     let Some(mut execution) = from_registry(&mut client, ":dep lz4 = \"1\"").await else {

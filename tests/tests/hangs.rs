@@ -42,7 +42,7 @@ async fn a_destructor_that_panics_while_its_variable_is_replaced() {
     client
         .execute("let other = 5; let bomb = 6; let more = 7;")
         .await
-        .error("Panic", &["bomb 2"]);
+        .error("Panic", &["bomb "]);
     client
         .execute("(other, bomb, more)")
         .await
@@ -76,8 +76,14 @@ async fn a_destructor_that_panics_where_variables_are_dropped() {
 #[tokio::test]
 async fn a_destructor_that_panics_while_another_panic_unwinds_keeps_the_variables() {
     let mut client = with_bomb().await;
+    // In the cell's own frame, where it is the second panic and not one within the first.
     client
         .execute("let _bomb = Bomb(1); panic!(\"first {}\", kept.len())")
+        .await
+        .error("Panic", &["first 2", "bomb 1"]);
+    still_works(&mut client).await;
+    client
+        .execute("{ let _bomb = Bomb(1); panic!(\"first {}\", kept.len()); }\n()")
         .await
         .error("Panic", &["first 2", "bomb 1", "still there"]);
     still_works(&mut client).await;

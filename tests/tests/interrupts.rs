@@ -78,22 +78,24 @@ async fn loops_in_functions_and_progress_bars_stop() {
 }
 
 #[tokio::test]
-async fn a_second_interrupt_kills_and_says_so() {
+async fn a_later_interrupt_kills_what_can_neither_be_stopped_nor_given_up_and_says_so() {
     let mut client = Client::start().await;
     client.execute("let precious = 1;").await.ok();
+    // A thread that blocks all signals.
     let id = client
-        .send_cell("println!(\"go\"); std::thread::sleep(std::time::Duration::from_secs(600));")
+        .send_cell(
+            "unsafe extern \"C\" { fn pthread_sigmask(how: i32, set: *const [u64; 16], old: *mut [u64; 16]) -> i32; }\n\
+             unsafe { pthread_sigmask(2, &[u64::MAX; 16], std::ptr::null_mut()) };\n\
+             println!(\"go\"); std::thread::sleep(std::time::Duration::from_secs(600));",
+        )
         .await;
     wait_for_output(&mut client).await;
     interrupt_after(&mut client, Duration::from_millis(10)).await;
-    interrupt_after(&mut client, Duration::from_millis(300)).await;
+    interrupt_after(&mut client, Duration::from_millis(4500)).await;
     expect_interrupted(
         &mut client,
         &id,
-        &[
-            "the second one killed its process",
-            "all variables are lost",
-        ],
+        &["neither be stopped nor given up", "all variables are lost"],
     )
     .await;
     client

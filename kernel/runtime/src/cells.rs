@@ -10,13 +10,13 @@ use std::{
         atomic::{AtomicI32, AtomicU64, Ordering},
         mpsc::Receiver,
     },
-    thread::{self, JoinHandle},
+    thread,
 };
 
 use patchbay::{cell, cell::Variables};
 use patchbay_protocol::{Command, Failure};
 
-use crate::{clock, commands};
+use crate::{clock, commands, streams};
 
 /// Address space for the stack of the cells; only what is used is ever backed by memory.
 const STACK_BYTES: usize = 256 << 20;
@@ -71,7 +71,8 @@ pub fn variables() -> &'static Variables {
 /// # Errors
 ///
 /// Returns the system's error.
-pub fn start(rest: Option<Rest>) -> io::Result<JoinHandle<()>> {
+pub fn start(rest: Option<Rest>) -> io::Result<()> {
+    THREAD.store(0, Ordering::SeqCst);
     thread::Builder::new()
         .name(NAME.to_owned())
         .stack_size(STACK_BYTES)
@@ -79,6 +80,7 @@ pub fn start(rest: Option<Rest>) -> io::Result<JoinHandle<()>> {
             // SAFETY: the call only asks for a number.
             THREAD.store(unsafe { libc::gettid() }, Ordering::SeqCst);
             cell::record_panics_of_this_thread();
+            streams::note_thread();
             match rest {
                 None => patchbay::ops::threads::join_pool(),
                 Some(rest) => {
@@ -88,6 +90,7 @@ pub fn start(rest: Option<Rest>) -> io::Result<JoinHandle<()>> {
             }
             commands::serve(next);
         })
+        .map(drop)
 }
 
 /// The next command; `None` once the host is gone.
@@ -100,6 +103,13 @@ fn next() -> Option<Command> {
 /// The number of the thread that runs cells.
 pub fn thread_id() -> libc::pid_t {
     THREAD.load(Ordering::SeqCst)
+}
+
+/// Whether the thread that runs cells has gone, by whatever way.
+pub fn is_dead() -> bool {
+    let thread = thread_id();
+    // SAFETY: a system call with three numbers; no signal is sent. The thread notes its number when it begins.
+    thread != 0 && unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, 0) } != 0
 }
 
 /// Notes that a command begins.

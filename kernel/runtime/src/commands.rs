@@ -56,11 +56,14 @@ pub fn finish(rest: Rest) {
 /// Runs the whole of a command and tells the host how it ended.
 fn answer(id: u64, command: impl FnOnce() -> Outcome) {
     let running = cells::begin(id);
-    let outcome = cell::run_command(command).unwrap_or_else(|failure| Outcome {
-        failure: Some(failure),
+    let outcome = cell::run_command(command).unwrap_or_else(|failure| {
         // SAFETY: the panic has left the cell, so nothing of it goes on; it may have dropped what it had lent.
-        stored: unsafe { cells::variables().recover(false) },
-        ..Outcome::default()
+        let stored = unsafe { cells::variables().recover(false) };
+        Outcome {
+            failure: Some(after_the_first(failure)),
+            stored,
+            ..Outcome::default()
+        }
     });
     // Whoever asked for the interrupt has got it; what follows in the same cell is not stopped by it again.
     if outcome
@@ -80,6 +83,18 @@ fn answer(id: u64, command: impl FnOnce() -> Outcome) {
         // the end of the process tells it.
         eprintln!("patchbay-runtime: the outcome of a cell could not be told: {error}");
         end::process(1);
+    }
+}
+
+/// A panic from outside of all segments, as the end of what a segment had failed with before.
+fn after_the_first(failure: Failure) -> Failure {
+    let (_, first) = Cell::new(cells::variables()).finish();
+    match first {
+        Some(mut first) => {
+            first.causes.push(failure.message);
+            first
+        }
+        None => failure,
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
         Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    thread::{self, JoinHandle, Thread},
+    thread::{self, Thread},
     time::{Duration, Instant},
 };
 
@@ -25,7 +25,7 @@ use crate::{
     clock, end,
     freeze::Held,
     probe::Probe,
-    questions, tasks,
+    questions, streams, tasks,
 };
 
 /// How long a cell may take to stop by itself, in milliseconds.
@@ -44,6 +44,9 @@ const STEP_PATIENCE: [Duration; 6] = [
     Duration::from_millis(30),
     Duration::from_millis(1000),
 ];
+
+/// After how many attempts a thread is taken to have locked stdout for long.
+const ATTEMPTS_FOR_STREAMS: usize = 4;
 
 /// How long a good moment is looked for. The host waits somewhat longer, then it ends the process.
 const SEARCH: Duration = Duration::from_secs(8);
@@ -65,18 +68,18 @@ static DOOMED: Mutex<Option<Failure>> = Mutex::new(None);
 /// Whether a thread that waits to be given up is to go on, and abort the process.
 static ABORTS: AtomicBool = AtomicBool::new(false);
 
-/// Starts the thread, with the thread of the cells in its care.
+/// Starts the thread.
 ///
 /// # Errors
 ///
 /// Returns the system's error.
-pub fn start(cells: JoinHandle<()>) -> std::io::Result<()> {
+pub fn start() -> std::io::Result<()> {
     // SAFETY: the call only asks for a number.
     let parent = unsafe { libc::getppid() };
     cell::before_abort(wait_to_be_given_up);
     let guard = thread::Builder::new()
         .name("patchbay-guard".to_owned())
-        .spawn(move || watch(cells, parent))?;
+        .spawn(move || watch(parent))?;
     let _ = GUARD.set(guard.thread().clone());
     Ok(())
 }
@@ -101,7 +104,7 @@ pub fn wake() {
     }
 }
 
-fn watch(mut cells: JoinHandle<()>, parent: libc::pid_t) {
+fn watch(parent: libc::pid_t) {
     loop {
         thread::park_timeout(until_overdue().map_or(LOOK, |left| left.min(LOOK)));
         end::enforce();
@@ -130,16 +133,13 @@ fn watch(mut cells: JoinHandle<()>, parent: libc::pid_t) {
             }
             _ => None,
         };
-        let rest = rest.or_else(|| cells.is_finished().then(|| rest_of_dead()).flatten());
-        let died = cells.is_finished();
-        if rest.is_some() || died {
-            match cells::start(rest) {
-                Ok(thread) => cells = thread,
-                Err(error) => {
-                    eprintln!("patchbay-runtime: no thread for the cells: {error}");
-                    end::process(1);
-                }
-            }
+        let died = rest.is_none() && cells::is_dead();
+        let rest = if died { rest_of_dead() } else { rest };
+        if (rest.is_some() || died)
+            && let Err(error) = cells::start(rest)
+        {
+            eprintln!("patchbay-runtime: no thread for the cells: {error}");
+            end::process(1);
         }
     }
 }
@@ -192,14 +192,18 @@ fn tell_processes(running: Running) {
 /// Stops the thread of a command for good. `None` where it has ended by itself, or there was no moment at which it could be.
 fn give_up(running: Running, failure: Failure, lent_is_whole: bool) -> Option<Rest> {
     let deadline = Instant::now() + SEARCH;
-    let mut patience = STEP_PATIENCE.into_iter().cycle();
+    let mut patience = STEP_PATIENCE.into_iter().cycle().enumerate();
     while Instant::now() < deadline {
         end::enforce();
         if cells::running() != Some(running) {
             return None;
         }
-        let patience = patience.next().unwrap_or(SEARCH);
-        if stop(cells::thread_id(), patience, || cells::end(running)) {
+        let (attempt, patience) = patience.next().unwrap_or((0, SEARCH));
+        let thread = cells::thread_id();
+        let is_stopped = stop(thread, patience, || cells::end(running))
+            || attempt >= ATTEMPTS_FOR_STREAMS
+                && stop_with_streams(thread, patience, || cells::end(running));
+        if is_stopped {
             stop_threads_of(running);
             return Some(Rest {
                 id: running.id,
@@ -226,6 +230,32 @@ fn stop(thread: libc::pid_t, patience: Duration, decide: impl FnOnce() -> bool) 
         return true;
     }
     // In this order: dropping the probe uses the allocator.
+    drop(held);
+    drop(probe);
+    false
+}
+
+/// Stops the thread of the cells for good although it has locked stdout or stderr, which are taken away from it.
+fn stop_with_streams(
+    thread: libc::pid_t,
+    patience: Duration,
+    decide: impl FnOnce() -> bool,
+) -> bool {
+    let Some(probe) = Probe::start_without_streams(patience) else {
+        return false;
+    };
+    let Some(held) = Held::hold(thread, patience) else {
+        return false;
+    };
+    if streams::are_held_by_cells() && probe.succeeds(patience) && decide() {
+        held.keep();
+        // SAFETY: it has just been told to stay.
+        if !unsafe { streams::take_away() } {
+            // Nobody could print any more.
+            end::process(1);
+        }
+        return true;
+    }
     drop(held);
     drop(probe);
     false

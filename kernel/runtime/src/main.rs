@@ -17,6 +17,7 @@ mod probe;
 mod questions;
 mod shell;
 mod stdin;
+mod streams;
 mod tasks;
 
 use std::{env, io::BufReader, os::unix::net::UnixStream, process::ExitCode, sync::mpsc};
@@ -55,7 +56,7 @@ fn main() -> ExitCode {
     cells::open(commands);
     let watched = freeze::install()
         .and_then(|()| cells::start(None))
-        .and_then(guard::start);
+        .and_then(|()| guard::start());
     if let Err(error) = watched {
         eprintln!("patchbay-runtime: no threads for the cells: {error}");
         return ExitCode::FAILURE;

@@ -42,16 +42,27 @@ pub struct Probe {
 impl Probe {
     /// Starts the thread. `None` where the streams are not to be had within `patience`.
     pub fn start(patience: Duration) -> Option<Probe> {
+        Probe::start_with(true, patience)
+    }
+
+    /// Starts the thread for one that may have the streams.
+    pub fn start_without_streams(patience: Duration) -> Option<Probe> {
+        Probe::start_with(false, patience)
+    }
+
+    fn start_with(streams: bool, patience: Duration) -> Option<Probe> {
         let state = Arc::new(AtomicU32::new(STARTED));
         let (own, caller) = (state.clone(), thread::current());
         let handle = thread::Builder::new()
             .name("patchbay-probe".to_owned())
             .spawn(move || {
-                let streams = (io::stdout().lock(), io::stderr().lock());
-                own.store(READY, Ordering::SeqCst);
-                caller.unpark();
-                while own.load(Ordering::SeqCst) == READY {
-                    thread::park_timeout(Duration::from_millis(10));
+                let streams = streams.then(|| (io::stdout().lock(), io::stderr().lock()));
+                // Who has waited for them for too long is not wanted any more.
+                if exchange(&own, STARTED, READY) {
+                    caller.unpark();
+                    while own.load(Ordering::SeqCst) == READY {
+                        thread::park_timeout(Duration::from_millis(10));
+                    }
                 }
                 if own.load(Ordering::SeqCst) == GO {
                     use_everything();
@@ -92,13 +103,16 @@ impl Probe {
 
 impl Drop for Probe {
     fn drop(&mut self) {
-        for state in [STARTED, READY] {
-            let _ =
-                self.state
-                    .compare_exchange(state, CANCELLED, Ordering::SeqCst, Ordering::SeqCst);
-        }
+        let _ =
+            exchange(&self.state, STARTED, CANCELLED) || exchange(&self.state, READY, CANCELLED);
         self.thread.unpark();
     }
+}
+
+fn exchange(state: &AtomicU32, from: u32, to: u32) -> bool {
+    state
+        .compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst)
+        .is_ok()
 }
 
 fn use_everything() {
@@ -185,5 +199,7 @@ mod tests {
         assert!(Probe::start(Duration::from_millis(50)).is_none());
         drop(end);
         holder.join().unwrap();
+        // The one that came too late has not kept them.
+        assert!(Probe::start(Duration::from_secs(20)).is_some());
     }
 }

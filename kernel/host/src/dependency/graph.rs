@@ -284,7 +284,7 @@ impl Metadata {
                 }
                 if role == Role::Cells && !is_macro {
                     plan.conflicts
-                        .extend(loaded.conflict(package, &wanted, requested));
+                        .extend(loaded.conflict(package, &wanted, requested, sdk));
                     plan.built.insert(package.full_name(), wanted);
                 } else {
                     plan.built_for_compiler.insert(package.full_name());
@@ -344,7 +344,13 @@ impl Bundle {
     }
 
     /// Why a crate cannot be loaded beside what is.
-    fn conflict(&self, package: &Package, wanted: &Built, requested: &[&str]) -> Option<Conflict> {
+    fn conflict(
+        &self,
+        package: &Package,
+        wanted: &Built,
+        requested: &[&str],
+        sdk: &[SdkCrate],
+    ) -> Option<Conflict> {
         let name = package.full_name();
         let known = self
             .crates_of(&package.name)
@@ -377,6 +383,32 @@ impl Bundle {
                 Conflict::Features {
                     package: name,
                     missing,
+                }
+            });
+        }
+        // A crate of the SDK's that was asked for is in use, too: a second copy would have a logger of its own, say.
+        let of_sdk = sdk.iter().find(|known| {
+            known.package == package.name
+                && are_compatible(&known.version, &package.version)
+                && self
+                    .externs
+                    .iter()
+                    .any(|(_, file)| file.ends_with(&known.file))
+        });
+        if let Some(known) = of_sdk {
+            return Some(if known.version != package.version {
+                Conflict::Version {
+                    package: name,
+                    loaded: known.version.clone(),
+                }
+            } else {
+                Conflict::Features {
+                    package: name,
+                    missing: wanted
+                        .features
+                        .difference(&known.features)
+                        .cloned()
+                        .collect(),
                 }
             });
         }
@@ -679,6 +711,23 @@ mod tests {
         assert_eq!(
             words(plan(loaded("app", "2.0.0", &[]))),
             ["this asks for app 1.0.0 as `app`, and `app` is app 2.0.0, which is loaded"]
+        );
+        // So does a crate of the SDK's that was asked for.
+        let mut of_sdk = held("app", &[]);
+        of_sdk.version = "1.4.0".to_owned();
+        of_sdk.file = "deps/app.rmeta".into();
+        let asked_for = Bundle {
+            externs: vec![("app".to_owned(), "/sdk/deps/app.rmeta".into())],
+            layers: Vec::new(),
+        };
+        let with_app = [held("candle-core", &[]), of_sdk];
+        assert_eq!(
+            words(
+                metadata("1.0.0", &[])
+                    .plan(&with_app, &asked_for, &["x"])
+                    .unwrap()
+            ),
+            ["this needs app 1.0.0, and app 1.4.0 is loaded"]
         );
         let mut other = loaded("app", "1.0.0", &[]);
         other.sources = Some("before".to_owned());

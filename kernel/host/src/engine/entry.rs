@@ -294,7 +294,8 @@ impl Plan {
             };
             let stays = mutable.is_empty()
                 && !lessons.moved.contains(&binding)
-                && !lessons.returned.contains(&binding);
+                && !lessons.returned.contains(&binding)
+                && !lessons.ends_with_cell(&binding);
             if stays && type_text.contains(char::is_uppercase) {
                 self.line(&format!(
                     "__cell.lend(\"{name}\", (&raw const {name}).cast());"

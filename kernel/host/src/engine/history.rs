@@ -189,6 +189,12 @@ impl Engine {
     /// The earlier items as they are for a chunk: without what it replaces, and with those that may fit again set
     /// aside no longer.
     pub fn standing(&self, chunk: &Chunk, source: &Source) -> Standing {
+        if chunk.items.is_empty() {
+            return Standing {
+                items: self.items.clone(),
+                aside: self.aside.clone(),
+            };
+        }
         let new = NewKeys::of(chunk);
         let mut items: Vec<Arc<Item>> = Vec::new();
         let mut displaced: Vec<(String, Aside)> = Vec::new();

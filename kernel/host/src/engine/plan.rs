@@ -122,11 +122,13 @@ pub fn plan(
         let known = standing.aside.get(&item.id);
         known.or_else(|| lessons.set_aside.get(&item.id))
     };
-    let (staying, aside): (Vec<_>, Vec<_>) = standing
-        .items
-        .iter()
-        .cloned()
-        .partition(|item| why_aside(item).is_none());
+    let mut staying = standing.items.clone();
+    let mut aside = Vec::new();
+    if !standing.aside.is_empty() || !lessons.set_aside.is_empty() {
+        (staying, aside) = staying
+            .into_iter()
+            .partition(|item| why_aside(item).is_none());
+    }
     let closures = engine.closures_of(chunk);
     let mut takes = taken_variables(engine, chunk);
     for name in closures.iter().flat_map(|closure| &closure.captures) {
@@ -182,7 +184,7 @@ pub fn plan(
         lessons,
     };
     let aside_ids = aside.iter().map(|item| item.id.as_str());
-    let root = Root::new(&engine.births, &staying, &earlier, chunk, source, aside_ids);
+    let root = Root::new(&engine.births, &staying, &earlier, chunk, aside_ids);
     let items = writer.write_all(&mut program, &earlier, chunk, source, &root);
 
     let repeats = timing == Timing::Repeated

@@ -193,7 +193,10 @@ impl Program {
             counted = segment.program.start;
             let count = match &segment.stand_in {
                 Some(_) => 1,
-                None => newlines(&self.text[segment.program.clone()]) + 1,
+                None => {
+                    let text = &self.text[segment.program.clone()];
+                    newlines(text) + u32::from(!text.ends_with('\n'))
+                }
             };
             let in_cell = segment.source.line_of(segment.start);
             // A line belongs to what stands first in it.

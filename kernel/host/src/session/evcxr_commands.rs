@@ -12,7 +12,7 @@ use super::{
 use crate::engine::{compile::CompileError, diagnostics::Diagnostic, directive::Directive};
 
 /// Commands that need not do anything here.
-const INSTEAD: [(&str, &str); 15] = [
+const INSTEAD: [(&str, &str); 12] = [
     (
         "preserve_vars_on_panic",
         "variables always survive a panic, an error and an interrupt",
@@ -60,18 +60,6 @@ const INSTEAD: [(&str, &str); 15] = [
     (
         "load_config",
         "there is no startup file, so that a notebook runs the same everywhere; put what it needs into its first cell",
-    ),
-    (
-        "completion_backend",
-        "%completion says in what state completion is, and switches rust-analyzer on or off",
-    ),
-    (
-        "quiet",
-        "there is nothing to be silenced; a semicolon behind the last expression keeps it from being shown",
-    ),
-    (
-        "history",
-        "the front end shows the history of all sessions: the arrow keys in a console",
     ),
 ];
 

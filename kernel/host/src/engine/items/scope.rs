@@ -9,11 +9,9 @@ use std::{
     sync::Arc,
 };
 
-use super::write::text_of;
 use crate::engine::{
-    history::{Item, Omitted},
+    history::Item,
     parse::{Chunk, ItemKey, ParsedItem},
-    program::Source,
 };
 
 /// What names meant when an item was defined.
@@ -78,9 +76,9 @@ fn local_names(item: &ParsedItem) -> impl Iterator<Item = &str> {
 /// What names mean in the module of all items of a program.
 pub struct Root<'a> {
     births: &'a Births,
-    /// The paths of the imports, by the names that they bind.
-    bound: BTreeMap<&'a str, String>,
-    paths: BTreeSet<String>,
+    /// The names that imports bind, and the imports' paths.
+    bound: BTreeSet<&'a str>,
+    paths: BTreeSet<&'a str>,
     /// The names of the items of the cells.
     locals: BTreeSet<&'a str>,
     /// Those of them that are in the program.
@@ -108,34 +106,24 @@ impl<'a> Root<'a> {
         staying: &'a [Arc<Item>],
         earlier: &'a [Arc<Item>],
         chunk: &'a Chunk,
-        source: &Source,
         aside: impl IntoIterator<Item = &'a str>,
     ) -> Root<'a> {
-        let mut bound = BTreeMap::new();
-        let mut paths = BTreeSet::new();
-        let known = staying.iter().map(|item| (&*item.parsed, &item.source));
-        let own = chunk.items.iter().map(|item| (&**item, source));
-        for (item, source) in known.chain(own) {
-            if item.shape.import.is_some() {
-                let path = path_of(item, source);
-                for name in &item.provides {
-                    bound.insert(name.as_str(), path.clone());
-                }
-                paths.insert(path);
-            }
-        }
         let all = || {
             let earlier = staying.iter().map(|item| &*item.parsed);
             earlier.chain(chunk.items.iter().map(|item| &**item))
         };
+        let imports = || all().filter(|item| item.shape.import.is_some());
         let in_program = || {
             let earlier = earlier.iter().map(|item| &*item.parsed);
             earlier.chain(chunk.items.iter().map(|item| &**item))
         };
         Root {
             births,
-            bound,
-            paths,
+            bound: imports()
+                .flat_map(|item| &item.provides)
+                .map(String::as_str)
+                .collect(),
+            paths: imports().map(path_of).collect(),
             locals: all().flat_map(local_names).collect(),
             present: in_program().flat_map(local_names).collect(),
             traits: in_program()
@@ -163,11 +151,7 @@ impl<'a> Root<'a> {
         };
         let own: BTreeSet<&str> = local_names(parsed).collect();
         let mentions = |name: &str| parsed.mentions.contains(name) && !own.contains(name);
-        let mut replaced = imports().filter(|import| {
-            !self
-                .paths
-                .contains(&path_of(&import.parsed, &import.source))
-        });
+        let mut replaced = imports().filter(|import| !self.paths.contains(path_of(&import.parsed)));
         if shape.can_move {
             // A trait's methods are there without its name.
             let is_gone = replaced.any(|import| {
@@ -177,16 +161,12 @@ impl<'a> Root<'a> {
                         .iter()
                         .any(|name| mentions(name) || name.starts_with(char::is_uppercase))
             });
-            let is_hidden = self
-                .locals
-                .iter()
-                .copied()
-                .chain(self.bound.keys().copied())
-                .any(|name| {
-                    mentions(name)
-                        && !self.births.has(name, scope)
-                        && !imports().any(|import| import.parsed.provides.contains(name))
-                });
+            let is_hidden = parsed.mentions.iter().map(String::as_str).any(|name| {
+                (self.locals.contains(name) || self.bound.contains(name))
+                    && !own.contains(name)
+                    && !self.births.has(name, scope)
+                    && !imports().any(|import| import.parsed.provides.contains(name))
+            });
             return (is_gone || is_hidden).then(|| self.moved(item));
         }
         let replaced: Vec<&Arc<Item>> = replaced.collect();
@@ -208,7 +188,7 @@ impl<'a> Root<'a> {
                     !bound.any(|name| shape.bound_inside.contains(name))
                 })
                 .map(|import| match shape.is_trait {
-                    true => path_of(&import.parsed, &import.source),
+                    true => path_of(&import.parsed).to_owned(),
                     false => self.inside(import, scope),
                 })
                 .map(|path| format!("use {path};"))
@@ -244,7 +224,7 @@ impl<'a> Root<'a> {
             .iter()
             .map(String::as_str)
             .filter(|name| self.births.has(name, &item.scope) && !bound.contains(name))
-            .filter(|name| self.present.contains(name) || self.bound.contains_key(name))
+            .filter(|name| self.present.contains(name) || self.bound.contains(name))
             .filter(|name| !own.contains(name))
             .collect();
         // A trait's methods are there without its name.
@@ -317,18 +297,18 @@ impl<'a> Root<'a> {
 
     /// The path of an import as a module of the items' module writes it.
     fn inside(&self, import: &Item, scope: &Scope) -> String {
-        let path = path_of(&import.parsed, &import.source);
+        let path = path_of(&import.parsed);
         let head = path.split("::").next().unwrap_or_default().trim();
         match head {
             "self" => path.replacen("self", "super", 1),
             _ if self.births.has(head, scope) => format!("super::{path}"),
-            _ => path,
+            _ => path.to_owned(),
         }
     }
 
     /// Whether what an import begins with is in the program.
     fn has_head(&self, import: &Item) -> bool {
-        let path = path_of(&import.parsed, &import.source);
+        let path = path_of(&import.parsed);
         let head = path.split("::").next().unwrap_or_default().trim();
         !self.locals.contains(head) || self.present.contains(head)
     }
@@ -339,9 +319,6 @@ fn module_of(item: &Item) -> String {
 }
 
 /// The path of an import, with the new name.
-fn path_of(item: &ParsedItem, source: &Source) -> String {
-    match &item.shape.import {
-        Some(path) => path.clone(),
-        None => text_of(item, source, &Omitted::default()),
-    }
+fn path_of(import: &ParsedItem) -> &str {
+    import.shape.import.as_deref().unwrap_or_default()
 }

@@ -42,7 +42,7 @@ pub trait Engine {
 
 /// Reaches an engine while a cell runs.
 pub trait Control {
-    /// Stops the running cell: the first call asks, a second one kills.
+    /// Stops the running cell: it is asked, and given up where it does not; a call some seconds after the first kills.
     fn interrupt(&self);
 
     /// Tells a cell that waits for the user that there is none.
