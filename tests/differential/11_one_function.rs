@@ -352,3 +352,26 @@ let later = async { 5 };
 //--
 later.await
 //=> 5
+
+//# a variable of a type that is private to a module
+mod shapes {
+    mod inner {
+        #[derive(Debug, PartialEq)]
+        pub struct Square(pub i32);
+        impl Square { pub fn area(&self) -> i32 { self.0 * self.0 } }
+    }
+    pub use inner::Square;
+    #[derive(Debug)]
+    struct Hidden(Square);
+    #[allow(private_interfaces)]
+    pub fn hidden() -> Hidden { Hidden(Square(3)) }
+    pub fn unit() -> Square { inner::Square(1) }
+}
+let a = shapes::unit();
+let h = shapes::hidden();
+//--
+(a.area(), a)
+//=> (1, Square(1))
+//--
+println!("{h:?}");
+//> Hidden(Square(3))

@@ -280,12 +280,13 @@ impl Plan {
             );
         }
         required.push_str("]) { return; }");
-        self.line(&required);
+        self.marked_line(&required, Mark::Take);
         for (name, type_text, mutable) in &types {
             let mutable = if *mutable { "mut " } else { "" };
-            self.line(&format!(
-                "let {mutable}{name}: {type_text} = __cell.take(\"{name}\");"
-            ));
+            self.marked_line(
+                &format!("let {mutable}{name}: {type_text} = __cell.take(\"{name}\");"),
+                Mark::Take,
+            );
             // What stays where it is, unchanged, can be read from there if the cell has to be given up. Numbers and
             // their like come back by themselves.
             let binding = Binding {

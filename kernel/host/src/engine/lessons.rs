@@ -74,6 +74,9 @@ pub struct Lessons {
     /// Positions of closures that nothing in the cell uses, so that their parameters have no types yet; they are
     /// left to the cells that call them.
     pub left_to_callers: BTreeSet<usize>,
+    /// A variable is of a type that is private to a module; such types can be named by the whole program.
+    #[serde(default)]
+    pub opens_modules: bool,
     /// Items of earlier cells that no longer compile, by id.
     #[serde(default)]
     pub set_aside: BTreeMap<String, Aside>,
@@ -304,6 +307,9 @@ impl Refused<'_> {
     fn learn_from(&self, error: &Diagnostic, lessons: &mut Lessons, before: &Lessons) -> bool {
         let marks = error.marks(self.plan, &self.file);
         match error.code() {
+            "E0603" if marks.iter().any(|mark| matches!(mark, Mark::Take)) => {
+                return !std::mem::replace(&mut lessons.opens_modules, true);
+            }
             "E0069" => return !std::mem::replace(&mut lessons.returns_nothing, true),
             "E0425" => {
                 return self.learn_macro(error, lessons)
@@ -338,7 +344,7 @@ impl Refused<'_> {
                     lessons.borrowed.insert(culprit);
                     return true;
                 }
-                Mark::AskType(_) | Mark::Segment => {}
+                Mark::AskType(_) | Mark::Segment | Mark::Take => {}
             }
         }
         false

@@ -104,6 +104,8 @@ pub struct ParsedItem {
     /// Whether every program repeats it: an import of an outside crate, whose traits are reached
     /// without being named.
     pub always: bool,
+    /// Where types and modules within a module are defined that are private to it: the positions of their keywords.
+    pub private_types: Vec<usize>,
     pub shape: Shape,
 }
 
@@ -603,6 +605,7 @@ fn parse_item(item: &Item, items: &mut Vec<ParsedItem>) {
         has_state: false,
         replacement: None,
         always: false,
+        private_types: Vec::new(),
         shape: Shape::of(item),
     };
     match item {
@@ -640,6 +643,10 @@ fn parse_item(item: &Item, items: &mut Vec<ParsedItem>) {
                 let mut inner = Vec::new();
                 content.iter().for_each(|item| parse_item(item, &mut inner));
                 parsed.has_state = inner.iter().any(|item| item.has_state);
+                parsed.private_types = content.iter().filter_map(private_type).collect();
+                let deeper = inner.iter().flat_map(|item| &item.private_types);
+                parsed.private_types.extend(deeper);
+                parsed.private_types.sort_unstable();
                 // Methods of the module's traits are reached without naming the module.
                 let reached = inner.iter().filter(|item| !item.always);
                 parsed
@@ -687,6 +694,18 @@ fn parse_item(item: &Item, items: &mut Vec<ParsedItem>) {
         }
     }
     items.push(parsed);
+}
+
+/// The position of the keyword of a type or module that is private to its module.
+fn private_type(item: &Item) -> Option<usize> {
+    let (visibility, keyword) = match item {
+        Item::Struct(node) => (&node.vis, node.struct_token.span),
+        Item::Enum(node) => (&node.vis, node.enum_token.span),
+        Item::Union(node) => (&node.vis, node.union_token.span),
+        Item::Mod(node) => (&node.vis, node.mod_token.span),
+        _ => return None,
+    };
+    matches!(visibility, syn::Visibility::Inherited).then(|| keyword.byte_range().start)
 }
 
 impl ParsedItem {
@@ -813,6 +832,7 @@ fn parse_import(import: &syn::ItemUse, whole: &ParsedItem, items: &mut Vec<Parse
                 format!("{attributes}{}", import.trim_start())
             }),
             always: true,
+            private_types: Vec::new(),
             shape: Shape {
                 title: format!("`use {leading}{}`", leaf.text),
                 import: Some(format!("{leading}{}", leaf.text)),

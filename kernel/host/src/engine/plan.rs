@@ -94,6 +94,8 @@ pub enum Mark {
     Release(Binding),
     /// Hands the variables of a segment to the next.
     Segment,
+    /// Takes earlier variables, by their types.
+    Take,
 }
 
 impl Mark {
@@ -103,7 +105,7 @@ impl Mark {
             Mark::AskType(binding) | Mark::Store(binding) | Mark::Release(binding) => {
                 Some(binding.clone())
             }
-            Mark::Segment => None,
+            Mark::Segment | Mark::Take => None,
         }
     }
 }

@@ -106,6 +106,12 @@ impl Writer<'_> {
             range: at..at,
             text: self.check.to_owned(),
         }));
+        if self.lessons.opens_modules {
+            changes.extend(item.private_types.iter().map(|&at| Change {
+                range: at..at,
+                text: "pub(crate) ".to_owned(),
+            }));
+        }
         // The longest of those that begin together holds the others.
         changes.sort_by_key(|change| (change.range.start, std::cmp::Reverse(change.range.end)));
         let mut at = item.range.start;
