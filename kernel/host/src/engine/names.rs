@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use super::parse;
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// Adds every identifier of `tokens` to `names`, those inside macro calls and those that format
 /// strings capture (`"{loss:.3}"`) included.

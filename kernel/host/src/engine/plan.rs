@@ -228,7 +228,15 @@ pub fn plan(
             .collect(),
     };
     if !plan.items_only {
-        plan.write_entry(engine, chunk, source, lessons, timing, &earlier_macros, &closures);
+        plan.write_entry(
+            engine,
+            chunk,
+            source,
+            lessons,
+            timing,
+            &earlier_macros,
+            &closures,
+        );
     }
     // The check of a text needs no code.
     plan.items_only |= lessons.checks_text;

@@ -13,7 +13,10 @@ pub(super) type Included = BTreeMap<PathBuf, String>;
 impl Session {
     /// The variables whose types may come from a file that has changed since a program included it: a value of a
     /// type as it was must not be taken for one of the type as it is.
-    pub(super) fn made_stale_by_files(&mut self, files: &[(PathBuf, String)]) -> Vec<(String, String)> {
+    pub(super) fn made_stale_by_files(
+        &mut self,
+        files: &[(PathBuf, String)],
+    ) -> Vec<(String, String)> {
         let mut changed = Vec::new();
         for (file, digest) in files {
             let before = self.evcxr.included.insert(file.clone(), digest.clone());
