@@ -89,7 +89,9 @@ mod tests {
         let thread = std::thread::Builder::new()
             .name("tasks-of-test".to_owned())
             .spawn(move || {
-                let inner = std::thread::spawn(move || drop(receiver.recv()));
+                let inner = std::thread::spawn(move || {
+                    let _ = receiver.recv();
+                });
                 inner.join().unwrap();
             })
             .unwrap();

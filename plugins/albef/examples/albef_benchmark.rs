@@ -107,6 +107,7 @@ fn case(name: &str) -> Result<Step> {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     peer::compute_as_the_kernel_does()?;
+    let program = env::current_exe()?;
     support::find_built_plugins()?;
     if let [option, name] = &arguments[..]
         && option == "--memory"

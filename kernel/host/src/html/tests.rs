@@ -160,7 +160,7 @@ fn what_is_no_base64_is_no_picture() {
     assert!(!page.contains("onerror"), "{page}");
     assert!(page.contains("image/png that is not base64"), "{page}");
     assert!(
-        page.contains("src=\"data:image/jpeg;base64,AAAAAA=\""),
+        page.contains("src=\"data:image/jpeg;base64,AAAA=\""),
         "{page}"
     );
 }

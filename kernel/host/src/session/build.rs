@@ -260,6 +260,8 @@ impl Builder {
     }
 
     fn copy(&self, library: &Path) -> Option<PathBuf> {
+        // What cannot be put back is told by whoever compiles.
+        let _ = self.workplace.restore();
         let copy = self.next_library();
         std::fs::copy(library, &copy).ok().map(|_| copy)
     }
