@@ -330,7 +330,6 @@ fn main() {
 }
 
 //# patterns in function and closure parameters
-//together a type has no name
 struct Size(u32, u32);
 
 fn area(Size(w, h): Size) -> u32 { w * h }

@@ -145,7 +145,6 @@ fn main() {
 }
 
 //# shadowing inside loops and closures
-//together a type has no name
 fn main() {
     let n = 10;
     let twice = |n: i32| { let n = n * 2; n };

@@ -8,7 +8,6 @@ fn main() {
 }
 
 //# a closure captures a number by move
-//together a type has no name
 fn main() {
     let offset = 10;
     let add = move |x: i32| x + offset;
@@ -260,7 +259,6 @@ fn main() {
 }
 
 //# closures with explicit types and returns
-//together a type has no name
 fn main() {
     let parse = |text: &str| -> Result<i32, std::num::ParseIntError> {
         let n: i32 = text.trim().parse()?;
@@ -277,7 +275,6 @@ fn main() {
 }
 
 //# a closure's argument type comes from its first use
-//together a type has no name
 fn main() {
     let twice = |x| x + x;
     let n: u8 = 100;

@@ -26,7 +26,6 @@ fn main() {
 }
 
 //# moves and partial moves decide who drops
-//together a type has no name
 struct Noisy(&'static str);
 impl Drop for Noisy { fn drop(&mut self) { println!("drop {}", self.0); } }
 fn consume(n: Noisy) { println!("consume {}", n.0); }

@@ -21,7 +21,6 @@ fn main() {
 }
 
 //# a future of one's own
-//together a type has no name
 use std::future::Future;
 use std::pin::{pin, Pin};
 use std::task::{Context, Poll, Waker};
@@ -139,7 +138,7 @@ fn main() {
 }
 
 //# async closures and async fn in traits
-//together a type has no name
+//together a type is inferred from a later statement
 use std::future::{ready, Future};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};

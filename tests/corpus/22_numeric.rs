@@ -131,7 +131,6 @@ fn main() {
 }
 
 //# a pendulum by Runge-Kutta
-//together a type has no name
 #[derive(Clone, Copy, Debug)]
 struct State { angle: f64, speed: f64 }
 fn derivative(s: State) -> State { State { angle: s.speed, speed: -9.81 * s.angle.sin() } }

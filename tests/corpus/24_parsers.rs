@@ -174,7 +174,6 @@ fn main() {
 }
 
 //# a virtual machine
-//together a type has no name
 use std::collections::HashMap;
 
 #[derive(Debug, Clone)]

@@ -310,6 +310,7 @@ fn main() {
 }
 
 //# an event queue
+//together a type is inferred from a later statement
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
@@ -355,6 +356,7 @@ fn main() {
 }
 
 //# an encoder and its decoder
+//together a type is inferred from a later statement
 use std::collections::{BTreeMap, BinaryHeap};
 use std::cmp::Reverse;
 
