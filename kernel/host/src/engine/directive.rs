@@ -137,13 +137,7 @@ fn split_text(code: &str, knows: &dyn Fn(&str) -> bool) -> (Option<CellMagic>, V
 
 /// The names of a session's variables and items, for [`split`].
 pub fn names_of(engine: &Engine) -> impl Fn(&str) -> bool + Sync {
-    |name| {
-        engine.variables.contains_key(name)
-            || engine
-                .items
-                .iter()
-                .any(|item| item.parsed.provides.contains(name))
-    }
+    |name| engine.knows(name)
 }
 
 fn push_rust(parts: &mut Vec<Part>, rust: &mut String, first_line: u32, timing: Timing) {

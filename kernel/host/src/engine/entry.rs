@@ -6,7 +6,7 @@ use super::{
     closures::Closure,
     directive::Timing,
     history::{Engine, Item},
-    lessons::{Binding, Lessons},
+    lessons::{Binding, Lessons, is_unwanted},
     parse::{Chunk, Statement},
     plan::{CHECK, ENTRY, Mark, Plan},
     program::Source,
@@ -323,7 +323,7 @@ impl Plan {
         for binding in visible {
             let name = &binding.name;
             // A leading underscore says that the value is not wanted.
-            if lessons.ends_with_cell(&binding) || name.starts_with('_') && binding.ordinal > 0 {
+            if lessons.ends_with_cell(&binding) || is_unwanted(name) && binding.ordinal > 0 {
                 continue;
             }
             let ordinal = binding.ordinal;

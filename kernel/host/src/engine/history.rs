@@ -174,6 +174,16 @@ impl Engine {
             .collect()
     }
 
+    /// Whether there is a variable, a closure or an item of this name.
+    pub fn knows(&self, name: &str) -> bool {
+        self.variables.contains_key(name)
+            || self.closure_named(name).is_some()
+            || self
+                .items
+                .iter()
+                .any(|item| item.parsed.provides.contains(name))
+    }
+
     /// Whether a macro of an earlier cell makes items.
     pub fn makes_items(&self, name: &str) -> bool {
         self.items.iter().any(|item| {

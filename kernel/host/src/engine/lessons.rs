@@ -74,6 +74,9 @@ pub struct Lessons {
     /// Positions of closures that nothing in the cell uses, so that their parameters have no types yet; they are
     /// left to the cells that call them.
     pub left_to_callers: BTreeSet<usize>,
+    /// Names in calls of macros that are no variables.
+    #[serde(default)]
+    pub undefined: BTreeSet<String>,
     /// A variable is of a type that is private to a module; such types can be named by the whole program.
     #[serde(default)]
     pub opens_modules: bool,
@@ -132,6 +135,11 @@ pub fn bindings(chunk: &Chunk) -> Vec<(Binding, usize)> {
         }
     }
     bindings
+}
+
+/// Whether a name says that its value is not wanted.
+pub fn is_unwanted(name: &str) -> bool {
+    name.starts_with('_') && !name.starts_with("__")
 }
 
 /// Returns what can be told without a compiler.
@@ -279,7 +287,10 @@ impl Refused<'_> {
             match error.code() {
                 "E0069" => lessons.returns_nothing = true,
                 "E0425" => {
-                    self.learn_macro(error, lessons);
+                    let marks = error.marks(self.plan, &self.file);
+                    if !self.learn_undefined(error, &marks, lessons) {
+                        self.learn_macro(error, lessons);
+                    }
                 }
                 "E0282" | "E0283" | "E0284" => {
                     let closure = self.chunk.unused_closure(&self.touched(&[error]));
@@ -429,6 +440,17 @@ impl Refused<'_> {
             }
         }
         learned
+    }
+
+    /// A name in a macro's call that was taken for a variable is none.
+    fn learn_undefined(&self, error: &Diagnostic, marks: &[&Mark], lessons: &mut Lessons) -> bool {
+        let Some(name) = error.message.split('`').nth(1) else {
+            return false;
+        };
+        let mut statements = self.chunk.statements.iter();
+        !marks.is_empty()
+            && statements.any(|statement| statement.macro_names.iter().any(|known| known == name))
+            && lessons.undefined.insert(name.to_owned())
     }
 
     /// A variable that a macro's expansion defines is in scope to the end of its segment only.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
     Block, Expr, ExprForLoop, ExprLoop, ExprWhile, ImplItem, Item, Pat, Stmt, UseTree,
@@ -58,6 +58,9 @@ pub struct Statement {
     pub is_moving: bool,
     /// Whether it is a macro call.
     pub is_macro: bool,
+    /// The identifiers between the brackets of a macro of the user's, each of which may name a variable that the macro
+    /// defines.
+    pub macro_names: Vec<String>,
     /// Whether a closure or a reference is in it, which may borrow what is named.
     pub captures: bool,
     /// What is inserted where it returns from the cell, in the order of the positions.
@@ -170,6 +173,29 @@ pub fn parse_with(source: &str, makes_items: &dyn Fn(&str) -> bool) -> syn::Resu
     Ok(chunk)
 }
 
+impl Chunk {
+    /// Takes the names in calls of the user's macros for variables that the macros define, where `is_known` says
+    /// of nothing else of the name. The compiler is asked whether they are there.
+    pub fn expect_variables_of_macros(&mut self, is_known: impl Fn(&str) -> bool) {
+        let mut known: BTreeSet<String> = self
+            .items
+            .iter()
+            .flat_map(|item| item.provides.iter().cloned())
+            .collect();
+        for statement in &mut self.statements {
+            for name in &statement.macro_names {
+                if known.insert(name.clone()) && !is_known(name) {
+                    statement.defines.push(Definition {
+                        name: name.clone(),
+                        mutable: true,
+                    });
+                }
+            }
+            known.extend(statement.defines.iter().map(|known| known.name.clone()));
+        }
+    }
+}
+
 /// Returns a text that does not parse as one statement: it runs as it stands if the compiler accepts it,
 /// and defines nothing for later cells. `None` where it is not even made of tokens.
 pub fn one_statement(source: &str) -> Option<Chunk> {
@@ -185,6 +211,7 @@ pub fn one_statement(source: &str) -> Option<Chunk> {
         is_closure: false,
         is_moving: false,
         is_macro: false,
+        macro_names: Vec::new(),
         captures: true,
         returns: Vec::new(),
         gives_away: BTreeSet::new(),
@@ -246,6 +273,7 @@ fn parse_statement(tree: &Stmt, awaits: &mut bool) -> Statement {
         is_closure: closure(tree).is_some(),
         is_moving: closure(tree) == Some(Capture::Move),
         is_macro: matches!(tree, Stmt::Macro(_)),
+        macro_names: macro_names(tree),
         captures: survey.captures,
         returns: survey.returns,
         gives_away: survey.gives_away,
@@ -266,6 +294,50 @@ fn is_constant(tree: &Stmt) -> bool {
         },
         None => true,
     }
+}
+
+/// The identifiers that the call of a macro of the user's is made of, outside of brackets within it.
+fn macro_names(tree: &Stmt) -> Vec<String> {
+    const OF_STD: [&str; 16] = [
+        "assert",
+        "assert_eq",
+        "assert_ne",
+        "debug_assert",
+        "debug_assert_eq",
+        "debug_assert_ne",
+        "dbg",
+        "eprint",
+        "eprintln",
+        "panic",
+        "print",
+        "println",
+        "todo",
+        "unimplemented",
+        "unreachable",
+        "writeln",
+    ];
+    let Stmt::Macro(call) = tree else {
+        return Vec::new();
+    };
+    let name = call
+        .mac
+        .path
+        .segments
+        .last()
+        .map(|segment| segment.ident.to_string());
+    if name.is_none_or(|name| OF_STD.contains(&name.as_str())) {
+        return Vec::new();
+    }
+    call.mac
+        .tokens
+        .clone()
+        .into_iter()
+        .filter_map(|tree| match tree {
+            TokenTree::Ident(ident) => Some(ident.to_string()),
+            _ => None,
+        })
+        .filter(|name| syn::parse_str::<syn::Ident>(name).is_ok())
+        .collect()
 }
 
 /// How a closure captures.
@@ -768,6 +840,17 @@ impl ParsedItem {
             None => text(self_type.to_token_stream()),
         };
         header.retain(|name| !parameters.contains(name));
+        // What is defined for `Door<Closed>` is found by `Door::new()`, too.
+        if node.trait_.is_none()
+            && let syn::Type::Path(path) = &**self_type
+        {
+            header = path
+                .path
+                .segments
+                .iter()
+                .map(|segment| segment.ident.to_string())
+                .collect();
+        }
         if node.trait_.is_some() {
             self.keys.push(ItemKey::Impl(header_text));
         } else {

@@ -16,7 +16,7 @@ use super::{
         select::{self, Needed},
         write::Writer,
     },
-    lessons::{Binding, Lessons},
+    lessons::{Binding, Lessons, is_unwanted},
     parse::{Chunk, Definition},
     program::{Program, Source},
 };
@@ -143,7 +143,7 @@ pub fn plan(
     let defines = if timing == Timing::Repeated {
         Vec::new()
     } else {
-        defined_variables(chunk)
+        defined_variables(chunk, lessons)
     };
     let needed_by = |takes: &[String]| Needed::by_chunk(engine, chunk, takes, &closures);
     let mut needed = needed_by(&takes).select(&staying, chunk);
@@ -345,7 +345,7 @@ fn taken_variables(engine: &Engine, chunk: &Chunk) -> Vec<String> {
 }
 
 /// The variables that a chunk defines, each once, as its last definition has it.
-fn defined_variables(chunk: &Chunk) -> Vec<Definition> {
+fn defined_variables(chunk: &Chunk, lessons: &Lessons) -> Vec<Definition> {
     let mut definitions: Vec<Definition> = Vec::new();
     for definition in chunk
         .statements
@@ -353,7 +353,7 @@ fn defined_variables(chunk: &Chunk) -> Vec<Definition> {
         .flat_map(|statement| &statement.defines)
     {
         definitions.retain(|known| known.name != definition.name);
-        if !definition.name.starts_with('_') {
+        if !is_unwanted(&definition.name) && !lessons.undefined.contains(&definition.name) {
             definitions.push(definition.clone());
         }
     }

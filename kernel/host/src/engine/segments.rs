@@ -62,7 +62,10 @@ impl Segments {
             segments.note_returns(&statement.assigns, &ordinals, lessons, index);
             segments.statements[index].push(position);
             let is_made = keeps && !lessons.left_to_callers.contains(&position);
-            for Definition { name, mutable } in statement.defines.iter().filter(|_| is_made) {
+            let defines = statement.defines.iter();
+            for Definition { name, mutable } in
+                defines.filter(|known| is_made && !lessons.undefined.contains(&known.name))
+            {
                 let ordinal = ordinals.entry(name).or_default();
                 *ordinal += 1;
                 let binding = Binding {

@@ -404,6 +404,7 @@ impl Session {
 pub(super) fn parse_chunk(text: &str, shows: bool, engine: &Engine) -> syn::Result<Chunk> {
     let parse = || parse::parse_with(text, &|name| engine.makes_items(name));
     let mut chunk = nesting::read(text, parse)??;
+    chunk.expect_variables_of_macros(|name| engine.knows(name));
     if !shows && let Some(last) = chunk.last.take() {
         chunk.statements.push(last);
     }

@@ -24,32 +24,45 @@ pub fn name(call: &Macro) -> String {
 /// The statements of a chunk, with the calls of macros that make items as items. `known` says it of the macros of
 /// earlier cells.
 pub fn with_items(statements: Vec<Stmt>, known: &dyn Fn(&str) -> bool) -> Vec<Stmt> {
-    let own: BTreeMap<String, bool> = statements
+    let own: BTreeMap<String, &ItemMacro> = statements
         .iter()
         .filter_map(|statement| match statement {
-            Stmt::Item(Item::Macro(node)) => Some((
-                node.ident.as_ref()?.to_string(),
-                makes_items(node.mac.tokens.clone()),
-            )),
+            Stmt::Item(Item::Macro(node)) => Some((node.ident.as_ref()?.to_string(), node)),
             _ => None,
         })
         .collect();
-    let known = |name: &str| own.get(name).copied().unwrap_or_else(|| known(name));
-    let item = |statement: &Stmt| as_item(statement, &known);
+    let own_makes: BTreeMap<&str, bool> = own
+        .iter()
+        .map(|(name, node)| (name.as_str(), makes_items(node.mac.tokens.clone())))
+        .collect();
+    let known = |name: &str| own_makes.get(name).copied().unwrap_or_else(|| known(name));
+    // `with_types!(make)` makes what `make` does, if all that it does is to call it.
+    let makes_for_another =
+        |call: &Macro| {
+            own.get(&name(call))
+                .is_some_and(|node| only_calls(node.mac.tokens.clone()))
+                && call.tokens.clone().into_iter().any(
+                    |tree| matches!(tree, TokenTree::Ident(other) if known(&other.to_string())),
+                )
+        };
+    let makes = |call: &Macro| known(&name(call)) || makes_for_another(call);
+    let item = |statement: &Stmt| as_item(statement, &makes);
+    let items: Vec<Option<Item>> = statements.iter().map(item).collect();
     statements
         .into_iter()
-        .map(|statement| item(&statement).map_or(statement, Stmt::Item))
+        .zip(items)
+        .map(|(statement, item)| item.map_or(statement, Stmt::Item))
         .collect()
 }
 
 /// The item that a statement is, if it is a call of a macro that makes items.
-fn as_item(statement: &Stmt, known: &dyn Fn(&str) -> bool) -> Option<Item> {
+fn as_item(statement: &Stmt, makes: &dyn Fn(&Macro) -> bool) -> Option<Item> {
     let Stmt::Macro(call) = statement else {
         return None;
     };
     let name = name(&call.mac);
     let is_item = ITEM_MACROS.contains(&name.as_str())
-        || known(&name)
+        || makes(&call.mac)
         || begins_item(call.mac.tokens.clone())
         || name == "cfg_if" && chooses_items(call.mac.tokens.clone());
     is_item.then(|| {
@@ -72,11 +85,30 @@ fn chooses_items(tokens: TokenStream) -> bool {
     branch.is_some_and(|items| begins_item(items.clone()) && ends_item(items))
 }
 
+/// Whether every rule of a macro is the call of a macro that the caller names.
+fn only_calls(rules: TokenStream) -> bool {
+    let calls = |stream: TokenStream| {
+        let trees: Vec<TokenTree> = stream.into_iter().take(3).collect();
+        matches!(&trees[..], [TokenTree::Punct(dollar), TokenTree::Ident(_), TokenTree::Punct(call)]
+            if dollar.as_char() == '$' && call.as_char() == '!')
+    };
+    let transcribers = transcribers(rules);
+    !transcribers.is_empty() && transcribers.into_iter().all(calls)
+}
+
 /// Whether every rule of a macro with something in it makes items.
 pub fn makes_items(rules: TokenStream) -> bool {
+    let transcribers = transcribers(rules);
+    !transcribers.is_empty()
+        && transcribers
+            .into_iter()
+            .all(|stream| begins_item(stream.clone()) && ends_item(stream))
+}
+
+/// What the rules of a macro expand to, as far as it is something: a rule is a matcher, `=>`, and a transcriber.
+fn transcribers(rules: TokenStream) -> Vec<TokenStream> {
     let trees: Vec<TokenTree> = rules.into_iter().collect();
-    // A rule is a matcher, `=>`, and a transcriber.
-    let transcribers: Vec<TokenStream> = trees
+    trees
         .windows(3)
         .filter_map(|window| match window {
             [
@@ -87,11 +119,7 @@ pub fn makes_items(rules: TokenStream) -> bool {
             _ => None,
         })
         .filter(|stream| !stream.is_empty())
-        .collect();
-    !transcribers.is_empty()
-        && transcribers
-            .into_iter()
-            .all(|stream| begins_item(stream.clone()) && ends_item(stream))
+        .collect()
 }
 
 /// Whether tokens begin as an item does, after attributes and a visibility.
@@ -184,10 +212,15 @@ fn ends_item(tokens: TokenStream) -> bool {
 pub fn defined_names(tokens: TokenStream) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut types, mut values) = (BTreeSet::new(), BTreeSet::new());
     let trees: Vec<TokenTree> = tokens.into_iter().collect();
-    for pair in trees.windows(2) {
+    for (index, pair) in trees.windows(2).enumerate() {
         let [TokenTree::Ident(keyword), TokenTree::Ident(name)] = pair else {
             continue;
         };
+        // `&'static str` defines nothing.
+        let before = index.checked_sub(1).and_then(|before| trees.get(before));
+        if matches!(before, Some(TokenTree::Punct(punct)) if punct.as_char() == '\'') {
+            continue;
+        }
         let name = name.to_string();
         match keyword.to_string().as_str() {
             "struct" | "enum" | "union" | "trait" | "type" | "mod" => types.insert(name),
