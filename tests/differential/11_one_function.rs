@@ -375,3 +375,31 @@ let h = shapes::hidden();
 //--
 println!("{h:?}");
 //> Hidden(Square(3))
+
+//# a macro that defines a variable for later cells, and words that define none
+macro_rules! define { ($name:ident, $value:expr) => { let $name = $value; } }
+macro_rules! tell { (about $what:ident by $function:ident) => { println!("{} {}", stringify!($what), $function(-2i32)); } }
+fn twice(x: i32) -> i32 { 2 * x }
+//--
+define!(made, 42);
+//--
+tell!(about weather by twice);
+made + 1
+//> weather -4
+//=> 43
+//--
+let __two = 2;
+//--
+__two + made
+//=> 44
+
+//# an impl of one instantiation is found by the type's name
+struct Closed; struct Open;
+struct Door<S> { opened: u32, state: std::marker::PhantomData<S> }
+impl Door<Closed> { fn new() -> Self { Door { opened: 0, state: std::marker::PhantomData } } }
+impl Door<Closed> { fn open(self) -> Door<Open> { Door { opened: self.opened + 1, state: std::marker::PhantomData } } }
+//--
+let door = Door::new();
+//--
+door.open().opened
+//=> 1

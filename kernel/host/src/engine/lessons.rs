@@ -321,6 +321,7 @@ impl Refused<'_> {
             "E0603" if marks.iter().any(|mark| matches!(mark, Mark::Take)) => {
                 return !std::mem::replace(&mut lessons.opens_modules, true);
             }
+            "E0423" | "E0424" if self.learn_undefined(error, &marks, lessons) => return true,
             "E0069" => return !std::mem::replace(&mut lessons.returns_nothing, true),
             "E0425" => {
                 return self.learn_macro(error, lessons)

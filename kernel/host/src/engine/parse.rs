@@ -174,6 +174,13 @@ pub fn parse_with(source: &str, makes_items: &dyn Fn(&str) -> bool) -> syn::Resu
 }
 
 impl Chunk {
+    /// Whether a name was taken for a variable because the call of a macro mentions it.
+    pub fn is_of_macro(&self, name: &str) -> bool {
+        self.statements.iter().any(|statement| {
+            statement.is_macro && statement.defines.iter().any(|known| known.name == name)
+        })
+    }
+
     /// Takes the names in calls of the user's macros for variables that the macros define, where `is_known` says
     /// of nothing else of the name. The compiler is asked whether they are there.
     pub fn expect_variables_of_macros(&mut self, is_known: impl Fn(&str) -> bool) {
@@ -336,6 +343,7 @@ fn macro_names(tree: &Stmt) -> Vec<String> {
             TokenTree::Ident(ident) => Some(ident.to_string()),
             _ => None,
         })
+        .filter(|name| name.starts_with(|first: char| first == '_' || first.is_lowercase()))
         .filter(|name| syn::parse_str::<syn::Ident>(name).is_ok())
         .collect()
 }

@@ -115,6 +115,11 @@ impl Session {
                         }
                         None => {
                             let text = type_text.map_or("unknown", |(_, text)| text.as_str());
+                            unnameable.push(name.clone());
+                            // A function that a macro was given, say, is no variable.
+                            if job.chunk.is_of_macro(name) {
+                                continue;
+                            }
                             let why = why_unnameable(text);
                             say(
                                 events,
@@ -122,7 +127,6 @@ impl Session {
                             );
                             self.engine
                                 .lose(name, format!("cell [{cell}] could not keep it: {why}"));
-                            unnameable.push(name.clone());
                         }
                     }
                 }
