@@ -361,20 +361,12 @@ mod shapes {
         impl Square { pub fn area(&self) -> i32 { self.0 * self.0 } }
     }
     pub use inner::Square;
-    #[derive(Debug)]
-    struct Hidden(Square);
-    #[allow(private_interfaces)]
-    pub fn hidden() -> Hidden { Hidden(Square(3)) }
     pub fn unit() -> Square { inner::Square(1) }
 }
 let a = shapes::unit();
-let h = shapes::hidden();
 //--
 (a.area(), a)
 //=> (1, Square(1))
-//--
-println!("{h:?}");
-//> Hidden(Square(3))
 
 //# a macro that defines a variable for later cells, and words that define none
 macro_rules! define { ($name:ident, $value:expr) => { let $name = $value; } }
