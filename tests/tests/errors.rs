@@ -50,7 +50,7 @@ async fn errors_speak_of_the_cell_and_not_of_what_is_around_it() {
         .await
         .error(
             "CompileError",
-            &["borrow of moved value: `text`", "variable moved here"],
+            &["borrow of moved value: `text`", "value moved here"],
         );
     client.execute("for i in 0..3 {\n    i;").await.error(
         "CompileError",

@@ -70,7 +70,7 @@ async fn shadowing_moves_and_borrows() {
 async fn what_has_no_name_is_refused_and_the_rest_is_kept() {
     let mut client = Client::start().await;
     client
-        .execute("let add = |x: i32| x + 1; let kept = add(1);")
+        .execute("let words = vec![\"a\"]; let add = move |x: usize| x + words.len(); let kept = add(1);")
         .await
         .stream_with(
             "stderr",
@@ -85,6 +85,10 @@ async fn what_has_no_name_is_refused_and_the_rest_is_kept() {
         .execute("add(1)")
         .await
         .error("CompileError", &["cannot find function `add`", "box it"]);
+    client.execute("let add = |x: i32| x + 1;").await.ok();
+    client.execute("add(41)").await.result("42").ok();
+    client.execute("fn add(x: i32) -> i32 { x + 2 }").await.ok();
+    client.execute("add(40)").await.result("42").ok();
     client
         .execute("let add: Box<dyn Fn(i32) -> i32> = Box::new(|x| x + 1);")
         .await

@@ -10,7 +10,7 @@ use super::{
     Engine,
     history::Variable,
     lessons::{Lessons, bindings},
-    parse::{Chunk, Statement},
+    parse::{Chunk, ItemKey, Statement},
     plan::Plan,
     program::Source,
 };
@@ -48,7 +48,7 @@ impl Engine {
             .collect();
         let cell = source.cell;
         for closure in std::mem::take(&mut self.closures) {
-            if defined.contains(closure.name.as_str()) {
+            if defined.contains(closure.name.as_str()) || chunk.has_value(&closure.name) {
                 continue;
             }
             let renewed = closure
@@ -163,7 +163,13 @@ impl Engine {
             return Vec::new();
         }
         let mut wanted: BTreeSet<&str> = BTreeSet::new();
-        let mut defined: BTreeSet<&str> = BTreeSet::new();
+        // A function that the chunk defines takes the closure's place.
+        let mut defined: BTreeSet<&str> = self
+            .closures
+            .iter()
+            .map(|closure| closure.name.as_str())
+            .filter(|name| chunk.has_value(name))
+            .collect();
         for statement in chunk.statements.iter().chain(&chunk.last) {
             let names = statement.mentions.iter().map(String::as_str);
             wanted.extend(names.filter(|name| !defined.contains(name)));
@@ -199,6 +205,13 @@ impl Plan {
 }
 
 impl Chunk {
+    /// Whether the chunk defines a function, constant or static of this name.
+    fn has_value(&self, name: &str) -> bool {
+        self.items.iter().flat_map(|item| &item.keys).any(
+            |key| matches!(key, ItemKey::Value(known) | ItemKey::Import(known) if known == name),
+        )
+    }
+
     /// The position of the `let` of a closure that nothing in the chunk uses and that an error points at.
     pub fn unused_closure(&self, touched: &BTreeSet<usize>) -> Option<usize> {
         let is_unused = |position: usize, statement: &Statement| {
