@@ -395,3 +395,11 @@ let door = Door::new();
 //--
 door.open().opened
 //=> 1
+
+//# a function takes a closure's place
+let grow = |x: i32| x + 1;
+//--
+fn grow(x: i32) -> i32 { x + 2 }
+//--
+grow(40)
+//=> 42

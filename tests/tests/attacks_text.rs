@@ -223,3 +223,19 @@ async fn text_leaves_no_memory_behind() {
     }
     panic!("{before} bytes before, {} after", kernel.memory().0);
 }
+
+/// The name of a type can be longer than all else: an error that tells it is cut.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_with_types_of_megabytes_is_short() {
+    let mut kernel = Client::start().await;
+    let text = format!(
+        "let f = {}1;\n{}",
+        "|_: u8| ".repeat(60),
+        "let _: u8 = f(&f);\n".repeat(200)
+    );
+    let execution = kernel.execute(&text).await;
+    let bytes = execution.reply.to_string().len();
+    assert_eq!(execution.reply["ename"], "CompileError");
+    assert!(bytes < 2 << 20, "{bytes} bytes");
+    execution.any_end();
+}

@@ -48,7 +48,7 @@ impl Engine {
             .collect();
         let cell = source.cell;
         for closure in std::mem::take(&mut self.closures) {
-            if defined.contains(closure.name.as_str()) || chunk.has_value(&closure.name) {
+            if defined.contains(closure.name.as_str()) {
                 continue;
             }
             let renewed = closure
@@ -206,7 +206,7 @@ impl Plan {
 
 impl Chunk {
     /// Whether the chunk defines a function, constant or static of this name.
-    fn has_value(&self, name: &str) -> bool {
+    pub fn has_value(&self, name: &str) -> bool {
         self.items.iter().flat_map(|item| &item.keys).any(
             |key| matches!(key, ItemKey::Value(known) | ItemKey::Import(known) if known == name),
         )

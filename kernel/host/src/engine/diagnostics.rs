@@ -160,6 +160,28 @@ impl Diagnostic {
 /// Words that are added to an error about a name that is gone.
 pub type Hint<'a> = &'a dyn Fn(&Diagnostic) -> Option<String>;
 
+/// The most bytes of one message, label or suggestion: the name of a type can have millions.
+const MOST_WORDS: usize = 2_000;
+
+/// The most bytes that all diagnostics of a cell take, when they are rendered.
+const MOST_BYTES: usize = 256 << 10;
+
+/// A text, cut where it is longer than anybody reads.
+pub fn shortened(text: &str) -> Cow<'_, str> {
+    if text.len() <= MOST_WORDS {
+        return Cow::Borrowed(text);
+    }
+    let end = (0..=MOST_WORDS)
+        .rev()
+        .find(|&end| text.is_char_boundary(end))
+        .unwrap_or(0);
+    Cow::Owned(format!(
+        "{} … ({} bytes left out)",
+        &text[..end],
+        text.len() - end
+    ))
+}
+
 /// Renders diagnostics with the cells' own lines, underlined and coloured.
 pub fn render(
     diagnostics: &[&Diagnostic],
@@ -169,7 +191,12 @@ pub fn render(
 ) -> String {
     let renderer = Renderer::styled();
     let mut rendered = Vec::new();
-    for diagnostic in diagnostics {
+    let mut bytes = 0;
+    for (index, diagnostic) in diagnostics.iter().enumerate() {
+        if bytes > MOST_BYTES {
+            rendered.push(format!("… and {} more", diagnostics.len() - index));
+            break;
+        }
         let title = title(diagnostic);
         let mut group = Group::with_title(title);
         for element in snippets(diagnostic, program, file) {
@@ -181,7 +208,9 @@ pub fn render(
         if let Some(hint) = hint(diagnostic) {
             group = group.element(Level::HELP.message(hint));
         }
-        rendered.push(renderer.render(&[group]));
+        let text = renderer.render(&[group]);
+        bytes += text.len();
+        rendered.push(text);
     }
     rendered.join("\n\n")
 }
@@ -196,7 +225,7 @@ fn level(diagnostic: &Diagnostic) -> Level<'static> {
 }
 
 fn title(diagnostic: &Diagnostic) -> annotate_snippets::Title<'_> {
-    let title = level(diagnostic).primary_title(&*diagnostic.message);
+    let title = level(diagnostic).primary_title(shortened(&diagnostic.message));
     match diagnostic.code() {
         code if code.starts_with('E') => title.id(code),
         _ => title,
@@ -230,8 +259,8 @@ fn snippets<'a>(diagnostic: &'a Diagnostic, program: &Program, file: &str) -> Ve
                 AnnotationKind::Context
             };
             let label = span.label.as_deref().map(|label| match in_engine_text {
-                true => without_closure(label),
-                false => Cow::Borrowed(label),
+                true if label.len() <= MOST_WORDS => without_closure(label),
+                _ => shortened(label),
             });
             snippet = snippet.annotation(kind.span(place.range).label(label));
         }
@@ -280,6 +309,7 @@ fn child_elements<'a>(child: &'a Diagnostic, program: &Program, file: &str) -> V
         [one] => format!("{}: `{one}`", child.message),
         several => format!("{}: `{}`", child.message, several.join("` … `")),
     };
+    let text = shortened(&text).into_owned();
     let mut elements: Vec<Element<'a>> = vec![level(child).message(text).into()];
     if !suggests {
         elements.extend(snippets(child, program, file));

@@ -303,6 +303,8 @@ impl Engine {
         source: &Source,
         set_aside: &BTreeMap<String, Aside>,
     ) -> Vec<String> {
+        self.closures
+            .retain(|closure| !chunk.has_value(&closure.name));
         let standing = self.standing(chunk, source);
         let before = std::mem::replace(&mut self.aside, standing.aside);
         let mut notes = Vec::new();

@@ -6,6 +6,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use patchbay_protocol::{Failure, FailureKind};
 
 use super::CellError;
+use crate::engine::diagnostics::shortened;
 use crate::engine::program::{Place, Program, Source};
 
 const RED: &str = "\u{1b}[1;31m";
@@ -44,7 +45,7 @@ pub fn process_ended(how: &str, killed: bool) -> CellError {
 pub fn compile_error(value: &str, rendered: String) -> CellError {
     CellError {
         name: "CompileError".to_owned(),
-        value: value.to_owned(),
+        value: shortened(value).into_owned(),
         traceback: rendered.lines().map(str::to_owned).collect(),
     }
 }
