@@ -8,7 +8,6 @@
 //! This thread allocates nothing while another is held.
 
 use std::{
-    mem,
     sync::{
         Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -285,10 +284,10 @@ fn wait_to_be_given_up(failure: &Failure) {
         return;
     }
     ABORTS.store(false, Ordering::SeqCst);
-    let before = mem::replace(
-        &mut *DOOMED.lock().unwrap_or_else(PoisonError::into_inner),
-        Some(failure.clone()),
-    );
+    let before = DOOMED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .replace(failure.clone());
     drop(before);
     wake();
     while !ABORTS.load(Ordering::SeqCst) {

@@ -13,6 +13,13 @@ use super::{
     segments::{Export, Segments},
 };
 
+/// What stands in front of the cell's own statements.
+pub(super) struct Earlier {
+    /// Macros whose bodies name variables.
+    pub macros: Vec<Arc<Item>>,
+    pub closures: Vec<Closure>,
+}
+
 /// How a segment ends when nothing has stopped it.
 const DONE: &str = "::core::result::Result::<(), ::patchbay::cell::CellError>::Ok(())";
 
@@ -35,20 +42,19 @@ impl Plan {
         source: &Source,
         lessons: &Lessons,
         timing: Timing,
-        earlier_macros: &[Arc<Item>],
-        closures: &[Closure],
+        earlier: &Earlier,
     ) {
         self.line("#[unsafe(no_mangle)]");
         self.line(&format!(
             "pub fn {ENTRY}(__cell: &mut ::patchbay::cell::Cell<'_>) {{"
         ));
         self.write_takes(engine, lessons);
-        for item in earlier_macros {
+        for item in &earlier.macros {
             let range = item.parsed.range.clone();
             self.program.source(&item.source, range, &[], "");
             self.program.generated("\n");
         }
-        self.write_closures(closures);
+        self.write_closures(&earlier.closures);
         let repeated = timing == Timing::Repeated;
         let whole = lessons.is_whole() || lessons.checks_text || repeated;
         let segments = Segments::of(chunk, &self.takes, lessons, whole, !repeated);

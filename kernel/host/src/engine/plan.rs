@@ -10,6 +10,7 @@ use super::{
     completeness,
     directive::Timing,
     edits::Aside,
+    entry::Earlier,
     history::{Engine, Item},
     items::{
         scope::Root,
@@ -230,15 +231,11 @@ pub fn plan(
             .collect(),
     };
     if !plan.items_only {
-        plan.write_entry(
-            engine,
-            chunk,
-            source,
-            lessons,
-            timing,
-            &earlier_macros,
-            &closures,
-        );
+        let earlier = Earlier {
+            macros: earlier_macros,
+            closures,
+        };
+        plan.write_entry(engine, chunk, source, lessons, timing, &earlier);
     }
     // The check of a text needs no code.
     plan.items_only |= lessons.checks_text;
