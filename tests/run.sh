@@ -37,6 +37,7 @@ step "the same cells on evcxr"
 # Its side process takes some ten minutes to build: patchbay install --completion does so.
 if [ -x target/evcxr/release/patchbay-evcxr ]; then
     cargo build --release --package patchbay-tests --example differential
+    target/release/patchbay install --prefix target/evcxr/prefix --completion
     target/release/examples/differential --engine evcxr
 else
     echo "skipped: the evcxr engine is not built; build it with: target/release/patchbay install --completion"
