@@ -230,3 +230,24 @@ async fn a_cell_sets_the_next_ones_text() {
         .await
         .error("MagicError", &["the file is missing"]);
 }
+
+#[tokio::test]
+async fn timing_says_how_many_programs_a_cell_took() {
+    let mut client = Client::start().await;
+    client.execute(":timing").await.any_end();
+    let plain = client.execute("let n = 1;").await;
+    assert!(!plain.text("stdout").contains("programs"));
+    plain.any_end();
+    // The rows borrow from the text, which the first program does not know. No cache has this cell.
+    let text = format!(
+        "let csv = String::from(\"a,{}\"); let rows: Vec<&str> = csv.split(',').collect(); rows.len()",
+        uuid::Uuid::new_v4()
+    );
+    let first = client.execute(&text).await;
+    assert!(first.text("stdout").contains("programs compiled"));
+    first.any_end();
+    // What was learned is kept beside the compiled cell.
+    let again = client.execute(&text).await;
+    assert!(!again.text("stdout").contains("programs"));
+    again.any_end();
+}
