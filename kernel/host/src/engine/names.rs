@@ -23,17 +23,22 @@ pub fn collect(tokens: TokenStream, names: &mut BTreeSet<String>) {
     }
 }
 
+/// The opening and the closing bracket of a group of tokens.
+pub fn brackets(delimiter: Delimiter) -> (&'static str, &'static str) {
+    match delimiter {
+        Delimiter::Parenthesis => ("(", ")"),
+        Delimiter::Brace => ("{", "}"),
+        Delimiter::Bracket => ("[", "]"),
+        Delimiter::None => ("", ""),
+    }
+}
+
 /// Writes tokens, each identifier that `other` answers for by what it answers.
 pub fn write_with(tokens: TokenStream, text: &mut String, other: &dyn Fn(&str) -> Option<String>) {
     for tree in tokens {
         match tree {
             TokenTree::Group(group) => {
-                let (open, close) = match group.delimiter() {
-                    Delimiter::Parenthesis => ("(", ")"),
-                    Delimiter::Brace => ("{", "}"),
-                    Delimiter::Bracket => ("[", "]"),
-                    Delimiter::None => ("", ""),
-                };
+                let (open, close) = brackets(group.delimiter());
                 text.push_str(open);
                 write_with(group.stream(), text, other);
                 text.push_str(close);

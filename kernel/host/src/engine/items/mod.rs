@@ -9,7 +9,7 @@ pub mod write;
 
 use std::{collections::BTreeSet, ops::Range};
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Attribute, ImplItem, Item, Visibility, visit::Visit};
 
@@ -391,12 +391,7 @@ fn without_notes(tokens: TokenStream) -> String {
                 }
             }
             TokenTree::Group(group) => {
-                let (open, close) = match group.delimiter() {
-                    Delimiter::Parenthesis => ("(", ")"),
-                    Delimiter::Brace => ("{", "}"),
-                    Delimiter::Bracket => ("[", "]"),
-                    Delimiter::None => ("", ""),
-                };
+                let (open, close) = names::brackets(group.delimiter());
                 text.push_str(open);
                 text.push_str(&without_notes(group.stream()));
                 text.push_str(close);
