@@ -5,6 +5,7 @@
 //! build plain values, and a call of anything but the making of a tensor or a dictionary gives a value
 //! without meaning.
 
+mod containers;
 mod onnx;
 mod pickle;
 mod torch;
@@ -16,6 +17,7 @@ use std::{
     path::Path,
 };
 
+pub use containers::Source;
 use safetensors::{Dtype, SafeTensors, tensor::Metadata};
 use torch::{Kind, element};
 
@@ -29,15 +31,64 @@ pub struct Tensor {
 /// Tensors by name.
 pub type Tensors = BTreeMap<String, Tensor>;
 
-/// Reads a file; what it is, its first bytes say.
+/// The tensors of a file, and where in it they are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    pub tensors: Tensors,
+    /// The names of the dictionaries around them, joined by dots, as `state_dict` or `ema.module`; empty where there are
+    /// none.
+    pub container: String,
+    /// Whether they are a moving average of the weights (EMA), by the container's name.
+    pub is_average: bool,
+    /// The other containers of the file that have tensors: optimisers and the like are not among them.
+    pub others: Vec<String>,
+    /// Where the file has averages without names, which cannot be read.
+    pub unnamed_average: Option<String>,
+    pub source: Source,
+}
+
+impl Checkpoint {
+    /// Of a format without containers.
+    fn flat(tensors: Tensors, container: Option<&str>) -> Result<Checkpoint, String> {
+        match container {
+            Some(name) if !name.is_empty() => Err(format!(
+                "a file without containers: leave {name:?} away; a prefix chooses among its names"
+            )),
+            _ => Ok(Checkpoint {
+                tensors,
+                container: String::new(),
+                is_average: false,
+                others: Vec::new(),
+                unnamed_average: None,
+                source: Source::Dict,
+            }),
+        }
+    }
+}
+
+/// Reads a file; what it is, its first bytes say. Of a checkpoint with several state dicts it is the one that
+/// [`read_checkpoint`] takes by itself.
 ///
 /// # Errors
 ///
 /// Says what is wrong with the file, and where.
 pub fn read(path: &Path) -> Result<Tensors, String> {
+    Ok(read_checkpoint(path, None)?.tensors)
+}
+
+/// As [`read`], with where in the file the tensors are.
+///
+/// `container` chooses among the state dicts of a checkpoint by their names, joined by dots; "" is the top. Without it,
+/// moving averages (EMA) come first, as in timm, then the usual names (`state_dict`, `model`, ...), then what is there.
+///
+/// # Errors
+///
+/// Says what is wrong with the file, and where; lists the containers where there is none of this name, or where none of
+/// several has a usual one.
+pub fn read_checkpoint(path: &Path, container: Option<&str>) -> Result<Checkpoint, String> {
     let file =
         fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    parse(&file).map_err(|error| format!("{}: {error}", path.display()))
+    parse_checkpoint(&file, container).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// As [`read`], from memory.
@@ -46,21 +97,30 @@ pub fn read(path: &Path) -> Result<Tensors, String> {
 ///
 /// As [`read`].
 pub fn parse(file: &[u8]) -> Result<Tensors, String> {
+    Ok(parse_checkpoint(file, None)?.tensors)
+}
+
+/// As [`read_checkpoint`], from memory.
+///
+/// # Errors
+///
+/// As [`read_checkpoint`].
+pub fn parse_checkpoint(file: &[u8], container: Option<&str>) -> Result<Checkpoint, String> {
     let text = file.trim_ascii_start();
     if file.is_empty() {
         Err("the file is empty: copy or download it again".to_owned())
     } else if file.starts_with(b"PK\x03\x04") {
-        torch::parse_zip(file)
+        torch::parse_zip(file, container)
     } else if file.starts_with(&[0x80]) {
-        torch::parse_legacy(file)
+        torch::parse_legacy(file, container)
     } else if file.starts_with(b"version https://git-lfs") {
         Err("a Git LFS pointer and not the weights: run `git lfs pull`".to_owned())
     } else if text.starts_with(b"<") && !is_header(file) {
         Err("a web page and not weights: download the file itself".to_owned())
     } else if onnx::is_model(file) {
-        onnx::parse(file)
+        Checkpoint::flat(onnx::parse(file)?, container)
     } else {
-        parse_safetensors(file)
+        Checkpoint::flat(parse_safetensors(file)?, container)
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Pickle {
     /// All values, in the order in which they were made.
     pub values: Vec<Value>,
     pub root: Id,
+    /// Of the objects that were not made ([`Value::Call`]) those that were given a state, with it.
+    pub states: HashMap<Id, Id>,
     /// How many bytes it takes.
     pub length: usize,
 }
@@ -83,6 +85,7 @@ pub fn parse(bytes: &[u8]) -> Result<Pickle, String> {
         bytes,
         at: 0,
         values: Vec::new(),
+        states: HashMap::new(),
         stack: Vec::new(),
         marks: Vec::new(),
         memo: HashMap::new(),
@@ -95,6 +98,7 @@ pub fn parse(bytes: &[u8]) -> Result<Pickle, String> {
             return Ok(Pickle {
                 values: machine.values,
                 root,
+                states: machine.states,
                 length: machine.at,
             });
         }
@@ -114,6 +118,7 @@ struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
     values: Vec<Value>,
+    states: HashMap<Id, Id>,
     stack: Vec<Id>,
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
@@ -381,12 +386,22 @@ impl<'a> Machine<'a> {
                         }
                         _ => Value::Call(called, arguments),
                     },
+                    // In the old format a pickled network's class comes with its program.
+                    Value::Persistent(_) if is_call => Value::Call(called, arguments),
                     _ => return Err("a call of something that is no function".to_owned()),
                 };
                 self.make(value)?;
             }
-            // An object's state: of an ordered dictionary PyTorch's metadata, which is not needed.
-            b'b' => drop(self.pop()?),
+            // An object's state: a network's are its parameters; of an ordered dictionary it is PyTorch's metadata, which is
+            // not needed.
+            b'b' => {
+                let state = self.pop()?;
+                if let Some(&object) = self.stack.last()
+                    && matches!(self.values[object as usize], Value::Call(..))
+                {
+                    self.states.insert(object, state);
+                }
+            }
             _ => return Err("not an operation of a file of weights".to_owned()),
         }
         Ok(())

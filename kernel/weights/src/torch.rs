@@ -1,10 +1,11 @@
 //! PyTorch's two formats: a zip of a pickle and raw storages (since 1.6), and before that five pickles
 //! in a row with the raw storages behind them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::{
-    Tensor, Tensors,
+    Checkpoint, Tensor, Tensors,
+    containers::{self, beginning},
     pickle::{self, Id, Pickle, Value},
     zip,
 };
@@ -15,13 +16,23 @@ const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0
 /// The second pickle of a legacy file.
 const PROTOCOL: i64 = 1001;
 
-pub fn parse_zip(file: &[u8]) -> Result<Tensors, String> {
+pub fn parse_zip(file: &[u8], container: Option<&str>) -> Result<Checkpoint, String> {
     let members = zip::members(file)?;
-    let (name, program) = members
+    let Some((name, program)) = members
         .iter()
-        .find(|(name, _)| name.ends_with("/data.pkl"))
-        .ok_or("a zip file without data.pkl: no PyTorch file")?;
+        .find(|(name, _)| name.ends_with("/data.pkl") || *name == "data.pkl")
+    else {
+        return Err(no_pickle(members.keys().map(String::as_str)));
+    };
     let folder = name.trim_end_matches("data.pkl");
+    if let Some(order) = members.get(&format!("{folder}byteorder"))
+        && order.bytes()? != b"little"
+    {
+        return Err(format!(
+            "its numbers were written by a machine of the byte order {:?}: torch.save it again on a little-endian one",
+            String::from_utf8_lossy(order.bytes()?.get(..16).unwrap_or(order.bytes()?))
+        ));
+    }
     let program = program
         .bytes()
         .map_err(|error| format!("{name}: {error}"))?;
@@ -32,10 +43,38 @@ pub fn parse_zip(file: &[u8]) -> Result<Tensors, String> {
             .ok_or_else(|| format!("the storage {} is missing", storage.key))?;
         member.bytes().map_err(|error| format!("{name}: {error}"))
     };
-    Reader::new(&pickle::parse(program)?, file.len(), data).tensors()
+    let is_script = members.contains_key(&format!("{folder}constants.pkl"));
+    Reader::new(&pickle::parse(program)?, file.len(), data)
+        .checkpoint(container)
+        .map_err(|error| match is_script {
+            true => format!(
+                "TorchScript without weights that have names (a frozen or traced function keeps its own as constants): in \
+                 Python, `torch.save(model.state_dict(), \"weights.pth\")` of the network that it was made of. {error}"
+            ),
+            false => error,
+        })
 }
 
-pub fn parse_legacy(file: &[u8]) -> Result<Tensors, String> {
+/// What a zip file without the pickle of `torch.save` is.
+fn no_pickle<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
+    let ends = |end: &str| names.iter().any(|name| name.ends_with(end));
+    let what = if ends("archive_format") || ends("serialized_exported_program.json") {
+        "a program of torch.export: save the state_dict() of the network in its place"
+    } else if names.iter().all(|name| name.ends_with(".npy")) {
+        "NumPy's .npz: save its arrays with safetensors.numpy.save_file"
+    } else {
+        "no PyTorch file"
+    };
+    let first: Vec<&str> = names.iter().take(4).map(|name| beginning(name)).collect();
+    format!(
+        "a zip file without data.pkl: {what}. Its first members are [{}]",
+        first.join(", ")
+    )
+}
+
+pub fn parse_legacy(file: &[u8], container: Option<&str>) -> Result<Checkpoint, String> {
     let magic = [&[0x80, 2, 0x8a, 10][..], &MAGIC, b"."].concat();
     if !file.starts_with(&magic) {
         return Err("a pickle, but not one of PyTorch".to_owned());
@@ -84,7 +123,7 @@ pub fn parse_legacy(file: &[u8]) -> Result<Tensors, String> {
             .copied()
             .ok_or_else(|| format!("the storage {} is missing", storage.key))
     };
-    Reader::new(&value, file.len(), data).tensors()
+    Reader::new(&value, file.len(), data).checkpoint(container)
 }
 
 /// What a tensor says of its storage.
@@ -154,6 +193,13 @@ fn kinds_of_storages(pickle: &Pickle) -> Result<HashMap<&str, Kind>, String> {
     let mut found = HashMap::new();
     for value in &pickle.values {
         if let Value::Persistent(description) = value {
+            // The old format keeps the program of a pickled network as `("module", class, file, text)`.
+            let is_program = pickle
+                .tuple(*description)
+                .is_some_and(|parts| parts.first().and_then(|&tag| pickle.text(tag)) == Some("module"));
+            if is_program {
+                continue;
+            }
             let storage = storage(pickle, *description)?;
             let kind = storage.kind.ok_or_else(|| {
                 format!(
@@ -168,24 +214,8 @@ fn kinds_of_storages(pickle: &Pickle) -> Result<HashMap<&str, Kind>, String> {
     Ok(found)
 }
 
-/// The names under which training programs keep the state dict of a network; where several are there, the first of these
-/// that has tensors is taken: of self-distillation the teacher, which is what DINO publishes.
-const CONTAINERS: [&str; 8] = [
-    "state_dict",
-    "model",
-    "model_state_dict",
-    "module",
-    "network",
-    "net",
-    "teacher",
-    "student",
-];
-
 /// What a tensor has at most, as PyTorch's own.
 const MOST_DIMENSIONS: usize = 64;
-
-/// The longest name of a tensor in bytes. Names may be used again in the file, and are copied here.
-const LONGEST_NAME: usize = 1 << 12;
 
 /// Tensors may share storages, as tied ones do, but all together are not many times the file.
 const MOST_SHARING: usize = 16;
@@ -209,93 +239,69 @@ impl<'a, 'f, D: Fn(&Storage) -> Result<&'f [u8], String>> Reader<'a, D> {
         }
     }
 
-    /// The tensors of a state dict, which may lie inside a checkpoint under one of [`CONTAINERS`].
-    fn tensors(mut self) -> Result<Tensors, String> {
+    /// The tensors of a state dict or network, which may lie inside a checkpoint.
+    fn checkpoint(mut self, asked_for: Option<&str>) -> Result<Checkpoint, String> {
         let pickle = self.pickle;
-        let Value::Dict(top) = pickle.get(pickle.root) else {
-            return Err(
-                "a PyTorch file that holds no dictionary of tensors; save the state_dict()"
-                    .to_owned(),
-            );
-        };
-        // Containers before what contains them, each once: a dictionary may be in many, even in itself.
-        let mut seen = HashSet::new();
-        let mut waiting = vec![(pickle.root, false)];
-        while let Some((dict, is_open)) = waiting.pop() {
-            let Value::Dict(pairs) = pickle.get(dict) else {
-                continue;
-            };
-            if is_open {
-                let tensors = self.own_tensors(pairs)?;
-                if !tensors.is_empty() {
-                    return Ok(tensors);
-                }
-            } else if seen.insert(dict) {
-                waiting.push((dict, true));
-                for container in CONTAINERS.iter().rev() {
-                    let named = pairs
-                        .iter()
-                        .rfind(|(key, _)| pickle.text(*key) == Some(container));
-                    waiting.extend(named.map(|&(_, value)| (value, false)));
-                }
-            }
+        let (candidates, unnamed_average) = containers::candidates(pickle);
+        if candidates.is_empty() {
+            return Err(self.nothing());
         }
-        let keys: Vec<&str> = top
-            .iter()
-            .filter_map(|(key, _)| pickle.text(*key).map(beginning))
-            .take(8)
-            .collect();
-        Err(format!(
-            "a PyTorch file without float tensors at its top or under {}; its first keys are [{}]: save the state_dict() \
-             alone",
-            CONTAINERS.join(", "),
-            keys.join(", ")
-        ))
-    }
-
-    fn own_tensors(&mut self, pairs: &[(Id, Id)]) -> Result<Tensors, String> {
+        let chosen = containers::choose(&candidates, asked_for)?;
         let mut tensors = Tensors::new();
-        for &(key, value) in pairs {
-            let Some(name) = self.pickle.text(key) else {
-                continue;
-            };
+        for (name, value) in containers::members(pickle, chosen)? {
             if let Some(tensor) = self
                 .tensor(value)
-                .map_err(|error| format!("{}: {error}", beginning(name)))?
+                .map_err(|error| format!("{}: {error}", beginning(&name)))?
             {
-                if name.len() > LONGEST_NAME {
-                    return Err(format!(
-                        "a tensor's name of {} bytes; at most {LONGEST_NAME} are read: {}…",
-                        name.len(),
-                        beginning(name)
-                    ));
-                }
-                tensors.insert(name.to_owned(), tensor);
+                tensors.insert(name, tensor);
             }
         }
-        Ok(tensors)
+        let others = candidates
+            .iter()
+            .filter(|candidate| candidate.count > 0 && candidate.path != chosen.path)
+            .map(|candidate| candidate.path.clone())
+            .collect();
+        Ok(Checkpoint {
+            tensors,
+            container: chosen.path.clone(),
+            is_average: chosen.is_average,
+            others,
+            unnamed_average,
+            source: chosen.source,
+        })
     }
 
-    /// A call of `_rebuild_tensor_v2(storage, offset, size, stride, ...)`, or of its predecessor with those four alone,
-    /// by itself or in a parameter; `None` for anything else and for tensors that are no floats.
+    /// Why there is nothing to read.
+    fn nothing(&self) -> String {
+        let pickle = self.pickle;
+        match pickle.get(pickle.root) {
+            Value::Dict(top) => {
+                let keys: Vec<&str> = top
+                    .iter()
+                    .filter_map(|(key, _)| pickle.text(*key).map(beginning))
+                    .take(8)
+                    .collect();
+                format!(
+                    "a PyTorch file without float tensors in a dictionary; its first keys are [{}]: save the \
+                     state_dict() alone",
+                    keys.join(", ")
+                )
+            }
+            _ => {
+                let class = containers::class(pickle, pickle.root)
+                    .map(|class| format!(" but {}", beginning(&class.replace(' ', "."))))
+                    .unwrap_or_default();
+                format!(
+                    "a PyTorch file that holds no dictionary of tensors{class}; save the state_dict()"
+                )
+            }
+        }
+    }
+
+    /// A tensor as [`rebuilt`] finds it; `None` for anything else and for tensors that are no floats.
     fn tensor(&mut self, value: Id) -> Result<Option<Tensor>, String> {
         let pickle = self.pickle;
-        let call = |value: Id| match pickle.get(value) {
-            Value::Call(called, arguments) => match pickle.get(*called) {
-                Value::Global(name) => Some((name.as_str(), pickle.tuple(*arguments)?)),
-                _ => None,
-            },
-            _ => None,
-        };
-        let mut called = call(value);
-        if let Some(("torch._utils _rebuild_parameter", [inner, ..])) = called {
-            called = call(*inner);
-        }
-        let Some((
-            "torch._utils _rebuild_tensor_v2" | "torch._utils _rebuild_tensor",
-            &[persistent, offset, shape, strides, ..],
-        )) = called
-        else {
+        let Some([persistent, offset, shape, strides]) = rebuilt(pickle, value) else {
             return Ok(None);
         };
         let (
@@ -332,9 +338,55 @@ impl<'a, 'f, D: Fn(&Storage) -> Result<&'f [u8], String>> Reader<'a, D> {
     }
 }
 
-/// As much of a text as fits into an error.
-fn beginning(text: &str) -> &str {
-    &text[..text.floor_char_boundary(200)]
+/// Storage, offset, shape and strides of a tensor: of a call of `_rebuild_tensor_v2(storage, offset, size, stride, ...)`, or
+/// of its predecessor with those four alone, by itself, in a parameter, or in a class of its own.
+pub fn rebuilt(pickle: &Pickle, value: Id) -> Option<[Id; 4]> {
+    let mut value = value;
+    let mut function = None;
+    // A parameter of a class of its own has two calls around that of its tensor.
+    for _ in 0..3 {
+        let (name, arguments) = match function.take() {
+            Some(call) => call,
+            None => match pickle.get(value) {
+                Value::Call(called, arguments) => match pickle.get(*called) {
+                    Value::Global(name) => (name.as_str(), pickle.tuple(*arguments)?),
+                    _ => return None,
+                },
+                _ => return None,
+            },
+        };
+        match (name, arguments) {
+            (
+                "torch._utils _rebuild_tensor_v2" | "torch._utils _rebuild_tensor",
+                &[storage, offset, shape, strides, ..],
+            ) => return Some([storage, offset, shape, strides]),
+            (
+                "torch._utils _rebuild_parameter" | "torch._utils _rebuild_parameter_with_state",
+                &[inner, ..],
+            ) => value = inner,
+            ("torch._tensor _rebuild_from_type_v2", &[inner, _, arguments, ..]) => {
+                let Value::Global(name) = pickle.get(inner) else {
+                    return None;
+                };
+                function = Some((name.as_str(), pickle.tuple(arguments)?));
+            }
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// Whether a value is a tensor of floats.
+pub fn is_float_tensor(pickle: &Pickle, value: Id) -> bool {
+    let description = rebuilt(pickle, value).and_then(|[persistent, ..]| {
+        match pickle.get(persistent) {
+            Value::Persistent(description) => storage(pickle, *description).ok(),
+            _ => None,
+        }
+    });
+    description
+        .and_then(|storage| storage.kind)
+        .is_some_and(|kind| !matches!(kind, Kind::Other(_)))
 }
 
 fn sizes(pickle: &Pickle, values: &[Id]) -> Result<Vec<usize>, String> {

@@ -9,6 +9,7 @@ pub struct Member<'a> {
     bytes: &'a [u8],
     /// The checksum that the directory gives; 0 where the writer computed none, as PyTorch may be told to.
     crc32: u32,
+    is_plain: bool,
     is_checked: Cell<bool>,
 }
 
@@ -17,8 +18,15 @@ impl<'a> Member<'a> {
     ///
     /// # Errors
     ///
-    /// Fails where the checksum differs.
+    /// Fails where the checksum differs, or the member is compressed.
     pub fn bytes(&self) -> Result<&'a [u8], String> {
+        if !self.is_plain {
+            return Err(
+                "the member is compressed or encrypted; PyTorch stores its members plainly: unpack the file and torch.save \
+                 its state_dict() again"
+                    .to_owned(),
+            );
+        }
         if !self.is_checked.get() && self.crc32 != 0 {
             let found = crc32fast::hash(self.bytes);
             if found != self.crc32 {
@@ -37,7 +45,8 @@ impl<'a> Member<'a> {
 ///
 /// # Errors
 ///
-/// Fails for a file that is no zip, or has a compressed member, or members that overlap.
+/// Fails for a file that is no zip, or whose members overlap. One that is compressed, as TorchScript's programs are, cannot
+/// be read.
 pub fn members(file: &[u8]) -> Result<HashMap<String, Member<'_>>, String> {
     let mut archive = ZipArchive::new(Cursor::new(file)).map_err(|error| broken(&error))?;
     let mut members = HashMap::new();
@@ -47,22 +56,19 @@ pub fn members(file: &[u8]) -> Result<HashMap<String, Member<'_>>, String> {
             .by_index_raw(index)
             .map_err(|error| broken(&error))?;
         let name = String::from_utf8_lossy(member.name_raw()).into_owned();
-        if member.compression() != CompressionMethod::Stored || member.encrypted() {
-            return Err(format!(
-                "the member {name} is compressed or encrypted; PyTorch stores its members plainly"
-            ));
-        }
+        let is_plain = member.compression() == CompressionMethod::Stored && !member.encrypted();
         let place = |number: u64| usize::try_from(number).ok();
         let bytes = member
             .data_start()
             .and_then(place)
-            .zip(place(member.size()))
+            .zip(place(member.compressed_size()))
             .and_then(|(at, length)| file.get(at..at.checked_add(length)?))
             .ok_or_else(|| format!("a zip file that ends inside its member {name}: truncated"))?;
         total = total.saturating_add(bytes.len());
         let member = Member {
             bytes,
             crc32: member.crc32(),
+            is_plain,
             is_checked: Cell::new(false),
         };
         members.insert(name, member);
