@@ -9,7 +9,8 @@ use candle_core::{
 };
 
 use super::{
-    Attention, BinaryCrossEntropy, Conv2d, CrossEntropy, Interpolation, Reduction, pooling::Windows,
+    Attention, BinaryCrossEntropy, Conv2d, CrossEntropy, Interpolate, Interpolation, Reduction,
+    pooling::Windows,
 };
 
 /// [`super::relu`].
@@ -455,20 +456,31 @@ pub fn adaptive_avg_pool2d(x: &Tensor, size: (usize, usize)) -> Result<Tensor> {
 ///
 /// As there.
 pub fn interpolate(x: &Tensor, size: (usize, usize), how: Interpolation) -> Result<Tensor> {
+    interpolate_with(x, size, &how.into())
+}
+
+/// [`super::interpolate_with`].
+///
+/// # Errors
+///
+/// As there.
+pub fn interpolate_with(
+    x: &Tensor,
+    size: (usize, usize),
+    settings: &Interpolate,
+) -> Result<Tensor> {
     let (_, _, height, width) = x.dims4()?;
-    let matrix = |from: usize, to: usize| {
-        let mut values = vec![0.0; from * to];
-        for (row, taps) in values
-            .chunks_mut(from.max(1))
-            .zip(super::interpolate::taps(from, to, how))
-        {
+    let matrix = |from: usize, taps: Vec<super::interpolate::Taps>| {
+        let mut values = vec![0.0; from * taps.len()];
+        for (row, taps) in values.chunks_mut(from.max(1)).zip(taps) {
             for (index, weight) in taps {
                 row[index] += weight;
             }
         }
         values
     };
-    separable(x, matrix(height, size.0), matrix(width, size.1))
+    let (rows, columns) = super::interpolate::all_taps((height, width), size, settings);
+    separable(x, matrix(height, rows), matrix(width, columns))
 }
 
 /// A linear map of the rows of images and one of their columns.

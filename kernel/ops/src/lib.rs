@@ -63,7 +63,7 @@ pub use in_place::ema_update;
 #[doc(hidden)]
 pub use in_place::sum_of_squares;
 pub use index::{embedding, gather, scatter, scatter_add};
-pub use interpolate::{Interpolation, interpolate};
+pub use interpolate::{Interpolate, Interpolation, interpolate, interpolate_with};
 pub use l2_normalise::l2_normalise;
 pub use layer_norm::{layer_norm, rms_norm};
 pub use linear_gelu::linear_gelu;

@@ -39,7 +39,10 @@ pub use mixed_precision::{LossScale, MixedPrecision};
 pub use optim::{
     Adam, AdamW, Optimizer, OptimizerState, ParameterGroup, ParamsAdam, ParamsAdamW, ParamsSgd, SGD,
 };
-pub use position::{resample_position_embedding, sin_cos_position_embedding};
+pub use position::{
+    PositionResampling, resample_position_embedding, resample_position_embedding_with,
+    sin_cos_position_embedding,
+};
 pub use schedule::{CosineSchedule, OneCycleSchedule, Plateau};
 pub use seed::seed_all;
 pub use training::{History, Step, Training, training};

@@ -1,15 +1,46 @@
 //! Position embeddings of image patches: for another grid, and of fixed sines and cosines.
 
 use candle_core::{DType, Device, Result, Tensor, bail};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use crate::ops::{self, Interpolation};
+use crate::ops::{self, Interpolate, Interpolation};
 
-/// Position embeddings for another grid of patches, by bicubic interpolation (`ops::interpolate`; without a
-/// low-pass filter when the grid shrinks, as ALBEF, MAE and DINOv2 do; timm's own function uses one).
+/// How position embeddings become those of another grid of patches. All are bicubic; on white noise they are 0.3 to 2.3
+/// standard deviations apart, growing grids included, so that a network must be used with the one that it comes with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PositionResampling {
+    /// Antialiased: timm's `resample_abs_pos_embed`, OpenCLIP, DINOv2 with registers, transformers'
+    /// `Dinov2WithRegistersModel`.
+    #[default]
+    Timm,
+    /// Without a low-pass filter: transformers' `ViTModel` and `Dinov2Model`, and the `interpolate_pos_embed` of MAE and of
+    /// ALBEF.
+    Plain,
+    /// Without a low-pass filter, and with a scale of (new side + 0.1) over the old side: DINOv2's own program, for its
+    /// networks without registers.
+    DinoV2,
+}
+
+impl PositionResampling {
+    fn interpolation(self, from: (usize, usize), to: (usize, usize)) -> Interpolate {
+        let factor = |from: usize, to: usize| (to as f64 + 0.1) / from as f64;
+        Interpolate {
+            how: Interpolation::Bicubic,
+            antialias: self == PositionResampling::Timm,
+            scale_factor: (self == PositionResampling::DinoV2)
+                .then(|| (factor(from.0, to.0), factor(from.1, to.1))),
+        }
+    }
+}
+
+/// Position embeddings for another grid of patches, as timm's `resample_abs_pos_embed` makes them;
+/// [`resample_position_embedding_with`] has the other programs' ways.
 ///
 /// `embedding` is [1, prefix + height · width, channels] for the grid `from` (height, width); the first `prefix`
 /// entries (class token, registers) are kept. The result is [1, prefix + height · width, channels] for the grid
-/// `to`, and lets gradients through.
+/// `to`, and lets gradients through. For an equal grid it is the embedding itself.
 ///
 /// # Errors
 ///
@@ -19,6 +50,21 @@ pub fn resample_position_embedding(
     prefix: usize,
     from: (usize, usize),
     to: (usize, usize),
+) -> Result<Tensor> {
+    resample_position_embedding_with(embedding, prefix, from, to, PositionResampling::Timm)
+}
+
+/// As [`resample_position_embedding`], in the way of another program.
+///
+/// # Errors
+///
+/// As [`resample_position_embedding`].
+pub fn resample_position_embedding_with(
+    embedding: &Tensor,
+    prefix: usize,
+    from: (usize, usize),
+    to: (usize, usize),
+    how: PositionResampling,
 ) -> Result<Tensor> {
     let (one, entries, channels) = embedding.dims3()?;
     if one != 1 || entries != prefix + from.0 * from.1 || entries == prefix {
@@ -37,7 +83,7 @@ pub fn resample_position_embedding(
         .narrow(1, prefix, entries - prefix)?
         .reshape((1, from.0, from.1, channels))?
         .permute((0, 3, 1, 2))?;
-    let grid = ops::interpolate(&grid, to, Interpolation::Bicubic)?
+    let grid = ops::interpolate_with(&grid, to, &how.interpolation(from, to))?
         .flatten_from(2)?
         .transpose(1, 2)?
         .contiguous()?;

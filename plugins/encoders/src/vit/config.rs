@@ -1,6 +1,6 @@
 //! Settings of the vision transformer, and the sizes that have names.
 
-use patchbay::plugin::prelude::*;
+use patchbay::{nn::PositionResampling, plugin::prelude::*};
 
 /// Width, depth and heads of Dosovitskiy et al. 2021 (table 1), tiny and small of DeiT (Touvron et
 /// al. 2021).
@@ -98,6 +98,8 @@ patchbay::config! {
         channels: usize = 3,
         /// Take images of other sizes, too, by interpolating the position embeddings; sides are multiples of the patch.
         dynamic_size: bool = false,
+        /// How the position embeddings become those of another size: as in the program that the weights come from.
+        position_resampling: PositionResampling = PositionResampling::Timm,
         /// Whether there is a class token.
         class_token: bool = true,
         /// Register tokens between class token and patches.

@@ -13,7 +13,7 @@ use attention_pool::AttentionPool;
 use block::Block;
 use patchbay::{
     nn::{
-        LayerNorm, PatchEmbedding, init, layer_norm, resample_position_embedding,
+        LayerNorm, PatchEmbedding, init, layer_norm, resample_position_embedding_with,
         sin_cos_position_embedding,
     },
     plugin::prelude::*,
@@ -231,7 +231,8 @@ impl Vit {
         match &self.positions {
             Some(positions) => {
                 let prefix = positions.dim(1)? - side * side;
-                resample_position_embedding(positions, prefix, (side, side), grid)
+                let how = self.config.position_resampling;
+                resample_position_embedding_with(positions, prefix, (side, side), grid, how)
             }
             None => {
                 let (like, scale) = (self.patches.weight(), self.config.position_scale);
