@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Result, Tensor, Var, bail};
-use patchbay_weights::Tensors;
 
 use super::{KeyMap, LoadOptions, Report, State, key_map::Found};
-use crate::{nn::resample_position_embedding, plugin::NamedVar};
+use crate::{
+    nn::{PositionResampling, resample_position_embedding_with},
+    plugin::NamedVar,
+};
 
 /// What to do where a file's patch embedding is for other bands than the component's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,32 +23,6 @@ pub enum Bands {
     Pick(Vec<usize>),
 }
 
-/// The keys that begin with `prefix`, without it, and without `module.`, which parallel training puts in front.
-pub(super) fn with_prefix(tensors: Tensors, prefix: &str) -> Result<Tensors> {
-    let strip = |tensors: Tensors, prefix: &str| -> Tensors {
-        tensors
-            .into_iter()
-            .filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?.to_owned(), tensor)))
-            .collect()
-    };
-    let mut tensors = tensors;
-    if tensors.keys().all(|name| name.starts_with("module.")) {
-        tensors = strip(tensors, "module.");
-    }
-    if prefix.is_empty() {
-        return Ok(tensors);
-    }
-    let some: Vec<String> = tensors.keys().take(6).cloned().collect();
-    let found = strip(tensors, prefix);
-    if found.is_empty() {
-        bail!(
-            "no key begins with {prefix:?}; the first are {}",
-            some.join(", ")
-        )
-    }
-    Ok(found)
-}
-
 /// Pairs variables with values; what does not fit is in the report.
 pub(super) fn fit(
     mut found: BTreeMap<String, Found>,
@@ -59,7 +35,11 @@ pub(super) fn fit(
         .iter()
         .map(|named| (named.name.as_str(), named))
         .collect();
-    class_positions(&mut found, &names)?;
+    let has_registers = names.keys().any(|name| name.ends_with("reg_token"));
+    let how = options
+        .positions
+        .unwrap_or_else(|| keys.position_resampling(has_registers));
+    class_positions(&mut found, &names, options)?;
     let mut values = Vec::new();
     for named in variables {
         let (name, shape) = (&named.name, named.var.dims());
@@ -82,11 +62,17 @@ pub(super) fn fit(
             continue;
         }
         let value = Tensor::from_vec(found.tensor.values, found.tensor.shape, &Device::Cpu)?;
-        let Some((value, note)) = adapted(name, value, shape, &names, options)? else {
+        let Some((value, note)) = adapted(name, value, shape, &names, options, how)? else {
+            let hint = match name.ends_with("pos_embed") && options.grid.is_none() {
+                true => {
+                    "; where its grid is not square, LoadOptions::grid((rows, columns)) says which"
+                }
+                false => "",
+            };
             report.push(
                 State::Mismatch,
                 name,
-                format!("{from:?} in the file, {shape:?} here"),
+                format!("{from:?} in the file, {shape:?} here{hint}"),
             );
             continue;
         };
@@ -139,6 +125,7 @@ fn no_place(name: &str, names: &BTreeMap<&str, &NamedVar>, keys: KeyMap) -> Opti
 fn class_positions(
     found: &mut BTreeMap<String, Found>,
     names: &BTreeMap<&str, &NamedVar>,
+    options: &LoadOptions,
 ) -> Result<()> {
     let Some(target) = names.get("pos_embed") else {
         return Ok(());
@@ -154,8 +141,8 @@ fn class_positions(
         return Ok(());
     };
     let fits = token.tensor.values.len() == width
-        && is_square(length.saturating_sub(1))
-        && !is_square(length);
+        && grid_of(length.saturating_sub(1), options.grid).is_some()
+        && grid_of(length, options.grid).is_none();
     if !only_patches || !fits {
         return Ok(());
     }
@@ -195,25 +182,45 @@ fn adapted(
     shape: &[usize],
     names: &BTreeMap<&str, &NamedVar>,
     options: &LoadOptions,
+    how: PositionResampling,
 ) -> Result<Option<(Tensor, Option<String>)>> {
-    if value.dims() == shape {
-        return Ok(Some((value, None)));
-    }
-    let without_ones =
-        |dims: &[usize]| -> Vec<usize> { dims.iter().copied().filter(|&n| n != 1).collect() };
-    if without_ones(value.dims()) == without_ones(shape) {
-        let note = format!("reshaped from {:?}", value.dims());
-        return Ok(Some((value.reshape(shape)?, Some(note))));
-    }
     // The image encoders inside of ALBEF: the network and its momentum copy.
     let front = ["visual_encoder.", "visual_encoder_m."]
         .into_iter()
         .find(|front| name.starts_with(front))
         .unwrap_or("");
-    match &name[front.len()..] {
-        "pos_embed" => positions(&value, shape, prefix_tokens(names, front)),
+    let inner = &name[front.len()..];
+    // As many patches may be another grid.
+    let is_other_grid =
+        inner == "pos_embed" && options.grid.is_some_and(|(rows, columns)| rows != columns);
+    if value.dims() == shape && !is_other_grid {
+        return Ok(Some((value, None)));
+    }
+    let without_ones =
+        |dims: &[usize]| -> Vec<usize> { dims.iter().copied().filter(|&n| n != 1).collect() };
+    if without_ones(value.dims()) == without_ones(shape) && !is_other_grid {
+        let note = format!("reshaped from {:?}", value.dims());
+        return Ok(Some((value.reshape(shape)?, Some(note))));
+    }
+    match inner {
+        "pos_embed" => positions(
+            &value,
+            shape,
+            prefix_tokens(names, front),
+            (how, options.grid),
+        ),
         "patch_embed.proj.weight" => bands(&value, shape, &options.bands),
         _ => Ok(None),
+    }
+}
+
+/// Rows and columns of so many patches of the file: those that are told, or a square.
+fn grid_of(patches: usize, told: Option<(usize, usize)>) -> Option<(usize, usize)> {
+    match told {
+        Some((rows, columns)) => {
+            (patches > 0 && rows.checked_mul(columns) == Some(patches)).then_some((rows, columns))
+        }
+        None => is_square(patches).then(|| (patches.isqrt(), patches.isqrt())),
     }
 }
 
@@ -221,6 +228,7 @@ fn positions(
     value: &Tensor,
     shape: &[usize],
     prefix: usize,
+    (how, told): (PositionResampling, Option<(usize, usize)>),
 ) -> Result<Option<(Tensor, Option<String>)>> {
     // CLIP's has no dimension for the batch.
     let value = match value.rank() {
@@ -230,18 +238,22 @@ fn positions(
     let (&[1, from, width], &[1, to, channels]) = (value.dims(), shape) else {
         return Ok(None);
     };
-    let fits =
-        |prefix: usize| prefix < from.min(to) && is_square(from - prefix) && is_square(to - prefix);
-    let Some(prefix) = [prefix, 0].into_iter().find(|&prefix| fits(prefix)) else {
-        return Ok(None);
-    };
     if width != channels {
         return Ok(None);
     }
-    let side = |entries: usize| (entries - prefix).isqrt();
-    let (old, new) = (side(from), side(to));
-    let note = format!("grid {old} x {old} interpolated to {new} x {new} (bicubic)");
-    let value = resample_position_embedding(&value, prefix, (old, old), (new, new))?;
+    let grids = |prefix: usize| {
+        let old = grid_of(from.checked_sub(prefix)?, told)?;
+        let new = grid_of(to.checked_sub(prefix)?, None)?;
+        Some((prefix, old, new))
+    };
+    let Some((prefix, old, new)) = [prefix, 0].into_iter().find_map(grids) else {
+        return Ok(None);
+    };
+    let note = format!(
+        "grid {} x {} interpolated to {} x {} (bicubic, PositionResampling::{how:?})",
+        old.0, old.1, new.0, new.1
+    );
+    let value = resample_position_embedding_with(&value, prefix, old, new, how)?;
     Ok(Some((value, Some(note))))
 }
 

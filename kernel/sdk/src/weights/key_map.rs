@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use patchbay_weights::{Tensor, Tensors};
 
 use super::{Report, State};
-use crate::plugin::NamedVar;
+use crate::{nn::PositionResampling, plugin::NamedVar};
 
 /// Whose names a file of weights has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +95,25 @@ impl KeyMap {
             () if has("blocks.") && has("attn.qkv") => KeyMap::Timm,
             () => return None,
         })
+    }
+
+    /// How the program that wrote such a file resizes its position embeddings, with or without register tokens.
+    pub fn position_resampling(self, has_registers: bool) -> PositionResampling {
+        match self {
+            KeyMap::Timm | KeyMap::OpenClip => PositionResampling::Timm,
+            KeyMap::DinoV2 | KeyMap::HuggingFaceVit if has_registers => PositionResampling::Timm,
+            KeyMap::DinoV2 => PositionResampling::DinoV2,
+            KeyMap::Mae
+            | KeyMap::Rvsa
+            | KeyMap::SatMae
+            | KeyMap::ScaleMae
+            | KeyMap::HuggingFaceVit
+            | KeyMap::HuggingFaceBert
+            | KeyMap::Albef
+            | KeyMap::AlbefImage
+            | KeyMap::AlbefText
+            | KeyMap::AlbefMultimodal => PositionResampling::Plain,
+        }
     }
 
     fn place(self, name: &str, first_fusion_layer: usize) -> Place {
@@ -295,7 +314,11 @@ pub(super) struct Found {
 }
 
 /// Gives every tensor the name that it has here; those that do not belong here are in the report.
-pub(super) fn rename(tensors: Tensors, keys: KeyMap) -> (BTreeMap<String, Found>, Report) {
+pub(super) fn rename(
+    tensors: Tensors,
+    keys: KeyMap,
+    report: &mut Report,
+) -> BTreeMap<String, Found> {
     let first_fusion_layer = tensors
         .keys()
         .filter(|name| name.contains(".crossattention.") && name.starts_with("text_encoder."))
@@ -309,7 +332,7 @@ pub(super) fn rename(tensors: Tensors, keys: KeyMap) -> (BTreeMap<String, Found>
         })
         .min()
         .unwrap_or(0);
-    let (mut found, mut report) = (BTreeMap::new(), Report::default());
+    let mut found = BTreeMap::new();
     let mut parts: BTreeMap<String, [Option<Tensor>; 3]> = BTreeMap::new();
     let mut tensors = tensors;
     if keys == KeyMap::HuggingFaceVit {
@@ -353,7 +376,7 @@ pub(super) fn rename(tensors: Tensors, keys: KeyMap) -> (BTreeMap<String, Found>
             ),
         }
     }
-    (found, report)
+    found
 }
 
 fn joined([q, k, v]: [Option<Tensor>; 3]) -> Option<Tensor> {

@@ -117,12 +117,17 @@ fn all() -> Vec<Preset> {
         normalisation: None,
         source,
     };
+    let plain = |mut config: Value| {
+        config["position_resampling"] = json!("plain");
+        config
+    };
     let (imagenet, clip) = (Normalisation::imagenet, Normalisation::clip);
-    let dinov2 = |preset: &str| json!({"preset": preset, "patch_size": 14, "image_size": 518, "layer_scale": 1e-5});
+    let dinov2 = |preset: &str| json!({"preset": preset, "patch_size": 14, "image_size": 518, "layer_scale": 1e-5, "position_resampling": "dinov2"});
     let dinov2_registers = |preset: &str| {
         let mut config = dinov2(preset);
         config["registers"] = json!(4);
         config["position"] = json!("learned_patches");
+        config["position_resampling"] = json!("timm");
         config
     };
     let open_clip = |preset: &str, patch: usize| json!({"preset": preset, "patch_size": patch, "pre_norm": true, "patch_bias": false, "eps": 1e-5});
@@ -140,35 +145,35 @@ fn all() -> Vec<Preset> {
             KeyMap::Mae,
             imagenet(),
             "facebookresearch/mae",
-            json!({"preset": "base"}),
+            plain(json!({"preset": "base"})),
         ),
         vit(
             "mae_large",
             KeyMap::Mae,
             imagenet(),
             "facebookresearch/mae",
-            json!({"preset": "large"}),
+            plain(json!({"preset": "large"})),
         ),
         vit(
             "rvsa_base",
             KeyMap::Rvsa,
             imagenet(),
             "ViTAE-Transformer/Remote-Sensing-RVSA, MAE on MillionAID",
-            json!({"preset": "base"}),
+            plain(json!({"preset": "base"})),
         ),
         vit(
             "satmae_large",
             KeyMap::SatMae,
             Normalisation::fmow_rgb(),
             "SatMAE, fMoW RGB",
-            json!({"preset": "large"}),
+            plain(json!({"preset": "large"})),
         ),
         vit(
             "scale_mae_large",
             KeyMap::ScaleMae,
             imagenet(),
             "Scale-MAE",
-            json!({"preset": "large", "position": "sin_cos"}),
+            plain(json!({"preset": "large", "position": "sin_cos"})),
         ),
         vit(
             "remoteclip_b_32",
@@ -224,14 +229,14 @@ fn all() -> Vec<Preset> {
             KeyMap::HuggingFaceVit,
             imagenet(),
             "transformers' Dinov2Model, also as ONNX",
-            dinov2("small"),
+            plain(dinov2("small")),
         ),
         vit(
             "albef_image",
             KeyMap::AlbefImage,
             clip(),
             "salesforce/ALBEF",
-            json!({"preset": "base", "image_size": 256}),
+            plain(json!({"preset": "base", "image_size": 256})),
         ),
         bert(
             "albef_text",
@@ -252,4 +257,40 @@ fn all() -> Vec<Preset> {
             json!({"width": 384, "layers": 6, "heads": 12, "pool": "mean"}),
         ),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::PositionResampling;
+
+    /// A preset's encoder resizes its positions, when images of other sizes come, as they were resized on loading.
+    #[test]
+    fn positions_are_resized_alike_on_loading_and_later() {
+        let mut ways = Vec::new();
+        for preset in all() {
+            if preset.encoder != "encoder/vit" {
+                continue;
+            }
+            let own = match preset.config.get("position_resampling") {
+                Some(own) => serde_json::from_value(own.clone()).unwrap(),
+                None => PositionResampling::default(),
+            };
+            let has_registers = preset.config.get("registers").is_some();
+            assert_eq!(
+                own,
+                preset.keys.position_resampling(has_registers),
+                "{}",
+                preset.name
+            );
+            ways.push(own);
+        }
+        for way in [
+            PositionResampling::Timm,
+            PositionResampling::Plain,
+            PositionResampling::DinoV2,
+        ] {
+            assert!(ways.contains(&way), "{way:?}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use patchbay_protocol::MimeBundle;
 
 use crate::{
     show::{self, Show},
-    table::Table,
+    table::{self, Table},
 };
 
 /// What became of a tensor.
@@ -53,6 +53,8 @@ impl State {
 pub struct Report {
     /// State, name in the component (in the file, where the component has none), and what is to be said.
     pub rows: Vec<(State, String, String)>,
+    /// What is to be said of the whole file: which of its state dicts was read, what was taken off all names.
+    pub notes: Vec<String>,
 }
 
 impl Report {
@@ -110,6 +112,9 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}", self.summary())?;
+        for note in &self.notes {
+            write!(formatter, "\n{note}")?;
+        }
         match self.count(State::Loaded) == self.rows.len() {
             true => Ok(()),
             false => write!(formatter, "\n{}", self.table(8)),
@@ -120,10 +125,14 @@ impl fmt::Display for Report {
 impl Show for Report {
     fn show(&self) -> MimeBundle {
         let table = self.table(20);
+        let lines: Vec<String> = std::iter::once(self.summary())
+            .chain(self.notes.iter().cloned())
+            .collect();
+        let escaped: Vec<String> = lines.iter().map(|line| table::escape(line)).collect();
         show::bundle(
-            format!("{}\n{table}", self.summary()),
+            format!("{}\n{table}", lines.join("\n")),
             "text/html",
-            format!("<p>{}</p>{}", self.summary(), table.to_html()),
+            format!("<p>{}</p>{}", escaped.join("<br>"), table.to_html()),
         )
     }
 }
