@@ -33,14 +33,15 @@ fi
 step "Rust tests"
 cargo test --release --workspace
 
-step "the same cells on evcxr"
-# Its side process takes some ten minutes to build: patchbay install --completion does so.
+step "the same cells on evcxr; completion by rust-analyzer"
+# Their side process takes some ten minutes to build: patchbay install --completion does so.
 if [ -x target/evcxr/release/patchbay-evcxr ]; then
     cargo build --release --package patchbay-tests --example differential
     target/release/patchbay install --prefix target/evcxr/prefix --completion
     target/release/examples/differential --engine evcxr
+    cargo test --release --workspace --test outside -- --ignored rust_analyzer
 else
-    echo "skipped: the evcxr engine is not built; build it with: target/release/patchbay install --completion"
+    echo "skipped, and so is completion by rust-analyzer: the evcxr engine is not built; build it with: target/release/patchbay install --completion"
 fi
 
 step "plugins of an edited SDK are refused"

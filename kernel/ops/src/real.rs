@@ -255,10 +255,11 @@ mod tests {
         exact: impl Fn(f64) -> f64,
     ) -> f64 {
         let steps = 200_000;
-        (0..=steps)
+        let errors: Vec<f64> = (0..=steps)
             .map(|step| (low + (high - low) * f64::from(step) / f64::from(steps)) as f32)
-            .map(|x| (f64::from(ours(x)) / exact(f64::from(x)) - 1.0).abs())
-            .fold(0.0, f64::max)
+            .map(|x| f64::from(ours(x)) / exact(f64::from(x)) - 1.0)
+            .collect();
+        patchbay_compare::largest(&errors)
     }
 
     #[test]

@@ -101,9 +101,11 @@ fn number(tensor: &Tensor) -> f64 {
 /// The largest difference relative to the largest expected entry.
 fn error(found: &Tensor, expected: &Tensor) -> f64 {
     assert_eq!(found.dims(), expected.dims());
-    let largest = |x: &Tensor| number(&x.abs().unwrap().flatten_all().unwrap().max(0).unwrap());
-    let expected = expected.to_dtype(found.dtype()).unwrap();
-    largest(&(found - &expected).unwrap()) / largest(&expected).max(1e-6)
+    let plain = |x: &Tensor| -> Vec<f64> {
+        let x = x.detach().to_dtype(DType::F64).unwrap();
+        x.flatten_all().unwrap().to_vec1().unwrap()
+    };
+    patchbay_compare::relative_difference(&plain(found), &plain(expected), 1e-6)
 }
 
 fn total(losses: &[(String, Tensor)]) -> Tensor {

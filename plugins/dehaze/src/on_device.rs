@@ -212,12 +212,8 @@ mod tests {
             .unwrap()
     }
 
-    fn farthest(a: &[f32], b: &[f32]) -> f32 {
-        assert_eq!(a.len(), b.len());
-        a.iter()
-            .zip(b)
-            .map(|(a, b)| (a - b).abs())
-            .fold(0.0, f32::max)
+    fn farthest(a: &[f32], b: &[f32]) -> f64 {
+        patchbay_compare::largest_difference(a, b)
     }
 
     #[test]

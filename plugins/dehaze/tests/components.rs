@@ -38,11 +38,9 @@ fn input(reference: &std::collections::HashMap<String, Tensor>) -> Tensor {
         .unwrap()
 }
 
-fn farthest(a: &Tensor, b: &Tensor) -> f32 {
+fn farthest(a: &Tensor, b: &Tensor) -> f64 {
     assert_eq!(a.dims(), b.dims());
-    values(&(a - b).unwrap().abs().unwrap())
-        .into_iter()
-        .fold(0.0, f32::max)
+    patchbay_compare::largest_difference(&values(a), &values(b))
 }
 
 #[test]

@@ -443,15 +443,11 @@ mod tests {
             let map = centred.matmul(&weight).unwrap();
             map.broadcast_add(&mean).unwrap()
         };
-        let difference = forecast(&got, &held_past) - forecast(&expected, &last(&held_past));
-        let worst: f64 = difference
-            .unwrap()
-            .abs()
-            .unwrap()
-            .max_all()
-            .unwrap()
-            .to_scalar()
-            .unwrap();
+        let values = |x: Tensor| x.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        let worst = patchbay_compare::largest_difference(
+            &values(forecast(&got, &held_past)),
+            &values(forecast(&expected, &last(&held_past))),
+        );
         assert!(worst < 1e-10, "{worst}");
     }
 
@@ -467,14 +463,11 @@ mod tests {
         for one in &five {
             sum = (sum + all.best_of(&held_out, one).unwrap().weight().unwrap()).unwrap();
         }
-        let difference = (mean.weight().unwrap() - (sum / 5.0).unwrap()).unwrap();
-        let worst: f64 = difference
-            .abs()
-            .unwrap()
-            .max_all()
-            .unwrap()
-            .to_scalar()
-            .unwrap();
+        let values = |x: Tensor| x.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        let worst = patchbay_compare::largest_difference(
+            &values(mean.weight().unwrap()),
+            &values((sum / 5.0).unwrap()),
+        );
         assert!(worst < 1e-12, "{worst}");
         let sizes = |lookback, day| -> Vec<usize> {
             let five = Regression::five(lookback, day);

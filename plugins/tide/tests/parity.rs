@@ -61,12 +61,7 @@ fn difference(got: &Tensor, expected: &Tensor) -> f64 {
         let x = x.detach().to_dtype(DType::F64).unwrap();
         x.flatten_all().unwrap().to_vec1().unwrap()
     };
-    let (got, expected) = (plain(got), plain(expected));
-    let size = expected.iter().fold(0f64, |size, x| size.max(x.abs()));
-    got.iter()
-        .zip(&expected)
-        .fold(0f64, |worst, (a, b)| worst.max((a - b).abs()))
-        / size.max(1e-6)
+    patchbay_compare::relative_difference(&plain(got), &plain(expected), 1e-6)
 }
 
 struct Case {
@@ -227,8 +222,8 @@ fn gradients_of_all_parameters_are_those_of_pytorch() {
 }
 
 fn largest(x: &Tensor) -> f64 {
-    let largest = x.abs().unwrap().max_all().unwrap();
-    largest.to_dtype(DType::F64).unwrap().to_scalar().unwrap()
+    let x = x.detach().to_dtype(DType::F64).unwrap();
+    patchbay_compare::largest(&x.flatten_all().unwrap().to_vec1::<f64>().unwrap())
 }
 
 #[test]

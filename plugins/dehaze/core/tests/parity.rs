@@ -107,11 +107,12 @@ fn run<T: Sample>(
     assert_near(&what, &found.airlight, &fixture.floats(airlight), 1e-7);
     let [low, high] = dehazer.bounds;
     let transmission: Vec<f32> = transmission.iter().map(|t| t.clamp(low, high)).collect();
-    assert_near(&format!("{what}: transmission"), &map, &transmission, 1e-5);
+    // What ARCHITECTURE.md says of the guided filter.
+    assert_near(&format!("{what}: transmission"), &map, &transmission, 2e-6);
     let sum: f64 = transmission.iter().map(|&t| f64::from(t)).sum();
     let mean = sum / transmission.len() as f64;
     assert!(
-        (f64::from(found.transmission.mean()) - mean).abs() < 1e-5,
+        (f64::from(found.transmission.mean()) - mean).abs() < 1e-6,
         "{what}"
     );
     let recovered: Vec<f32> = (0..samples.len())
@@ -129,7 +130,8 @@ fn run<T: Sample>(
         &format!("{what}: recovered"),
         &output,
         &recovered,
-        1.0 / 255.0,
+        // Half a step of integers, and what the map is off by.
+        if T::WHITE > 1.0 { 0.5 / T::WHITE } else { 0.0 } + 2e-6,
     );
 }
 

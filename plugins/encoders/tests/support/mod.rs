@@ -35,7 +35,7 @@ pub fn named(name: &str, shape: &[usize]) -> Tensor {
 pub fn digest(x: &Tensor, length: usize) -> Vec<f32> {
     let flat: Vec<f32> = x.flatten_all().unwrap().to_vec1().unwrap();
     let norm = flat.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
-    let largest = flat.iter().fold(0f32, |most, v| most.max(v.abs()));
+    let largest = patchbay_compare::largest(&flat) as f32;
     let mut all = vec![norm.sqrt() as f32, largest];
     all.extend((0..length as u64 - 2).map(|i| flat[(splitmix(i) % flat.len() as u64) as usize]));
     all
@@ -44,9 +44,9 @@ pub fn digest(x: &Tensor, length: usize) -> Vec<f32> {
 /// The largest difference over the largest entry of `expected`.
 pub fn error(found: &Tensor, expected: &Tensor) -> f64 {
     assert_eq!(found.dims(), expected.dims());
-    let most = |x: &Tensor| -> f64 {
-        let x = x.to_dtype(DType::F64).unwrap().abs().unwrap();
-        x.max_all().unwrap().to_scalar().unwrap()
+    let plain = |x: &Tensor| -> Vec<f64> {
+        let x = x.detach().to_dtype(DType::F64).unwrap();
+        x.flatten_all().unwrap().to_vec1().unwrap()
     };
-    most(&(found - expected).unwrap()) / most(expected)
+    patchbay_compare::relative_difference(&plain(found), &plain(expected), 0.0)
 }
