@@ -43,6 +43,8 @@ patchbay::config! {
         /// JPEG's quality.
         #[schemars(range(min = 1, max = 100))]
         quality: u8 = 95,
+        /// What of 16 bits is white, 4095 for 12 bits; null: as the file says, else all.
+        white: Option<u16> = None,
         /// Pictures side by side; null: one a processor.
         threads: Option<usize> = None,
         /// Part of the pictures, "1/4" to "4/4" for instance.
@@ -95,6 +97,7 @@ impl Define for DehazeFolder {
                 threads: config.threads.unwrap_or_else(threads),
                 memory: default_memory(),
                 shard,
+                white: config.white,
             },
         })
     }
@@ -191,7 +194,7 @@ fn table(summary: &Summary) -> Table {
     Table::new(["", "pictures"])
         .row(["dehazed".to_owned(), dehazed.to_string()])
         .row([
-            "copied: black, white or clear".to_owned(),
+            "copied: black, white, clear or without data".to_owned(),
             skipped.to_string(),
         ])
         .row([

@@ -12,8 +12,10 @@ use patchbay_dehaze_core::{
 patchbay::config! {
     /// Settings of [`ReadImage`].
     pub struct ReadImageConfig {
-        /// A JPEG, PNG or TIFF file, 8 or 16 bit.
+        /// A JPEG, PNG, TIFF or BMP file, 8 or 16 bit.
         path: PathBuf,
+        /// What of 16 bits is white, 4095 for 12 bits; null: as the file says, else all.
+        white: Option<u16> = None,
     }
 }
 
@@ -29,9 +31,10 @@ impl Define for ReadImage {
     type Kind = dyn Tool;
     type Config = ReadImageConfig;
     const ID: &'static str = "tool/read_image";
-    const SUMMARY: &'static str = "Reads a JPEG, PNG or TIFF file as an RGB tensor";
+    const SUMMARY: &'static str = "Reads a JPEG, PNG, TIFF or BMP file as an RGB tensor";
     const DETAILS: Details = Details {
-        shapes: "no input; image [3, height, width] in 0..=1, gray as three equal channels, alpha left out",
+        shapes: "no input; image [3, height, width] in 0..=1, gray as three equal channels, alpha left out; where \
+                 the file has pixels without data, mask [1, height, width] of U8, 1 for data",
         example: r#"tool("tool/read_image", json!({"path": "picture.png"}), &[])?"#,
         ..Details::NONE
     };
@@ -66,25 +69,32 @@ impl Tool for ReadImage {
             )));
         }
         let mut samples = Samples::default();
-        codec::decode(&file, &header, &mut samples).map_err(failed)?;
+        let extras = codec::decode(&file, &header, &mut samples).map_err(failed)?;
         let values = if header.bits == 8 {
-            rgb(&samples.bytes, header.shape.channels)
+            rgb(&samples.bytes, header.shape.channels, 255.0)
         } else {
-            rgb(&samples.words, header.shape.channels)
+            let white = self.config.white.or(extras.white()).unwrap_or(u16::MAX);
+            rgb(&samples.words, header.shape.channels, f32::from(white))
         };
-        let size = (3, header.shape.height, header.shape.width);
-        let image = Tensor::from_vec(values, size, &self.device)?;
-        Ok(Batch::from([("image".to_owned(), image)]))
+        let (height, width) = (header.shape.height, header.shape.width);
+        let image = Tensor::from_vec(values, (3, height, width), &self.device)?;
+        let mut batch = Batch::from([("image".to_owned(), image)]);
+        if let Some(data) = extras.data() {
+            let mask: Vec<u8> = data.iter().map(|&is_data| u8::from(is_data)).collect();
+            let mask = Tensor::from_vec(mask, (1, height, width), &self.device)?;
+            batch.insert("mask".to_owned(), mask);
+        }
+        Ok(batch)
     }
 }
 
 /// Planes of red, green and blue from interleaved samples.
-fn rgb<T: Sample>(samples: &[T], channels: usize) -> Vec<f32> {
+fn rgb<T: Sample>(samples: &[T], channels: usize, white: f32) -> Vec<f32> {
     let last = if channels < 3 { 0 } else { 2 };
     (0..3usize)
         .flat_map(|colour| {
             let pixels = samples.chunks_exact(channels);
-            pixels.map(move |pixel| pixel[colour.min(last)].float() / T::WHITE)
+            pixels.map(move |pixel| pixel[colour.min(last)].float() / white)
         })
         .collect()
 }

@@ -22,14 +22,16 @@ use patchbay_dehaze_core::{
     weights,
 };
 
-/// Remove the haze from a folder of pictures (JPEG, PNG, TIFF; any depth of folders)
+/// Remove the haze from a folder of pictures (JPEG, PNG, TIFF, BMP; any depth of folders)
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A run that was stopped or killed goes on when the same command is given again.
 Black, white and clear pictures are copied as they are (--all dehazes them, too): 99 % of the
 pixels below 8 or above 247 of 255 in all channels; 90 % of the dark channel below 25 of 255.
-OUT/dehaze-report.csv has a line for each picture. The exit code is 3 where some files could not be
-read, and 1 where none could.
+Pixels without data (GDAL's no-data value; alpha 0 in a GeoTIFF) take no part and stay as they are.
+OUT/dehaze-report.csv has a line for each picture. What a result would lose (bands beside the colours
+and alpha, pages) is not dehazed, and the line says what to do. The exit code is 3 where some files
+could not be read, and 1 where none could or there are none.
 
 Examples:
   patchbay dehaze hazy clear
@@ -66,6 +68,9 @@ pub struct Arguments {
     /// JPEG's quality, 1 to 100
     #[arg(long, default_value_t = 95, value_parser = clap::value_parser!(u8).range(1..=100))]
     quality: u8,
+    /// What of 16 bits is white: 4095 for 12 bits [default: as the file says, else 65535]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(255..))]
+    white: Option<u16>,
     /// Pictures side by side [default: one a processor]
     #[arg(long)]
     threads: Option<usize>,
@@ -233,6 +238,7 @@ fn settings(arguments: &Arguments) -> Result<Settings> {
             .unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)),
         memory: arguments.memory.unwrap_or_else(default_memory),
         shard: arguments.shard,
+        white: arguments.white,
     })
 }
 
@@ -311,7 +317,7 @@ fn print_summary(summary: &Summary) {
         ..
     } = summary.progress;
     println!("dehazed      {dehazed:>9}");
-    println!("copied       {skipped:>9}   black, white or clear");
+    println!("copied       {skipped:>9}   black, white, clear or without data");
     println!("unreadable   {unreadable:>9}");
     if before > 0 {
         println!("done before  {before:>9}");

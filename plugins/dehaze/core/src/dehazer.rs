@@ -13,7 +13,7 @@ use crate::{
     colour_attenuation_prior, dark_channel_prior,
     guided_filter::GuidedFilter,
     min_filter::{self, min_filter},
-    picture::{Picture, Shape},
+    picture::{Order, Picture, Shape},
     recover::Statistics,
     refine::Strip,
     sample::Sample,
@@ -216,7 +216,8 @@ impl Dehazer {
         for rows in self.strips(shape, workspace.strip_pixels, self.subsampling) {
             let seen = self.overlapped(&rows, shape);
             workspace.load(picture, &seen);
-            self.map(airlight, shape, seen.len(), workspace);
+            self.map(airlight, picture, seen.start, seen.len(), workspace);
+            workspace.mask(picture, &seen);
             let transmission = transmission
                 .as_deref_mut()
                 .map(|plane| &mut plane[rows.start * shape.width..rows.end * shape.width]);
@@ -233,6 +234,7 @@ impl Dehazer {
             }
         }
         workspace.loaded = 0..0;
+        keep_what_is_no_data(picture, output);
         let mut statistics = Statistics::default();
         for (_, band) in &workspace.bands {
             statistics.merge(&band.statistics);
@@ -257,7 +259,7 @@ impl Dehazer {
         let airlight = picture.colour(self.find_airlight(picture, workspace));
         let all = 0..picture.shape.height;
         workspace.load(picture, &all);
-        self.map(airlight, picture.shape, all.len(), workspace);
+        self.map(airlight, picture, 0, all.len(), workspace);
         workspace.loaded = 0..0;
         &workspace.map
     }
@@ -297,12 +299,13 @@ impl Dehazer {
                 for rows in self.strips(shape, workspace.strip_pixels, 1) {
                     let seen = self.overlapped(&rows, shape);
                     workspace.load(picture, &seen);
-                    self.depth(shape, seen.len(), workspace);
+                    self.depth(picture, seen.start, seen.len(), workspace);
                     let kept = (rows.start - seen.start) * shape.width
                         ..(rows.end - seen.start) * shape.width;
                     depth[rows.start * shape.width..rows.end * shape.width]
                         .copy_from_slice(&workspace.map[kept]);
                 }
+                picture.hide(0, &mut depth, f32::NEG_INFINITY);
                 workspace.depth = depth;
                 airlight::find(picture, &workspace.depth, &mut workspace.copy_depth)
             }
@@ -328,6 +331,7 @@ impl Dehazer {
                     let output = output.into_slice();
                     let pixels = first * width..(first + rows) * width;
                     dark_channel_prior::least_channel(colours(planes, shape, pixels), output);
+                    picture.hide(seen.start + first, output, T::MAXIMUM);
                     for row in output.chunks_exact_mut(width) {
                         min_filter::along_row(row, self.patch_radius, scratch);
                     }
@@ -344,20 +348,24 @@ impl Dehazer {
                 &mut workspace.minimum,
             );
         }
+        picture.hide(0, &mut dark, T::default());
         workspace.dark = dark;
     }
 
-    /// Fills `workspace.map` with the map to refine: raw transmission, or depth.
+    /// Fills `workspace.map` with the map to refine: raw transmission, or depth; 0 where there is no data. The `height`
+    /// rows that are loaded begin with row `top` of the picture.
     fn map<T: Sample>(
         &self,
         airlight: [T; 3],
-        shape: Shape,
+        picture: &Picture<'_, T>,
+        top: usize,
         height: usize,
         workspace: &mut Workspace<T>,
     ) {
-        let width = shape.width;
+        let (shape, width) = (picture.shape, picture.shape.width);
         let Prior::DarkChannel { omega } = self.prior else {
-            self.depth(shape, height, workspace);
+            self.depth(picture, top, height, workspace);
+            picture.hide(top, &mut workspace.map, 0.0);
             return;
         };
         let (factors, scale) = dark_channel_prior::scales(airlight);
@@ -373,6 +381,7 @@ impl Dehazer {
                 let pixels = first * width..(first + rows) * width;
                 let planes = colours(planes, shape, pixels);
                 dark_channel_prior::least_scaled_channel(planes, factors, output);
+                picture.hide(top + first, output, f32::INFINITY);
                 for row in output.chunks_exact_mut(width) {
                     min_filter::along_row(row, self.patch_radius, scratch);
                 }
@@ -392,10 +401,18 @@ impl Dehazer {
             &mut workspace.minimum_float,
             &|_, _, map, _| dark_channel_prior::raw_transmission(map.into_slice(), omega, scale),
         );
+        picture.hide(top, &mut workspace.map, 0.0);
     }
 
-    /// Fills `workspace.map` with the depth of the loaded rows.
-    fn depth<T: Sample>(&self, shape: Shape, height: usize, workspace: &mut Workspace<T>) {
+    /// Fills `workspace.map` with the depth of the loaded rows, which begin with row `top` of the picture.
+    fn depth<T: Sample>(
+        &self,
+        picture: &Picture<'_, T>,
+        top: usize,
+        height: usize,
+        workspace: &mut Workspace<T>,
+    ) {
+        let shape = picture.shape;
         let Prior::ColourAttenuation { coefficients, .. } = self.prior else {
             return;
         };
@@ -410,7 +427,9 @@ impl Dehazer {
             &|first, rows, output, _| {
                 let pixels = first * width..(first + rows) * width;
                 let planes = colours(planes, shape, pixels);
-                colour_attenuation_prior::depth(planes, coefficients, output.into_slice());
+                let output = output.into_slice();
+                colour_attenuation_prior::depth(planes, coefficients, output);
+                picture.hide(top + first, output, f32::INFINITY);
             },
         );
         min_filter(
@@ -420,5 +439,35 @@ impl Dehazer {
             &mut workspace.map,
             &mut workspace.minimum_float,
         );
+    }
+}
+
+/// Gives pixels without data the samples that they had.
+pub(crate) fn keep_what_is_no_data<T: Sample>(picture: &Picture<'_, T>, output: &mut [T]) {
+    let Some(data) = picture.data else { return };
+    let shape = picture.shape;
+    match picture.order {
+        Order::Interleaved => {
+            let pixels = output
+                .chunks_exact_mut(shape.channels)
+                .zip(picture.samples.chunks_exact(shape.channels));
+            for ((to, from), &is_data) in pixels.zip(data) {
+                if !is_data {
+                    to.copy_from_slice(from);
+                }
+            }
+        }
+        Order::Planar => {
+            let planes = output
+                .chunks_exact_mut(shape.pixels())
+                .zip(picture.samples.chunks_exact(shape.pixels()));
+            for (to, from) in planes {
+                for ((to, &from), &is_data) in to.iter_mut().zip(from).zip(data) {
+                    if !is_data {
+                        *to = from;
+                    }
+                }
+            }
+        }
     }
 }

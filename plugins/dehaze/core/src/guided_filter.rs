@@ -6,6 +6,8 @@
 //! Windows are cut at the border, as in the paper (OpenCV's `ximgproc` repeats the image in a
 //! mirror there, which differs up to `2 * radius` from the border).
 //!
+//! Where there is no data, a pixel counts in no window, as if the image ended there; no window is centred on it.
+//!
 //! The guide is `C` planes, 1 or 3. The subsampled form is in [`crate::subsampled`].
 
 use crate::{
@@ -27,6 +29,8 @@ pub struct Problem<'a, const C: usize> {
     pub guide: [&'a [f32]; C],
     pub source: &'a [f32],
     pub width: usize,
+    /// 1 where there is data, 0 where there is none and guide and source are 0, too; none where all is data.
+    pub data: Option<&'a [f32]>,
 }
 
 impl<const C: usize> Problem<'_, C> {
@@ -106,14 +110,16 @@ impl GuidedFilter {
                     rows: usize,
                     (slopes, offset): ([Rows<'_, f32>; C], Rows<'_, f32>),
                     (scratch, _): &mut (Scratch, R)| {
-            scratch.fit(statistics(C), width, radius);
+            // One more for the data.
+            let planes = statistics(C) + usize::from(problem.data.is_some());
+            scratch.fit(planes, width, radius);
             let Scratch {
                 sums,
                 means,
                 shares,
                 zeros,
             } = scratch;
-            let means = &mut means[..statistics(C)];
+            let (sums, means) = (&mut sums[..planes], &mut means[..planes]);
             let mut slopes = slopes.map(Rows::into_slice);
             let offset = offset.into_slice();
             for number in rows_before(first, radius, height) {
@@ -125,6 +131,9 @@ impl GuidedFilter {
                 for (sums, means) in sums.iter_mut().zip(means.iter_mut()) {
                     sums.means(shares, step.share, means);
                 }
+                if problem.data.is_some() {
+                    among_data(means);
+                }
                 let here = index * width..(index + 1) * width;
                 let offset = &mut offset[here.clone()];
                 let mut slopes = slopes.each_mut().map(|plane| &mut plane[here.clone()]);
@@ -132,6 +141,12 @@ impl GuidedFilter {
                     [slope] => solve_gray(means, eps, slope, offset),
                     [red, green, blue] => solve_colour(means, eps, red, green, blue, offset),
                     _ => unreachable!("a guide has 1 or 3 channels"),
+                }
+                if let Some(data) = problem.data {
+                    let data = &data[(first + index) * width..][..width];
+                    for plane in slopes.into_iter().chain([offset]) {
+                        multiply(plane, data);
+                    }
                 }
             }
         };
@@ -144,6 +159,7 @@ impl GuidedFilter {
     pub fn average<const C: usize, P: Parts, R: Send>(
         &self,
         coefficients: &Coefficients<C>,
+        data: Option<&[f32]>,
         width: usize,
         kept: std::ops::Range<usize>,
         parts: P,
@@ -155,18 +171,21 @@ impl GuidedFilter {
         let work = |first: usize, rows: usize, mut parts: P, scratch: &mut (Scratch, R)| {
             let (scratch, own) = scratch;
             let first = first + kept.start;
-            scratch.fit(C + 1, width, radius);
+            let count = C + 1 + usize::from(data.is_some());
+            scratch.fit(count, width, radius);
             let Scratch {
                 sums,
                 means,
                 shares,
                 zeros,
             } = scratch;
+            let (sums, means) = (&mut sums[..count], &mut means[..count]);
             let slide = |sums: &mut [ColumnSums], comes: Option<usize>, goes: Option<usize>| {
                 if (comes, goes) == (None, None) {
                     return;
                 }
                 let planes = coefficients.slopes.iter().chain([&coefficients.offset]);
+                let planes = planes.map(Vec::as_slice).chain(data);
                 for (sums, plane) in sums.iter_mut().zip(planes) {
                     let row = |number| row_or(plane, width, number, zeros);
                     sums.slide(row(comes), row(goes));
@@ -179,8 +198,11 @@ impl GuidedFilter {
                 let row = first + index;
                 let step = Step::to(row, radius, height);
                 slide(sums, step.comes, step.goes);
-                for (sums, means) in sums.iter_mut().zip(means.iter_mut()).take(C + 1) {
+                for (sums, means) in sums.iter_mut().zip(means.iter_mut()) {
                     sums.means(shares, step.share, means);
+                }
+                if data.is_some() {
+                    among_data(means);
                 }
                 let slopes = std::array::from_fn(|channel| &means[channel][..width]);
                 take(
@@ -234,11 +256,42 @@ fn slide_statistics<'a, const C: usize>(
     for (sums, plane) in plain.iter_mut().zip(guide.iter().chain([&source])) {
         sums.slide(plane.0, plane.1);
     }
+    if let Some((sums, data)) = products.last_mut().zip(problem.data) {
+        let (comes, goes) = both(data);
+        sums.slide(comes, goes);
+    }
     let with_source = guide.iter().map(|plane| (plane, &source));
     let with_guide = (0..C).flat_map(|i| (i..C).map(move |j| (i, j)));
     let with_guide = with_guide.map(|(i, j)| (&guide[i], &guide[j]));
     for (sums, (a, b)) in products.iter_mut().zip(with_source.chain(with_guide)) {
         sums.slide_product((a.0, b.0), (a.1, b.1));
+    }
+}
+
+/// Means over whole windows become those over their data; the last is the part of the window that is data. 0 where there is
+/// none.
+fn among_data(means: &mut [Vec<f32>]) {
+    if let Some((data, means)) = means.split_last_mut() {
+        for mean in means {
+            divide(mean, data);
+        }
+    }
+}
+
+multiversion! {
+    fn divide(means: &mut [f32], data: &[f32]) {
+        for (mean, &data) in means.iter_mut().zip(data) {
+            // The part is a whole number of pixels of at most 8193 squared; below that it is the rounding of 0.
+            *mean = if data > 1e-9 { *mean / data } else { 0.0 };
+        }
+    }
+}
+
+multiversion! {
+    fn multiply(plane: &mut [f32], data: &[f32]) {
+        for (to, &data) in plane.iter_mut().zip(data) {
+            *to *= data;
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{
     bands::{Parts, Rows},
     guided_filter::Place,
     picture::{Order, Picture, merge3},
-    recover::{gain, recover},
+    recover::{Statistics, gain, recover},
     refine::Strip,
     sample::Sample,
     workspace::OutputBand,
@@ -86,17 +86,30 @@ pub(crate) fn write_row<T: Sample>(
     let here = place.index * width..(place.index + 1) * width;
     let haze = planes.map(|plane| &plane[place.row * width..][..width]);
     band.gain.resize(width, 0.0);
-    gain(
-        &mut band.transmission,
-        strip.dehazer.bounds,
-        &mut band.gain,
-        &mut band.statistics,
-    );
+    let picture_row = (strip.seen.start + place.row) * width;
+    let bounds = strip.dehazer.bounds;
+    match strip.picture.data {
+        None => gain(
+            &mut band.transmission,
+            bounds,
+            &mut band.gain,
+            &mut band.statistics,
+        ),
+        Some(data) => {
+            let mut of_all = Statistics::default();
+            gain(&mut band.transmission, bounds, &mut band.gain, &mut of_all);
+            for (t, &is_data) in band.transmission.iter_mut().zip(&data[picture_row..]) {
+                match is_data {
+                    true => band.statistics.count(*t),
+                    false => *t = 1.0,
+                }
+            }
+        }
+    }
     if let Some(map) = &mut output.transmission {
         map.slice()[here.clone()].copy_from_slice(&band.transmission);
     }
     let airlight = strip.airlight.map(Sample::float);
-    let picture_row = (strip.seen.start + place.row) * width;
     match &mut output.samples {
         Samples::Planar(output) => {
             for (channel, plane) in output.iter_mut().enumerate() {

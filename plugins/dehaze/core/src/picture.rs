@@ -41,6 +41,9 @@ pub struct Picture<'a, T> {
     pub samples: &'a [T],
     pub shape: Shape,
     pub order: Order,
+    /// Which pixels are data, `[height, width]`; none where all are. The others take no part in anything, and stay as they
+    /// are.
+    pub data: Option<&'a [bool]>,
 }
 
 impl<'a, T: Sample> Picture<'a, T> {
@@ -69,7 +72,53 @@ impl<'a, T: Sample> Picture<'a, T> {
             samples,
             shape,
             order,
+            data: None,
         })
+    }
+
+    /// Sets which pixels are data, `[height, width]`.
+    ///
+    /// # Errors
+    ///
+    /// Fails where there is not one value for each pixel, or no pixel is data.
+    pub fn with_data(self, data: &'a [bool]) -> Result<Picture<'a, T>, String> {
+        if data.len() != self.shape.pixels() || !data.contains(&true) {
+            return Err(format!(
+                "of {} x {} pixels at least one is data, and a mask says it of each; this one has {} entries",
+                self.shape.width,
+                self.shape.height,
+                data.len()
+            ));
+        }
+        Ok(Picture {
+            data: Some(data),
+            ..self
+        })
+    }
+
+    /// Whether a pixel is data.
+    pub fn is_data(&self, pixel: usize) -> bool {
+        self.data.is_none_or(|data| data[pixel])
+    }
+
+    /// How many pixels are data.
+    pub fn data_pixels(&self) -> usize {
+        match self.data {
+            Some(data) => data.iter().filter(|&&is_data| is_data).count(),
+            None => self.shape.pixels(),
+        }
+    }
+
+    /// Puts `value` where there is no data in rows of a plane, of which the first is row `first` of the picture.
+    pub(crate) fn hide<S: Copy>(&self, first: usize, plane: &mut [S], value: S) {
+        if let Some(data) = self.data {
+            let data = &data[first * self.shape.width..][..plane.len()];
+            for (to, &is_data) in plane.iter_mut().zip(data) {
+                if !is_data {
+                    *to = value;
+                }
+            }
+        }
     }
 
     /// The colour of a pixel; gray three times.

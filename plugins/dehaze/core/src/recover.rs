@@ -37,6 +37,11 @@ impl Statistics {
         self.count += other.count;
     }
 
+    /// Counts one pixel.
+    pub(crate) fn count(&mut self, t: f32) {
+        self.take(t, t, f64::from(t), 1);
+    }
+
     fn take(&mut self, least: f32, greatest: f32, sum: f64, count: usize) {
         self.merge(&Statistics {
             least,

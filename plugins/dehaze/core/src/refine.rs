@@ -42,7 +42,9 @@ impl<T: Sample> Strip<'_, T> {
             &mut workspace.minimum,
             &|first, rows, output, _| {
                 let pixels = first * width..(first + rows) * width;
-                luma(colours(planes, shape, pixels), output.into_slice());
+                let output = output.into_slice();
+                luma(colours(planes, shape, pixels), output);
+                self.picture.hide(self.seen.start + first, output, 0.0);
             },
         );
         let mut refinement = std::mem::take(&mut workspace.gray);
@@ -68,10 +70,9 @@ impl<T: Sample> Strip<'_, T> {
                 Rows::new(guide, width),
                 &mut workspace.minimum,
                 &|first, rows, output, _| {
-                    unit(
-                        &samples[first * width..(first + rows) * width],
-                        output.into_slice(),
-                    );
+                    let output = output.into_slice();
+                    unit(&samples[first * width..(first + rows) * width], output);
+                    self.picture.hide(self.seen.start + first, output, 0.0);
                 },
             );
         }
@@ -118,17 +119,20 @@ impl<T: Sample> Strip<'_, T> {
         };
         let bands = &mut workspace.bands;
         let source = &workspace.map;
+        let data = self.picture.data.map(|_| &workspace.data[..]);
         if self.dehazer.subsampling == 1 {
             let filter = self.dehazer.filter;
             let problem = Problem {
                 guide,
                 source,
                 width,
+                data,
             };
             filter.fit(&problem, &mut refinement.coefficients, bands);
             let coefficients = &refinement.coefficients;
             filter.average(
                 coefficients,
+                data,
                 width,
                 self.kept.clone(),
                 output,
@@ -138,7 +142,7 @@ impl<T: Sample> Strip<'_, T> {
             return;
         }
 
-        self.fit_reduced(refinement, guide, source, bands);
+        self.fit_reduced(refinement, guide, source, data, bands);
         let Refinement {
             averaged,
             columns,
@@ -192,6 +196,7 @@ impl<T: Sample> Strip<'_, T> {
         refinement: &mut Refinement<C>,
         guide: [&[f32]; C],
         source: &[f32],
+        data: Option<&[f32]>,
         bands: &mut [(crate::guided_filter::Scratch, OutputBand<T>)],
     ) {
         let (width, factor) = (self.picture.shape.width, self.dehazer.subsampling);
@@ -200,6 +205,7 @@ impl<T: Sample> Strip<'_, T> {
             guide: small_guide,
             map,
             sums,
+            data: small_data,
             averaged,
             columns,
             rows,
@@ -208,6 +214,20 @@ impl<T: Sample> Strip<'_, T> {
             reduce(plane, width, factor, small, sums);
         }
         reduce(source, width, factor, map, sums);
+        if let Some(data) = data {
+            reduce(data, width, factor, small_data, sums);
+            // Means of squares become those of the squares' data; a square with any data is data.
+            let planes = small_guide.iter_mut().take(C).chain([&mut *map]);
+            for plane in planes {
+                for (mean, &part) in plane.iter_mut().zip(&*small_data) {
+                    *mean = if part > 0.0 { *mean / part } else { 0.0 };
+                }
+            }
+            for part in &mut *small_data {
+                *part = f32::from(u8::from(*part > 0.0));
+            }
+        }
+        let small_data = data.map(|_| &small_data[..]);
         columns.fit(width, factor);
         rows.fit(self.seen.len(), factor);
         let width = reduced(width, factor);
@@ -220,6 +240,7 @@ impl<T: Sample> Strip<'_, T> {
             guide: std::array::from_fn(|channel| &small_guide[channel][..]),
             source: map,
             width,
+            data: small_data,
         };
         filter.fit(&problem, coefficients, bands);
         for plane in averaged.slopes.iter_mut().chain([&mut averaged.offset]) {
@@ -234,6 +255,7 @@ impl<T: Sample> Strip<'_, T> {
         );
         filter.average(
             coefficients,
+            small_data,
             width,
             0..height,
             parts,

@@ -33,15 +33,19 @@ impl Default for SkipRule {
 impl SkipRule {
     /// Why this picture is left as it is, in one word, or `None`. `dark` is its dark channel.
     pub fn reason<T: Sample>(&self, picture: &Picture<'_, T>, dark: &[T]) -> Option<&'static str> {
-        let pixels = picture.shape.pixels();
+        let (all, pixels) = (picture.shape.pixels(), picture.data_pixels());
+        let without = all - pixels;
         let reaches = |count: usize, share: f64| count as f64 >= share * pixels as f64;
         let below = |value: f32| move |sample: &T| sample.float() < value * T::WHITE;
-        let clear = count_below(dark, self.clear * T::WHITE);
+        // The dark channel is 0 where there is no data.
+        let clear =
+            count_below(dark, self.clear * T::WHITE) - if self.clear > 0.0 { without } else { 0 };
         // A black picture is clear by its dark channel, a white one has a bright one: only where the
         // dark channel allows it are the pixels looked at.
         if reaches(clear, self.clear_share) {
-            let black =
-                (0..pixels).filter(|&pixel| picture.colour(pixel).iter().all(below(self.black)));
+            let black = (0..all)
+                .filter(|&pixel| picture.is_data(pixel))
+                .filter(|&pixel| picture.colour(pixel).iter().all(below(self.black)));
             return Some(if reaches(black.count(), self.share) {
                 "black"
             } else {
@@ -56,7 +60,9 @@ impl SkipRule {
             return None;
         }
         let above = |sample: &T| sample.float() > self.white * T::WHITE;
-        let white = (0..pixels).filter(|&pixel| picture.colour(pixel).iter().all(above));
+        let white = (0..all)
+            .filter(|&pixel| picture.is_data(pixel))
+            .filter(|&pixel| picture.colour(pixel).iter().all(above));
         reaches(white.count(), self.share).then_some("white")
     }
 }

@@ -34,6 +34,8 @@ pub struct Workspace<T> {
     pub(crate) map_rows: Vec<f32>,
     pub(crate) map: Vec<f32>,
     pub(crate) guide: [Vec<f32>; 3],
+    /// 1 where the loaded rows are data, else 0; empty where all is data.
+    pub(crate) data: Vec<f32>,
     pub(crate) gray: Refinement<1>,
     pub(crate) colour: Refinement<3>,
     pub(crate) minimum: Vec<min_filter::Scratch<T>>,
@@ -48,6 +50,7 @@ pub(crate) struct Refinement<const C: usize> {
     pub(crate) guide: [Vec<f32>; 3],
     pub(crate) map: Vec<f32>,
     pub(crate) sums: Vec<f32>,
+    pub(crate) data: Vec<f32>,
     pub(crate) averaged: Coefficients<C>,
     pub(crate) columns: Grid,
     pub(crate) rows: Grid,
@@ -88,6 +91,7 @@ impl<T: Sample> Workspace<T> {
             map_rows: Vec::new(),
             map: Vec::new(),
             guide: Default::default(),
+            data: Vec::new(),
             gray: Refinement::default(),
             colour: Refinement::default(),
             minimum: (0..threads).map(|_| Default::default()).collect(),
@@ -105,6 +109,17 @@ impl<T: Sample> Workspace<T> {
     /// The dark channel `[height, width]` that was computed last.
     pub fn dark(&self) -> &[T] {
         &self.dark
+    }
+
+    /// Fills `data` with which pixels of the rows are data.
+    pub(crate) fn mask(&mut self, picture: &Picture<'_, T>, rows: &Range<usize>) {
+        self.data.clear();
+        if let Some(data) = picture.data {
+            let width = picture.shape.width;
+            let data = &data[rows.start * width..rows.end * width];
+            self.data
+                .extend(data.iter().map(|&is_data| f32::from(u8::from(is_data))));
+        }
     }
 
     /// Splits the rows into planes, unless they are there.

@@ -52,6 +52,7 @@ fn settings() -> Settings {
         threads: 2,
         memory: MEMORY,
         shard: Shard::ALL,
+        white: None,
     }
 }
 

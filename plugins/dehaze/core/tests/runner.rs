@@ -46,6 +46,7 @@ fn settings() -> Settings {
         threads: 2,
         memory: 1 << 30,
         shard: Shard::ALL,
+        white: None,
     }
 }
 

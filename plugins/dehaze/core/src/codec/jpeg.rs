@@ -48,10 +48,10 @@ pub fn header(file: &[u8]) -> Result<Header, Reason> {
 }
 
 pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Extras, Reason> {
-    if !file.trim_ascii_end_zeros().ends_with(&[0xff, 0xd9]) {
-        return Err("truncated: there is no end-of-image marker".to_owned());
-    }
-    let (mut decoder, colours) = open(file)?;
+    let end = end(file).ok_or("truncated: there is no end-of-image marker")?;
+    let (picture, behind) = file.split_at(end);
+    let behind = behind.trim_ascii_end_zeros();
+    let (mut decoder, colours) = open(picture)?;
     decoder.set_options(options().jpeg_set_out_colorspace(colours));
     samples.bytes.resize(length(header.shape, 1)?, 0);
     decoder.decode_into(&mut samples.bytes).map_err(one_line)?;
@@ -59,12 +59,80 @@ pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Ext
         decoder.input_colorspace(),
         Some(ColorSpace::Luma | ColorSpace::YCbCr | ColorSpace::RGB)
     );
+    let mut left_out = Vec::new();
+    if !behind.is_empty() {
+        left_out.push(format!(
+            "{} bytes behind the picture are left out: {}",
+            behind.len(),
+            what_is(behind)
+        ));
+    }
+    if converted {
+        left_out.push("four inks became red, green and blue".to_owned());
+    }
     Ok(Extras {
+        left_out: left_out.join("; "),
         // A profile of inks does not describe RGB.
         icc: decoder.icc_profile().filter(|_| !converted),
         exif: decoder.exif().cloned(),
         ..Extras::default()
     })
+}
+
+/// Where the picture ends, behind its end-of-image marker; none where it has none. Cameras and telephones put more behind
+/// it: further pictures (multi-picture format), depths, a video, notes of their own.
+fn end(file: &[u8]) -> Option<usize> {
+    // Behind the start-of-image marker: segments with their lengths, and behind a start of scan its coded data.
+    let mut at = 2;
+    loop {
+        // Any number of fill bytes may be in front of a marker.
+        let marker = loop {
+            match (file.get(at)?, file.get(at + 1)?) {
+                (0xff, 0xff) => at += 1,
+                (0xff, marker) => break *marker,
+                _ => return None,
+            }
+        };
+        at += 2;
+        match marker {
+            0xd9 => return Some(at),
+            // Without a length.
+            0x01 | 0xd0..=0xd8 => continue,
+            _ => {}
+        }
+        let length = u16::from_be_bytes([*file.get(at)?, *file.get(at + 1)?]);
+        at += usize::from(length.max(2));
+        if marker == 0xda {
+            // Coded data: 0xff is followed by 0, or by a restart.
+            loop {
+                at += file.get(at..)?.iter().position(|&byte| byte == 0xff)?;
+                match file.get(at + 1)? {
+                    0 | 0xd0..=0xd7 => at += 2,
+                    0xff => at += 1,
+                    _ => break,
+                }
+            }
+        }
+    }
+}
+
+/// What stands behind a picture, by its first bytes or its last.
+fn what_is(behind: &[u8]) -> &'static str {
+    let has = |name: &[u8]| {
+        let (first, last) = (
+            &behind[..behind.len().min(64)],
+            &behind[behind.len().saturating_sub(64)..],
+        );
+        [first, last]
+            .iter()
+            .any(|part| part.windows(name.len()).any(|found| found == name))
+    };
+    match () {
+        () if behind.starts_with(&[0xff, 0xd8, 0xff]) => "a further picture",
+        () if has(b"SEFT") => "Samsung's notes",
+        () if has(b"ftyp") => "a video",
+        () => "data of the program that wrote it",
+    }
 }
 
 trait TrimZeros {

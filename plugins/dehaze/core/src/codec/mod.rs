@@ -1,4 +1,4 @@
-//! JPEG, PNG and TIFF files, 8 and 16 bit.
+//! JPEG, PNG, TIFF and BMP files, 8 and 16 bit.
 //!
 //! What a file is, its first bytes say, not its name. A decoded file holds everything that is to be in
 //! the file that is written in its place: its colour profile, EXIF data, and a TIFF's georeference.
@@ -6,6 +6,7 @@
 //! A file says itself how large its pixels and its metadata are, and may say anything. What reading a header takes is bounded
 //! by the file's size; what decoding takes is known before ([`memory`]), so that the caller can decide.
 
+mod bmp;
 mod jpeg;
 mod png;
 mod tiff;
@@ -18,6 +19,7 @@ pub enum Format {
     Jpeg,
     Png,
     Tiff,
+    Bmp,
 }
 
 impl Format {
@@ -27,6 +29,8 @@ impl Format {
             [0xff, 0xd8, 0xff, ..] => Some(Format::Jpeg),
             [0x89, b'P', b'N', b'G', ..] => Some(Format::Png),
             [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(Format::Tiff),
+            // Bytes 6 to 9 are reserved and 0.
+            [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Some(Format::Bmp),
             _ => None,
         }
     }
@@ -36,6 +40,7 @@ impl Format {
             Format::Jpeg => "jpeg",
             Format::Png => "png",
             Format::Tiff => "tiff",
+            Format::Bmp => "bmp",
         }
     }
 }
@@ -64,12 +69,31 @@ pub struct Extras {
     tiff: tiff::Tags,
     /// What of the file could not be kept; empty where all was.
     left_out: String,
+    /// The sample that stands for no data, and which pixels are data.
+    no_data: Option<u32>,
+    data: Option<Vec<bool>>,
+    white: Option<u16>,
 }
 
 impl Extras {
     /// What of the file could not be kept beside its pixels, in one line; empty where all was.
     pub fn left_out(&self) -> &str {
         &self.left_out
+    }
+
+    /// Which pixels are data, `[height, width]`; none where all are.
+    pub fn data(&self) -> Option<&[bool]> {
+        self.data.as_deref()
+    }
+
+    /// The sample that stands for no data in all colours of a pixel.
+    pub fn no_data(&self) -> Option<u32> {
+        self.no_data
+    }
+
+    /// What of 16 bits is white, where the file says it: 4095 for 12 bits.
+    pub fn white(&self) -> Option<u16> {
+        self.white
     }
 }
 
@@ -97,7 +121,10 @@ pub fn memory(file: &[u8], header: &Header) -> u64 {
         }
         // The decoder hands out a buffer of its own; four inks become three colours.
         Format::Tiff => 2 * samples,
+        Format::Bmp => samples,
     };
+    // Which pixels are data.
+    let own = own + header.shape.pixels() as u64;
     encoded + metadata + own
 }
 
@@ -114,7 +141,13 @@ pub fn header(file: &[u8]) -> Result<Header, Reason> {
         Some(Format::Jpeg) => jpeg::header(file),
         Some(Format::Png) => png::header(file),
         Some(Format::Tiff) => tiff::header(file),
-        None => Err("neither JPEG, PNG nor TIFF by its first bytes".to_owned()),
+        Some(Format::Bmp) => bmp::header(file),
+        None => Err(match other_format(file) {
+            Some(name) => format!(
+                "{name} by its first bytes, and not JPEG, PNG, TIFF or BMP, whatever its name: convert it to one of those"
+            ),
+            None => "neither JPEG, PNG, TIFF nor BMP by its first bytes".to_owned(),
+        }),
     }
 }
 
@@ -128,6 +161,7 @@ pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Ext
         Format::Jpeg => jpeg::decode(file, header, samples),
         Format::Png => png::decode(file, header, samples),
         Format::Tiff => tiff::decode(file, header, samples),
+        Format::Bmp => bmp::decode(file, header, samples),
     }
 }
 
@@ -149,8 +183,57 @@ pub fn encode(
         Format::Jpeg => jpeg::encode(header, samples, extras, quality, file),
         Format::Png => png::encode(header, samples, extras, file),
         Format::Tiff => tiff::encode(header, samples, extras, file),
+        Format::Bmp => bmp::encode(header, samples, file),
     }
 }
+
+/// The name of a format that pictures have, and that is not read here.
+fn other_format(file: &[u8]) -> Option<&'static str> {
+    Some(match file {
+        [b'G', b'I', b'F', b'8', ..] => "GIF",
+        [
+            b'R',
+            b'I',
+            b'F',
+            b'F',
+            _,
+            _,
+            _,
+            _,
+            b'W',
+            b'E',
+            b'B',
+            b'P',
+            ..,
+        ] => "WebP",
+        [
+            _,
+            _,
+            _,
+            _,
+            b'f',
+            b't',
+            b'y',
+            b'p',
+            b'a',
+            b'v',
+            b'i',
+            b'f' | b's',
+            ..,
+        ] => "AVIF",
+        [_, _, _, _, b'f', b't', b'y', b'p', b'h' | b'm', ..] => "HEIF",
+        [0, 0, 0, 12, b'j', b'P', b' ', b' ', ..] | [0xff, 0x4f, 0xff, 0x51, ..] => "JPEG 2000",
+        [0xff, 0x0a, ..] | [0, 0, 0, 12, b'J', b'X', b'L', b' ', ..] => "JPEG XL",
+        [b'8', b'B', b'P', b'S', ..] => "Photoshop's PSD",
+        [0x89, b'H', b'D', b'F', ..] => "HDF5",
+        [0x76, 0x2f, 0x31, 0x01, ..] => "OpenEXR",
+        [b'%', b'P', b'D', b'F', ..] => "PDF",
+        [b'P', b'1'..=b'7', b'\n' | b' ', ..] => "Netpbm",
+        _ => return None,
+    })
+}
+
+pub use tiff::fewest_bits;
 
 /// A number of samples as a buffer's length, with a limit that no picture in memory passes.
 fn length(shape: Shape, bytes: usize) -> Result<usize, Reason> {

@@ -1,32 +1,38 @@
-//! TIFF and BigTIFF, one picture a file. CMYK becomes RGB; the georeference stays.
+//! TIFF and BigTIFF, one picture a file. CMYK becomes RGB; the georeference stays, and so does what is no data. Bands that
+//! are neither colours nor alpha would be lost, and are refused.
 
 use std::io::Cursor;
 
 use tiff::{
-    ColorType, TiffError,
+    TiffError,
     decoder::{Decoder, DecodingResult, Limits},
     encoder::{
         Compression, DeflateLevel, TiffEncoder, TiffKind, TiffKindBig, TiffKindStandard, TiffValue,
         colortype,
     },
-    tags::{Tag, ValueBuffer},
+    tags::{ExtraSamples, Tag, ValueBuffer},
 };
 
 use super::{Extras, Format, Header, Reason, Samples, length, metadata_limit};
 use crate::picture::Shape;
 
-/// Tags that are copied: resolution, GeoTIFF's model and keys, GDAL's metadata and no-data value.
-const COPIED: [u16; 12] = [
-    282, 283, 296, 33_550, 33_922, 34_264, 34_735, 34_736, 34_737, 42_112, 42_113, 270,
+/// Tags that are copied: the least and the greatest sample, resolution, GeoTIFF's model and keys, GDAL's metadata and no-data
+/// value.
+const COPIED: [u16; 14] = [
+    280, 281, 282, 283, 296, 33_550, 33_922, 34_264, 34_735, 34_736, 34_737, 42_112, 42_113, 270,
 ];
 
 /// The tags that are copied.
 #[derive(Default)]
-pub struct Tags(Vec<(Tag, ValueBuffer)>);
+pub struct Tags {
+    copied: Vec<(Tag, ValueBuffer)>,
+    /// The kind of alpha, where there is some.
+    alpha: Option<u16>,
+}
 
 impl std::fmt::Debug for Tags {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let tags = self.0.iter().map(|(tag, _)| tag);
+        let tags = self.copied.iter().map(|(tag, _)| tag);
         formatter.debug_list().entries(tags).finish()
     }
 }
@@ -55,30 +61,117 @@ fn text(error: TiffError) -> Reason {
     error.to_string()
 }
 
-pub fn header(file: &[u8]) -> Result<Header, Reason> {
-    let mut decoder = open(file)?;
-    let (width, height) = decoder.dimensions().map_err(text)?;
-    let colours = decoder.colortype().map_err(text)?;
-    let (channels, bits) = match colours {
-        ColorType::Gray(bits) => (1, bits),
-        ColorType::GrayA(bits) => (2, bits),
-        // What the decoder calls gray with one more sample.
-        ColorType::Multiband {
-            bit_depth: bits,
-            num_samples: 2,
-        } => (2, bits),
-        ColorType::RGB(bits) => (3, bits),
-        ColorType::RGBA(bits) => (4, bits),
-        ColorType::CMYK(bits) => (3, bits),
+/// What the bands of a TIFF are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Bands {
+    /// In the file.
+    count: usize,
+    /// Of the picture: 1 or 3 colours, and alpha.
+    channels: usize,
+    bits: u8,
+    is_cmyk: bool,
+    is_white_zero: bool,
+    is_planar: bool,
+    /// The alpha of the last band: 1 where the colours were multiplied with it, 2 where not.
+    alpha: Option<u16>,
+}
+
+/// Reads what the bands are. What would be lost is refused: the decoder leaves bands out that are neither colours nor alpha.
+fn bands(decoder: &mut Reader<'_>) -> Result<Bands, Reason> {
+    let mut first = |tag: Tag, default: u16| -> Result<u16, Reason> {
+        let found = decoder.find_tag_unsigned_vec::<u16>(tag).map_err(text)?;
+        Ok(found
+            .and_then(|all| all.first().copied())
+            .unwrap_or(default))
+    };
+    let photometric = first(Tag::PhotometricInterpretation, u16::MAX)?;
+    let count = usize::from(first(Tag::SamplesPerPixel, 1)?);
+    let bits = first(Tag::BitsPerSample, 1)?;
+    let format = first(Tag::SampleFormat, 1)?;
+    let is_planar = first(Tag::PlanarConfiguration, 1)? == 2;
+    let extra: Vec<u16> = decoder
+        .find_tag_unsigned_vec(Tag::ExtraSamples)
+        .map_err(text)?
+        .unwrap_or_default();
+    match (format, bits) {
+        (1, 8 | 16) => {}
+        (1, bits) => {
+            return Err(format!(
+                "a TIFF of {bits} bits a sample; expected 8 or 16: write it in 16 bits (gdal_translate -co NBITS=16)"
+            ));
+        }
+        (format, bits) => {
+            let kind = match format {
+                2 => "signed integers",
+                3 => "floats",
+                _ => "samples of an unknown kind",
+            };
+            return Err(format!(
+                "a TIFF of {kind} of {bits} bits; expected unsigned integers of 8 or 16: scale it first (gdal_translate -ot \
+                 UInt16 -scale LEAST GREATEST 0 65535)"
+            ));
+        }
+    }
+    let is_cmyk = photometric == 5;
+    let colours = match photometric {
+        0 | 1 => "gray",
+        2 => "RGB",
+        5 => "CMYK",
+        3 => {
+            return Err(
+                "a TIFF with a palette; expected gray, RGB or CMYK: write its colours (gdal_translate -expand rgb)"
+                    .to_owned(),
+            );
+        }
         other => {
             return Err(format!(
-                "a TIFF with {other:?}; expected gray, RGB or CMYK, with or without alpha"
+                "a TIFF of the photometric interpretation {other}; expected gray (0, 1), RGB (2) or CMYK (5)"
             ));
         }
     };
-    if bits != 8 && bits != 16 {
-        return Err(format!("a TIFF of {bits} bits a sample; expected 8 or 16"));
+    let is_alpha = |extra: &u16| matches!(extra, 1 | 2);
+    // Old programs write four bands of RGB and do not say that the last is alpha.
+    let is_untold = photometric == 2 && count == 4 && extra.is_empty();
+    let alpha = extra
+        .last()
+        .copied()
+        .filter(is_alpha)
+        .or(is_untold.then_some(2));
+    let has_one_alpha = extra.iter().filter(|&extra| is_alpha(extra)).count() <= 1;
+    let data = count - usize::from(alpha.is_some()).min(count);
+    let fits = match photometric {
+        // GDAL writes colours of 16 bits as gray with two more bands.
+        0 | 1 => data == 1 || data == 3,
+        2 => data == 3,
+        _ => data == 4 && alpha.is_none(),
+    };
+    if !fits || !has_one_alpha {
+        let (taken, flags) = match data {
+            2 => ("one", "-b 1"),
+            _ => ("three", "-b 1 -b 2 -b 3"),
+        };
+        return Err(format!(
+            "a TIFF of {count} bands ({colours}, {} of them alpha), and more than gray or red, green and blue, and alpha, would \
+             be lost: take {taken} out first (gdal_translate {flags}), or say that the last is alpha (-colorinterp_{count} \
+             alpha)",
+            extra.iter().filter(|&extra| is_alpha(extra)).count()
+        ));
     }
+    Ok(Bands {
+        count,
+        channels: if is_cmyk { 3 } else { count },
+        bits: bits as u8,
+        is_cmyk,
+        is_white_zero: photometric == 0,
+        is_planar,
+        alpha,
+    })
+}
+
+pub fn header(file: &[u8]) -> Result<Header, Reason> {
+    let mut decoder = open(file)?;
+    let (width, height) = decoder.dimensions().map_err(text)?;
+    let Bands { channels, bits, .. } = bands(&mut decoder)?;
     let (tile_width, tile_height) = decoder.chunk_dimensions();
     if decoder.get_chunk_type() == tiff::decoder::ChunkType::Tile
         && (tile_width > width.saturating_add(WIDEST_TILE)
@@ -89,7 +182,11 @@ pub fn header(file: &[u8]) -> Result<Header, Reason> {
         ));
     }
     if decoder.more_images() {
-        return Err("a TIFF with several pictures; expected one".to_owned());
+        return Err(
+            "a TIFF with several pictures (pages, overviews or a mask), of which all but the first would be lost: take one out \
+             (gdal_translate GTIFF_DIR:1:IN OUT)"
+                .to_owned(),
+        );
     }
     let header = Header {
         format: Format::Tiff,
@@ -109,23 +206,18 @@ pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Ext
     // Four inks become three colours.
     let most = (expected * usize::from(header.bits / 8)).saturating_mul(2);
     let mut decoder = open_within(file, most.max(metadata_limit(file)))?;
-    let colours = decoder.colortype().map_err(text)?;
-    let is_cmyk = matches!(colours, ColorType::CMYK(_));
-    let found = match decoder.read_image().map_err(text)? {
+    let bands = bands(&mut decoder)?;
+    let result = match bands.is_planar && bands.count > 1 {
+        true => planes(&mut decoder, header, &bands)?,
+        false => decoder.read_image().map_err(text)?,
+    };
+    let found = match result {
         DecodingResult::U8(bytes) => {
-            samples.bytes = if is_cmyk {
-                rgb(&bytes, u32::from(u8::MAX))
-            } else {
-                bytes
-            };
+            samples.bytes = arranged(bytes, &bands, u32::from(u8::MAX));
             samples.bytes.len()
         }
         DecodingResult::U16(words) => {
-            samples.words = if is_cmyk {
-                rgb(&words, u32::from(u16::MAX))
-            } else {
-                words
-            };
+            samples.words = arranged(words, &bands, u32::from(u16::MAX));
             samples.words.len()
         }
         _ => return Err("a TIFF whose samples are no unsigned integers".to_owned()),
@@ -136,13 +228,196 @@ pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Ext
         ));
     }
     let (tags, icc) = metadata(file)?;
+    let no_data = tags.no_data(&bands)?;
+    let data = match bands.bits {
+        8 => tags.data(&samples.bytes, &bands, no_data),
+        _ => tags.data(&samples.words, &bands, no_data),
+    };
     Ok(Extras {
-        icc: icc.filter(|_| !is_cmyk),
-        exif: None,
-        tiff: tags,
-        left_out: String::new(),
+        icc: icc.filter(|_| !bands.is_cmyk),
+        white: tags.white(&bands),
+        tiff: Tags {
+            alpha: bands.alpha,
+            ..tags
+        },
+        left_out: match bands.is_cmyk {
+            true => "four inks became red, green and blue".to_owned(),
+            false => String::new(),
+        },
+        no_data,
+        data,
+        ..Extras::default()
     })
 }
+
+/// All planes of a planar file, one after the other: the decoder reads the first one only.
+fn planes(
+    decoder: &mut Reader<'_>,
+    header: &Header,
+    bands: &Bands,
+) -> Result<DecodingResult, Reason> {
+    let Shape { width, height, .. } = header.shape;
+    let (across, down) = decoder.chunk_dimensions();
+    let (across, down) = (across as usize, down as usize);
+    if across == 0 || down == 0 {
+        return Err("a TIFF in tiles of no pixels".to_owned());
+    }
+    let columns = width.div_ceil(across);
+    let chunks = columns * height.div_ceil(down);
+    let samples = width * height * bands.count;
+    let (mut bytes, mut words) = match bands.bits {
+        8 => (vec![0; samples], Vec::new()),
+        _ => (Vec::new(), vec![0; samples]),
+    };
+    for plane in 0..bands.count {
+        for chunk in 0..chunks {
+            let (left, top) = (chunk % columns * across, chunk / columns * down);
+            let number =
+                u32::try_from(plane * chunks + chunk).map_err(|error| error.to_string())?;
+            let place = Part {
+                first: plane * width * height + top * width + left,
+                width: across.min(width - left),
+                height: down.min(height - top),
+                stride: width,
+            };
+            match decoder.read_chunk(number).map_err(text)? {
+                DecodingResult::U8(chunk) if bands.bits == 8 => place.fill(&chunk, &mut bytes)?,
+                DecodingResult::U16(chunk) if bands.bits == 16 => place.fill(&chunk, &mut words)?,
+                _ => return Err("a TIFF whose planes have samples of several kinds".to_owned()),
+            }
+        }
+    }
+    Ok(match bands.bits {
+        8 => DecodingResult::U8(bytes),
+        _ => DecodingResult::U16(words),
+    })
+}
+
+/// Where in a plane the pixels of a tile or a strip belong.
+struct Part {
+    first: usize,
+    width: usize,
+    height: usize,
+    stride: usize,
+}
+
+impl Part {
+    fn fill<T: Copy>(&self, chunk: &[T], samples: &mut [T]) -> Result<(), Reason> {
+        // Of a tile at the lower edge the decoder cuts what is below the picture in the first plane only.
+        if !chunk.len().is_multiple_of(self.width) || chunk.len() < self.width * self.height {
+            return Err(format!(
+                "a TIFF with a plane of {} samples in {} x {} pixels",
+                chunk.len(),
+                self.width,
+                self.height
+            ));
+        }
+        let rows = samples[self.first..].chunks_mut(self.stride);
+        for (to, row) in rows.zip(chunk.chunks_exact(self.width)).take(self.height) {
+            to[..self.width].copy_from_slice(row);
+        }
+        Ok(())
+    }
+}
+
+/// Bands one pixel after the other, inks as colours.
+fn arranged<T: Copy + Into<u32> + TryFrom<u32> + Default>(
+    samples: Vec<T>,
+    bands: &Bands,
+    white: u32,
+) -> Vec<T> {
+    let mut samples = samples;
+    if bands.is_planar && bands.count > 1 {
+        let pixels = samples.len() / bands.count;
+        samples = (0..pixels * bands.count)
+            .map(|at| samples[at % bands.count * pixels + at / bands.count])
+            .collect();
+    }
+    match bands.is_cmyk {
+        true => rgb(&samples, white),
+        false => samples,
+    }
+}
+
+/// GDAL's no-data value, as text.
+const GDAL_NO_DATA: u16 = 42_113;
+
+/// The largest sample, as the file says.
+const MAX_SAMPLE_VALUE: u16 = 281;
+
+impl Tags {
+    fn find(&self, number: u16) -> Option<&ValueBuffer> {
+        let tag = Tag::from_u16_exhaustive(number);
+        self.copied
+            .iter()
+            .find(|(found, _)| *found == tag)
+            .map(|(_, value)| value)
+    }
+
+    /// The sample that stands for no data; none where there is none, or none that a sample can be.
+    fn no_data(&self, bands: &Bands) -> Result<Option<u32>, Reason> {
+        let Some(value) = self.find(GDAL_NO_DATA) else {
+            return Ok(None);
+        };
+        let told = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let told = told.trim_matches(|letter: char| letter == '\0' || letter.is_whitespace());
+        let greatest = f64::from((1u32 << bands.bits) - 1);
+        let value = told
+            .parse::<f64>()
+            .ok()
+            .filter(|value| (0.0..=greatest).contains(value) && value.fract() == 0.0);
+        if value.is_some() && (bands.is_cmyk || bands.is_white_zero) {
+            return Err(format!(
+                "a TIFF of inks or of white as 0 with the no-data value {told}, which the result could not have: write it as \
+                 RGB or with black as 0"
+            ));
+        }
+        Ok(value.map(|value| value as u32))
+    }
+
+    /// Which pixels are data: those of which a colour is not the no-data value, and, where the file has a place on the Earth,
+    /// whose alpha is not 0, as GDAL has it. None where all are.
+    fn data<T: Copy + Into<u32>>(
+        &self,
+        samples: &[T],
+        bands: &Bands,
+        no_data: Option<u32>,
+    ) -> Option<Vec<bool>> {
+        let is_on_earth = GEOREFERENCE.iter().any(|&tag| self.find(tag).is_some());
+        let by_alpha = is_on_earth && bands.alpha.is_some();
+        if no_data.is_none() && !by_alpha {
+            return None;
+        }
+        let colours = bands.channels - usize::from(bands.alpha.is_some());
+        let data: Vec<bool> = samples
+            .chunks_exact(bands.channels)
+            .map(|pixel| {
+                let (colours, alpha) = pixel.split_at(colours);
+                let is_told = no_data
+                    .is_some_and(|no_data| colours.iter().all(|&sample| sample.into() == no_data));
+                let is_clear = by_alpha && alpha.iter().any(|&alpha| alpha.into() == 0);
+                !is_told && !is_clear
+            })
+            .collect();
+        data.contains(&false).then_some(data)
+    }
+
+    /// What of 16 bits is white, where the file says that the samples have fewer: 4095 for 12 bits.
+    fn white(&self, bands: &Bands) -> Option<u16> {
+        let bytes = self.find(MAX_SAMPLE_VALUE)?.as_bytes();
+        let words = bytes.as_chunks::<2>().0.iter();
+        let greatest = words.map(|&word| u16::from_ne_bytes(word)).max()?;
+        (bands.bits == 16 && greatest > 0).then(|| fewest_bits(greatest))
+    }
+}
+
+/// The greatest number of as many bits as this one has, and of at least 8.
+pub fn fewest_bits(number: u16) -> u16 {
+    u16::MAX >> number.leading_zeros().min(8)
+}
+
+/// Tags that give a picture a place on the Earth.
+const GEOREFERENCE: [u16; 4] = [33_550, 33_922, 34_264, 34_735];
 
 /// The tags that are copied, and the colour profile.
 fn metadata(file: &[u8]) -> Result<(Tags, Option<Vec<u8>>), Reason> {
@@ -174,7 +449,7 @@ fn metadata(file: &[u8]) -> Result<(Tags, Option<Vec<u8>>), Reason> {
     };
     let mut tags = Tags::default();
     for number in COPIED {
-        tags.0.extend(read(number)?);
+        tags.copied.extend(read(number)?);
     }
     let icc = read(Tag::IccProfile.to_u16())?.map(|(_, value)| value.as_bytes().to_vec());
     Ok((tags, icc))
@@ -219,49 +494,20 @@ fn write<K: TiffKind>(
     let encoder = TiffEncoder::<_, K>::new_generic(Cursor::new(file))?
         .with_compression(Compression::Deflate(DeflateLevel::Fast));
     match (header.bits, header.shape.channels) {
-        (8, 1) => picture::<colortype::Gray8, K>(encoder, header, &samples.bytes, extras),
-        (8, 2) => with_alpha::<colortype::Gray8, K>(encoder, header, &samples.bytes, extras),
-        (8, 3) => picture::<colortype::RGB8, K>(encoder, header, &samples.bytes, extras),
-        (8, _) => picture::<colortype::RGBA8, K>(encoder, header, &samples.bytes, extras),
-        (_, 1) => picture::<colortype::Gray16, K>(encoder, header, &samples.words, extras),
-        (_, 2) => with_alpha::<colortype::Gray16, K>(encoder, header, &samples.words, extras),
-        (_, 3) => picture::<colortype::RGB16, K>(encoder, header, &samples.words, extras),
-        (_, _) => picture::<colortype::RGBA16, K>(encoder, header, &samples.words, extras),
+        (8, 1 | 2) => picture::<colortype::Gray8, K>(encoder, header, &samples.bytes, extras),
+        (8, _) => picture::<colortype::RGB8, K>(encoder, header, &samples.bytes, extras),
+        (_, 1 | 2) => picture::<colortype::Gray16, K>(encoder, header, &samples.words, extras),
+        (_, _) => picture::<colortype::RGB16, K>(encoder, header, &samples.words, extras),
     }
 }
 
 type Writer<'a, K> = TiffEncoder<Cursor<&'a mut Vec<u8>>, K>;
 
 fn picture<C: colortype::ColorType, K: TiffKind>(
-    encoder: Writer<'_, K>,
-    header: &Header,
-    samples: &[C::Inner],
-    extras: &Extras,
-) -> Result<(), TiffError>
-where
-    [C::Inner]: TiffValue,
-{
-    finish::<C, K>(encoder, header, samples, extras, false)
-}
-
-fn with_alpha<C: colortype::ColorType, K: TiffKind>(
-    encoder: Writer<'_, K>,
-    header: &Header,
-    samples: &[C::Inner],
-    extras: &Extras,
-) -> Result<(), TiffError>
-where
-    [C::Inner]: TiffValue,
-{
-    finish::<C, K>(encoder, header, samples, extras, true)
-}
-
-fn finish<C: colortype::ColorType, K: TiffKind>(
     mut encoder: Writer<'_, K>,
     header: &Header,
     samples: &[C::Inner],
     extras: &Extras,
-    extra_alpha: bool,
 ) -> Result<(), TiffError>
 where
     [C::Inner]: TiffValue,
@@ -269,10 +515,14 @@ where
     let side = |side: usize| u32::try_from(side).map_err(TiffError::from);
     let mut image =
         encoder.new_image::<C>(side(header.shape.width)?, side(header.shape.height)?)?;
-    if extra_alpha {
-        image.extra_samples(&[tiff::tags::ExtraSamples::UnassociatedAlpha])?;
+    if header.shape.channels.is_multiple_of(2) {
+        // Of the kind that the file had: colours that were multiplied with it stay so.
+        image.extra_samples(&[match extras.tiff.alpha {
+            Some(1) => ExtraSamples::AssociatedAlpha,
+            _ => ExtraSamples::UnassociatedAlpha,
+        }])?;
     }
-    for (tag, value) in &extras.tiff.0 {
+    for (tag, value) in &extras.tiff.copied {
         image.encoder().write_tag_buf(*tag, value)?;
     }
     if let Some(icc) = &extras.icc {

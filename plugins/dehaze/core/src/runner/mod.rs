@@ -42,7 +42,7 @@ use memory::Budget;
 use picture::{Desk, Outcome};
 use report::Report;
 use suspects::{MOST_DEATHS, Suspects};
-use walk::Walk;
+use walk::{EXTENSIONS, Walk};
 
 /// How often the caller hears of the progress.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -54,7 +54,7 @@ pub struct Progress {
     pub total: Option<u64>,
     /// Dehazed in this run.
     pub dehazed: u64,
-    /// Copied as they are in this run: black, white, clear.
+    /// Copied as they are in this run: black, white, clear, without data.
     pub skipped: u64,
     /// Files that are no readable picture, in this run.
     pub unreadable: u64,
@@ -230,6 +230,14 @@ pub fn run_with(
     watch(&progress);
     if let Some(failure) = lock(&shared.failure).take() {
         return Err(failure);
+    }
+    // A shard may have none of a few pictures; a folder that has none was not meant.
+    if progress.total == Some(0) && Walk::new(&input, &output).next().is_none() {
+        return Err(format!(
+            "there is no picture in {}: no file's name ends in {}",
+            input.display(),
+            EXTENSIONS.join(", ")
+        ));
     }
     let times = *lock(&shared.times);
     let report = lock(&shared.report).path.clone();

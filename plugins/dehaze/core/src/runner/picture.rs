@@ -20,7 +20,7 @@ use super::{
 use crate::{
     aod_net::{AodNet, Buffers},
     codec::{self, Extras, Header, Samples},
-    dehazer::{Dehazer, Prior},
+    dehazer::{Dehazer, Prior, keep_what_is_no_data},
     picture::{Order, Picture},
     sample::Sample,
     workspace::Workspace,
@@ -209,31 +209,21 @@ impl<'a> Desk<'a> {
         };
         extras.left_out().clone_into(&mut row.reason);
         let start = Instant::now();
-        let Desk {
-            settings,
-            input,
-            output,
-            net,
-            ..
-        } = self;
         let done = if header.bits == 8 {
-            apply(
-                settings,
+            let done = apply(
+                self.settings,
                 header,
-                &input.bytes,
-                &mut output.bytes,
-                (&mut self.eight, net),
+                (&self.input.bytes, &extras),
+                &mut self.output.bytes,
+                (&mut self.eight, &mut self.net),
                 row,
-            )
+            );
+            if let Ok(None) = done {
+                keep_off_no_data(&mut self.output.bytes, header, &extras);
+            }
+            done
         } else {
-            apply(
-                settings,
-                header,
-                &input.words,
-                &mut output.words,
-                (&mut self.sixteen, net),
-                row,
-            )
+            self.sixteen(header, &extras, row)
         };
         self.times.dehaze += start.elapsed().as_secs_f64();
         match done {
@@ -249,6 +239,92 @@ impl<'a> Desk<'a> {
                 Ok(Outcome::Copied(reason))
             }
             Err(reason) => Ok(Outcome::Unreadable(reason)),
+        }
+    }
+
+    /// Dehazes 16 bits, of which fewer may be in use.
+    fn sixteen(
+        &mut self,
+        header: &Header,
+        extras: &Extras,
+        row: &mut ReportRow,
+    ) -> Result<Option<&'static str>, String> {
+        let told = self.settings.white.or(extras.white());
+        let white = told.unwrap_or(u16::MAX);
+        let greatest = greatest_data(&self.input.words, header, extras);
+        if greatest > white {
+            return Err(format!(
+                "it has samples up to {greatest}, and its white is {white}: give --white {}",
+                codec::fewest_bits(greatest)
+            ));
+        }
+        let mut done = self.sixteen_of(white, header, extras, row)?;
+        // What is black or clear by the white of 16 bits may be as light as can be by that of 12.
+        let fewest = codec::fewest_bits(greatest);
+        if done.is_some() && told.is_none() && fewest < u16::MAX {
+            let again = self.sixteen_of(fewest, header, extras, row)?;
+            if again.is_none() {
+                return Err(format!(
+                    "its samples are at most {greatest}: {} by the white of 16 bits, and not by that of fewer: give --white \
+                     {fewest}, or --white 65535",
+                    done.unwrap_or_default()
+                ));
+            }
+            done = again;
+        }
+        Ok(done)
+    }
+
+    /// With so much as white.
+    fn sixteen_of(
+        &mut self,
+        white: u16,
+        header: &Header,
+        extras: &Extras,
+        row: &mut ReportRow,
+    ) -> Result<Option<&'static str>, String> {
+        let is_scaled = white < u16::MAX;
+        let own: Vec<u16>;
+        let words: &[u16] = if is_scaled {
+            let scale = |&word: &u16| scaled(word, white.into(), u16::MAX.into());
+            own = self.input.words.iter().map(scale).collect();
+            &own
+        } else {
+            &self.input.words
+        };
+        let done = apply(
+            self.settings,
+            header,
+            (words, extras),
+            &mut self.output.words,
+            (&mut self.sixteen, &mut self.net),
+            row,
+        )?;
+        if done.is_none() {
+            if is_scaled {
+                for word in &mut self.output.words {
+                    *word = scaled(*word, u16::MAX.into(), white.into());
+                }
+                self.restore(header, extras);
+            }
+            keep_off_no_data(&mut self.output.words, header, extras);
+        }
+        Ok(done)
+    }
+
+    /// Puts alpha and what is no data back as they were: they may be above white.
+    fn restore(&mut self, header: &Header, extras: &Extras) {
+        let shape = header.shape;
+        let pixels = self.output.words.chunks_exact_mut(shape.channels);
+        for (pixel, (to, from)) in pixels
+            .zip(self.input.words.chunks_exact(shape.channels))
+            .enumerate()
+        {
+            if extras.data().is_some_and(|data| !data[pixel]) {
+                to.copy_from_slice(from);
+            }
+            let colours = shape.colours();
+            to[colours..].copy_from_slice(&from[colours..]);
         }
     }
 
@@ -275,16 +351,64 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// A sample that is as large a part of one white as it was of another.
+fn scaled(word: u16, from: u32, to: u32) -> u16 {
+    let word = u32::from(word).min(from);
+    u16::try_from((word * to + from / 2) / from).unwrap_or(u16::MAX)
+}
+
+/// The largest sample of the colours of pixels that are data.
+fn greatest_data(words: &[u16], header: &Header, extras: &Extras) -> u16 {
+    let shape = header.shape;
+    let mut greatest = 0;
+    for (pixel, samples) in words.chunks_exact(shape.channels).enumerate() {
+        if extras.data().is_none_or(|data| data[pixel]) {
+            for &sample in &samples[..shape.colours()] {
+                greatest = greatest.max(sample);
+            }
+        }
+    }
+    greatest
+}
+
+/// Moves pixels that are data and have become the no-data value in all colours by one step, as GDAL does.
+fn keep_off_no_data<T: Sample + TryFrom<u32>>(output: &mut [T], header: &Header, extras: &Extras) {
+    let Some(no_data) = extras.no_data() else {
+        return;
+    };
+    let (Ok(value), Ok(beside)) = (
+        T::try_from(no_data),
+        T::try_from(no_data.checked_sub(1).unwrap_or(1)),
+    ) else {
+        return;
+    };
+    let shape = header.shape;
+    for (pixel, samples) in output.chunks_exact_mut(shape.channels).enumerate() {
+        let colours = &mut samples[..shape.colours()];
+        if extras.data().is_none_or(|data| data[pixel])
+            && colours.iter().all(|&sample| sample == value)
+        {
+            colours[0] = beside;
+        }
+    }
+}
+
 /// Dehazes samples, or says why they are left as they are.
 fn apply<T: Sample>(
     settings: &Settings,
     header: &Header,
-    input: &[T],
+    (input, extras): (&[T], &Extras),
     output: &mut Vec<T>,
     (workspace, net): (&mut Workspace<T>, &mut Buffers),
     row: &mut ReportRow,
 ) -> Result<Option<&'static str>, String> {
-    let picture = Picture::new(input, header.shape, Order::Interleaved)?;
+    let mut picture = Picture::new(input, header.shape, Order::Interleaved)?;
+    if let Some(data) = extras.data() {
+        if !data.contains(&true) {
+            return Ok(Some("no data"));
+        }
+        picture = picture.with_data(data)?;
+    }
     let own;
     let dehazer = match &settings.method {
         Method::Prior(dehazer) => dehazer,
@@ -308,7 +432,10 @@ fn apply<T: Sample>(
             let found = dehazer.run_after_dark_channel(&picture, output, None, workspace);
             row.found(found.airlight, &found.transmission);
         }
-        Method::AodNet(network) => network.run(&picture, output, net),
+        Method::AodNet(network) => {
+            network.run(&picture, output, net);
+            keep_what_is_no_data(&picture, output);
+        }
     }
     Ok(None)
 }
@@ -324,8 +451,10 @@ impl Method {
         };
         // The dark channel and a copy of it (or depth) stay whole; the rest is of a strip.
         let whole = pixels * 8;
-        let strip = dehazer.strip_pixels(header.shape) as u64 * 60;
-        pictures + whole + strip
+        let strip = dehazer.strip_pixels(header.shape) as u64 * 64;
+        // Fewer than 16 bits are brought to 16 in a buffer of their own.
+        let scaled = if header.bits == 16 { pictures / 2 } else { 0 };
+        pictures + scaled + whole + strip
     }
 }
 

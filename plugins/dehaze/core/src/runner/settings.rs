@@ -62,6 +62,8 @@ pub struct Settings {
     /// Bytes that the pictures in work may take together.
     pub memory: u64,
     pub shard: Shard,
+    /// What of 16 bits is white, 4095 for 12 bits; none: as the file says, else all.
+    pub white: Option<u16>,
 }
 
 /// The file in the output folder that says what the results were made with.
@@ -72,13 +74,19 @@ impl Settings {
         if !(1..=100).contains(&self.quality) {
             return Err(format!("JPEG's quality is 1 to 100, not {}", self.quality));
         }
+        if self.white.is_some_and(|white| white < 255) {
+            return Err("white is 255 to 65535, 4095 for 12 bits".to_owned());
+        }
         self.method.check()
     }
 
     /// What changes the results: not the threads, the memory or the shard.
     fn fingerprint(&self) -> String {
+        let white = self
+            .white
+            .map_or(String::new(), |white| format!("white {white}\n"));
         format!(
-            "{}\n{:?}\nJPEG quality {}\n",
+            "{}\n{:?}\nJPEG quality {}\n{white}",
             self.method.fingerprint(),
             self.skip,
             self.quality

@@ -8,7 +8,7 @@ use std::{
 use super::settings::CLAIM;
 
 /// Ends of names of files that are looked into. What they hold, their first bytes say.
-const EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "png", "tif", "tiff"];
+pub(super) const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "png", "tif", "tiff", "bmp"];
 
 /// Files whose names end like a picture's, in the order of the file system. Links to folders are not
 /// followed; the output folder is left out, and what is the output folder of another run.
