@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+"""Breaks losses, ops and components one at a time and sees that a test falls for each.
+
+    python3 tests/mutations.py                 # in a copy of the tracked files under target/mutations, which keeps its builds
+    python3 tests/mutations.py --here          # in this working tree, which must have no changes in the files concerned
+    python3 tests/mutations.py --only ops weights
+    python3 tests/mutations.py --list
+
+Each mutation is a file, a text in it that occurs once, what stands there instead, and the package (with a part of the tests' names)
+that must fail. Prints a table of the mutations and the tests that failed; the exit code is 1 where one was not caught, or a text
+is not there any more. A mutation that does not compile counts as an error of this list, not as caught.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
+
+# What, package, file, old text, new text; then what of the package's tests runs (arguments of cargo test).
+MUTATIONS = [
+    # Ops, against the CUDA kernels' source (compiled as C++) and their unit tests.
+    ("layer norm: a term of the gradient is dropped", "patchbay-ops", "kernel/ops/src/layer_norm.rs",
+     "(grad * weight - mean_h - *out * mean_hx)", "(grad * weight - *out * mean_hx)", []),
+    ("layer norm: epsilon outside of the root", "patchbay-ops", "kernel/ops/src/layer_norm.rs",
+     "T::ONE / (variance + T::of(eps)).sqrt()", "T::ONE / (variance.sqrt() + T::of(eps))", []),
+    ("softmax: the projection is not taken off the gradient", "patchbay-ops", "kernel/ops/src/softmax.rs",
+     "let projected = dot(y, grad);", "let projected = T::ZERO * dot(y, grad);", []),
+    ("log-softmax: the sign of the logarithm", "patchbay-ops", "kernel/ops/src/softmax.rs",
+     "*y = x - shift - log_sum;", "*y = x - shift + log_sum;", []),
+    ("Adam: the second moment takes the gradient, not its square", "patchbay-ops", "kernel/ops/src/optimiser_step.rs",
+     "rest2 * g * g;", "rest2 * g;", []),
+    ("SGD: weight decay has the wrong sign", "patchbay-ops", "kernel/ops/src/optimiser_step.rs",
+     "let g = g + decay * *p;\n            *b", "let g = g - decay * *p;\n            *b", []),
+    # Files of weights.
+    ("half precision: subnormal numbers are off by a factor of 2", "patchbay-weights", "kernel/weights/src/torch.rs",
+     "0 => fraction * 2f32.powi(-24),", "0 => fraction * 2f32.powi(-25),", []),
+    ("PyTorch: the offset into a storage is ignored", "patchbay-weights", "kernel/weights/src/torch.rs",
+     "let bytes = &self.data[self.offset * kind.size()..]", "let bytes = &self.data[0 * kind.size()..]", []),
+    ("PyTorch: strides are followed backwards", "patchbay-weights", "kernel/weights/src/torch.rs",
+     "for axis in (0..shape.len()).rev() {", "for axis in 0..shape.len() {", []),
+    ("checkpoints: the last weights before the average", "patchbay-weights", "kernel/weights/src/containers.rs",
+     "    Average,\n    Known,", "    Known,\n    Average,", []),
+    ("checkpoints: buffers that are not kept are read", "patchbay-weights", "kernel/weights/src/containers.rs",
+     "true if is_hidden => {}", "true if is_hidden && false => {}", []),
+    ("ONNX: a folded weight is not turned", "patchbay-weights", "kernel/weights/src/onnx.rs",
+     "tensor.values[at % rows * columns + at / rows]", "tensor.values[at]", []),
+    # Dehazing.
+    ("dark channel: the window is one pixel too small", "patchbay-dehaze-core", "plugins/dehaze/core/src/dehazer.rs",
+     "                        min_filter::along_row(row, self.patch_radius, scratch);\n                    }\n                },\n            );\n            let kept",
+     "                        min_filter::along_row(row, self.patch_radius.saturating_sub(1), scratch);\n                    }\n                },\n            );\n            let kept", []),
+    ("transmission: omega is left out", "patchbay-dehaze-core", "plugins/dehaze/core/src/dark_channel_prior.rs",
+     "let scale = omega * scale;", "let scale = omega * 0.0 + scale;", []),
+    ("airlight: the darkest candidate", "patchbay-dehaze-core", "plugins/dehaze/core/src/airlight.rs",
+     "sum > brightest", "sum < brightest", []),
+    ("airlight: pixels without data are candidates", "patchbay-dehaze-core", "plugins/dehaze/core/src/airlight.rs",
+     "(picture.data_pixels() / FRACTION).max(1)", "(score.len() / FRACTION).max(1) * 40", []),
+    ("dark channel: what is no data takes part", "patchbay-dehaze-core", "plugins/dehaze/core/src/dehazer.rs",
+     "picture.hide(seen.start + first, output, T::MAXIMUM);", "", []),
+    ("guided filter: epsilon is doubled", "patchbay-dehaze-core", "plugins/dehaze/core/src/guided_filter.rs",
+     "(variance.max(0.0) + eps)", "(variance.max(0.0) + 2.0 * eps)", []),
+    ("guided filter: a channel's covariance is dropped", "patchbay-dehaze-core", "plugins/dehaze/core/src/guided_filter.rs",
+     "let s12 = gb[x] - g * b;", "let s12 = 0.0 * (gb[x] - g * b);", []),
+    ("recovery: the airlight is not added again", "patchbay-dehaze-core", "plugins/dehaze/core/src/recover.rs",
+     "* gain + airlight)", "* gain)", []),
+    ("SSIM: the covariance is the product", "patchbay-dehaze-core", "plugins/dehaze/core/src/quality.rs",
+     "let covariance = product[at] - a * b;", "let covariance = product[at];", []),
+    ("TIFF: the planes of a planar file are not interleaved", "patchbay-dehaze-core", "plugins/dehaze/core/src/codec/tiff.rs",
+     "if bands.is_planar && bands.count > 1 {", "if false && bands.is_planar && bands.count > 1 {", []),
+    ("TIFF: a fourth band is lost without a word", "patchbay-dehaze-core", "plugins/dehaze/core/src/codec/tiff.rs",
+     "2 => data == 3,", "2 => data >= 3,", []),
+    # Losses.
+    ("dice: the intersection counts once", "patchbay-losses", "plugins/losses/src/dice.rs",
+     "(sums.intersection * 2.0)?", "(sums.intersection * 1.0)?", ["--tests"]),
+    ("poly1: epsilon has the wrong sign", "patchbay-losses", "plugins/losses/src/poly1.rs",
+     "(missing * self.config.epsilon)?", "(missing * -self.config.epsilon)?", ["--tests"]),
+    ("Huber: the linear part begins elsewhere", "patchbay-losses", "plugins/losses/src/huber.rs",
+     "- delta / 2.0)? * delta)?", "- delta)? * delta)?", ["--tests"]),
+    # Balancers.
+    ("PCGrad: agreeing gradients are projected", "patchbay-balancers", "plugins/balancers/src/pcgrad.rs",
+     "if product < 0.0 && gram[j][j] > 0.0 {", "if product > 0.0 && gram[j][j] > 0.0 {", ["--tests"]),
+    ("MGDA: gradients are divided once where both are", "patchbay-balancers", "plugins/balancers/src/mgda.rs",
+     ".map(|(g, b)| g / (a * b))", ".map(|(g, b)| g / (a * b * b))", ["--tests"]),
+    ("CAGrad: the divisor lacks its square", "patchbay-balancers", "plugins/balancers/src/cagrad.rs",
+     "1 => 1.0 + c * c,", "1 => 1.0 + c,", ["--tests"]),
+    # Forecasters.
+    ("seasonal naive: one step too late", "patchbay-tide", "plugins/tide/src/seasonal_naive.rs",
+     "(first + step % config.season) as u32", "(first + (step + 1) % config.season) as u32", ["--tests"]),
+    ("DLinear: the moving average is off by one", "patchbay-tide", "plugins/tide/src/d_linear.rs",
+     "(step + offset).saturating_sub(kernel / 2)", "(step + offset + 1).saturating_sub(kernel / 2)", ["--tests"]),
+]
+
+
+def run(tree, package, more, environment):
+    command = ["cargo", "test", "--release", "--package", package, "--no-fail-fast", *more]
+    return subprocess.run(command, cwd=tree, env=environment, text=True, errors="replace", stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+
+
+def copy(tree):
+    """The tracked files; those that are equal keep their times, so that little is built again."""
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, check=True, stdout=subprocess.PIPE).stdout
+    wanted = {pathlib.Path(name.decode()) for name in names.split(b"\0") if name}
+    for name in wanted:
+        source, target = REPOSITORY / name, tree / name
+        if not source.is_file():
+            continue
+        if not target.is_file() or target.read_bytes() != source.read_bytes():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    for found in [path for path in tree.rglob("*") if path.is_file()]:
+        name = found.relative_to(tree)
+        if name not in wanted and name.parts[0] != "target":
+            found.unlink()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--here", action="store_true")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--only", nargs="+", default=[], help="parts of packages' names or of what is broken")
+    parser.add_argument("--markdown", type=pathlib.Path, help="write the table here, too")
+    arguments = parser.parse_args()
+    chosen = [m for m in MUTATIONS if not arguments.only or any(part in m[1] or part in m[0] for part in arguments.only)]
+    if arguments.list:
+        for what, package, file, *_ in chosen:
+            print(f"{package:22} {file:50} {what}")
+        return 0
+
+    environment = dict(os.environ)
+    tree = REPOSITORY
+    if not arguments.here:
+        tree = REPOSITORY / "target/mutations"
+        tree.mkdir(parents=True, exist_ok=True)
+        copy(tree)
+        environment["CARGO_TARGET_DIR"] = str(tree / "target")
+    else:
+        files = sorted({mutation[2] for mutation in chosen})
+        dirty = subprocess.run(["git", "status", "--porcelain", "--", *files], cwd=tree, check=True, text=True,
+                               stdout=subprocess.PIPE).stdout
+        if dirty:
+            sys.exit(f"these files have changes that are not committed; commit or stash them first:\n{dirty}")
+    # A stop in between restores the file, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+
+    for package in sorted({mutation[1] for mutation in chosen}):
+        more = next(mutation[5] for mutation in chosen if mutation[1] == package)
+        done = run(tree, package, more, environment)
+        if done.returncode:
+            print(done.stdout[-4000:])
+            sys.exit(f"the tests of {package} fail before anything was broken")
+    rows, missed = [], 0
+    for what, package, file, old, new, more in chosen:
+        path = tree / file
+        whole = path.read_text()
+        begin = time.time()
+        if whole.count(old) != 1:
+            result = f"STALE: the text is {whole.count(old)} times in {file}"
+        else:
+            try:
+                path.write_text(whole.replace(old, new))
+                done = run(tree, package, more, environment)
+            finally:
+                path.write_text(whole)
+            fallen = re.findall(r"^test (\S+) \.\.\. FAILED", done.stdout, re.M)
+            if "could not compile" in done.stdout:
+                result = "ERROR: it does not compile"
+                print(done.stdout[-2000:])
+            elif fallen:
+                rest = f" and {len(fallen) - 2} more" if len(fallen) > 2 else ""
+                result = ", ".join(fallen[:2]) + rest
+            elif done.returncode:
+                result = "a test program ended otherwise"
+            else:
+                result = "NOT CAUGHT"
+        missed += result.split(":")[0] in ("STALE", "ERROR", "NOT CAUGHT")
+        rows.append((what, file, result))
+        print(f"{what:62} {time.time() - begin:5.0f} s  {result}", flush=True)
+    table = ["| broken | file | test that fell |", "|---|---|---|"]
+    table += [f"| {what} | `{file}` | {result} |" for what, file, result in rows]
+    if arguments.markdown:
+        arguments.markdown.write_text("\n".join(table) + "\n")
+    print(f"\n{len(rows) - missed} of {len(rows)} were caught")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
