@@ -86,7 +86,12 @@ enum Group {
 fn says_average(name: &str) -> bool {
     name.to_ascii_lowercase()
         .split(|letter: char| !letter.is_ascii_alphanumeric())
-        .any(|word| matches!(word, "ema" | "shadow" | "swa" | "avg" | "averaged" | "modelema"))
+        .any(|word| {
+            matches!(
+                word,
+                "ema" | "shadow" | "swa" | "avg" | "averaged" | "modelema"
+            )
+        })
 }
 
 fn is_other(name: &str) -> bool {
@@ -157,7 +162,9 @@ pub fn candidates(pickle: &Pickle) -> (Vec<Candidate>, Option<String>) {
             }
             Value::List(members) | Value::Tuple(members) => {
                 if path.iter().any(|name| says_average(name))
-                    && members.iter().any(|&member| is_float_tensor(pickle, member))
+                    && members
+                        .iter()
+                        .any(|&member| is_float_tensor(pickle, member))
                 {
                     unnamed.get_or_insert_with(|| path.join("."));
                 }
@@ -412,9 +419,7 @@ fn members_of_network(pickle: &Pickle, network_id: Id) -> Result<BTreeMap<String
             }
             let is_hidden = hidden.contains(&name);
             let name = bounded(format!("{front}{name}"))?;
-            left = left
-                .checked_sub(name.len())
-                .ok_or(ENDLESS)?;
+            left = left.checked_sub(name.len()).ok_or(ENDLESS)?;
             match is_tensor {
                 true if is_hidden => {}
                 true => drop(all.insert(name, value)),

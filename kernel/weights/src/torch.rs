@@ -194,9 +194,9 @@ fn kinds_of_storages(pickle: &Pickle) -> Result<HashMap<&str, Kind>, String> {
     for value in &pickle.values {
         if let Value::Persistent(description) = value {
             // The old format keeps the program of a pickled network as `("module", class, file, text)`.
-            let is_program = pickle
-                .tuple(*description)
-                .is_some_and(|parts| parts.first().and_then(|&tag| pickle.text(tag)) == Some("module"));
+            let is_program = pickle.tuple(*description).is_some_and(|parts| {
+                parts.first().and_then(|&tag| pickle.text(tag)) == Some("module")
+            });
             if is_program {
                 continue;
             }
@@ -378,12 +378,11 @@ pub fn rebuilt(pickle: &Pickle, value: Id) -> Option<[Id; 4]> {
 
 /// Whether a value is a tensor of floats.
 pub fn is_float_tensor(pickle: &Pickle, value: Id) -> bool {
-    let description = rebuilt(pickle, value).and_then(|[persistent, ..]| {
-        match pickle.get(persistent) {
+    let description =
+        rebuilt(pickle, value).and_then(|[persistent, ..]| match pickle.get(persistent) {
             Value::Persistent(description) => storage(pickle, *description).ok(),
             _ => None,
-        }
-    });
+        });
     description
         .and_then(|storage| storage.kind)
         .is_some_and(|kind| !matches!(kind, Kind::Other(_)))

@@ -39,18 +39,42 @@ const AVERAGE: f32 = 101.0;
 #[test]
 fn the_average_comes_first_and_then_the_usual_names() {
     for (name, container, prefix, first, others) in [
-        ("timm.pth", "state_dict_ema", "", AVERAGE, vec!["state_dict"]),
-        ("timm_legacy.pth", "state_dict_ema", "", AVERAGE, vec!["state_dict"]),
+        (
+            "timm.pth",
+            "state_dict_ema",
+            "",
+            AVERAGE,
+            vec!["state_dict"],
+        ),
+        (
+            "timm_legacy.pth",
+            "state_dict_ema",
+            "",
+            AVERAGE,
+            vec!["state_dict"],
+        ),
         ("only_average.pth", "state_dict_ema", "", AVERAGE, vec![]),
         ("no_average.pth", "state_dict", "", LAST, vec![]),
         ("deit.pth", "model_ema", "", AVERAGE, vec!["model"]),
         ("basicsr.pth", "params_ema", "", AVERAGE, vec!["params"]),
         ("ema_dict.pth", "ema", "", AVERAGE, vec!["model_state_dict"]),
-        ("ema_averaged_model.pth", "ema", "module.", AVERAGE, vec!["model"]),
+        (
+            "ema_averaged_model.pth",
+            "ema",
+            "module.",
+            AVERAGE,
+            vec!["model"],
+        ),
         ("ema_decay.pth", "ema.module", "", AVERAGE, vec!["net"]),
         ("ema_unnamed.pth", "model", "", LAST, vec![]),
         ("lightning.ckpt", "state_dict", "model.", LAST, vec![]),
-        ("nested.pth", "checkpoint.model.state_dict", "", LAST, vec![]),
+        (
+            "nested.pth",
+            "checkpoint.model.state_dict",
+            "",
+            LAST,
+            vec![],
+        ),
         ("wrapped.pth", "model", "module._orig_mod.", LAST, vec![]),
         ("unknown.pth", "best_of_run", "", LAST, vec![]),
         ("tuple.pth", "0", "", LAST, vec![]),
@@ -91,7 +115,10 @@ fn another_container_can_be_chosen() {
     assert_eq!(negative.tensors["fc.bias"].values, [-7.0, -8.0, -9.0]);
     // The teacher is what DINO publishes.
     let teacher = open("dino.pth", None).unwrap();
-    assert_eq!((&*teacher.container, teacher.is_average), ("teacher", false));
+    assert_eq!(
+        (&*teacher.container, teacher.is_average),
+        ("teacher", false)
+    );
     assert_eq!(teacher.others, ["student"]);
     assert_eq!(teacher.tensors["backbone.fc.bias"].values, [7.0, 8.0, 9.0]);
     let student = open("dino.pth", Some("student")).unwrap();
@@ -102,11 +129,15 @@ fn another_container_can_be_chosen() {
     check("ema_shadow.pth", &shadow, "", AVERAGE);
     // An average without names is told, and the weights are read.
     let unnamed = open("ema_unnamed.pth", None).unwrap();
-    assert_eq!(unnamed.unnamed_average.as_deref(), Some("ema.shadow_params"));
+    assert_eq!(
+        unnamed.unnamed_average.as_deref(),
+        Some("ema.shadow_params")
+    );
 
     let error = open("several.pth", None).unwrap_err();
     assert!(
-        error.contains("choose the container") && error.contains("\"generator\", \"discriminator\""),
+        error.contains("choose the container")
+            && error.contains("\"generator\", \"discriminator\""),
         "{error}"
     );
     let error = open("timm.pth", Some("model")).unwrap_err();
@@ -121,7 +152,10 @@ fn torch_script_is_read_or_named() {
     for name in ["script.pt", "traced.pt"] {
         let found = open(name, None).unwrap();
         assert_eq!(found.source, Source::Script, "{name}");
-        assert_eq!(found.tensors["fc.weight"].values, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(
+            found.tensors["fc.weight"].values,
+            [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+        );
         assert_eq!(found.tensors["bn.running_var"].values, [19.0, 20.0, 21.0]);
     }
     let error = open("frozen.pt", None).unwrap_err();
@@ -137,7 +171,12 @@ fn formats_without_containers_say_so() {
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join("w.safetensors");
     let header = r#"{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
-    let file = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 4]].concat();
+    let file = [
+        &(header.len() as u64).to_le_bytes()[..],
+        header.as_bytes(),
+        &[0; 4],
+    ]
+    .concat();
     std::fs::write(&path, file).unwrap();
     assert_eq!(read(&path).unwrap().len(), 1);
     assert!(read_checkpoint(&path, Some("")).is_ok());
