@@ -498,9 +498,17 @@ fn signature(parts: &[impl AsRef<[u8]>], key: &str) -> String {
 pub fn long_tests() -> bool {
     let asked = std::env::var_os("PATCHBAY_LONG_TESTS").is_some_and(|value| value == "1");
     if !asked {
-        eprintln!("skipped without PATCHBAY_LONG_TESTS=1");
+        skipped("without PATCHBAY_LONG_TESTS=1");
     }
     asked
+}
+
+/// Says that a test was skipped, and why, past the output that the test runner keeps of tests that pass.
+pub fn skipped(why: impl std::fmt::Display) {
+    use std::io::Write;
+
+    let told = writeln!(std::io::stderr(), "skipped: {why}");
+    told.expect("stderr can be written to");
 }
 
 fn parse(message: ZmqMessage) -> Received {

@@ -6,5 +6,5 @@ pub mod corpus;
 pub mod differential;
 mod execution;
 
-pub use client::{Client, Received, long_tests, program};
+pub use client::{Client, Received, long_tests, program, skipped};
 pub use execution::{Execution, Output, without_colours};

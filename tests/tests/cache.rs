@@ -215,7 +215,7 @@ impl Full {
             .output()
             .is_ok_and(|output| output.status.success());
         if !mounted {
-            println!("skipped: no file system can be mounted here, so no disk can be full");
+            patchbay_tests::skipped("no file system can be mounted here, so no disk can be full");
             return None;
         }
         let full = Full(folder);

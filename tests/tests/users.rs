@@ -17,7 +17,7 @@ fn is_administrator() -> bool {
     let is = fs::metadata("/proc/self").unwrap().uid() == 0
         && as_nobody("true", &[]).is_ok_and(|output| output.status.success());
     if !is {
-        println!("skipped: only the administrator can be another user, by setpriv");
+        patchbay_tests::skipped("only the administrator can be another user, by setpriv");
     }
     is
 }

@@ -5,6 +5,8 @@
 //! anything, and a result of no numbers at all is, too: a test that compares nothing fails. `tests/sources.rs` looks for such folds in
 //! all tests.
 
+use std::{fmt::Display, io::Write};
+
 /// The largest magnitude; infinite where one is NaN.
 ///
 /// # Panics
@@ -78,6 +80,16 @@ where
     } else {
         difference / size
     }
+}
+
+/// Says that a test was skipped, and why, past the output that the test runner keeps of tests that pass.
+///
+/// # Panics
+///
+/// Where nothing can be written to stderr.
+pub fn skipped(why: impl Display) {
+    let told = writeln!(std::io::stderr(), "skipped: {why}");
+    told.expect("stderr can be written to");
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! This tests what the kernels compute where there is no GPU; that they compile for one is the build's test, and that they
 //! run there is `tests/gpu`'s.
 
-use std::{io::Write, path::Path, process::Command, sync::OnceLock};
+use std::{path::Path, process::Command, sync::OnceLock};
 
 use candle_core::{Device, Result, Tensor, Var};
 use libloading::{Library, Symbol};
@@ -42,8 +42,7 @@ fn kernels() -> Option<&'static Library> {
                         "no C++ compiler ({compiler}: {error}); `apt install g++` gives one, CXX names another"
                     );
                     assert!(std::env::var_os("PATCHBAY_LONG_TESTS").is_none(), "{why}");
-                    let told = writeln!(std::io::stderr(), "skipped: the CUDA kernels' tests: {why}");
-                    told.unwrap();
+                    patchbay_compare::skipped(format!("the CUDA kernels' tests: {why}"));
                     None
                 }
             }

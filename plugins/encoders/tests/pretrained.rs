@@ -29,7 +29,7 @@ fn package(path: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATCHBAY_PRETRAINED").map(|folder| Path::new(&folder).join(path));
     let path = path.filter(|path| path.exists());
     if path.is_none() {
-        println!("skipped: PATCHBAY_PRETRAINED names no folder with the packages");
+        patchbay_compare::skipped("PATCHBAY_PRETRAINED names no folder with the packages");
     }
     path
 }

@@ -591,7 +591,7 @@ fn the_mean_of_five_reaches_its_known_error_on_etth1() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
     let path = folder.join("ETTh1.csv");
     if !path.exists() {
-        println!("skipped: {} is absent", path.display());
+        patchbay_compare::skipped(format!("{} is absent", path.display()));
         return;
     }
     let frame = Frame::read_csv(path.to_str().unwrap()).unwrap();
@@ -625,7 +625,7 @@ fn ridge_reaches_its_known_errors_on_ett() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
     let path = folder.join("ETTh1.csv");
     if !path.exists() {
-        println!("skipped: {} is absent", path.display());
+        patchbay_compare::skipped(format!("{} is absent", path.display()));
         return;
     }
     let frame = Frame::read_csv(path.to_str().unwrap()).unwrap();
