@@ -34,6 +34,11 @@ pub struct Best {
 }
 
 impl Best {
+    /// `[lookback, horizon]`, row by row.
+    pub fn weights(&self) -> &[f64] {
+        &self.weights
+    }
+
     /// `[horizon, lookback]` (`f64`).
     ///
     /// # Errors
@@ -130,7 +135,12 @@ impl NormalEquations {
         })
     }
 
-    fn best_of(&self, held_out: &NormalEquations, regression: &Regression) -> Result<Best> {
+    /// The weights of one regression, with the penalty that does best on `held_out`.
+    ///
+    /// # Errors
+    ///
+    /// As [`NormalEquations::best`]; and fails where its lookback is beyond this one's.
+    pub fn best_of(&self, held_out: &NormalEquations, regression: &Regression) -> Result<Best> {
         if self.sums.is_none() || held_out.sums.is_none() {
             bail!(
                 "ridge regression needs windows to fit and windows to choose the penalty on; it got {} and {}: \
@@ -172,8 +182,12 @@ impl NormalEquations {
         }
     }
 
-    /// The mean squared error of a map `[lookback, horizon]` on these rows.
-    fn error(&self, weights: &[f64]) -> Result<f64> {
+    /// The mean squared error of a map `[lookback, horizon]`, row by row, on these rows; NaN where there are none.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the map has another size.
+    pub fn error(&self, weights: &[f64]) -> Result<f64> {
         let Some((squares, products)) = &self.sums else {
             return Ok(f64::NAN);
         };

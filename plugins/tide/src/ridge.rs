@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use patchbay::{nn::Init, plugin::prelude::*};
 
-use crate::normal_equations::NormalEquations;
+use crate::{normal_equations::NormalEquations, window_scale::WindowScale};
 
 patchbay::config! {
     /// Settings of [`Ridge`].
@@ -68,10 +68,10 @@ impl Forecaster for Ridge {
                 "it is not fitted: call forecast::fit(&model, &data, &options) first, or load one that is"
             );
         }
-        let mean = window.past.mean_keepdim(1)?;
-        let past = window.past.broadcast_sub(&mean)?;
+        let scale = WindowScale::of(&window.past)?;
+        let past = scale.center(&window.past)?;
         ops::linear(&past, self.weight.as_tensor(), None)?
-            .broadcast_add(&mean)?
+            .broadcast_add(&scale.mean)?
             .unsqueeze(2)
     }
 

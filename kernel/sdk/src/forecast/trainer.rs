@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Result, interrupt,
     nn::{
-        AdamW, CosineSchedule, EarlyStopping, Ema, Optimizer, ParameterGroup, ParamsAdamW,
+        AdamW, EarlyStopping, Ema, Optimizer, ParameterGroup, ParamsAdamW,
         clip_grad_norm,
     },
     plugin::{Forecaster, Slot, Window},
@@ -97,8 +97,11 @@ impl Trainer<'_> {
                 self.model
             );
         }
-        let batch = options.batch;
-        let mut per_epoch = self.train.len().div_ceil(batch);
+        let all_batches = || {
+            self.train
+                .epoch(options.batch, options.all_series, options.drop_last)
+        };
+        let mut per_epoch = self.steps();
         if let Some(most) = options.most_steps {
             per_epoch = per_epoch.min(most);
         }
@@ -106,12 +109,7 @@ impl Trainer<'_> {
             .learning_rate
             .or_else(|| self.model.learning_rate())
             .unwrap_or(LEARNING_RATE);
-        let schedule = CosineSchedule {
-            peak: learning_rate,
-            warmup: 0,
-            total: per_epoch * options.epochs,
-            last: 0.0,
-        };
+        let total = per_epoch * options.epochs;
         let settings = ParamsAdamW {
             lr: learning_rate,
             weight_decay: options.weight_decay,
@@ -148,9 +146,9 @@ impl Trainer<'_> {
             .map(|title| crate::LivePlot::new(title).x_label("epoch"));
         'epochs: for epoch in 0..options.epochs {
             self.model.begin_epoch(epoch)?;
-            let order = self.train.shuffled();
             let mut sum = 0.0;
-            for (index, indices) in order.chunks(batch).take(per_epoch).enumerate() {
+            let batches = all_batches();
+            for (index, indices) in batches.iter().take(per_epoch).enumerate() {
                 // The bar unwinds at an interrupt; here the loop ends by itself, with the best weights.
                 if interrupt::requested() {
                     fitted.interrupted = true;
@@ -162,7 +160,10 @@ impl Trainer<'_> {
                 let loading = Instant::now();
                 let (window, future) = self.train.batch(indices)?;
                 fitted.loading += loading.elapsed().as_secs_f64();
-                optimiser.set_learning_rate(schedule.at(fitted.steps));
+                let rate = options
+                    .schedule
+                    .at(learning_rate, epoch, fitted.steps, total);
+                optimiser.set_learning_rate(rate);
                 let place = || format!("epoch {}, step {}", epoch + 1, index + 1);
                 sum += self.step(&window, &future, &vars, &mut optimiser, &place)?;
                 fitted.steps += 1;
@@ -196,6 +197,21 @@ impl Trainer<'_> {
             }
         }
         kept.restore()
+    }
+
+    /// Steps of an epoch.
+    fn steps(&self) -> usize {
+        let options = self.options;
+        let series = if options.all_series {
+            self.train.series()
+        } else {
+            1
+        };
+        let places = self.train.len() / series;
+        match options.drop_last {
+            true => (places / options.batch).max(1),
+            false => places.div_ceil(options.batch),
+        }
     }
 
     fn step(

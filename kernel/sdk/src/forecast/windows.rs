@@ -56,6 +56,10 @@ impl<'a> Windows<'a> {
         self.begins.len() * self.data.names.len()
     }
 
+    pub(super) fn series(&self) -> usize {
+        self.data.names.len()
+    }
+
     /// Never: a part without windows is an error.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -140,7 +144,38 @@ impl<'a> Windows<'a> {
 
     /// All indices in an order that follows [`crate::nn::seed_all`].
     pub fn shuffled(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.len()).collect();
+        shuffle((0..self.len()).collect())
+    }
+
+    /// All indices in batches for an epoch, in an order that follows [`crate::nn::seed_all`]: `size` windows to a batch,
+    /// or with `all_series` those of every series at `size` rows. With `drop_last` a last batch that is not full is left out,
+    /// unless it is the only one.
+    pub fn epoch(&self, size: usize, all_series: bool, drop_last: bool) -> Vec<Vec<usize>> {
+        let size = size.max(1);
+        let series = if all_series {
+            self.data.names.len()
+        } else {
+            1
+        };
+        let order = shuffle((0..self.len() / series.max(1)).collect());
+        let mut batches: Vec<Vec<usize>> = order
+            .chunks(size)
+            .map(|chunk| {
+                chunk
+                    .iter()
+                    .flat_map(|&row| row * series..(row + 1) * series)
+                    .collect()
+            })
+            .collect();
+        if drop_last && batches.len() > 1 && order.len() % size != 0 {
+            batches.pop();
+        }
+        batches
+    }
+}
+
+/// The same numbers in a random order.
+fn shuffle(mut order: Vec<usize>) -> Vec<usize> {
         let random = Stream::next().uniform(order.len());
         // Fisher and Yates's shuffle, as Durstenfeld has it.
         for last in (1..order.len()).rev() {
@@ -148,5 +183,4 @@ impl<'a> Windows<'a> {
             order.swap(last, other.min(last));
         }
         order
-    }
 }
