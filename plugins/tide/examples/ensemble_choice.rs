@@ -23,7 +23,16 @@ mod peer;
 
 const LOOKBACK: usize = 720;
 const DAY: usize = 24;
-const NAMES: [&str; 8] = ["720", "720 a=1/2", "720 a=1", "720 a=2", "504", "336", "168", "96"];
+const NAMES: [&str; 8] = [
+    "720",
+    "720 a=1/2",
+    "720 a=1",
+    "720 a=2",
+    "504",
+    "336",
+    "168",
+    "96",
+];
 /// The preset's five, as bits of a candidate.
 const FIVE: usize = 0b11_0111;
 
@@ -61,7 +70,12 @@ impl Cell {
     fn mean(&self, chosen: usize) -> Vec<f64> {
         let count = f64::from(chosen.count_ones());
         let mut mean = vec![0.0; self.maps[0].len()];
-        for (_, map) in self.maps.iter().enumerate().filter(|(bit, _)| chosen >> bit & 1 == 1) {
+        for (_, map) in self
+            .maps
+            .iter()
+            .enumerate()
+            .filter(|(bit, _)| chosen >> bit & 1 == 1)
+        {
             for (sum, weight) in mean.iter_mut().zip(map) {
                 *sum += weight / count;
             }
@@ -133,9 +147,17 @@ fn main() -> Result<(), Box<dyn Error>> {
             table.push([(rank + 1).to_string(), format!("{error:.4}"), name(chosen)]);
         }
     }
-    println!("{} candidates on the validation part\n{table}", ranked.len());
+    println!(
+        "{} candidates on the validation part\n{table}",
+        ranked.len()
+    );
     let best = ranked[0].1;
-    let mut table = Table::new(["data", "plain ridge", "the preset's five", "chosen on validation"]);
+    let mut table = Table::new([
+        "data",
+        "plain ridge",
+        "the preset's five",
+        "chosen on validation",
+    ]);
     let mut ratios = [Vec::new(), Vec::new()];
     for cell in &cells {
         let error = |chosen| cell.test.error(&cell.mean(chosen));

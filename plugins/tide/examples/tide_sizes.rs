@@ -19,7 +19,8 @@ use patchbay::{
 mod peer;
 
 /// Hidden width, p, and hidden width of the temporal decoder.
-const SIZES: [(&str, usize, usize, usize); 2] = [("small", 64, 4, 16), ("paper's for ETTh1", 256, 8, 128)];
+const SIZES: [(&str, usize, usize, usize); 2] =
+    [("small", 64, 4, 16), ("paper's for ETTh1", 256, 8, 128)];
 const DROPOUT: [f64; 2] = [0.3, 0.5];
 const WEIGHT_DECAY: [f64; 2] = [0.0, 10.0];
 
@@ -27,15 +28,26 @@ fn main() -> Result<(), Box<dyn Error>> {
     peer::compute_as_the_kernel_does()?;
     patchbay_tide::register()?;
     let words: Vec<String> = env::args().skip(1).collect();
-    let mut options: BTreeMap<&str, &str> = BTreeMap::from([("--horizons", "96"), ("--sets", "ETTh1,ETTh2")]);
+    let mut options: BTreeMap<&str, &str> =
+        BTreeMap::from([("--horizons", "96"), ("--sets", "ETTh1,ETTh2")]);
     for pair in words.chunks(2) {
         let [name, value] = pair else {
             return Err(format!("{} needs a value", pair[0]).into());
         };
         options.insert(name, value);
     }
-    let folder = options.get("--data").ok_or("say where the CSV files are: --data DIR")?;
-    let mut table = Table::new(["data", "horizon", "sizes", "dropout", "weight decay", "validation MSE", "epoch"]);
+    let folder = options
+        .get("--data")
+        .ok_or("say where the CSV files are: --data DIR")?;
+    let mut table = Table::new([
+        "data",
+        "horizon",
+        "sizes",
+        "dropout",
+        "weight decay",
+        "validation MSE",
+        "epoch",
+    ]);
     for set in options["--sets"].split(',') {
         let path = Path::new(folder).join(format!("{set}.csv"));
         let frame = Frame::read_csv(path.to_str().ok_or("the path is not text")?)?;

@@ -82,9 +82,28 @@ impl NormalEquations {
         let plain = |x: &Tensor| x.detach().to_device(&Device::Cpu)?.to_dtype(DType::F64);
         let (past, future) = (plain(past)?, plain(future)?);
         let mean = past.mean_keepdim(1)?;
-        let (x, y) = (past.broadcast_sub(&mean)?, future.broadcast_sub(&mean)?);
+        self.add_rows(&past.broadcast_sub(&mean)?, &future.broadcast_sub(&mean)?)
+    }
+
+    /// Adds rows of X `[rows, lookback]` and Y `[rows, horizon]` (`f64`, on the CPU) as they are. What is called a lookback here
+    /// may be any features.
+    ///
+    /// # Errors
+    ///
+    /// Fails where shapes do not fit.
+    pub fn add_rows(&mut self, x: &Tensor, y: &Tensor) -> Result<()> {
+        let rows = x.dim(0)?;
+        if x.dims() != [rows, self.lookback] || y.dims() != [rows, self.horizon] {
+            bail!(
+                "expected X [rows, {}] and Y [rows, {}], got {:?} and {:?}",
+                self.lookback,
+                self.horizon,
+                x.dims(),
+                y.dims()
+            );
+        }
         let transposed = x.t()?;
-        let (squares, products) = (ops::matmul(&transposed, &x)?, ops::matmul(&transposed, &y)?);
+        let (squares, products) = (ops::matmul(&transposed, x)?, ops::matmul(&transposed, y)?);
         self.energy += y.sqr()?.sum_all()?.to_scalar::<f64>()?;
         self.rows += rows;
         self.sums = Some(match self.sums.take() {

@@ -90,10 +90,8 @@ impl WindowScale {
                 let divisor = |row: &Moments| if divide { row.divisor() } else { 1.0 };
                 match past.dtype() {
                     DType::F32 => rescale(past, rows, divisor, |value| value as f32),
-                    dtype => {
-                        rescale(&past.to_dtype(DType::F64)?, rows, divisor, |value| value)?
-                            .to_dtype(dtype)
-                    }
+                    dtype => rescale(&past.to_dtype(DType::F64)?, rows, divisor, |value| value)?
+                        .to_dtype(dtype),
                 }
             }
             Rows::Tensors(mean, deviation) => {

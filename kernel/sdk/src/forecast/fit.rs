@@ -5,7 +5,7 @@ use std::time::Instant;
 use candle_core::bail;
 use patchbay_protocol::MimeBundle;
 
-use super::{Dataset, Part, loss::loss_over, trainer::Trainer};
+use super::{Dataset, Part, loss::loss_over, scales::DataScales, trainer::Trainer};
 use crate::{
     Result, Show, Table,
     nn::CosineSchedule,
@@ -155,7 +155,9 @@ impl FitOptions {
         if let Schedule::Exponential { gamma, .. } = self.schedule
             && !positive(gamma)
         {
-            bail!("FitOptions: the schedule's gamma is {gamma}, it must be above 0 and finite; usual are 0.5 to 1");
+            bail!(
+                "FitOptions: the schedule's gamma is {gamma}, it must be above 0 and finite; usual are 0.5 to 1"
+            );
         }
         if !self.weight_decay.is_finite() || self.weight_decay < 0.0 {
             bail!(
@@ -202,6 +204,9 @@ pub struct Fitted {
 
 /// Fits a forecaster to the training part and chooses on the validation part when to stop.
 ///
+/// The forecaster keeps the scales, covariates and step of the data, so that it can forecast other data and be saved.
+/// Values that were interpolated have no part in a loss; a fit in closed form takes windows whose future was measured.
+///
 /// The weights are those of the epoch that did best on the validation part, after an interrupt or an error, too. A
 /// forecaster that begins with a fit in closed form ([`Fit::Refine`]) keeps that start unless training improves on it
 /// by more than one standard error of the difference over blocks of validation windows that begin within a horizon.
@@ -229,8 +234,31 @@ pub fn fit(model: &Slot<dyn Forecaster>, data: &Dataset, options: &FitOptions) -
     let (lookback, horizon) = (model.lookback(), model.horizon());
     let train = data.windows(Part::Train, lookback, horizon)?;
     let validation = data.windows(Part::Validation, lookback, horizon)?;
-    let kind = model.fit(&mut train.batches(BATCH))?;
-    model.select(&mut validation.batches(BATCH))?;
+    let trained_before = DataScales::of_model(model);
+    let (closed, share) = train.for_closed_form();
+    let (held_out, held_out_share) = validation.for_closed_form();
+    let kind = model.fit(&mut closed.batches(BATCH))?;
+    model.select(&mut held_out.batches(BATCH))?;
+    if kind != Fit::ByGradient && share.max(held_out_share) > 0.0 {
+        println!(
+            "{}: too few windows have a future that was measured entirely, so its fit in closed form takes interpolated \
+             values for true ones, {:.1} % of them; a shorter horizon has more such windows",
+            model.provenance().id,
+            100.0 * share.max(held_out_share)
+        );
+    }
+    let scales = DataScales::of(data);
+    if kind == Fit::ByGradient
+        && let Some(before) = trained_before.filter(|before| **before != scales)
+    {
+        println!(
+            "{}: it was fitted in the scales of other data (series {}) and goes on from those weights in the scales of these; \
+             data.with_scales_of(&model)? keeps its own",
+            model.provenance().id,
+            before.names.join(", ")
+        );
+    }
+    scales.note(model);
     let mut fitted = Fitted {
         train: Vec::new(),
         validation: Vec::new(),

@@ -91,11 +91,19 @@ mod tests {
                     .wrapping_mul(6_364_136_223_846_793_005)
                     .wrapping_add(1);
                 let exponent = ((state >> 20) % 60) as i32 - 30;
-                let value = ((state >> 11) as f64 / (1u64 << 53) as f64 - 0.5) * 2f64.powi(exponent);
+                let value =
+                    ((state >> 11) as f64 / (1u64 << 53) as f64 - 0.5) * 2f64.powi(exponent);
                 let wide = Moments::of(&vec![value; count]);
-                assert_eq!((wide.mean, wide.deviation), (value, 0.0), "{value} x {count}");
+                assert_eq!(
+                    (wide.mean, wide.deviation),
+                    (value, 0.0),
+                    "{value} x {count}"
+                );
                 let narrow = Moments::of(&vec![value as f32; count]);
-                assert_eq!((narrow.mean, narrow.deviation), (f64::from(value as f32), 0.0));
+                assert_eq!(
+                    (narrow.mean, narrow.deviation),
+                    (f64::from(value as f32), 0.0)
+                );
                 assert_eq!(narrow.divisor(), 1.0);
             }
         }
@@ -103,12 +111,23 @@ mod tests {
 
     #[test]
     fn small_noise_on_a_large_offset_is_no_constant() {
-        for (offset, noise) in [(1e6, 1e-3), (1e6, 1e-7), (-1e9, 1e-4), (1e12, 0.1), (0.0, 1e-200)] {
+        for (offset, noise) in [
+            (1e6, 1e-3),
+            (1e6, 1e-7),
+            (-1e9, 1e-4),
+            (1e12, 0.1),
+            (0.0, 1e-200),
+        ] {
             // Of n values half are `noise` higher: the deviation is half of it.
-            let values: Vec<f64> = (0..720).map(|i| offset + noise * f64::from(i % 2)).collect();
+            let values: Vec<f64> = (0..720)
+                .map(|i| offset + noise * f64::from(i % 2))
+                .collect();
             let moments = Moments::of(&values);
             let exact = (values[1] - values[0]) / 2.0;
-            assert!((moments.deviation / exact - 1.0).abs() < 1e-9, "{offset} {moments:?}");
+            assert!(
+                (moments.deviation / exact - 1.0).abs() < 1e-9,
+                "{offset} {moments:?}"
+            );
             assert!((moments.mean - offset - exact).abs() <= offset.abs() * f64::EPSILON);
         }
         // One unit in the last place of `f32` in one of many values.
@@ -117,7 +136,9 @@ mod tests {
         let exact = f64::from(f32::EPSILON) * (719f64).sqrt() / 720.0;
         assert!((Moments::of(&values).deviation / exact - 1.0).abs() < 1e-9);
         // What the rounding of `f64` makes of a constant is one.
-        let rounded: Vec<f64> = (0..720).map(|i| if i % 2 == 0 { 0.1 + 0.2 } else { 0.3 }).collect();
+        let rounded: Vec<f64> = (0..720)
+            .map(|i| if i % 2 == 0 { 0.1 + 0.2 } else { 0.3 })
+            .collect();
         assert_eq!(Moments::of(&rounded).deviation, 0.0);
         assert!(Moments::of::<f64>(&[]).deviation.is_nan());
         assert!(Moments::of(&[1.0, f64::NAN]).deviation.is_nan());
