@@ -1,10 +1,11 @@
 //! DLinear: a linear map of the trend and another of the rest.
 //!
 //! Zeng et al. 2023, Are Transformers Effective for Time Series Forecasting? (AAAI), as in its authors'
-//! program (cure-lab/LTSF-Linear) with the maps shared by all series.
+//! program (cure-lab/LTSF-Linear, `models/DLinear.py`) with the maps shared by all series. As there both maps begin with
+//! weights of 1 / lookback, a mean, and biases as PyTorch's `Linear` has them. `FitOptions::ltsf_linear` trains as they do.
 
 use patchbay::{
-    nn::{Linear, linear},
+    nn::{Init, Linear},
     plugin::prelude::*,
 };
 
@@ -65,11 +66,26 @@ model.forward(&plugin::Window::new(Tensor::randn(0f32, 1.0, (2, 48), &device())?
         let vb = context.vb();
         Ok(DLinear {
             average: average.to_dtype(context.dtype())?,
-            trend: linear(lookback, config.horizon, vb.pp("trend"))?,
-            seasonal: linear(lookback, config.horizon, vb.pp("seasonal"))?,
+            trend: map(&config, vb.pp("trend"))?,
+            seasonal: map(&config, vb.pp("seasonal"))?,
             config,
         })
     }
+}
+
+/// A map that begins as the mean of the past.
+fn map(config: &DLinearConfig, vb: VarBuilder<'_>) -> Result<Linear> {
+    let (lookback, horizon) = (config.lookback, config.horizon);
+    let mean = Init::Const(1.0 / lookback as f64);
+    let bound = 1.0 / (lookback as f64).sqrt();
+    let bias = Init::Uniform {
+        lo: -bound,
+        up: bound,
+    };
+    Ok(Linear::new(
+        vb.get_with_hints((horizon, lookback), "weight", mean)?,
+        Some(vb.get_with_hints(horizon, "bias", bias)?),
+    ))
 }
 
 impl Forecaster for DLinear {

@@ -11,6 +11,7 @@ pub mod preset;
 pub mod ridge;
 pub mod seasonal_naive;
 pub mod tide;
+pub mod window_scale;
 
 pub use d_linear::DLinear;
 pub use last_value::LastValue;

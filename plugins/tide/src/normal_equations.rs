@@ -34,6 +34,11 @@ pub struct Best {
 }
 
 impl Best {
+    /// `[lookback, horizon]`, row by row.
+    pub fn weights(&self) -> &[f64] {
+        &self.weights
+    }
+
     /// `[horizon, lookback]` (`f64`).
     ///
     /// # Errors
@@ -77,9 +82,28 @@ impl NormalEquations {
         let plain = |x: &Tensor| x.detach().to_device(&Device::Cpu)?.to_dtype(DType::F64);
         let (past, future) = (plain(past)?, plain(future)?);
         let mean = past.mean_keepdim(1)?;
-        let (x, y) = (past.broadcast_sub(&mean)?, future.broadcast_sub(&mean)?);
+        self.add_rows(&past.broadcast_sub(&mean)?, &future.broadcast_sub(&mean)?)
+    }
+
+    /// Adds rows of X `[rows, lookback]` and Y `[rows, horizon]` (`f64`, on the CPU) as they are. What is called a lookback here
+    /// may be any features.
+    ///
+    /// # Errors
+    ///
+    /// Fails where shapes do not fit.
+    pub fn add_rows(&mut self, x: &Tensor, y: &Tensor) -> Result<()> {
+        let rows = x.dim(0)?;
+        if x.dims() != [rows, self.lookback] || y.dims() != [rows, self.horizon] {
+            bail!(
+                "expected X [rows, {}] and Y [rows, {}], got {:?} and {:?}",
+                self.lookback,
+                self.horizon,
+                x.dims(),
+                y.dims()
+            );
+        }
         let transposed = x.t()?;
-        let (squares, products) = (ops::matmul(&transposed, &x)?, ops::matmul(&transposed, &y)?);
+        let (squares, products) = (ops::matmul(&transposed, x)?, ops::matmul(&transposed, y)?);
         self.energy += y.sqr()?.sum_all()?.to_scalar::<f64>()?;
         self.rows += rows;
         self.sums = Some(match self.sums.take() {
@@ -130,7 +154,12 @@ impl NormalEquations {
         })
     }
 
-    fn best_of(&self, held_out: &NormalEquations, regression: &Regression) -> Result<Best> {
+    /// The weights of one regression, with the penalty that does best on `held_out`.
+    ///
+    /// # Errors
+    ///
+    /// As [`NormalEquations::best`]; and fails where its lookback is beyond this one's.
+    pub fn best_of(&self, held_out: &NormalEquations, regression: &Regression) -> Result<Best> {
         if self.sums.is_none() || held_out.sums.is_none() {
             bail!(
                 "ridge regression needs windows to fit and windows to choose the penalty on; it got {} and {}: \
@@ -172,8 +201,12 @@ impl NormalEquations {
         }
     }
 
-    /// The mean squared error of a map `[lookback, horizon]` on these rows.
-    fn error(&self, weights: &[f64]) -> Result<f64> {
+    /// The mean squared error of a map `[lookback, horizon]`, row by row, on these rows; NaN where there are none.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the map has another size.
+    pub fn error(&self, weights: &[f64]) -> Result<f64> {
         let Some((squares, products)) = &self.sums else {
             return Ok(f64::NAN);
         };

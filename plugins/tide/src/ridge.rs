@@ -3,12 +3,15 @@
 //! On ETTh1 and ETTh2 it matches or beats published networks, so a forecast is shown beside it. One map
 //! serves all series. Values are taken less the mean of the window's past; there is no intercept. The
 //! penalty is the one of nine (0.1 to 10⁷) with the least error on the validation part.
+//!
+//! With `known` covariates it is linear in those, too: their values at all steps of past and future stand beside the past,
+//! with an intercept. So a network that is given covariates can be shown beside the best linear use of the same.
 
 use std::sync::Mutex;
 
 use patchbay::{nn::Init, plugin::prelude::*};
 
-use crate::normal_equations::NormalEquations;
+use crate::{normal_equations::NormalEquations, window_scale::WindowScale};
 
 patchbay::config! {
     /// Settings of [`Ridge`].
@@ -19,13 +22,15 @@ patchbay::config! {
         /// Steps that are forecast.
         #[schemars(range(min = 1))]
         horizon: usize = 96,
+        /// Covariates that are known over past and future.
+        known: usize = 0,
     }
 }
 
 /// A linear map in closed form.
 pub struct Ridge {
     config: RidgeConfig,
-    /// `[horizon, lookback]`.
+    /// `[horizon, features]`: the past, then, if there are any, known covariates step by step and 1.
     weight: Var,
     /// `[]`; NaN until it is fitted.
     penalty: Var,
@@ -40,10 +45,10 @@ impl Define for Ridge {
     const ID: &'static str = "forecaster/ridge";
     const SUMMARY: &'static str = "Ridge regression in closed form: the linear baseline";
     const DETAILS: Details = Details {
-        formula: "mean + W (past - mean),  W = argmin |Y - X W|^2 + penalty |W|^2",
+        formula: "mean + W [past - mean, known, 1],  W = argmin |Y - X W|^2 + penalty |W|^2; the last two only with known",
         reference: "Hoerl and Kennard 1970, Ridge Regression; Toner and Darlow 2024, An Analysis of Linear Time \
                     Series Forecasting Models, arXiv 2403.14587",
-        shapes: "past [batch, lookback]; forecast [batch, horizon, 1]",
+        shapes: "past [batch, lookback]; known [batch, lookback + horizon, known]; forecast [batch, horizon, 1]",
         trainable: false,
         example: r#"let ridge = create::<dyn Forecaster>("forecaster/ridge", json!({"lookback": 96, "horizon": 24}))?;
 ridge"#,
@@ -51,7 +56,7 @@ ridge"#,
 
     fn build(config: RidgeConfig, context: &Context) -> Result<Self> {
         let dtype = context.dtype();
-        let shape = (config.horizon, config.lookback);
+        let shape = (config.horizon, features(&config));
         Ok(Ridge {
             weight: context.buffer("weight", shape, dtype, Init::Const(0.0))?,
             penalty: context.buffer("penalty", (), dtype, Init::Const(f64::NAN))?,
@@ -68,10 +73,10 @@ impl Forecaster for Ridge {
                 "it is not fitted: call forecast::fit(&model, &data, &options) first, or load one that is"
             );
         }
-        let mean = window.past.mean_keepdim(1)?;
-        let past = window.past.broadcast_sub(&mean)?;
-        ops::linear(&past, self.weight.as_tensor(), None)?
-            .broadcast_add(&mean)?
+        let scale = WindowScale::of(&window.past)?;
+        let x = self.features(scale.center(&window.past)?, window)?;
+        ops::linear(&x, self.weight.as_tensor(), None)?
+            .broadcast_add(&scale.mean)?
             .unsqueeze(2)
     }
 
@@ -102,6 +107,14 @@ impl Forecaster for Ridge {
     }
 }
 
+/// How many numbers a window is for the regression.
+fn features(config: &RidgeConfig) -> usize {
+    match config.known {
+        0 => config.lookback,
+        known => config.lookback + known * (config.lookback + config.horizon) + 1,
+    }
+}
+
 impl Ridge {
     /// The penalty that was chosen; NaN before.
     ///
@@ -116,12 +129,47 @@ impl Ridge {
         &self,
         batches: &mut dyn Iterator<Item = Result<(Window, Tensor)>>,
     ) -> Result<NormalEquations> {
-        let mut equations = NormalEquations::new(self.config.lookback, self.config.horizon);
+        let mut equations = NormalEquations::new(features(&self.config), self.config.horizon);
+        let plain = |x: &Tensor| x.detach().to_device(&Device::Cpu)?.to_dtype(DType::F64);
         for batch in batches {
             let (window, future) = batch?;
-            equations.add(&window.past, &future)?;
+            let past = plain(&window.past)?;
+            let scale = WindowScale::of(&past)?;
+            let x = self.features(scale.center(&past)?, &window)?;
+            equations.add_rows(&x, &plain(&future)?.broadcast_sub(&scale.mean)?)?;
         }
         Ok(equations)
+    }
+
+    /// The past `[batch, lookback]`, beside it the known covariates and 1 where the settings have some: `[batch, features]`.
+    fn features(&self, past: Tensor, window: &Window) -> Result<Tensor> {
+        let config = &self.config;
+        if config.known == 0 {
+            return Ok(past);
+        }
+        let batch = past.dim(0)?;
+        let expected = [batch, config.lookback + config.horizon, config.known];
+        let Some(known) = window
+            .known
+            .as_ref()
+            .filter(|known| known.dims() == expected)
+        else {
+            bail!(
+                "the window's `known` is {}, expected {expected:?}; the setting `known` is {}",
+                match &window.known {
+                    Some(known) => format!("{:?}", known.dims()),
+                    None => "absent".to_owned(),
+                },
+                config.known
+            );
+        };
+        let known = known
+            .detach()
+            .to_device(past.device())?
+            .to_dtype(past.dtype())?
+            .flatten_from(1)?;
+        let one = Tensor::ones((batch, 1), past.dtype(), past.device())?;
+        Tensor::cat(&[past, known, one], 1)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<NormalEquations>> {

@@ -32,6 +32,7 @@ use patchbay::{
 use crate::{
     normal_equations::{NormalEquations, Regression},
     preset::Preset,
+    window_scale::WindowScale,
 };
 
 /// Which blocks end in a layer norm.
@@ -555,13 +556,8 @@ impl Tide {
         if !self.reversible {
             return Ok(None);
         }
-        let past = window.past.detach();
-        let mean = past.mean_keepdim(1)?;
-        let variance = past.broadcast_sub(&mean)?.sqr()?.mean_keepdim(1)?;
-        let deviation = variance.sqrt()?;
-        // A constant past has deviation 0; it is left as it is, less its mean.
-        let constant = deviation.eq(&deviation.zeros_like()?)?;
-        let deviation = constant.where_cond(&deviation.ones_like()?, &deviation)?;
+        // A constant past is left as it is, less its mean.
+        let scale = WindowScale::of(&window.past)?;
         let affine = match (&self.affine, &window.series) {
             (Some((weight, bias)), Some(series)) => {
                 if series.dims() != [window.past.dim(0)?] {
@@ -584,11 +580,7 @@ impl Tide {
             ),
             (None, _) => None,
         };
-        Ok(Some(Normalisation {
-            mean,
-            deviation,
-            affine,
-        }))
+        Ok(Some(Normalisation { scale, affine }))
     }
 
     /// Whether all series of a window have an affine map.
@@ -643,19 +635,17 @@ fn flat(projected: &Tensor) -> Result<Tensor> {
     projected.transpose(1, 2)?.flatten_from(1)
 }
 
-/// A window's scale; all are `[batch, 1]`.
+/// A window's scale.
 struct Normalisation {
-    mean: Tensor,
-    deviation: Tensor,
+    scale: WindowScale,
+    /// Weight and bias of each row's series, `[batch, 1]`.
     affine: Option<(Tensor, Tensor)>,
 }
 
 impl Normalisation {
     /// `[batch, lookback]` to the same.
     fn apply(&self, past: &Tensor) -> Result<Tensor> {
-        let values = past
-            .broadcast_sub(&self.mean)?
-            .broadcast_div(&self.deviation)?;
+        let values = self.scale.standardize(past)?;
         match &self.affine {
             Some((weight, bias)) => values.broadcast_mul(weight)?.broadcast_add(bias),
             None => Ok(values),
@@ -671,8 +661,8 @@ impl Normalisation {
             None => values.clone(),
         };
         values
-            .broadcast_mul(&self.deviation.unsqueeze(2)?)?
-            .broadcast_add(&self.mean.unsqueeze(2)?)
+            .broadcast_mul(&self.scale.deviation.unsqueeze(2)?)?
+            .broadcast_add(&self.scale.mean.unsqueeze(2)?)
     }
 }
 

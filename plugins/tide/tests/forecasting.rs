@@ -24,8 +24,8 @@ fn file(text: &str) -> tempfile::NamedTempFile {
 fn read(text: &str, missing: Missing) -> patchbay::Result<Frame> {
     let file = file(text);
     let options = CsvOptions {
-        time: None,
         missing,
+        ..CsvOptions::default()
     };
     Frame::read_csv_with(file.path().to_str().unwrap(), &options)
 }
@@ -382,6 +382,7 @@ fn a_mistyped_time_is_refused_and_does_not_fill_the_memory() {
         let options = CsvOptions {
             time: Some("date".to_owned()),
             missing,
+            ..CsvOptions::default()
         };
         let file = file(text);
         let error = refusal(Frame::read_csv_with(
@@ -402,6 +403,7 @@ fn a_mistyped_time_is_refused_and_does_not_fill_the_memory() {
     let options = CsvOptions {
         time: Some("date".to_owned()),
         missing: Missing::Interpolate,
+        ..CsvOptions::default()
     };
     let two = file(&text);
     let error = refusal(Frame::read_csv_with(two.path().to_str().unwrap(), &options));

@@ -16,9 +16,9 @@ use crate::{
 pub fn audit(model: &Slot<dyn Forecaster>, data: &Dataset) -> Result<Audit> {
     let windows = data.windows(Part::Train, model.lookback(), model.horizon())?;
     let indices: Vec<usize> = (0..windows.len().min(64)).collect();
-    let (window, future) = windows.batch(&indices)?;
+    let (window, future, mask) = windows.masked_batch(&indices)?;
     let forecast = model.forward(&window, true)?;
-    let loss = loss(&forecast, &future, None, &model.quantiles())?;
+    let loss = loss(&forecast, &future, mask.as_ref(), None, &model.quantiles())?;
     let variables = VarMap::new();
     if let Ok(mut map) = variables.data().lock() {
         for named in model

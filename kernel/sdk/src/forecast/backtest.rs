@@ -5,7 +5,7 @@ use std::time::Instant;
 use candle_core::{DType, Tensor};
 use patchbay_protocol::MimeBundle;
 
-use super::{Dataset, Part, fit::BATCH, predict::sorted};
+use super::{Dataset, Part, fit::BATCH, predict::sorted, scales::in_scales_of};
 use crate::{
     Result, Show, Table,
     plugin::{Forecaster, Slot},
@@ -13,10 +13,12 @@ use crate::{
     tensor::number,
 };
 
-/// Errors over all windows of a part, in the scale of the data set.
+/// Errors over all windows of a part, in the scale that the forecaster was fitted in. Only values that were measured count.
 #[derive(Clone, Debug)]
 pub struct Backtest {
     pub windows: usize,
+    /// How many values of all windows' futures were interpolated in the data, and are therefore in no error.
+    pub interpolated: usize,
     /// Mean squared error over windows and steps; of a probabilistic forecast, that of the level nearest to 0.5.
     pub mse: f64,
     /// Mean absolute error of the same.
@@ -52,9 +54,10 @@ struct Naive {
 }
 
 impl Naive {
-    fn add(&mut self, past: &[f32], future: &[f32]) {
+    fn add(&mut self, past: &[f32], future: &[f32], measured: impl Fn(usize) -> bool) {
         let last = &past[past.len() - self.season..];
-        for (&future, &forecast) in future.iter().zip(last.iter().cycle()) {
+        let steps = future.iter().zip(last.iter().cycle()).enumerate();
+        for (_, (&future, &forecast)) in steps.filter(|&(step, _)| measured(step)) {
             let error = f64::from(future) - f64::from(forecast);
             self.squared += error * error;
             self.absolute += error.abs();
@@ -62,13 +65,16 @@ impl Naive {
     }
 }
 
-/// Forecasts all windows of a part.
+/// Forecasts all windows of a part, in the scales that the forecaster was fitted or saved in.
 ///
 /// # Errors
 ///
-/// Fails where the part is too short for a window or a component fails.
+/// Fails where the part is too short for a window, the data have another step, other series or other covariates than
+/// those that the forecaster was fitted on, or a component fails.
 pub fn backtest(model: &Slot<dyn Forecaster>, data: &Dataset, part: Part) -> Result<Backtest> {
     let start = Instant::now();
+    let scaled = in_scales_of(model, data)?;
+    let data = &*scaled;
     let horizon = model.horizon();
     let windows = data.windows(part, model.lookback(), horizon)?;
     let levels = model.quantiles();
@@ -89,16 +95,22 @@ pub fn backtest(model: &Slot<dyn Forecaster>, data: &Dataset, part: Part) -> Res
         })
         .collect();
     let mut first = 0;
-    for batch in windows.batches(BATCH) {
-        let (window, future) = batch?;
+    let (mut counts, mut interpolated) = (vec![0usize; horizon], 0);
+    for batch in windows.masked_batches(BATCH) {
+        let (window, future, mask) = batch?;
+        let mask = mask
+            .map(|mask| mask.flatten_all()?.to_vec1::<u8>())
+            .transpose()?;
+        let measured = |place: usize| mask.as_ref().is_none_or(|mask| mask[place] == 1);
         let forecast = plain(&sorted(&model.forward(&window, false)?)?)?;
         let (past, future) = (plain(&window.past)?, plain(&future)?);
         for naive in &mut naive {
-            for (past, future) in past
+            for (row, (past, future)) in past
                 .chunks_exact(lookback)
                 .zip(future.chunks_exact(horizon))
+                .enumerate()
             {
-                naive.add(past, future);
+                naive.add(past, future, |step| measured(row * horizon + step));
             }
         }
         for (row, (forecast, future)) in forecast
@@ -106,10 +118,16 @@ pub fn backtest(model: &Slot<dyn Forecaster>, data: &Dataset, part: Part) -> Res
             .zip(future.chunks_exact(horizon))
             .enumerate()
         {
-            let mut sum = 0.0;
+            let (mut sum, mut count) = (0.0, 0);
             for (step, (forecast, &future)) in
                 forecast.chunks_exact(outputs).zip(future).enumerate()
             {
+                if !measured(row * horizon + step) {
+                    interpolated += 1;
+                    continue;
+                }
+                counts[step] += 1;
+                count += 1;
                 let error = f64::from(future) - f64::from(forecast[middle]);
                 squared[step] += error * error;
                 absolute[step] += error.abs();
@@ -122,18 +140,22 @@ pub fn backtest(model: &Slot<dyn Forecaster>, data: &Dataset, part: Part) -> Res
             }
             let of = &mut of_series[windows.place(first + row).1];
             of.0 += sum;
-            of.1 += horizon;
+            of.1 += count;
         }
         first += future.len() / horizon;
     }
-    let count = windows.len() as f64;
-    let total = count * horizon as f64;
+    let total = counts.iter().sum::<usize>() as f64;
+    let by_step = |sums: &[f64]| -> Vec<f64> {
+        let pairs = sums.iter().zip(&counts);
+        pairs.map(|(sum, &count)| sum / count as f64).collect()
+    };
     Ok(Backtest {
         windows: windows.len(),
+        interpolated,
         mse: squared.iter().sum::<f64>() / total,
         mae: absolute.iter().sum::<f64>() / total,
-        mse_by_step: squared.iter().map(|sum| sum / count).collect(),
-        mae_by_step: absolute.iter().map(|sum| sum / count).collect(),
+        mse_by_step: by_step(&squared),
+        mae_by_step: by_step(&absolute),
         mse_by_series: data
             .names()
             .iter()
@@ -239,8 +261,12 @@ impl Backtest {
     }
 
     fn summary(&self) -> String {
+        let interpolated = match self.interpolated {
+            0 => String::new(),
+            count => format!("; {count} interpolated values do not count"),
+        };
         format!(
-            "MSE {:.4}, MAE {:.4} over {} windows in {:.2} s",
+            "MSE {:.4}, MAE {:.4} over {} windows in {:.2} s{interpolated}",
             self.mse, self.mae, self.windows, self.seconds
         )
     }

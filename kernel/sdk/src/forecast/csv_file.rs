@@ -1,10 +1,17 @@
 //! Frames from CSV files, with errors that name lines and columns.
 
-use std::fmt::Write as _;
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    fmt::Write as _,
+};
 
 use candle_core::{Error, bail};
 
-use super::{Frame, format_time, parse_time};
+use super::{
+    Frame, Frequency, Zone,
+    csv_times::{self, Place, is_named_as_time, is_year_or_date},
+    time::looks_like_time,
+};
 use crate::Result;
 
 /// What becomes of values and rows that are missing.
@@ -13,18 +20,38 @@ pub enum Missing {
     /// They are an error.
     #[default]
     Refuse,
-    /// They lie on the line between their neighbours; at the ends they are the nearest value. A file may lack as
-    /// many rows as it has, or a thousand.
+    /// They lie on the line between their neighbours; at the ends they are the nearest value. The frame counts them, and
+    /// no loss and no error is taken on them. A file may lack as many rows as it has, or a thousand.
     Interpolate,
 }
 
-/// How [`Frame::read_csv_with`] reads a file.
+/// How [`Frame::read_csv_with`] reads a file. What is none is seen in the file.
 #[derive(Clone, Debug, Default)]
 pub struct CsvOptions {
     /// The time column's name; none: the first column that begins with a time.
     pub time: Option<String>,
     /// What becomes of empty fields (also `NA`, `NaN`, `null`) and of missing times.
     pub missing: Missing,
+    /// The zone of times without an offset, and the clock of calendar features: `Europe/Berlin`. None: UTC, or the offset
+    /// that all times have.
+    pub zone: Option<String>,
+    /// A file in long format, with a row for each time and series: the column that says which series. (pandas'
+    /// `pivot(index=time, columns=id, values=value)`.)
+    pub id: Option<String>,
+    /// The column of a file in long format that holds the values; none: the only one of numbers.
+    pub value: Option<String>,
+    /// What stands between fields; none: the one of `,`, `;`, tab and `|` that the head has most of. (pandas' `sep`.)
+    pub delimiter: Option<char>,
+    /// The decimal point; none: a comma where fields are not separated by commas and numbers have one.
+    pub decimal: Option<char>,
+    /// What stands between thousands, which is left out; none: nothing does.
+    pub thousands: Option<char>,
+    /// Whether `01/07/2016` is the first of July; none: as a row shows that has a number above 12. (pandas' `dayfirst`.)
+    pub day_first: Option<bool>,
+    /// How times are written, as for `strptime`: `%d.%m.%Y %H:%M`.
+    pub time_format: Option<String>,
+    /// The step between rows; none: the one that most have.
+    pub frequency: Option<Frequency>,
 }
 
 /// An error names this many places.
@@ -33,15 +60,18 @@ const SHOWN: usize = 5;
 /// Files with fewer rows than this may lack so many.
 const FEW: usize = 1000;
 
+/// Names that mark a file in long format, as Nixtla's libraries and AutoGluon have them.
+const IDS: [&str; 2] = ["unique_id", "item_id"];
+
 /// Places in a file where something is wrong.
-struct Problems {
+pub(super) struct Problems {
     path: String,
     shown: Vec<String>,
     count: usize,
 }
 
 impl Problems {
-    fn note(&mut self, line: u64, what: &str) {
+    pub(super) fn note(&mut self, line: u64, what: &str) {
         self.count += 1;
         if self.shown.len() < SHOWN {
             self.shown.push(format!("line {line}: {what}"));
@@ -64,6 +94,7 @@ impl Problems {
     }
 }
 
+/// A row of the frame before gaps are filled.
 struct Row {
     line: u64,
     time: i64,
@@ -71,20 +102,18 @@ struct Row {
     values: Vec<f64>,
 }
 
+/// A file as it was parsed.
+struct Table {
+    path: String,
+    head: csv::StringRecord,
+    records: Vec<csv::StringRecord>,
+    numbers: NumberFormat,
+    /// The time column.
+    time: usize,
+}
+
 pub(super) fn read(path: &str, options: &CsvOptions) -> Result<Frame> {
-    let mut reader = csv::ReaderBuilder::new()
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .from_path(path)
-        .map_err(|error| Error::Msg(format!("{path} cannot be read: {error}")))?;
-    let head = reader
-        .headers()
-        .map_err(|error| Error::Msg(format!("{path} has no head: {error}")))?
-        .clone();
-    let mut records = Vec::new();
-    for record in reader.records() {
-        records.push(record.map_err(|error| Error::Msg(format!("{path}: {error}")))?);
-    }
+    let (head, records, delimiter) = parse(path, options)?;
     let Some(first) = records.first() else {
         bail!("{path} has no rows below its head");
     };
@@ -98,43 +127,69 @@ pub(super) fn read(path: &str, options: &CsvOptions) -> Result<Frame> {
         }
     }
     let time = time_column(path, &head, first, options)?;
-    let (series, left_out): (Vec<usize>, Vec<usize>) = (0..head.len())
-        .filter(|&column| column != time)
-        .partition(|&column| is_numeric(&records, column));
-    if series.is_empty() {
-        bail!(
-            "{path} has no column of numbers beside {}; its columns are {}",
-            &head[time],
-            head.iter().collect::<Vec<_>>().join(", ")
-        );
-    }
-
+    let numbers = NumberFormat::of(&records, time, delimiter, options)?;
+    let table = Table {
+        path: path.to_owned(),
+        head,
+        records,
+        numbers,
+        time,
+    };
     let mut problems = Problems {
         path: path.to_owned(),
         shown: Vec::new(),
         count: 0,
     };
-    let mut rows = Vec::with_capacity(records.len());
-    for record in &records {
-        rows.extend(row(record, &head, time, &series, options, &mut problems));
+    match table.id_column(options)? {
+        Some(id) => long(&table, id, options, &mut problems),
+        None => wide(&table, options, &mut problems),
     }
-    problems.check(match options.missing {
-        Missing::Refuse => {
-            "correct them, or read with CsvOptions { missing: Missing::Interpolate, ..Default::default() } if values \
-             are only missing"
+}
+
+/// The head and the rows of a file, and what separates its fields.
+fn parse(
+    path: &str,
+    options: &CsvOptions,
+) -> Result<(csv::StringRecord, Vec<csv::StringRecord>, char)> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| Error::Msg(format!("{path} cannot be read: {error}")))?;
+    // A file of another encoding has other bytes in names at most, so it is read; times and numbers are ASCII.
+    let text = String::from_utf8_lossy(&bytes);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let delimiter = match options.delimiter {
+        Some(delimiter) if delimiter.is_ascii() => delimiter,
+        Some(delimiter) => bail!("the delimiter '{delimiter}' is no ASCII character"),
+        None => {
+            let head = text.lines().next().unwrap_or_default();
+            let count = |delimiter: char| head.matches(delimiter).count();
+            // Of equals the first.
+            let mut best = ',';
+            for delimiter in [',', ';', '\t', '|'] {
+                if count(delimiter) > count(best) {
+                    best = delimiter;
+                }
+            }
+            best
         }
-        Missing::Interpolate => "correct them: only what is missing is interpolated",
-    })?;
-    let step = ascending_step(&rows, &mut problems)?;
-    let (times, columns) = fill(&rows, series.len(), step, options, &mut problems)?;
-    let names = |columns: &[usize]| -> Vec<String> {
-        columns
-            .iter()
-            .map(|&column| head[column].to_owned())
-            .collect()
     };
-    let frame = Frame::new(times, names(&series).into_iter().zip(columns).collect())?;
-    Ok(frame.with_left_out(names(&left_out)))
+    let mut reader = csv::ReaderBuilder::new()
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .delimiter(delimiter as u8)
+        .from_reader(text.as_bytes());
+    let head = reader
+        .headers()
+        .map_err(|error| Error::Msg(format!("{path} has no head: {error}")))?
+        .clone();
+    let mut records = Vec::new();
+    for record in reader.records() {
+        records.push(record.map_err(|error| Error::Msg(format!("{path}: {error}")))?);
+    }
+    Ok((head, records, delimiter))
+}
+
+fn line(record: &csv::StringRecord) -> u64 {
+    record.position().map_or(0, csv::Position::line)
 }
 
 fn time_column(
@@ -145,18 +200,19 @@ fn time_column(
 ) -> Result<usize> {
     let found = match &options.time {
         Some(name) => head.iter().position(|known| known == name),
+        // A plain number may be a value; a date cannot.
         None => (0..head.len()).find(|&column| {
             first.get(column).is_some_and(|text| {
-                // A plain number may be a value; a date cannot.
-                parse_time(text).is_some() && text.parse::<f64>().is_err()
+                looks_like_time(text) || (is_named_as_time(&head[column]) && is_year_or_date(text))
             })
         }),
     };
     match found {
         Some(column) => Ok(column),
         None => bail!(
-            "{path} has no {}; its columns are {}. Times are written 2016-07-01 13:00:00; a column of seconds \
-             needs CsvOptions {{ time: Some(name), .. }}",
+            "{path} has no {}; its columns are {}. Times are written 2016-07-01 13:00:00, 01.07.2016 13:00, 2016-07 or \
+             2016Q3; a column of seconds needs CsvOptions {{ time: Some(name), .. }}, one in another form \
+             CsvOptions {{ time: Some(name), time_format: Some(\"%d%b%Y\".into()), .. }}",
             match &options.time {
                 Some(name) => format!("column {name}"),
                 None => "column that begins with a time".to_owned(),
@@ -170,90 +226,247 @@ fn is_missing(text: &str) -> bool {
     text.is_empty() || ["na", "nan", "null", "none"].contains(&text.to_ascii_lowercase().as_str())
 }
 
-/// Whether at least half of the values that a column has are numbers: then the others are mistakes, which are
-/// reported, and else the column is text.
-fn is_numeric(records: &[csv::StringRecord], column: usize) -> bool {
-    let (mut values, mut numbers) = (0, 0);
-    let present = records
-        .iter()
-        .filter_map(|record| record.get(column))
-        .filter(|text| !is_missing(text));
-    for text in present {
-        values += 1;
-        numbers += usize::from(text.parse::<f64>().is_ok());
-    }
-    numbers > 0 && 2 * numbers >= values
+/// How numbers are written.
+#[derive(Clone, Copy)]
+struct NumberFormat {
+    decimal: char,
+    thousands: Option<char>,
 }
 
-fn row(
-    record: &csv::StringRecord,
-    head: &csv::StringRecord,
-    time: usize,
-    series: &[usize],
-    options: &CsvOptions,
-    problems: &mut Problems,
-) -> Option<Row> {
-    let line = record.position().map_or(0, csv::Position::line);
-    if record.len() != head.len() {
-        problems.note(
-            line,
-            &format!("{} fields, the head has {}", record.len(), head.len()),
-        );
-        return None;
-    }
-    let Some(seconds) = parse_time(&record[time]) else {
-        problems.note(
-            line,
-            &format!(
-                "column {}: \"{}\" is not a time",
-                &head[time], &record[time]
-            ),
-        );
-        return None;
-    };
-    let values = series
-        .iter()
-        .map(|&column| {
-            let text = &record[column];
-            if is_missing(text) {
-                if options.missing == Missing::Refuse {
-                    problems.note(line, &format!("column {}: no value", &head[column]));
-                }
-                return f64::NAN;
+impl NumberFormat {
+    fn of(
+        records: &[csv::StringRecord],
+        time: usize,
+        delimiter: char,
+        options: &CsvOptions,
+    ) -> Result<NumberFormat> {
+        let has_decimal_comma = |text: &str| {
+            text.matches(',').count() == 1 && text.replace(',', ".").parse::<f64>().is_ok()
+        };
+        let decimal = match options.decimal {
+            Some(decimal) => decimal,
+            None => {
+                let comma = delimiter != ','
+                    && records.iter().any(|record| {
+                        let others = record
+                            .iter()
+                            .enumerate()
+                            .filter(|&(column, _)| column != time);
+                        others.into_iter().any(|(_, text)| has_decimal_comma(text))
+                    });
+                if comma { ',' } else { '.' }
             }
-            let value = text.parse().unwrap_or(f64::NAN);
-            if !f64::is_finite(value) {
+        };
+        if options.thousands == Some(decimal) {
+            bail!(
+                "CsvOptions: decimal and thousands are both '{decimal}'; numbers as 1.234,5 have decimal Some(',') and \
+                 thousands Some('.')"
+            );
+        }
+        Ok(NumberFormat {
+            decimal,
+            thousands: options.thousands,
+        })
+    }
+
+    fn parse(self, text: &str) -> Option<f64> {
+        if self.decimal == '.' && self.thousands.is_none() {
+            return text.parse().ok();
+        }
+        let plain: String = text
+            .chars()
+            .filter(|&c| Some(c) != self.thousands)
+            .collect();
+        if self.decimal != '.' && plain.contains('.') {
+            return None;
+        }
+        plain.replace(self.decimal, ".").parse().ok()
+    }
+}
+
+impl Table {
+    /// Whether at least half of the values that a column has are numbers: then the others are mistakes, which are
+    /// reported, and else the column is text.
+    fn is_numeric(&self, column: usize) -> bool {
+        let (mut values, mut numbers) = (0, 0);
+        let present = self
+            .records
+            .iter()
+            .filter_map(|record| record.get(column))
+            .filter(|text| !is_missing(text));
+        for text in present {
+            values += 1;
+            numbers += usize::from(self.numbers.parse(text).is_some());
+        }
+        numbers > 0 && 2 * numbers >= values
+    }
+
+    fn column(&self, name: &str) -> Result<usize> {
+        match self.head.iter().position(|known| known == name) {
+            Some(column) => Ok(column),
+            None => bail!(
+                "{} has no column {name}; its columns are {}",
+                self.path,
+                self.head.iter().collect::<Vec<_>>().join(", ")
+            ),
+        }
+    }
+
+    fn id_column(&self, options: &CsvOptions) -> Result<Option<usize>> {
+        match &options.id {
+            Some(name) => self.column(name).map(Some),
+            None => Ok(self.head.iter().position(|name| IDS.contains(&name))),
+        }
+    }
+
+    /// The columns that, together with the time, name every row: candidates for the series of a file in long format.
+    fn possible_ids(&self) -> Vec<&str> {
+        let candidates = (0..self.head.len()).filter(|&column| column != self.time);
+        candidates
+            .filter(|&column| {
+                let mut seen = HashSet::new();
+                let mut values = HashSet::new();
+                let unique = self.records.iter().all(|record| {
+                    let (Some(time), Some(id)) = (record.get(self.time), record.get(column)) else {
+                        return true;
+                    };
+                    values.insert(id);
+                    seen.insert((time, id))
+                });
+                unique && values.len() > 1 && 2 * values.len() <= self.records.len()
+            })
+            .map(|column| &self.head[column])
+            .collect()
+    }
+
+    fn value(
+        &self,
+        record: &csv::StringRecord,
+        column: usize,
+        options: &CsvOptions,
+        problems: &mut Problems,
+    ) -> f64 {
+        let text = &record[column];
+        if is_missing(text) {
+            if options.missing == Missing::Refuse {
                 problems.note(
-                    line,
-                    &format!(
-                        "column {}: \"{text}\" is not a finite number",
-                        &head[column]
-                    ),
+                    line(record),
+                    &format!("column {}: no value", &self.head[column]),
                 );
             }
-            value
-        })
-        .collect();
-    Some(Row {
-        line,
-        time: seconds,
-        values,
-    })
+            return f64::NAN;
+        }
+        let value = self.numbers.parse(text).unwrap_or(f64::NAN);
+        if !value.is_finite() {
+            problems.note(
+                line(record),
+                &format!(
+                    "column {}: \"{text}\" is not a finite number{}",
+                    &self.head[column],
+                    match text.contains([',', '.'])
+                        && text
+                            .bytes()
+                            .all(|b| b.is_ascii_digit() || b",.-".contains(&b))
+                    {
+                        true => "; CsvOptions' decimal and thousands say how numbers are written",
+                        false => "",
+                    }
+                ),
+            );
+        }
+        value
+    }
+
+    /// The records that have all fields, with their times.
+    fn timed(
+        &self,
+        series: impl Fn(&csv::StringRecord) -> usize,
+        options: &CsvOptions,
+        problems: &mut Problems,
+    ) -> Result<(Vec<(i64, &csv::StringRecord)>, Zone)> {
+        let mut whole = Vec::with_capacity(self.records.len());
+        for record in &self.records {
+            if record.len() == self.head.len() {
+                whole.push(record);
+            } else {
+                problems.note(
+                    line(record),
+                    &format!("{} fields, the head has {}", record.len(), self.head.len()),
+                );
+            }
+        }
+        let places: Vec<Place<'_>> = whole
+            .iter()
+            .map(|record| Place {
+                line: line(record),
+                text: &record[self.time],
+                series: series(record),
+            })
+            .collect();
+        let name = &self.head[self.time];
+        let (times, zone) = csv_times::read(&places, name, options, problems)
+            .map_err(|error| Error::Msg(format!("{}, {error}", self.path)))?;
+        let timed = times
+            .into_iter()
+            .zip(whole)
+            .filter_map(|(time, record)| Some((time?, record)))
+            .collect();
+        Ok((timed, zone))
+    }
+
+    /// What to do about bad values.
+    fn hint(&self, options: &CsvOptions) -> &'static str {
+        match options.missing {
+            Missing::Refuse => {
+                "correct them, or read with CsvOptions { missing: Missing::Interpolate, ..Default::default() } if values \
+                 are only missing"
+            }
+            Missing::Interpolate => "correct them: only what is missing is interpolated",
+        }
+    }
 }
 
-/// The most frequent step between times, all of which must ascend.
-fn ascending_step(rows: &[Row], problems: &mut Problems) -> Result<i64> {
-    let mut counts = std::collections::BTreeMap::new();
+/// A file with a row for each time and a column for each series.
+fn wide(table: &Table, options: &CsvOptions, problems: &mut Problems) -> Result<Frame> {
+    let (series, left_out): (Vec<usize>, Vec<usize>) = (0..table.head.len())
+        .filter(|&column| column != table.time)
+        .partition(|&column| table.is_numeric(column));
+    if series.is_empty() {
+        bail!(
+            "{} has no column of numbers beside {}; its columns are {}",
+            table.path,
+            &table.head[table.time],
+            table.head.iter().collect::<Vec<_>>().join(", ")
+        );
+    }
+    let (timed, zone) = table.timed(|_| 0, options, problems)?;
+    let mut rows = Vec::with_capacity(timed.len());
+    for (time, record) in timed {
+        let values = series
+            .iter()
+            .map(|&column| table.value(record, column, options, problems))
+            .collect();
+        rows.push(Row {
+            line: line(record),
+            time,
+            values,
+        });
+    }
+    problems.check(table.hint(options))?;
+    // Newest first is an order, too.
+    if rows.len() > 1 && rows.windows(2).all(|pair| pair[0].time > pair[1].time) {
+        rows.reverse();
+    }
     for pair in rows.windows(2) {
         let (before, after) = (pair[0].time, pair[1].time);
         match after.checked_sub(before) {
-            Some(step) if step > 0 => *counts.entry(step).or_insert(0usize) += 1,
+            Some(step) if step > 0 => {}
             Some(_) => problems.note(
                 pair[1].line,
                 &format!(
                     "{} does not come after {}",
-                    format_time(after),
-                    format_time(before)
+                    zone.format(after),
+                    zone.format(before)
                 ),
             ),
             None => problems.note(
@@ -262,47 +475,207 @@ fn ascending_step(rows: &[Row], problems: &mut Problems) -> Result<i64> {
             ),
         }
     }
-    problems.check("sort the rows by time and take out repeated ones")?;
-    // Of steps that are as frequent the shortest: the others may be gaps.
-    let most = counts
-        .into_iter()
-        .min_by_key(|&(_, count)| std::cmp::Reverse(count));
-    Ok(most.map_or(1, |(step, _)| step))
+    problems.check(&order_hint(table, &rows, &zone))?;
+    let names: Vec<String> = series
+        .iter()
+        .map(|&column| table.head[column].to_owned())
+        .collect();
+    let frame = fill(rows, names, zone, options, problems)?;
+    let texts: Vec<&str> = left_out.iter().map(|&column| &table.head[column]).collect();
+    Ok(frame.with_note(match texts.is_empty() {
+        true => String::new(),
+        false => format!("left out, not numbers: {}", texts.join(", ")),
+    }))
 }
 
-/// Times in equal steps and one column of values for each series, with nothing missing.
+/// What to do about times that do not ascend, without losing a row.
+fn order_hint(table: &Table, rows: &[Row], zone: &Zone) -> String {
+    let ids = table.possible_ids();
+    let repeated: BTreeSet<i64> = rows
+        .windows(2)
+        .filter(|pair| pair[1].time <= pair[0].time)
+        .map(|pair| pair[1].time)
+        .collect();
+    let mut seen = HashSet::new();
+    let twice = rows.iter().filter(|row| !seen.insert(row.time)).count();
+    if twice == 0 {
+        return "sort the rows by time".to_owned();
+    }
+    if !ids.is_empty() {
+        return format!(
+            "times come several times, once for each {}: a file in long format is read with CsvOptions {{ id: \
+             Some(\"{}\".into()), ..Default::default() }}; no row has to go",
+            ids.join(" or "),
+            ids[0]
+        );
+    }
+    // An hour that comes twice in autumn and is absent in spring.
+    let in_autumn = repeated.iter().any(|&time| {
+        zone.local(time)
+            .is_some_and(|local| matches!(local.month(), 3 | 4 | 9 | 10 | 11) && local.hour() <= 3)
+    });
+    if in_autumn && zone.name() == "UTC" {
+        return "an hour that comes twice a year belongs to a clock that is set back: read with CsvOptions { zone: \
+                Some(\"Europe/Berlin\".into()), ..Default::default() }, or the zone that the file has; no row has to go"
+            .to_owned();
+    }
+    "rows of one time that are all wanted need a column that tells them apart, named by CsvOptions' id; of rows that are \
+     mistakes keep the right one"
+        .to_owned()
+}
+
+/// A file with a row for each time and series: series become columns.
+fn long(table: &Table, id: usize, options: &CsvOptions, problems: &mut Problems) -> Result<Frame> {
+    let numeric: Vec<usize> = (0..table.head.len())
+        .filter(|&column| column != table.time && column != id && table.is_numeric(column))
+        .collect();
+    let name = |column: usize| &table.head[column];
+    let value = match (&options.value, &numeric[..]) {
+        (Some(wanted), _) => table.column(wanted)?,
+        (None, [only]) => *only,
+        (None, []) => bail!(
+            "{} has no column of numbers beside {} and {}",
+            table.path,
+            name(table.time),
+            name(id)
+        ),
+        // Nixtla's and AutoGluon's names of what is forecast.
+        (None, several) => match several
+            .iter()
+            .find(|&&column| ["y", "target"].contains(&name(column)))
+        {
+            Some(&column) => column,
+            None => bail!(
+                "{} is in long format and has several columns of numbers, {}: say which holds the values with \
+                 CsvOptions {{ id: Some(\"{}\".into()), value: Some(\"{}\".into()), ..Default::default() }}",
+                table.path,
+                several
+                    .iter()
+                    .map(|&c| name(c))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                name(id),
+                name(several[0])
+            ),
+        },
+    };
+    let mut ids: Vec<&str> = Vec::new();
+    let mut index: HashMap<&str, usize> = HashMap::new();
+    for record in &table.records {
+        let of = record.get(id).unwrap_or_default();
+        index.entry(of).or_insert_with(|| {
+            ids.push(of);
+            ids.len() - 1
+        });
+    }
+    let series = |record: &csv::StringRecord| index[record.get(id).unwrap_or_default()];
+    let (timed, zone) = table.timed(series, options, problems)?;
+    // For each time the line that first has it and the values of all series.
+    let mut rows: HashMap<i64, Row> = HashMap::new();
+    let mut lines: HashMap<(i64, usize), u64> = HashMap::new();
+    for (time, record) in timed {
+        let of = series(record);
+        if let Some(before) = lines.insert((time, of), line(record)) {
+            problems.note(
+                line(record),
+                &format!(
+                    "{} has {} a second time, as in line {before}",
+                    ids[of],
+                    zone.format(time)
+                ),
+            );
+        }
+        let row = rows.entry(time).or_insert_with(|| Row {
+            line: line(record),
+            time,
+            values: vec![f64::NAN; ids.len()],
+        });
+        row.values[of] = table.value(record, value, options, problems);
+    }
+    problems.check(table.hint(options))?;
+    let mut rows: Vec<Row> = rows.into_values().collect();
+    rows.sort_by_key(|row| row.time);
+    if options.missing == Missing::Refuse {
+        for row in &rows {
+            for (of, id) in ids.iter().enumerate() {
+                if !lines.contains_key(&(row.time, of)) {
+                    problems.note(
+                        row.line,
+                        &format!("{id} has no row for {}", zone.format(row.time)),
+                    );
+                }
+            }
+        }
+        problems.check(
+            "series that begin later, end earlier or have gaps are read with CsvOptions { missing: Missing::Interpolate, \
+             ..Default::default() }: what is missing is neither trained on nor scored",
+        )?;
+    }
+    let names = ids.iter().map(|id| String::from(*id)).collect();
+    let frame = fill(rows, names, zone, options, problems)?;
+    let others: Vec<&str> = (0..table.head.len())
+        .filter(|column| ![table.time, id, value].contains(column))
+        .map(name)
+        .collect();
+    Ok(frame.with_note(match others.is_empty() {
+        true => format!("{} of each {}", name(value), name(id)),
+        false => format!(
+            "{} of each {}; left out: {}",
+            name(value),
+            name(id),
+            others.join(", ")
+        ),
+    }))
+}
+
+/// A frame in equal steps: times that are missing are filled in, their values are NaN until the frame interpolates.
 fn fill(
-    rows: &[Row],
-    count: usize,
-    step: i64,
+    rows: Vec<Row>,
+    names: Vec<String>,
+    zone: Zone,
     options: &CsvOptions,
     problems: &mut Problems,
-) -> Result<(Vec<i64>, Vec<Vec<f64>>)> {
-    let mut times = Vec::with_capacity(rows.len());
-    let mut columns = vec![Vec::with_capacity(rows.len()); count];
+) -> Result<Frame> {
+    let of_rows: Vec<i64> = rows.iter().map(|row| row.time).collect();
+    let frequency = options
+        .frequency
+        .unwrap_or_else(|| Frequency::infer(&of_rows, &zone));
+    let mut times: Vec<i64> = Vec::with_capacity(rows.len());
+    let mut columns = vec![Vec::with_capacity(rows.len()); names.len()];
     // One mistyped time must not ask for more rows than the file has.
     let most = rows.len().max(FEW) as i64;
     let mut filled = 0i64;
-    for row in rows {
+    for row in &rows {
         if let Some(&last) = times.last() {
-            // `ascending_step` has seen that no difference overflows.
-            let gap = row.time.saturating_sub(last);
-            let absent = gap / step - 1;
-            let what = format!(
-                "a step of {gap} s after {}, the others are of {step} s",
-                format_time(last)
-            );
-            if gap % step != 0 || (absent > 0 && options.missing == Missing::Refuse) {
-                problems.note(row.line, &what);
+            let steps = frequency.steps(last, row.time, &zone);
+            let what = || match frequency {
+                Frequency::Seconds(step) => format!(
+                    "a step of {} s after {}, the others are of {step} s",
+                    row.time.saturating_sub(last),
+                    zone.format(last)
+                ),
+                _ => format!(
+                    "{} after {}, the step of the others is {frequency}",
+                    zone.format(row.time),
+                    zone.format(last)
+                ),
+            };
+            let absent = steps.map_or(0, |steps| steps - 1);
+            if steps.is_none() || absent < 0 || (absent > 0 && options.missing == Missing::Refuse) {
+                problems.note(row.line, &what());
             } else if absent > most - filled {
                 let limit = format!(
-                    "{what}: {absent} rows would have to be made up, and {most} are allowed in all"
+                    "{}: {absent} rows would have to be made up, and {most} are allowed in all",
+                    what()
                 );
                 problems.note(row.line, &limit);
             } else {
                 filled += absent;
                 for index in 1..=absent {
-                    times.push(last + index * step);
+                    let Some(time) = frequency.advance(last, index, &zone) else {
+                        break;
+                    };
+                    times.push(time);
                     columns.iter_mut().for_each(|column| column.push(f64::NAN));
                 }
             }
@@ -315,32 +688,19 @@ fn fill(
     problems.check(match options.missing {
         Missing::Refuse => {
             "correct the times or fill the gaps, or read with CsvOptions { missing: Missing::Interpolate, \
-             ..Default::default() }, which fills gaps of whole steps"
+             ..Default::default() }, which fills gaps of whole steps. An hour that is absent in spring belongs to a clock \
+             that is set forward: CsvOptions { zone: Some(\"Europe/Berlin\".into()), .. }; and frequency: Some(\"B\".parse()?) \
+             says a step that few rows show"
         }
-        Missing::Interpolate => "correct the times: gaps of whole steps are filled, others are not",
+        Missing::Interpolate => {
+            "correct the times: gaps of whole steps are filled, others are not; CsvOptions' zone and frequency say by which \
+             clock and in which steps they are read"
+        }
     })?;
-    for column in &mut columns {
-        interpolate(column);
-    }
-    Ok((times, columns))
-}
-
-/// Puts what is NaN on the line between its neighbours.
-fn interpolate(column: &mut [f64]) {
-    let known: Vec<usize> = (0..column.len())
-        .filter(|&row| !column[row].is_nan())
-        .collect();
-    let (Some(&first), Some(&last)) = (known.first(), known.last()) else {
-        return;
-    };
-    let (start, end) = (column[first], column[last]);
-    column[..first].fill(start);
-    column[last..].fill(end);
-    for pair in known.windows(2) {
-        let (from, to) = (pair[0], pair[1]);
-        let slope = (column[to] - column[from]) / (to - from) as f64;
-        for row in from + 1..to {
-            column[row] = column[from] + slope * (row - from) as f64;
-        }
-    }
+    Frame::in_steps(
+        times,
+        names.into_iter().zip(columns).collect(),
+        zone,
+        Some(frequency),
+    )
 }

@@ -2,93 +2,117 @@
 
 use candle_core::bail;
 
-use super::{Frame, Part, Scaler, Split, Windows, time_features};
-use crate::Result;
-
-/// Covariates of all rows, row by row.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Covariates {
-    pub count: usize,
-    pub values: Vec<f32>,
-}
-
-impl Covariates {
-    fn add(&mut self, columns: &[Vec<f32>], rows: usize) {
-        let count = self.count + columns.len();
-        let mut values = Vec::with_capacity(rows * count);
-        for row in 0..rows {
-            values.extend_from_slice(&self.values[row * self.count..(row + 1) * self.count]);
-            values.extend(columns.iter().map(|column| column[row]));
-        }
-        *self = Covariates { count, values };
-    }
-}
+use super::{
+    Frame, Frequency, Part, Scaler, Split, Windows, Zone,
+    covariates::{Covariates, Source, aligned, pooled},
+    scales::DataScales,
+};
+use crate::{
+    Result,
+    plugin::{Forecaster, Slot},
+};
 
 /// Series with their split, their scale and their covariates.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     pub(super) times: Vec<i64>,
+    pub(super) zone: Zone,
+    pub(super) frequency: Frequency,
     pub(super) names: Vec<String>,
     pub(super) split: Split,
     pub(super) scaler: Scaler,
+    /// Values of each series as in the file.
+    raw: Vec<Vec<f64>>,
     /// Standard scores of each series.
     pub(super) values: Vec<Vec<f32>>,
+    /// For each series which rows were measured; none: all.
+    pub(super) measured: Vec<Option<Vec<bool>>>,
     pub(super) known: Covariates,
     pub(super) observed: Covariates,
     /// Of each series.
     pub(super) attributes: Vec<Vec<f32>>,
+    /// The index by which a forecaster knows each series.
+    pub(super) indices: Vec<u32>,
 }
 
 impl Dataset {
-    /// All columns of a frame as series, scaled by mean and deviation of the training part.
+    /// All columns of a frame as series, scaled by mean and deviation of what was measured in the training part.
     ///
     /// # Errors
     ///
     /// Fails where the split reaches beyond the frame or its parts overlap, a series is constant over the training
-    /// part, or its scale is not finite.
+    /// part or was not measured there, or its scale is not finite.
     pub fn new(frame: &Frame, split: Split) -> Result<Dataset> {
         split.check(frame.rows())?;
-        let mut columns = Vec::new();
+        let mut train: Vec<(&str, Vec<f64>)> = Vec::new();
+        let (mut raw, mut measured) = (Vec::new(), Vec::new());
         for name in frame.names() {
-            columns.push((name.as_str(), &frame.column(name)?[split.train.clone()]));
+            let column = frame.find(name)?;
+            let rows = split.train.clone();
+            let values = &column.values[rows.clone()];
+            train.push((
+                name,
+                match &column.measured {
+                    None => values.to_vec(),
+                    Some(measured) => values
+                        .iter()
+                        .zip(&measured[rows])
+                        .filter_map(|(&value, &measured)| measured.then_some(value))
+                        .collect(),
+                },
+            ));
+            if train.last().is_some_and(|(_, values)| values.is_empty()) {
+                bail!(
+                    "the series {name} has no measured value in the training rows {:?}: a scale needs some; make the \
+                     training part longer, or leave it out with frame.without(&[\"{name}\"])",
+                    split.train
+                );
+            }
+            raw.push(column.values.clone());
+            measured.push(column.measured.clone());
         }
-        let scaler = Scaler::fit(&columns)?;
-        let values = frame
-            .names()
+        let train: Vec<(&str, &[f64])> = train
             .iter()
-            .enumerate()
-            .map(|(series, name)| scaled(&scaler, series, name, frame.column(name)?))
-            .collect::<Result<_>>()?;
+            .map(|(name, values)| (*name, &values[..]))
+            .collect();
+        let scaler = Scaler::fit(&train)?;
+        let names = frame.names().to_vec();
         Ok(Dataset {
             times: frame.times().to_vec(),
-            names: frame.names().to_vec(),
+            zone: frame.zone().clone(),
+            frequency: frame.frequency(),
             split,
+            values: scores(&scaler, &names, &raw)?,
             scaler,
-            values,
+            raw,
+            measured,
             known: Covariates::default(),
             observed: Covariates::default(),
             attributes: Vec::new(),
+            indices: (0..names.len() as u32).collect(),
+            names,
         })
     }
 
-    /// With the seven [`time_features`] as covariates that are known for the future.
+    /// With the seven [`super::time_features`] by the frame's clock as covariates that are known for the future, any future.
     pub fn with_time_features(mut self) -> Dataset {
-        let features: Vec<[f32; 7]> = self.times.iter().map(|&time| time_features(time)).collect();
-        let columns: Vec<Vec<f32>> = (0..7)
-            .map(|index| features.iter().map(|row| row[index]).collect())
-            .collect();
-        self.known.add(&columns, self.times.len());
+        let mut sources = self.known.sources.clone();
+        sources.push(Source::Calendar);
+        // Calendar features are finite and the sources before have been looked at.
+        if let Ok(known) = self.covariates(sources) {
+            self.known = known;
+        }
         self
     }
 
-    /// With all columns of another frame of the same times as covariates that are known for the future.
+    /// With all columns of another frame as covariates that are known for the future. It has the times of the series and
+    /// may have more: forecasts of the future need them up to their last step.
     ///
     /// # Errors
     ///
-    /// Fails where its times are others or a column is constant over the training part.
+    /// Fails where it lacks times of the series or has another step, or a column is constant over the training part.
     pub fn with_known(mut self, frame: &Frame) -> Result<Dataset> {
-        let columns = self.covariates(frame)?;
-        self.known.add(&columns, self.times.len());
+        self.known = self.with_columns(&self.known, frame)?;
         Ok(self)
     }
 
@@ -98,8 +122,28 @@ impl Dataset {
     ///
     /// As [`Dataset::with_known`].
     pub fn with_observed(mut self, frame: &Frame) -> Result<Dataset> {
-        let columns = self.covariates(frame)?;
-        self.observed.add(&columns, self.times.len());
+        self.observed = self.with_columns(&self.observed, frame)?;
+        Ok(self)
+    }
+
+    /// With one covariate that is known for the future and differs from series to series (a price in each shop): a frame with
+    /// a column for each series, of its name. Its scale is that of all columns together.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dataset::with_known`], and where a series has no column.
+    pub fn with_known_by_series(mut self, name: &str, frame: &Frame) -> Result<Dataset> {
+        self.known = self.with_covariate_of_each(&self.known, name, frame)?;
+        Ok(self)
+    }
+
+    /// The same for a covariate that is known for the past only.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dataset::with_known_by_series`].
+    pub fn with_observed_by_series(mut self, name: &str, frame: &Frame) -> Result<Dataset> {
+        self.observed = self.with_covariate_of_each(&self.observed, name, frame)?;
         Ok(self)
     }
 
@@ -129,51 +173,124 @@ impl Dataset {
         Ok(self)
     }
 
-    fn covariates(&self, frame: &Frame) -> Result<Vec<Vec<f32>>> {
-        if frame.times() != self.times {
-            bail!(
-                "covariates must have the {} times of the series; the frame has {} rows{}",
-                self.times.len(),
-                frame.rows(),
-                if frame.rows() == self.times.len() {
-                    " at other times"
-                } else {
-                    ""
-                }
-            );
+    /// The same data without covariates and attributes, for a forecaster that takes none.
+    pub fn without_covariates(&self) -> Dataset {
+        Dataset {
+            known: Covariates::default(),
+            observed: Covariates::default(),
+            attributes: Vec::new(),
+            ..self.clone()
         }
-        let train = self.split.train.clone();
-        let mut columns = Vec::new();
-        for name in frame.names() {
-            let column = frame.column(name)?;
-            let scaler = Scaler::fit(&[(name, &column[train.clone()])])?;
-            columns.push(scaled(&scaler, 0, name, column)?);
-        }
-        Ok(columns)
     }
 
-    /// The windows of a part.
+    /// The same data in the scales that a fitted or loaded forecaster was fitted in, to go on training it. ([`super::predict`] and
+    /// [`super::backtest`] do this by themselves.)
     ///
     /// # Errors
     ///
-    /// Fails where the part is too short for one.
+    /// Fails where the forecaster was never fitted, or on data of another step, other series or other covariates.
+    pub fn with_scales_of(&self, model: &Slot<dyn Forecaster>) -> Result<Dataset> {
+        match DataScales::of_model(model) {
+            Some(scales) => self.in_scales(&scales),
+            None => bail!(
+                "{} was never fitted, so it has no scales: forecast::fit(&model, &data, &options) gives it those of the \
+                 data",
+                model.provenance().id
+            ),
+        }
+    }
+
+    pub(super) fn in_scales(&self, scales: &DataScales) -> Result<Dataset> {
+        let scaler = scales.of_series(self)?;
+        let count = self.names.len();
+        let covariates =
+            |own: &Covariates, scales| own.in_scale(scales, &self.times, &self.zone, count);
+        Ok(Dataset {
+            values: scores(&scaler, &self.names, &self.raw)?,
+            known: covariates(&self.known, &scales.known)?,
+            observed: covariates(&self.observed, &scales.observed)?,
+            indices: scales.indices(self)?,
+            scaler,
+            ..self.clone()
+        })
+    }
+
+    fn covariates(&self, sources: Vec<Source>) -> Result<Covariates> {
+        Covariates::new(sources, &self.times, &self.zone, self.names.len())
+    }
+
+    fn with_columns(&self, covariates: &Covariates, frame: &Frame) -> Result<Covariates> {
+        let columns = aligned(frame, &self.times, self.frequency, &self.zone)?;
+        let train = self.split.train.clone();
+        let named: Vec<(&str, &[f64])> = frame
+            .names()
+            .iter()
+            .zip(&columns)
+            .map(|(name, column)| (name.as_str(), &column[train.clone()]))
+            .collect();
+        let mut sources = covariates.sources.clone();
+        sources.push(Source::Columns {
+            names: frame.names().to_vec(),
+            scaler: Scaler::fit(&named)?,
+            columns,
+        });
+        self.covariates(sources)
+    }
+
+    fn with_covariate_of_each(
+        &self,
+        covariates: &Covariates,
+        name: &str,
+        frame: &Frame,
+    ) -> Result<Covariates> {
+        if let Some(series) = self
+            .names
+            .iter()
+            .find(|series| !frame.names().contains(series))
+        {
+            bail!(
+                "the covariate {name} has no column {series}: it needs one for each series, and has {}",
+                frame.names().join(", ")
+            );
+        }
+        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+        let columns = aligned(
+            &frame.select(&names)?,
+            &self.times,
+            self.frequency,
+            &self.zone,
+        )?;
+        let mut sources = covariates.sources.clone();
+        sources.push(Source::BySeries {
+            name: name.to_owned(),
+            scaler: pooled(name, &columns, self.split.train.clone())?,
+            columns,
+        });
+        self.covariates(sources)
+    }
+
+    /// The windows of a part whose future has a measured value, and whose past has one.
+    ///
+    /// # Errors
+    ///
+    /// Fails where there is none.
     pub fn windows(&self, part: Part, lookback: usize, horizon: usize) -> Result<Windows<'_>> {
         Windows::new(self, part, lookback, horizon)
     }
 
-    /// Steps after which a rhythm returns: those of a day, or of a week where a step is a day. None where a step
-    /// does not divide a day or is longer.
+    /// Steps after which a rhythm returns ([`Frequency::season`]): those of a day below a day, 7 days, 5 business days, 52
+    /// weeks, 12 months, 4 quarters. None where there is no such number.
     pub fn season(&self) -> Option<usize> {
-        const DAY: i64 = 86_400;
-        let step = match self.times[..] {
-            [first, second, ..] => second - first,
-            _ => return None,
-        };
-        match step {
-            DAY => Some(7),
-            1..DAY if DAY % step == 0 => Some((DAY / step) as usize),
-            _ => None,
+        match self.times.len() {
+            0 | 1 => None,
+            _ => self.frequency.season(),
         }
+    }
+
+    /// How many values of all series were interpolated: they are inputs, and count in no loss and no error.
+    pub fn interpolated(&self) -> usize {
+        let measured = self.measured.iter().flatten().flatten();
+        measured.filter(|&&measured| !measured).count()
     }
 
     /// The series' names.
@@ -184,6 +301,11 @@ impl Dataset {
     /// Seconds since 1970 of each row.
     pub fn times(&self) -> &[i64] {
         &self.times
+    }
+
+    /// The step from one row to the next.
+    pub fn frequency(&self) -> Frequency {
+        self.frequency
     }
 
     /// The rows of the parts.
@@ -207,7 +329,19 @@ impl Dataset {
     }
 }
 
-fn scaled(scaler: &Scaler, series: usize, name: &str, column: &[f64]) -> Result<Vec<f32>> {
+fn scores(scaler: &Scaler, names: &[String], columns: &[Vec<f64>]) -> Result<Vec<Vec<f32>>> {
+    let named = names.iter().zip(columns).enumerate();
+    named
+        .map(|(series, (name, column))| scaled(scaler, series, name, column))
+        .collect()
+}
+
+pub(super) fn scaled(
+    scaler: &Scaler,
+    series: usize,
+    name: &str,
+    column: &[f64],
+) -> Result<Vec<f32>> {
     let values: Vec<f32> = column
         .iter()
         .map(|&value| scaler.scale(series, value) as f32)

@@ -1,28 +1,98 @@
 //! Series side by side: one time column and columns of numbers.
 
-use candle_core::bail;
+use std::{ops::Range, path::Path};
+
+use candle_core::{Error, bail};
 use patchbay_protocol::MimeBundle;
 
-use super::{CsvOptions, csv_file, format_time};
+use super::{CsvOptions, Frequency, Zone, csv_file};
 use crate::{Result, Show, Table, show, table::escape, tensor::number};
 
-/// Columns of numbers over equidistant times.
+/// Columns of numbers over times in equal steps, of which some may be steps of a calendar.
+///
+/// Every value is finite. Where one was missing it lies on the line between its neighbours, and the frame knows that it
+/// was not measured: such values are inputs of a forecaster and count neither in losses nor in errors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frame {
     times: Vec<i64>,
+    zone: Zone,
+    frequency: Frequency,
     names: Vec<String>,
-    columns: Vec<Vec<f64>>,
-    /// Columns of the file that are text.
-    left_out: Vec<String>,
+    columns: Vec<Column>,
+    /// What reading left out, for the summary.
+    note: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Column {
+    pub values: Vec<f64>,
+    /// Which values were measured; none: all.
+    pub measured: Option<Vec<bool>>,
+}
+
+impl Column {
+    /// Of values of which those that are NaN are missing.
+    fn interpolated(mut values: Vec<f64>) -> Column {
+        let measured: Vec<bool> = values.iter().map(|value| !value.is_nan()).collect();
+        if measured.iter().all(|&measured| measured) {
+            return Column {
+                values,
+                measured: None,
+            };
+        }
+        interpolate(&mut values);
+        Column {
+            values,
+            measured: Some(measured),
+        }
+    }
+
+    fn missing(&self) -> usize {
+        let measured = self.measured.iter().flatten();
+        measured.filter(|&&measured| !measured).count()
+    }
 }
 
 impl Frame {
-    /// From times (seconds since 1970, ascending and equidistant) and named columns of as many values.
+    /// From times (seconds since 1970, ascending, in equal steps or in steps of UTC's calendar: months, business days) and
+    /// named columns of as many values.
     ///
     /// # Errors
     ///
-    /// Fails where lengths differ, two names are the same, times are not equidistant, or a value is not finite.
+    /// Fails where lengths differ, two names are the same, times are not in equal steps, or a value is not finite.
     pub fn new(times: Vec<i64>, columns: Vec<(String, Vec<f64>)>) -> Result<Frame> {
+        for (name, column) in &columns {
+            if let Some(row) = column.iter().position(|value| !value.is_finite()) {
+                bail!(
+                    "the column {name} has {} in row {row}{}",
+                    column[row],
+                    if column[row].is_nan() {
+                        "; Frame::with_missing(times, columns) takes NaN for a missing value"
+                    } else {
+                        ""
+                    }
+                );
+            }
+        }
+        Frame::with_missing(times, columns)
+    }
+
+    /// As [`Frame::new`], where NaN is a missing value: it is interpolated, counted, and never scored.
+    ///
+    /// # Errors
+    ///
+    /// As [`Frame::new`], and where a column has no value at all.
+    pub fn with_missing(times: Vec<i64>, columns: Vec<(String, Vec<f64>)>) -> Result<Frame> {
+        Frame::in_steps(times, columns, Zone::utc(), None)
+    }
+
+    /// With a step that is known, or else the one that most times have.
+    pub(super) fn in_steps(
+        times: Vec<i64>,
+        columns: Vec<(String, Vec<f64>)>,
+        zone: Zone,
+        frequency: Option<Frequency>,
+    ) -> Result<Frame> {
         if columns.is_empty() {
             bail!("a frame needs a column of numbers");
         }
@@ -40,37 +110,48 @@ impl Frame {
             if columns[..index].iter().any(|(known, _)| known == name) {
                 bail!("two columns are named {name}; name them differently");
             }
-            if let Some(row) = column.iter().position(|value| !value.is_finite()) {
+            if let Some(row) = column.iter().position(|value| value.is_infinite()) {
                 bail!("the column {name} has {} in row {row}", column[row]);
             }
+            if !column.is_empty() && column.iter().all(|value| value.is_nan()) {
+                bail!(
+                    "the column {name} has no value; leave it out with frame.without(&[\"{name}\"])"
+                );
+            }
         }
-        if let Some(row) = (2..times.len())
-            .find(|&row| times[row].checked_sub(times[row - 1]) != times[1].checked_sub(times[0]))
-            .or_else(|| (times.len() > 1 && times[1] <= times[0]).then_some(1))
+        let frequency = frequency.unwrap_or_else(|| Frequency::infer(&times, &zone));
+        if let Some(row) = (1..times.len())
+            .find(|&row| frequency.steps(times[row - 1], times[row], &zone) != Some(1))
         {
             bail!(
-                "times must ascend in equal steps; row {row} is {} after {}",
-                format_time(times[row]),
-                format_time(times[row - 1])
+                "times must ascend in equal steps; row {row} is {} after {}, the others are in steps of {frequency}",
+                zone.format(times[row]),
+                zone.format(times[row - 1])
             );
         }
-        let (names, columns) = columns.into_iter().unzip();
+        let (names, columns) = columns
+            .into_iter()
+            .map(|(name, values)| (name, Column::interpolated(values)))
+            .unzip();
         Ok(Frame {
             times,
+            zone,
+            frequency,
             names,
             columns,
-            left_out: Vec::new(),
+            note: String::new(),
         })
     }
 
-    pub(super) fn with_left_out(mut self, names: Vec<String>) -> Frame {
-        self.left_out = names;
+    pub(super) fn with_note(mut self, note: String) -> Frame {
+        self.note = note;
         self
     }
 
     /// Reads a file with a head; the first column whose first value is a time is the time column, and columns
     /// at least half of whose values are numbers are series. Other columns are left out, which the frame says when it
-    /// is shown.
+    /// is shown. Separators and decimal commas are seen by themselves, and a column `unique_id` or `item_id` makes it a file
+    /// in long format, with a row for each time and series.
     ///
     /// # Errors
     ///
@@ -79,7 +160,8 @@ impl Frame {
         Frame::read_csv_with(path, &CsvOptions::default())
     }
 
-    /// [`Frame::read_csv`] that is told which column has the time and what to do with what is missing.
+    /// [`Frame::read_csv`] that is told what the file does not say: columns, zone, order of day and month, what to do with
+    /// what is missing.
     ///
     /// # Errors
     ///
@@ -88,9 +170,81 @@ impl Frame {
         csv_file::read(path, options)
     }
 
+    /// Writes a file that [`Frame::read_csv`] reads: a column `time`, as the frame's clock shows it and with its offset where
+    /// that is not UTC, and the others. What was not measured is left empty.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the file cannot be written.
+    pub fn write_csv(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let failed = |error: &dyn std::fmt::Display| {
+            Error::Msg(format!("{} cannot be written: {error}", path.display()))
+        };
+        let mut writer = csv::Writer::from_path(path).map_err(|error| failed(&error))?;
+        let head = std::iter::once("time").chain(self.names.iter().map(String::as_str));
+        writer.write_record(head).map_err(|error| failed(&error))?;
+        for (row, &time) in self.times.iter().enumerate() {
+            let values = self.columns.iter().map(|column| {
+                match column
+                    .measured
+                    .as_ref()
+                    .is_none_or(|measured| measured[row])
+                {
+                    true => column.values[row].to_string(),
+                    false => String::new(),
+                }
+            });
+            let record: Vec<String> = std::iter::once(self.zone.format_with_offset(time))
+                .chain(values)
+                .collect();
+            writer
+                .write_record(&record)
+                .map_err(|error| failed(&error))?;
+        }
+        writer.flush().map_err(|error| failed(&error))
+    }
+
     /// Seconds since 1970.
     pub fn times(&self) -> &[i64] {
         &self.times
+    }
+
+    /// By which clock calendar features are read and times are shown.
+    pub fn zone(&self) -> &Zone {
+        &self.zone
+    }
+
+    /// The step from one row to the next.
+    pub fn frequency(&self) -> Frequency {
+        self.frequency
+    }
+
+    /// The same times by another clock: `frame.in_zone(&Zone::named("Europe/Berlin")?)` where the file has UTC and the rhythm
+    /// is that of Berlin's days.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the times are in equal steps by neither clock.
+    pub fn in_zone(&self, zone: &Zone) -> Result<Frame> {
+        let mut frame = self.clone();
+        frame.zone = zone.clone();
+        frame.frequency = match self.frequency {
+            Frequency::Seconds(_) => self.frequency,
+            _ => Frequency::infer(&self.times, zone),
+        };
+        let steps = |pair: &[i64]| frame.frequency.steps(pair[0], pair[1], zone);
+        if self.times.windows(2).any(|pair| steps(pair) != Some(1)) {
+            bail!(
+                "times in steps of {} by the clock of {} are in no equal steps by that of {}: read the file with \
+                 CsvOptions {{ zone: Some(\"{}\".into()), ..Default::default() }}",
+                self.frequency,
+                self.zone.name(),
+                zone.name(),
+                zone.name()
+            );
+        }
+        Ok(frame)
     }
 
     /// The columns' names.
@@ -109,6 +263,28 @@ impl Frame {
     ///
     /// Fails where there is no such column.
     pub fn column(&self, name: &str) -> Result<&[f64]> {
+        Ok(&self.find(name)?.values)
+    }
+
+    /// Which values of a column were measured; the others were interpolated.
+    ///
+    /// # Errors
+    ///
+    /// Fails where there is no such column.
+    pub fn measured(&self, name: &str) -> Result<Vec<bool>> {
+        let column = self.find(name)?;
+        Ok(column
+            .measured
+            .clone()
+            .unwrap_or_else(|| vec![true; self.rows()]))
+    }
+
+    /// How many values of all columns were interpolated.
+    pub fn interpolated(&self) -> usize {
+        self.columns.iter().map(Column::missing).sum()
+    }
+
+    pub(super) fn find(&self, name: &str) -> Result<&Column> {
         match self.names.iter().position(|known| known == name) {
             Some(index) => Ok(&self.columns[index]),
             None => bail!(
@@ -122,20 +298,34 @@ impl Frame {
     ///
     /// # Errors
     ///
-    /// Fails where there is no such column.
+    /// Fails where there is no such column, or it is named twice.
     pub fn select(&self, names: &[&str]) -> Result<Frame> {
+        if names.is_empty() {
+            bail!("a frame needs a column of numbers");
+        }
+        if let Some(name) = names
+            .iter()
+            .enumerate()
+            .find_map(|(index, name)| names[..index].contains(name).then_some(name))
+        {
+            bail!("two columns are named {name}; name them differently");
+        }
         let columns = names
             .iter()
-            .map(|name| Ok((String::from(*name), self.column(name)?.to_vec())))
+            .map(|name| Ok(self.find(name)?.clone()))
             .collect::<Result<_>>()?;
-        Frame::new(self.times.clone(), columns)
+        Ok(Frame {
+            names: names.iter().map(|name| String::from(*name)).collect(),
+            columns,
+            ..self.clone()
+        })
     }
 
     /// All columns but these.
     ///
     /// # Errors
     ///
-    /// Fails where there is no such column.
+    /// Fails where there is no such column, or none is left.
     pub fn without(&self, names: &[&str]) -> Result<Frame> {
         for name in names {
             self.column(name)?;
@@ -149,35 +339,101 @@ impl Frame {
         self.select(&rest)
     }
 
+    /// These rows only.
+    ///
+    /// # Errors
+    ///
+    /// Fails where there are no such rows.
+    pub fn slice(&self, rows: Range<usize>) -> Result<Frame> {
+        if rows.start > rows.end || rows.end > self.rows() {
+            bail!("there are no rows {rows:?}; there are {}", self.rows());
+        }
+        let columns = self
+            .columns
+            .iter()
+            .map(|column| Column {
+                values: column.values[rows.clone()].to_vec(),
+                measured: column
+                    .measured
+                    .as_ref()
+                    .map(|measured| measured[rows.clone()].to_vec()),
+            })
+            .collect();
+        Ok(Frame {
+            times: self.times[rows].to_vec(),
+            columns,
+            ..self.clone()
+        })
+    }
+
     fn table(&self) -> Table {
-        let mut table = Table::new(["column", "first", "last", "lowest", "mean", "highest"]);
+        let mut head = vec!["column", "first", "last", "lowest", "mean", "highest"];
+        let some_are_missing = self.interpolated() > 0;
+        if some_are_missing {
+            head.push("interpolated");
+        }
+        let mut table = Table::new(head);
         for (name, column) in self.names.iter().zip(&self.columns) {
-            let mean = column.iter().sum::<f64>() / column.len() as f64;
-            table.push([
+            let values = &column.values;
+            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            let mut row = vec![
                 name.clone(),
-                column.first().map_or_else(String::new, |&x| number(x)),
-                column.last().map_or_else(String::new, |&x| number(x)),
-                number(column.iter().copied().fold(f64::INFINITY, f64::min)),
+                values.first().map_or_else(String::new, |&x| number(x)),
+                values.last().map_or_else(String::new, |&x| number(x)),
+                number(values.iter().copied().fold(f64::INFINITY, f64::min)),
                 number(mean),
-                number(column.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
-            ]);
+                number(values.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
+            ];
+            if some_are_missing {
+                row.push(column.missing().to_string());
+            }
+            table.push(row);
         }
         table
     }
 
     fn summary(&self) -> String {
-        let left_out = match &self.left_out[..] {
-            [] => String::new(),
-            names => format!("; left out, not numbers: {}", names.join(", ")),
+        let note = match self.note.is_empty() {
+            true => String::new(),
+            false => format!("; {}", self.note),
+        };
+        let missing = match self.interpolated() {
+            0 => String::new(),
+            count => format!("; {count} values were missing and are interpolated"),
         };
         match (self.times.first(), self.times.last()) {
             (Some(&first), Some(&last)) => format!(
-                "{} rows, {} to {}{left_out}",
+                "{} rows, {} to {}, step {}{}{missing}{note}",
                 self.rows(),
-                format_time(first),
-                format_time(last)
+                self.zone.format(first),
+                self.zone.format(last),
+                self.frequency,
+                match self.zone.name().as_str() {
+                    "UTC" => String::new(),
+                    name => format!(", {name}"),
+                }
             ),
-            _ => format!("0 rows{left_out}"),
+            _ => format!("0 rows{note}"),
+        }
+    }
+}
+
+/// Puts what is NaN on the line between its neighbours; at the ends it is the nearest value.
+fn interpolate(column: &mut [f64]) {
+    let known: Vec<usize> = (0..column.len())
+        .filter(|&row| !column[row].is_nan())
+        .collect();
+    let (Some(&first), Some(&last)) = (known.first(), known.last()) else {
+        return;
+    };
+    let (start, end) = (column[first], column[last]);
+    column[..first].fill(start);
+    column[last..].fill(end);
+    for pair in known.windows(2) {
+        let (from, to) = (pair[0], pair[1]);
+        let slope = (column[to] - column[from]) / (to - from) as f64;
+        for row in from + 1..to {
+            column[row] = column[from] + slope * (row - from) as f64;
         }
     }
 }

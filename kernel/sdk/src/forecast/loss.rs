@@ -17,7 +17,7 @@ pub(super) fn scalar(loss: &Tensor) -> Result<f64> {
 pub(super) struct BlockLosses {
     /// Each block's mean.
     losses: Vec<f64>,
-    /// Each block's share of the windows.
+    /// Each block's share of the measured values.
     shares: Vec<f64>,
 }
 
@@ -34,14 +34,15 @@ impl BlockLosses {
             losses: Vec::new(),
             shares: Vec::new(),
         };
-        for batch in windows.batches(size) {
-            let (window, future) = batch?;
+        for batch in windows.masked_batches(size) {
+            let (window, future, mask) = batch?;
             let forecast = model.forward(&window, false)?.detach();
-            all.losses
-                .push(scalar(&loss(&forecast, &future, plugin, quantiles)?)?);
-            all.shares
-                .push(future.dim(0)? as f64 / windows.len() as f64);
+            let loss = loss(&forecast, &future, mask.as_ref(), plugin, quantiles)?;
+            all.losses.push(scalar(&loss)?);
+            all.shares.push(measured(&future, mask.as_ref())?);
         }
+        let total: f64 = all.shares.iter().sum();
+        all.shares.iter_mut().for_each(|share| *share /= total);
         Ok(all)
     }
 
@@ -88,8 +89,45 @@ pub(super) fn loss_over(
     Ok(BlockLosses::of(model, windows, BATCH, plugin, quantiles)?.mean())
 }
 
-/// The loss of a forecast `[batch, horizon, outputs]` against its future `[batch, horizon]`.
+/// How many values of a future `[batch, horizon]` were measured.
+fn measured(future: &Tensor, mask: Option<&Tensor>) -> Result<f64> {
+    match mask {
+        None => Ok(future.elem_count() as f64),
+        // In f64 every count is exact.
+        Some(mask) => scalar(&mask.to_dtype(candle_core::DType::F64)?.sum_all()?),
+    }
+}
+
+/// The loss of a forecast `[batch, horizon, outputs]` against its future `[batch, horizon]`, over what the mask has as measured.
+///
+/// Where nothing was measured the future's own value stands for the forecast: the error is 0 there and no gradient leads back.
+/// The mean is taken over what was measured, which is right for losses that are means over positions.
 pub(super) fn loss(
+    forecast: &Tensor,
+    future: &Tensor,
+    mask: Option<&Tensor>,
+    plugin: Option<&Slot<dyn Loss>>,
+    quantiles: &[f64],
+) -> Result<Tensor> {
+    let Some(mask) = mask else {
+        return loss_of_all(forecast, future, plugin, quantiles);
+    };
+    let truth = future
+        .unsqueeze(2)?
+        .to_dtype(forecast.dtype())?
+        .broadcast_as(forecast.shape())?
+        .contiguous()?;
+    let wide = mask
+        .unsqueeze(2)?
+        .broadcast_as(forecast.shape())?
+        .contiguous()?;
+    let forecast = wide.where_cond(forecast, &truth)?;
+    let loss = loss_of_all(&forecast, future, plugin, quantiles)?;
+    let count = measured(future, Some(mask))?;
+    loss * (future.elem_count() as f64 / count.max(1.0))
+}
+
+fn loss_of_all(
     forecast: &Tensor,
     future: &Tensor,
     plugin: Option<&Slot<dyn Loss>>,
@@ -126,6 +164,37 @@ fn pinball(forecast: &Tensor, future: &Tensor, quantiles: &[f64]) -> Result<Tens
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_not_measured_has_no_loss_and_no_gradient() -> Result<()> {
+        let device = candle_core::Device::Cpu;
+        let forecast =
+            candle_core::Var::new(&[[[1f64], [2.0], [3.0]], [[4.0], [5.0], [6.0]]], &device)?;
+        let future = Tensor::new(&[[0f64, 99.0, 1.0], [4.0, -99.0, 99.0]], &device)?;
+        let mask = Tensor::new(&[[1u8, 0, 1], [1, 0, 0]], &device)?;
+        let value = loss(&forecast, &future, Some(&mask), None, &[])?;
+        // Errors 1, 2 and 0.
+        assert!((scalar(&value)? - 5.0 / 3.0).abs() < 1e-12);
+        let gradient = value.backward()?;
+        let gradient = gradient
+            .get(&forecast)
+            .map(|g| g.flatten_all()?.to_vec1::<f64>());
+        let expected = [2.0 / 3.0, 0.0, 4.0 / 3.0, 0.0, 0.0, 0.0];
+        for (got, expected) in gradient
+            .transpose()?
+            .unwrap_or_default()
+            .iter()
+            .zip(expected)
+        {
+            assert!((got - expected).abs() < 1e-12);
+        }
+        // The same for two quantiles: what was measured counts, and nothing else.
+        let two = Tensor::cat(&[forecast.as_tensor(), forecast.as_tensor()], 2)?;
+        let value = scalar(&loss(&two, &future, Some(&mask), None, &[0.25, 0.75])?)?;
+        // Errors -1, -2, 0 at both levels.
+        assert!((value - (0.75 + 0.25) * 3.0 / 6.0).abs() < 1e-12);
+        Ok(())
+    }
 
     #[test]
     fn a_gain_has_the_standard_error_of_paired_differences() {

@@ -14,8 +14,9 @@
 //! ```
 //!
 //! A series is a column. Forecasters see scaled values: each series less its mean, divided by its deviation,
-//! both of the training part. Errors of a [`Backtest`] are in that scale, as in the literature; a
-//! [`Forecast`] is in the units of the file. Windows are places in the series, and values are copied only when
+//! both of the training part. A fitted forecaster keeps these scales, in its file, too, and sees other data in them. Errors
+//! of a [`Backtest`] are in that scale, as in the literature; a [`Forecast`] is in the units of the file. Values that
+//! were missing in a file are inputs only: no loss and no error is taken on them. Windows are places in the series, and values are copied only when
 //! a batch is made.
 //!
 //! [`Forecaster`]: crate::plugin::Forecaster
@@ -23,15 +24,20 @@
 mod audit;
 mod backtest;
 mod beside;
+mod covariates;
 mod csv_file;
+mod csv_times;
 mod dataset;
 mod fit;
 mod frame;
+mod frequency;
 mod loss;
+mod moments;
 mod plots;
 mod predict;
 mod save;
 mod scaler;
+mod scales;
 mod split;
 mod time;
 mod trainer;
@@ -42,12 +48,14 @@ pub use backtest::{Backtest, Baseline, backtest, compare};
 pub use beside::{Comparison, beside};
 pub use csv_file::{CsvOptions, Missing};
 pub use dataset::Dataset;
-pub use fit::{FitOptions, Fitted, fit};
+pub use fit::{FitOptions, Fitted, Schedule, fit};
 pub use frame::Frame;
+pub use frequency::Frequency;
+pub use moments::Moments;
 pub use plots::error_by_horizon;
 pub use predict::{Forecast, predict};
-pub use save::{load, save};
+pub use save::{load, load_with, save, save_with};
 pub use scaler::Scaler;
 pub use split::{Part, Split};
-pub use time::{format_time, parse_time, time_features};
+pub use time::{Zone, format_time, parse_time, time_features};
 pub use windows::Windows;

@@ -8,7 +8,7 @@ use plotters::{
     style::{BLACK, Color},
 };
 
-use super::{Backtest, Forecast, backtest::middle, format_time};
+use super::{Backtest, Forecast, backtest::middle};
 use crate::{
     Result,
     plot::{
@@ -40,7 +40,9 @@ impl Forecast {
             .enumerate()
             .map(|(i, &y)| (before(i), y))
             .collect();
-        actual.extend(series.truth.iter().enumerate().map(|(i, &y)| (i as f64, y)));
+        // What was not measured is not drawn.
+        let measured = series.truth.iter().enumerate().filter(|(_, y)| !y.is_nan());
+        actual.extend(measured.map(|(i, &y)| (i as f64, y)));
         let at = |values: &[f64]| -> Vec<(f64, f64)> {
             values
                 .iter()
@@ -52,7 +54,7 @@ impl Forecast {
         let outputs = series.outputs.iter().flatten().copied();
         let y = range_of(all.chain(outputs), 0.06);
         let axes = Axes {
-            title: format!("{name} from {}", format_time(self.times[0])),
+            title: format!("{name} from {}", self.zone.format(self.times[0])),
             x_label: "step (the forecast begins at 0)".to_owned(),
             ..Axes::default()
         };
@@ -110,7 +112,7 @@ impl Forecast {
         let mut lines = plot::lines()
             .title(format!(
                 "{name}: parts of the forecast from {}",
-                format_time(self.times[0])
+                self.zone.format(self.times[0])
             ))
             .x_label("step")
             .y_label("standard scores")

@@ -4,9 +4,9 @@ use candle_core::{Tensor, bail};
 use patchbay_protocol::MimeBundle;
 
 use super::{
-    Dataset, Windows,
+    Dataset, Frame, Frequency, Windows, Zone,
     backtest::{middle, plain},
-    format_time,
+    scales::in_scales_of,
 };
 use crate::{
     Result, Show, Table,
@@ -24,6 +24,8 @@ pub struct Forecast {
     pub times: Vec<i64>,
     /// The levels of a probabilistic forecast; empty for a point forecast.
     pub quantiles: Vec<f64>,
+    pub(super) zone: Zone,
+    frequency: Frequency,
     pub(super) series: Vec<SeriesForecast>,
 }
 
@@ -31,7 +33,7 @@ pub struct Forecast {
 pub(super) struct SeriesForecast {
     /// What came before, as much of it as the model saw.
     pub past: Vec<f64>,
-    /// What came; shorter than the forecast where the data end.
+    /// What came, NaN where it was not measured; shorter than the forecast where the data end.
     pub truth: Vec<f64>,
     /// For each output, the steps.
     pub outputs: Vec<Vec<f64>>,
@@ -39,26 +41,23 @@ pub(super) struct SeriesForecast {
     pub parts: Vec<(String, Vec<f64>)>,
 }
 
-/// Forecasts all series from row `row` on, which is one of the data or the first after them.
+/// Forecasts all series from row `row` on, which is one of the data or the first after them: `data.times().len()` is the
+/// future. Calendar features go on by themselves; what [`Dataset::with_known`] was given must reach as far as the forecast.
 ///
-/// Quantiles are put in order at each step (Chernozhukov et al. 2010), as they are for a [`super::backtest`].
+/// The forecaster sees the data in the scales that it was fitted or saved in. Quantiles are put in order at each step (Chernozhukov et al. 2010), as they are for a [`super::backtest`].
 ///
 /// # Errors
 ///
-/// Fails where the past is too short, or covariates of the future are not known.
+/// Fails where the past is too short, covariates of the future are not known, or the data have another step, other series
+/// or other covariates than those that the forecaster was fitted on.
 pub fn predict(model: &Slot<dyn Forecaster>, data: &Dataset, row: usize) -> Result<Forecast> {
     let (lookback, horizon) = (model.lookback(), model.horizon());
+    let scaled = in_scales_of(model, data)?;
+    let data = &*scaled;
     let rows = data.times.len();
     if row < lookback || row > rows {
         bail!(
             "a forecast from row {row} needs the {lookback} rows before it; there are rows 0 to {rows}"
-        );
-    }
-    if data.known.count > 0 && row + horizon > rows {
-        bail!(
-            "a forecast of rows {row} to {} needs known covariates up to there; they end with row {}",
-            row + horizon,
-            rows
         );
     }
     let places: Vec<(usize, usize)> = (0..data.names.len()).map(|series| (row, series)).collect();
@@ -70,9 +69,16 @@ pub fn predict(model: &Slot<dyn Forecaster>, data: &Dataset, row: usize) -> Resu
     }
     let quantiles = model.quantiles();
     let outputs = quantiles.len().max(1);
-    let step = match data.times[..] {
-        [first, second, ..] => second - first,
-        _ => 1,
+    let last = data.times[row - 1];
+    let times: Option<Vec<i64>> = (1..=horizon as i64)
+        .map(|steps| data.frequency.advance(last, steps, &data.zone))
+        .collect();
+    let Some(times) = times else {
+        bail!(
+            "{horizon} steps of {} after {} are beyond the years that calendars have",
+            data.frequency,
+            data.zone.format(last)
+        );
     };
     let series = (0..data.names.len())
         .map(|series| {
@@ -90,7 +96,12 @@ pub fn predict(model: &Slot<dyn Forecaster>, data: &Dataset, row: usize) -> Resu
             let values = &data.values[series];
             SeriesForecast {
                 past: unscaled(&values[row - lookback..row]),
-                truth: unscaled(&values[row..(row + horizon).min(rows)]),
+                truth: (row..(row + horizon).min(rows))
+                    .map(|row| match &data.measured[series] {
+                        Some(measured) if !measured[row] => f64::NAN,
+                        _ => data.scaler.unscale(series, f64::from(values[row])),
+                    })
+                    .collect(),
                 outputs: (0..outputs)
                     .map(|output| unscaled(&of(&forecast, output)))
                     .collect(),
@@ -106,10 +117,10 @@ pub fn predict(model: &Slot<dyn Forecaster>, data: &Dataset, row: usize) -> Resu
         .collect();
     Ok(Forecast {
         names: data.names.clone(),
-        times: (0..horizon as i64)
-            .map(|index| data.times[row - 1] + (index + 1) * step)
-            .collect(),
+        times,
         quantiles,
+        zone: data.zone.clone(),
+        frequency: data.frequency,
         series,
     })
 }
@@ -124,7 +135,69 @@ impl Forecast {
         Ok(&self.of(name)?.outputs[middle(&self.quantiles)])
     }
 
-    /// What came; shorter where the data end.
+    /// The forecast of a level of a series: `[horizon]`. (GluonTS' `quantile`.)
+    ///
+    /// # Errors
+    ///
+    /// Fails where there is no such series or the forecaster has no such level.
+    pub fn quantile(&self, name: &str, level: f64) -> Result<&[f64]> {
+        let series = self.of(name)?;
+        let found = self
+            .quantiles
+            .iter()
+            .position(|known| (known - level).abs() < 1e-9);
+        match found {
+            Some(index) => Ok(&series.outputs[index]),
+            None if self.quantiles.is_empty() => bail!(
+                "this is a point forecast, it has no level {level}: create the forecaster with \"quantiles\": [0.1, 0.5, 0.9]"
+            ),
+            None => bail!(
+                "the forecast has the levels {:?}, not {level}",
+                self.quantiles
+            ),
+        }
+    }
+
+    /// The lower and the upper end, each `[horizon]`, of the interval that holds a share `coverage` of what comes: 0.8 is from
+    /// level 0.1 to 0.9.
+    ///
+    /// # Errors
+    ///
+    /// As [`Forecast::quantile`].
+    pub fn interval(&self, name: &str, coverage: f64) -> Result<(&[f64], &[f64])> {
+        let tail = (1.0 - coverage) / 2.0;
+        Ok((self.quantile(name, tail)?, self.quantile(name, 1.0 - tail)?))
+    }
+
+    /// The forecast as columns of numbers at its times: `name` for a point forecast, `name_q0.1` and so on for levels.
+    ///
+    /// # Errors
+    ///
+    /// Fails where a value is not finite.
+    pub fn to_frame(&self) -> Result<Frame> {
+        let mut columns = Vec::new();
+        for (name, series) in self.names.iter().zip(&self.series) {
+            if self.quantiles.is_empty() {
+                columns.push((name.clone(), series.outputs[0].clone()));
+            }
+            for (level, values) in self.quantiles.iter().zip(&series.outputs) {
+                columns.push((format!("{name}_q{level}"), values.clone()));
+            }
+        }
+        for (name, values) in &columns {
+            if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+                bail!("the forecast {name} has {value}, which is no number");
+            }
+        }
+        Frame::in_steps(
+            self.times.clone(),
+            columns,
+            self.zone.clone(),
+            Some(self.frequency),
+        )
+    }
+
+    /// What came, NaN where it was not measured; shorter where the data end.
     ///
     /// # Errors
     ///
@@ -145,19 +218,19 @@ impl Forecast {
         for (name, series) in self.names.iter().zip(&self.series) {
             let values = &series.outputs[middle(&self.quantiles)];
             let at = |value: Option<&f64>| value.map_or_else(String::new, |&value| number(value));
-            let known = series.truth.len().max(1) as f64;
             let errors = values.iter().zip(&series.truth);
-            let mse = errors
+            let squares: Vec<f64> = errors
+                .filter(|(_, truth)| !truth.is_nan())
                 .map(|(value, truth)| (value - truth).powi(2))
-                .sum::<f64>()
-                / known;
+                .collect();
+            let mse = squares.iter().sum::<f64>() / squares.len() as f64;
             table.push([
                 name.clone(),
                 at(series.past.last()),
                 at(values.first()),
                 at(values.last()),
                 number(values.iter().sum::<f64>() / values.len().max(1) as f64),
-                match series.truth.is_empty() {
+                match squares.is_empty() {
                     true => String::new(),
                     false => number(mse),
                 },
@@ -169,7 +242,7 @@ impl Forecast {
     fn summary(&self) -> String {
         let ends = [self.times.first(), self.times.last()];
         let [first, last] =
-            ends.map(|time| time.map_or_else(String::new, |&time| format_time(time)));
+            ends.map(|time| time.map_or_else(String::new, |&time| self.zone.format(time)));
         format!("{} steps, {first} to {last}", self.times.len())
     }
 

@@ -2,6 +2,7 @@
 
 use candle_core::bail;
 
+use super::Moments;
 use crate::Result;
 
 /// Mean and population standard deviation of each series.
@@ -23,10 +24,7 @@ impl Scaler {
             deviations: Vec::new(),
         };
         for (name, column) in columns {
-            let count = column.len().max(1) as f64;
-            let mean = column.iter().sum::<f64>() / count;
-            let variance = column.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
-            let deviation = variance.sqrt();
+            let Moments { mean, deviation } = Moments::of(column);
             if !mean.is_finite() || !deviation.is_finite() {
                 bail!(
                     "the column {name} has the mean {mean:e} and the deviation {deviation:e} over {} training rows, \
@@ -35,7 +33,7 @@ impl Scaler {
                     column.iter().fold(0f64, |most, x| most.max(x.abs()))
                 );
             }
-            if deviation <= 1e-12 * mean.abs().max(1e-12) {
+            if deviation == 0.0 {
                 bail!(
                     "the column {name} is {mean} in all {} training rows: a constant has no scale and says nothing; \
                      leave it out with frame.without(&[\"{name}\"])",

@@ -11,10 +11,7 @@ use super::{
 };
 use crate::{
     Result, interrupt,
-    nn::{
-        AdamW, CosineSchedule, EarlyStopping, Ema, Optimizer, ParameterGroup, ParamsAdamW,
-        clip_grad_norm,
-    },
+    nn::{AdamW, EarlyStopping, Ema, Optimizer, ParameterGroup, ParamsAdamW, clip_grad_norm},
     plugin::{Forecaster, Slot, Window},
     tensor::number,
 };
@@ -28,6 +25,12 @@ pub(super) struct Trainer<'a> {
     pub quantiles: Vec<f64>,
     /// Whether the model begins with a fit in closed form, which only a clear gain replaces.
     pub refines: bool,
+}
+
+/// What came after a window `[batch, horizon]`, and where it was measured.
+struct Future {
+    values: Tensor,
+    mask: Option<Tensor>,
 }
 
 /// Blocks of the validation part that a gain's standard error is taken over, at least.
@@ -97,8 +100,12 @@ impl Trainer<'_> {
                 self.model
             );
         }
-        let batch = options.batch;
-        let mut per_epoch = self.train.len().div_ceil(batch);
+        let all_batches = || {
+            self.train
+                .epoch(options.batch, options.all_series, options.drop_last)
+        };
+        let mut first = Some(all_batches());
+        let mut per_epoch = first.as_ref().map_or(0, Vec::len);
         if let Some(most) = options.most_steps {
             per_epoch = per_epoch.min(most);
         }
@@ -106,12 +113,7 @@ impl Trainer<'_> {
             .learning_rate
             .or_else(|| self.model.learning_rate())
             .unwrap_or(LEARNING_RATE);
-        let schedule = CosineSchedule {
-            peak: learning_rate,
-            warmup: 0,
-            total: per_epoch * options.epochs,
-            last: 0.0,
-        };
+        let total = per_epoch * options.epochs;
         let settings = ParamsAdamW {
             lr: learning_rate,
             weight_decay: options.weight_decay,
@@ -148,9 +150,9 @@ impl Trainer<'_> {
             .map(|title| crate::LivePlot::new(title).x_label("epoch"));
         'epochs: for epoch in 0..options.epochs {
             self.model.begin_epoch(epoch)?;
-            let order = self.train.shuffled();
             let mut sum = 0.0;
-            for (index, indices) in order.chunks(batch).take(per_epoch).enumerate() {
+            let batches = first.take().unwrap_or_else(all_batches);
+            for (index, indices) in batches.iter().take(per_epoch).enumerate() {
                 // The bar unwinds at an interrupt; here the loop ends by itself, with the best weights.
                 if interrupt::requested() {
                     fitted.interrupted = true;
@@ -160,9 +162,16 @@ impl Trainer<'_> {
                     bar.next();
                 }
                 let loading = Instant::now();
-                let (window, future) = self.train.batch(indices)?;
+                let (window, future, mask) = self.train.masked_batch(indices)?;
+                let future = Future {
+                    values: future,
+                    mask,
+                };
                 fitted.loading += loading.elapsed().as_secs_f64();
-                optimiser.set_learning_rate(schedule.at(fitted.steps));
+                let rate = options
+                    .schedule
+                    .at(learning_rate, epoch, fitted.steps, total);
+                optimiser.set_learning_rate(rate);
                 let place = || format!("epoch {}, step {}", epoch + 1, index + 1);
                 sum += self.step(&window, &future, &vars, &mut optimiser, &place)?;
                 fitted.steps += 1;
@@ -201,7 +210,7 @@ impl Trainer<'_> {
     fn step(
         &self,
         window: &Window,
-        future: &Tensor,
+        future: &Future,
         vars: &[Var],
         optimiser: &mut AdamW,
         place: &dyn Fn() -> String,
@@ -209,13 +218,14 @@ impl Trainer<'_> {
         let forecast = self.model.forward(window, true)?;
         let loss = loss(
             &forecast,
-            future,
+            &future.values,
+            future.mask.as_ref(),
             self.options.loss.as_ref(),
             &self.quantiles,
         )?;
         let value = scalar(&loss)?;
         if !value.is_finite() {
-            let finite = is_finite(&window.past)? && is_finite(future)?;
+            let finite = is_finite(&window.past)? && is_finite(&future.values)?;
             bail!(
                 "the training loss is {value} at {}, with a learning rate of {:.2e}: lower it, or limit the \
                  gradient's norm with FitOptions {{ clip: Some(1.0), .. }}; the batch's scaled values are {}finite",
@@ -235,10 +245,7 @@ impl Trainer<'_> {
     /// The share of the validation windows that a gain's standard error takes as one block: those that begin within a
     /// horizon. Windows whose futures overlap fail together.
     fn block(&self) -> f64 {
-        let windows = self.validation.len();
-        let (_, last) = self.validation.place(windows - 1);
-        let beginnings = windows / (last + 1).max(1);
-        self.model.horizon() as f64 / beginnings.max(1) as f64
+        self.model.horizon() as f64 / self.validation.beginnings().max(1) as f64
     }
 
     fn validate(&self) -> Result<BlockLosses> {

@@ -1,6 +1,7 @@
 //! The place in a program where a component is plugged in.
 
 use std::{
+    any::Any,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak,
         atomic::{AtomicUsize, Ordering},
@@ -63,6 +64,8 @@ struct Core<K: ?Sized + Kind> {
     past: Mutex<Vec<Past<K>>>,
     options: Options,
     swaps: AtomicUsize,
+    /// What a part of the SDK has noted about what is in here: for a forecaster the scales that it was fitted in.
+    note: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
 }
 
 impl<K: ?Sized + Kind> Clone for Slot<K> {
@@ -92,10 +95,22 @@ impl<K: ?Sized + Kind> Slot<K> {
             past: Mutex::default(),
             options,
             swaps: AtomicUsize::new(0),
+            note: Mutex::default(),
         });
         let weak: Weak<Core<K>> = Arc::downgrade(&core);
         registry::add_slot(weak);
         Ok(Slot(core))
+    }
+
+    /// What was noted last, whatever component is in here by now.
+    pub(crate) fn note(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        lock(&self.0.note).clone()
+    }
+
+    pub(crate) fn set_note(&self, note: Arc<dyn Any + Send + Sync>) {
+        let before = lock(&self.0.note).replace(note);
+        // Whatever it drops, no lock is held.
+        drop(before);
     }
 
     pub(crate) fn as_part(&self) -> Arc<dyn Part> {

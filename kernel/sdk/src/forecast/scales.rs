@@ -1,0 +1,289 @@
+//! What a forecaster must find again in other data: scales, covariates, conventions and the step.
+
+use std::{any::Any, borrow::Cow, sync::Arc};
+
+use candle_core::{DType, Device, Error, Tensor, bail};
+use serde_json::{Value, json};
+
+use super::{Dataset, Frequency, Scaler, covariates::SourceScale};
+use crate::{
+    Result,
+    plugin::{Forecaster, Slot},
+};
+
+/// The convention of calendar features that this program has: those of TiDE's authors, in their order.
+const CALENDAR: &str = "tide-7";
+
+/// What a forecaster was fitted on.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct DataScales {
+    pub frequency: Frequency,
+    pub zone: String,
+    pub names: Vec<String>,
+    pub scaler: Scaler,
+    pub known: Vec<SourceScale>,
+    pub observed: Vec<SourceScale>,
+    pub attributes: usize,
+}
+
+impl DataScales {
+    pub(super) fn of(data: &Dataset) -> DataScales {
+        let scales =
+            |sources: &[super::covariates::Source]| sources.iter().map(|one| one.scale()).collect();
+        DataScales {
+            frequency: data.frequency,
+            zone: data.zone.name(),
+            names: data.names.clone(),
+            scaler: data.scaler.clone(),
+            known: scales(&data.known.sources),
+            observed: scales(&data.observed.sources),
+            attributes: data.attributes.first().map_or(0, Vec::len),
+        }
+    }
+
+    /// Those that a forecaster was fitted or saved with.
+    pub(super) fn of_model(model: &Slot<dyn Forecaster>) -> Option<Arc<DataScales>> {
+        model.note()?.downcast::<DataScales>().ok()
+    }
+
+    /// Notes them with a forecaster, in place of earlier ones.
+    pub(super) fn note(self, model: &Slot<dyn Forecaster>) {
+        let note: Arc<dyn Any + Send + Sync> = Arc::new(self);
+        model.set_note(note);
+    }
+
+    /// The scale of each of the data's series, once all is found to fit.
+    pub(super) fn of_series(&self, data: &Dataset) -> Result<Scaler> {
+        let advice = "give it such data, or fit a forecaster on these";
+        if !self.frequency.is_like(&data.frequency) {
+            bail!(
+                "the forecaster was fitted on data with a step of {}, these have a step of {}: {advice}",
+                self.frequency,
+                data.frequency
+            );
+        }
+        let mut scaler = Scaler {
+            means: Vec::new(),
+            deviations: Vec::new(),
+        };
+        for index in self.indices(data)? {
+            scaler.means.push(self.scaler.means[index as usize]);
+            scaler
+                .deviations
+                .push(self.scaler.deviations[index as usize]);
+        }
+        for (kind, own, theirs) in [
+            ("known", &self.known, &data.known),
+            ("observed", &self.observed, &data.observed),
+        ] {
+            let theirs: Vec<SourceScale> = theirs.sources.iter().map(|one| one.scale()).collect();
+            let alike = own.len() == theirs.len()
+                && own
+                    .iter()
+                    .zip(&theirs)
+                    .all(|(own, theirs)| own.kind == theirs.kind && own.names == theirs.names);
+            if !alike {
+                bail!(
+                    "the forecaster was fitted with the {kind} covariates {}, these data have {}: add them in the same \
+                     order, with with_time_features, with_known and their like",
+                    listed(own),
+                    listed(&theirs)
+                );
+            }
+        }
+        let has_calendar = self.known.iter().any(|source| source.kind == "calendar");
+        if has_calendar && self.zone != data.zone.name() {
+            bail!(
+                "the forecaster was fitted with calendar features by the clock of {}, these data have that of {}: read them \
+                 with CsvOptions {{ zone: Some(\"{}\".into()), .. }}, or use frame.in_zone",
+                self.zone,
+                data.zone.name(),
+                self.zone
+            );
+        }
+        let attributes = data.attributes.first().map_or(0, Vec::len);
+        if self.attributes != attributes {
+            bail!(
+                "the forecaster was fitted with {} attributes of each series, these data have {attributes}: add them with \
+                 with_attributes",
+                self.attributes
+            );
+        }
+        Ok(scaler)
+    }
+
+    /// The index that each of the data's series has here.
+    pub(super) fn indices(&self, data: &Dataset) -> Result<Vec<u32>> {
+        data.names
+            .iter()
+            .map(|name| match self.names.iter().position(|own| own == name) {
+                Some(index) => Ok(index as u32),
+                None => bail!(
+                    "the forecaster was fitted on the series {}, and has no scale for {name}: take only those with \
+                     frame.select, or fit a forecaster on these data",
+                    self.names.join(", ")
+                ),
+            })
+            .collect()
+    }
+
+    /// As JSON, and the numbers as tensors of `f64`, which keep every bit.
+    pub(super) fn to_parts(&self) -> Result<(Value, Vec<(String, Tensor)>)> {
+        let mut tensors = vec![("series".to_owned(), tensor(&self.scaler)?)];
+        let mut sources = |kind: &str, scales: &[SourceScale]| -> Result<Value> {
+            let mut all = Vec::new();
+            for (index, source) in scales.iter().enumerate() {
+                if !source.names.is_empty() {
+                    tensors.push((format!("{kind}.{index}"), tensor(&source.scaler)?));
+                }
+                all.push(json!({"kind": source.kind, "names": source.names}));
+            }
+            Ok(Value::Array(all))
+        };
+        let (known, observed) = (
+            sources("known", &self.known)?,
+            sources("observed", &self.observed)?,
+        );
+        let (count, day) = match self.frequency {
+            Frequency::Seconds(count) | Frequency::Days(count) => (count, 0),
+            Frequency::BusinessDays => (1, 0),
+            Frequency::Months { count, day } => (count, day),
+        };
+        let unit = match self.frequency {
+            Frequency::Seconds(_) => "seconds",
+            Frequency::Days(_) => "days",
+            Frequency::BusinessDays => "business days",
+            Frequency::Months { .. } => "months",
+        };
+        let value = json!({
+            "frequency": {"unit": unit, "count": count, "day": day},
+            "calendar": CALENDAR,
+            "zone": self.zone,
+            "series": self.names,
+            "known": known,
+            "observed": observed,
+            "attributes": self.attributes,
+        });
+        Ok((value, tensors))
+    }
+
+    /// The reverse of [`DataScales::to_parts`]; `tensor` finds a tensor by its name.
+    pub(super) fn from_parts(
+        value: &Value,
+        tensor: &mut dyn FnMut(&str) -> Option<Tensor>,
+    ) -> Result<DataScales> {
+        let damaged = |what: &str| Error::Msg(format!("its scales are damaged: {what}"));
+        let calendar = value["calendar"].as_str().unwrap_or_default();
+        if calendar != CALENDAR {
+            bail!(
+                "its calendar features follow the convention \"{calendar}\", this program has \"{CALENDAR}\": fit it again"
+            );
+        }
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let names =
+            |value: &Value| -> Option<Vec<String>> { value.as_array()?.iter().map(text).collect() };
+        let series = names(&value["series"]).ok_or_else(|| damaged("the series' names"))?;
+        let mut scaler = |name: &str, count: usize| -> Result<Scaler> {
+            match tensor(name) {
+                Some(tensor) if tensor.dims() == [2, count] && tensor.dtype() == DType::F64 => {
+                    let rows = tensor.to_device(&Device::Cpu)?.to_vec2::<f64>()?;
+                    Ok(Scaler {
+                        means: rows[0].clone(),
+                        deviations: rows[1].clone(),
+                    })
+                }
+                _ => Err(damaged(name)),
+            }
+        };
+        let own = scaler("series", series.len())?;
+        let mut sources = |kind: &str| -> Result<Vec<SourceScale>> {
+            let all = value[kind].as_array().ok_or_else(|| damaged(kind))?;
+            all.iter()
+                .enumerate()
+                .map(|(index, source)| {
+                    let names = names(&source["names"]).ok_or_else(|| damaged(kind))?;
+                    let (kind_of, count) = match source["kind"].as_str() {
+                        Some("calendar") => ("calendar", 0),
+                        Some("columns") => ("columns", names.len()),
+                        Some("by_series") => ("by_series", 1),
+                        _ => return Err(damaged(kind)),
+                    };
+                    let scaler = match count {
+                        0 => Scaler {
+                            means: Vec::new(),
+                            deviations: Vec::new(),
+                        },
+                        _ => scaler(&format!("{kind}.{index}"), count)?,
+                    };
+                    Ok(SourceScale {
+                        kind: kind_of,
+                        names,
+                        scaler,
+                    })
+                })
+                .collect()
+        };
+        let (known, observed) = (sources("known")?, sources("observed")?);
+        let step = &value["frequency"];
+        let count = step["count"].as_i64().filter(|&count| count > 0);
+        let count = count.ok_or_else(|| damaged("the step"))?;
+        let frequency = match step["unit"].as_str() {
+            Some("seconds") => Frequency::Seconds(count),
+            Some("days") => Frequency::Days(count),
+            Some("business days") => Frequency::BusinessDays,
+            Some("months") => Frequency::Months {
+                count,
+                day: step["day"]
+                    .as_i64()
+                    .and_then(|day| i8::try_from(day).ok())
+                    .filter(|day| (1..=31).contains(day))
+                    .ok_or_else(|| damaged("the step"))?,
+            },
+            _ => return Err(damaged("the step")),
+        };
+        Ok(DataScales {
+            frequency,
+            zone: text(&value["zone"]).ok_or_else(|| damaged("the zone"))?,
+            names: series,
+            scaler: own,
+            known,
+            observed,
+            attributes: value["attributes"].as_u64().unwrap_or(0) as usize,
+        })
+    }
+}
+
+/// Data in the scales that a forecaster was fitted or saved in; as they are where it has none.
+///
+/// # Errors
+///
+/// Fails where the data have another step, other series or other covariates.
+pub(super) fn in_scales_of<'a>(
+    model: &Slot<dyn Forecaster>,
+    data: &'a Dataset,
+) -> Result<Cow<'a, Dataset>> {
+    match DataScales::of_model(model) {
+        Some(scales) if *scales != DataScales::of(data) => data.in_scales(&scales).map(Cow::Owned),
+        _ => Ok(Cow::Borrowed(data)),
+    }
+}
+
+fn tensor(scaler: &Scaler) -> Result<Tensor> {
+    let values = [&scaler.means[..], &scaler.deviations[..]].concat();
+    Tensor::from_vec(values, (2, scaler.means.len()), &Device::Cpu)
+}
+
+fn listed(sources: &[SourceScale]) -> String {
+    let all: Vec<String> = sources
+        .iter()
+        .map(|source| match source.kind {
+            "calendar" => "of the calendar".to_owned(),
+            "by_series" => format!("{} of each series", source.names.join(", ")),
+            _ => source.names.join(", "),
+        })
+        .collect();
+    match all.is_empty() {
+        true => "none".to_owned(),
+        false => all.join("; "),
+    }
+}
