@@ -63,6 +63,7 @@ struct Core<K: ?Sized + Kind> {
     past: Mutex<Vec<Past<K>>>,
     options: Options,
     swaps: AtomicUsize,
+    memory: K::Memory,
 }
 
 impl<K: ?Sized + Kind> Clone for Slot<K> {
@@ -92,6 +93,7 @@ impl<K: ?Sized + Kind> Slot<K> {
             past: Mutex::default(),
             options,
             swaps: AtomicUsize::new(0),
+            memory: K::Memory::default(),
         });
         let weak: Weak<Core<K>> = Arc::downgrade(&core);
         registry::add_slot(weak);
@@ -100,6 +102,11 @@ impl<K: ?Sized + Kind> Slot<K> {
 
     pub(crate) fn as_part(&self) -> Arc<dyn Part> {
         self.0.clone()
+    }
+
+    /// What the kind remembers in this slot.
+    pub(crate) fn memory(&self) -> &K::Memory {
+        &self.0.memory
     }
 
     /// Calls the present component: with an interruption point before, a panic as an error, and the
