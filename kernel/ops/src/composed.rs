@@ -9,7 +9,8 @@ use candle_core::{
 };
 
 use super::{
-    Attention, BinaryCrossEntropy, Conv2d, CrossEntropy, Interpolate, Interpolation, Reduction,
+    Attention, BinaryCrossEntropy, Conv2d, ConvTranspose2d, CrossEntropy, Interpolate, Interpolation,
+    Reduction,
     pooling::Windows,
 };
 
@@ -533,6 +534,20 @@ pub fn conv2d(
     if !equal(stride) {
         stride = (1, 1);
     }
+    if stride.0 > 1 {
+        // In its backward pass candle takes from the height how far the last patch ends before the image does, for the width,
+        // too: without that rest both are right.
+        for (dim, padding, dilation) in [(2, padding.0, dilation.0), (3, padding.1, dilation.1)] {
+            let size = x.dim(dim)? + 2 * padding;
+            let span = dilation * (weight.dim(dim)? - 1) + 1;
+            let read = size - (size - span) % stride.0;
+            x = x
+                .pad_with_zeros(dim, padding, padding)?
+                .narrow(dim, 0, read)?;
+        }
+        x = x.contiguous()?;
+        padding = (0, 0);
+    }
     let mut y = x.conv2d(&weight, padding.0, stride.0, dilation.0, settings.groups)?;
     if stride != taken {
         y = every(&every(&y, 2, taken.0)?, 3, taken.1)?;
@@ -541,6 +556,71 @@ pub fn conv2d(
         Some(bias) => y.broadcast_add(&bias.reshape((1, (), 1, 1))?),
         None => Ok(y),
     }
+}
+
+/// [`super::conv_transpose2d`]: a convolution, with a stride of 1, of the image with zeros between its values.
+///
+/// # Errors
+///
+/// Where candle's ops fail.
+pub fn conv_transpose2d(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    settings: ConvTranspose2d,
+) -> Result<Tensor> {
+    let (inputs, part, rows, columns) = weight.dims4()?;
+    let groups = settings.groups;
+    // [in, out / groups, ...] to [out, in / groups, ...], both directions turned round.
+    let weight = weight
+        .reshape((groups, inputs / groups, part, rows, columns))?
+        .transpose(1, 2)?
+        .contiguous()?
+        .reshape((groups * part, inputs / groups, rows, columns))?;
+    let weight = reversed(&reversed(&weight, 2)?, 3)?;
+    let mut image = x.clone();
+    let directions = [
+        (
+            2,
+            rows,
+            settings.stride.0,
+            settings.padding.0,
+            settings.dilation.0,
+            settings.output_padding.0,
+        ),
+        (
+            3,
+            columns,
+            settings.stride.1,
+            settings.padding.1,
+            settings.dilation.1,
+            settings.output_padding.1,
+        ),
+    ];
+    for (dim, kernel, stride, padding, dilation, more) in directions {
+        image = dilated(&image, dim, stride)?;
+        let span = dilation * (kernel - 1);
+        let around = span.saturating_sub(padding);
+        image = image.pad_with_zeros(dim, around, around + more)?;
+        // Beyond the kernel the padding takes away from the image.
+        let less = padding.saturating_sub(span);
+        let length = image.dim(dim)? - 2 * less;
+        image = image.narrow(dim, less, length)?;
+    }
+    let settings = Conv2d {
+        dilation: settings.dilation,
+        groups,
+        ..Conv2d::default()
+    };
+    conv2d(&image.contiguous()?, &weight, bias, settings)
+}
+
+/// The values along a dimension in reverse order.
+fn reversed(x: &Tensor, dim: usize) -> Result<Tensor> {
+    let count = x.dim(dim)? as u32;
+    let order: Vec<u32> = (0..count).rev().collect();
+    x.contiguous()?
+        .index_select(&Tensor::new(order, x.device())?, dim)
 }
 
 /// `distance - 1` zeros between the values along a dimension.

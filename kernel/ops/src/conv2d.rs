@@ -70,16 +70,16 @@ pub fn conv2d(
 }
 
 /// All sizes of one convolution.
-struct Geometry {
-    settings: Conv2d,
-    batch: usize,
-    inputs: usize,
-    height: usize,
-    width: usize,
-    outputs: usize,
-    kernel: (usize, usize),
+pub(super) struct Geometry {
+    pub settings: Conv2d,
+    pub batch: usize,
+    pub inputs: usize,
+    pub height: usize,
+    pub width: usize,
+    pub outputs: usize,
+    pub kernel: (usize, usize),
     /// The size of the result.
-    size: (usize, usize),
+    pub size: (usize, usize),
 }
 
 impl Geometry {
@@ -241,7 +241,7 @@ impl Geometry {
         )
     }
 
-    fn forward<T: Real>(&self, x: &[T], weight: &[T], bias: &[T]) -> Vec<T> {
+    pub(super) fn forward<T: Real>(&self, x: &[T], weight: &[T], bias: &[T]) -> Vec<T> {
         let (from, to) = self.group_sizes();
         let (groups, depth, pixels) = (self.settings.groups, self.depth(), self.pixels());
         let part = self.outputs / groups;
@@ -290,8 +290,8 @@ impl Geometry {
         y
     }
 
-    /// The gradients of x and of the weight, each only if it is asked for.
-    fn backward<T: Real>(
+    /// The gradients of x and of the weight, each only if it is asked for. The first does not need the values of x.
+    pub(super) fn backward<T: Real>(
         &self,
         x: &[T],
         weight: &[T],
@@ -302,7 +302,8 @@ impl Geometry {
         let (from, to) = self.group_sizes();
         let (groups, depth, pixels) = (self.settings.groups, self.depth(), self.pixels());
         let part = self.outputs / groups;
-        let mut x_grad = vec![T::ZERO; if to_x { x.len() } else { 0 }];
+        let images = self.batch * groups * from;
+        let mut x_grad = vec![T::ZERO; if to_x { images } else { 0 }];
         let mut weight_grad = vec![T::ZERO; if to_weight { weight.len() } else { 0 }];
         if grad.is_empty() || from == 0 {
             return (x_grad, weight_grad);
@@ -432,15 +433,9 @@ impl CustomOp3 for Geometry {
             read!(grad: T = grad, self.name());
             let (to_x, to_weight) = (x_tensor.track_op(), weight_tensor.track_op());
             let (x_grad, weight_grad) = self.backward::<T>(&x, &weight, &grad, to_x, to_weight);
-            let bias_grad = bias.track_op().then(|| {
-                let mut sums = vec![<T as Real>::ZERO; self.outputs];
-                for (index, plane) in grad.chunks_exact(self.pixels()).enumerate() {
-                    for &value in plane {
-                        sums[index % self.outputs] += value;
-                    }
-                }
-                tensor(sums, bias.shape())
-            });
+            let bias_grad = bias
+                .track_op()
+                .then(|| tensor(sums_of_planes::<T>(&grad, self.pixels(), self.outputs), bias.shape()));
             Ok((
                 to_x.then(|| tensor(x_grad, x_tensor.shape())).transpose()?,
                 to_weight.then(|| tensor(weight_grad, weight_tensor.shape())).transpose()?,
@@ -448,4 +443,15 @@ impl CustomOp3 for Geometry {
             ))
         })
     }
+}
+
+/// The sum of each channel's planes over a batch.
+pub(super) fn sums_of_planes<T: Real>(values: &[T], plane: usize, channels: usize) -> Vec<T> {
+    let mut sums = vec![T::ZERO; channels];
+    for (index, plane) in values.chunks_exact(plane).enumerate() {
+        for &value in plane {
+            sums[index % channels] += value;
+        }
+    }
+    sums
 }

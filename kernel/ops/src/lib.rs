@@ -16,6 +16,7 @@ mod attention_kernel;
 mod binary_cross_entropy;
 pub mod composed;
 mod conv2d;
+mod conv_transpose2d;
 mod cross_entropy;
 #[cfg(feature = "cuda")]
 #[doc(hidden)]
@@ -53,6 +54,9 @@ pub use activation::{gelu, gelu_tanh, relu, sigmoid, silu};
 pub use attention::{Attention, attention, attention_with, self_attention};
 pub use binary_cross_entropy::{
     BinaryCrossEntropy, binary_cross_entropy_with_logits, binary_cross_entropy_with_logits_with,
+};
+pub use conv_transpose2d::{
+    Conv1d, ConvTranspose1d, ConvTranspose2d, conv_transpose1d, conv_transpose2d, conv1d,
 };
 pub use conv2d::{Conv2d, conv2d};
 pub use cross_entropy::{CrossEntropy, cross_entropy, cross_entropy_with};

@@ -603,8 +603,8 @@ impl Albef {
         passes: &mut Passes,
     ) -> Result<Tensor> {
         if chosen.rows.elem_count() == 0 {
-            // Nothing to learn, with a way back to every parameter that would have learned.
-            return fused.hidden.sum_all()? * 0.0;
+            // Nothing to learn in this step, in which balancers leave this loss out.
+            return Tensor::zeros((), fused.hidden.dtype(), fused.hidden.device());
         }
         let device = inputs.image.device();
         let vocabulary = self.config.vocabulary;

@@ -4,7 +4,7 @@
 //! PyTorch has removed.
 
 use crate::{
-    gradients::Gradients,
+    gradients::balance,
     linear_algebra::{Matrix, eigen},
 };
 use patchbay::plugin::prelude::*;
@@ -61,9 +61,10 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 
 impl Balancer for AlignedMtl {
     fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
-        let gradients = Gradients::of(losses, shared)?;
-        let weights = self.weights(&gradients.gram)?;
-        gradients.combine(weights)
+        balance(losses, shared, |gradients| {
+            let weights = self.weights(&gradients.gram)?;
+            gradients.combine(weights)
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 //! in TorchJD). Their solver is SciPy's SLSQP; this one converges to the optimum or says that it did not.
 
 use crate::{
-    gradients::Gradients,
+    gradients::balance,
     linear_algebra::{Matrix, apply, dot, scale, square},
     simplex::minimise,
 };
@@ -54,9 +54,10 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 
 impl Balancer for CaGrad {
     fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
-        let gradients = Gradients::of(losses, shared)?;
-        let weights = self.weights(&gradients.gram)?;
-        gradients.combine(weights)
+        balance(losses, shared, |gradients| {
+            let weights = self.weights(&gradients.gram)?;
+            gradients.combine(weights)
+        })
     }
 }
 

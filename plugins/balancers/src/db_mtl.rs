@@ -8,8 +8,8 @@ use patchbay::plugin::prelude::*;
 use std::sync::Mutex;
 
 use crate::{
-    gradients::{Gradients, gram, sum},
-    losses::{lock, positive_values},
+    gradients::{balance_above_zero, gram, sum},
+    losses::lock,
 };
 
 patchbay::config! {
@@ -65,53 +65,65 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 
 impl Balancer for DbMtl {
     fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
-        let values = positive_values(losses, "balancer/db_mtl")?;
-        let gradients = Gradients::of(losses, shared)?;
-        let mut state = lock(&self.state);
-        let fits = state.averages.len() == values.len()
-            && state.averages.iter().all(|row| {
-                row.len() == shared.len()
-                    && row.iter().zip(shared).all(|(average, var)| {
-                        average.as_ref().is_none_or(|a| a.shape() == var.shape())
-                    })
-            });
-        if !fits {
-            *state = State {
-                averages: vec![vec![None; shared.len()]; values.len()],
-                step: 0,
-            };
-        }
-        state.step += 1;
-        let beta = self.config.beta / (state.step as f64).powf(self.config.sigma);
-        let mut averages = Vec::with_capacity(values.len());
-        for ((row, old), value) in gradients.rows().iter().zip(&state.averages).zip(&values) {
-            let mut next = Vec::with_capacity(row.len());
-            for (gradient, old) in row.iter().zip(old) {
-                next.push(average(gradient.as_ref(), old.as_ref(), value, beta)?);
+        self.backward_present(losses, &Present::all(losses.len()), shared)
+    }
+
+    fn backward_present(
+        &self,
+        losses: &[Tensor],
+        present: &Present,
+        shared: &[Var],
+    ) -> Result<Balanced> {
+        balance_above_zero(losses, shared, "balancer/db_mtl", |gradients| {
+            let present = gradients.present(present);
+            let (total, places) = (present.total(), present.places());
+            let values = gradients.losses.clone();
+            let mut state = lock(&self.state);
+            let fits = state.averages.len() == total
+                && state.averages.iter().all(|row| {
+                    row.len() == shared.len()
+                        && row.iter().zip(shared).all(|(average, var)| {
+                            average.as_ref().is_none_or(|a| a.shape() == var.shape())
+                        })
+                });
+            if !fits {
+                *state = State {
+                    averages: vec![vec![None; shared.len()]; total],
+                    step: 0,
+                };
             }
-            averages.push(next);
-        }
-        let lengths: Vec<f64> = {
-            let products = gram(&averages, &averages)?;
-            (0..values.len()).map(|k| products[k][k].sqrt()).collect()
-        };
-        if let Some(zero) = lengths.iter().position(|&length| length == 0.0) {
-            bail!(
-                "the gradient of loss {zero} of {} is zero at the shared parameters: it cannot be lengthened",
-                lengths.len()
-            );
-        }
-        let longest = lengths.iter().copied().fold(0.0, f64::max);
-        let factors: Vec<f64> = lengths.iter().map(|length| longest / length).collect();
-        let combined = sum(&averages, &factors, shared)?;
-        state.averages = averages;
-        drop(state);
-        let weights = factors
-            .iter()
-            .zip(&values)
-            .map(|(factor, value)| factor / value)
-            .collect();
-        gradients.with(combined, weights)
+            state.step += 1;
+            let beta = self.config.beta / (state.step as f64).powf(self.config.sigma);
+            let mut averages = Vec::with_capacity(values.len());
+            for ((row, &place), value) in gradients.rows().iter().zip(places).zip(&values) {
+                let mut next = Vec::with_capacity(row.len());
+                for (gradient, old) in row.iter().zip(&state.averages[place]) {
+                    next.push(average(gradient.as_ref(), old.as_ref(), value, beta)?);
+                }
+                averages.push(next);
+            }
+            let lengths: Vec<f64> = {
+                let products = gram(&averages, &averages)?;
+                (0..values.len()).map(|k| products[k][k].sqrt()).collect()
+            };
+            if let Some(zero) = lengths.iter().position(|&length| length == 0.0) {
+                bail!(
+                    "the averaged gradient of loss {} of {total} is zero at the shared parameters: it cannot be lengthened",
+                    places[zero]
+                );
+            }
+            let longest = lengths.iter().copied().fold(0.0, f64::max);
+            let factors: Vec<f64> = lengths.iter().map(|length| longest / length).collect();
+            let combined = sum(&averages, &factors, shared)?;
+            present.put(&mut state.averages, averages);
+            drop(state);
+            let weights = factors
+                .iter()
+                .zip(&values)
+                .map(|(factor, value)| factor / value)
+                .collect();
+            gradients.with(combined, weights)
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use serde_json::{Map, Value};
 
-use crate::losses::{Epochs, backward, lock, matrix, numbers, positive_values, softmax};
+use crate::losses::{Epochs, backward_above_zero, lock, matrix, numbers, softmax};
 
 patchbay::config! {
     /// Settings of [`Dwa`].
@@ -21,10 +21,10 @@ patchbay::config! {
 
 #[derive(Default)]
 struct State {
-    /// Of this epoch.
+    /// Of this epoch: for each loss its sum over the steps in which it took part, and their number.
     sum: Vec<f64>,
-    steps: usize,
-    /// The mean losses of the last two epochs that have ended, the earlier first.
+    steps: Vec<f64>,
+    /// For each loss its means over the last two epochs in which it took part, the earlier first.
     means: Vec<Vec<f64>>,
     epochs: Epochs,
 }
@@ -46,16 +46,20 @@ impl Component for Dwa {
     }
 
     fn restore(&self, state: &Map<String, Value>) -> Vec<String> {
-        let steps = state.get("dwa_steps").and_then(Value::as_u64);
-        let (Some(means), Some(sum), Some(steps)) =
-            (matrix(state, "dwa_means"), numbers(state, "dwa_sum"), steps)
-        else {
+        let (Some(means), Some(sum), Some(steps)) = (
+            matrix(state, "dwa_means"),
+            numbers(state, "dwa_sum"),
+            numbers(state, "dwa_steps"),
+        ) else {
             return Vec::new();
         };
+        if means.len() != sum.len() || steps.len() != sum.len() {
+            return Vec::new();
+        }
         let mut own = lock(&self.state);
         own.means = means;
         own.sum = sum;
-        own.steps = steps as usize;
+        own.steps = steps;
         ["dwa_means", "dwa_sum", "dwa_steps"]
             .map(str::to_owned)
             .to_vec()
@@ -64,15 +68,17 @@ impl Component for Dwa {
     fn begin_epoch(&self, _epoch: usize) {
         let mut state = lock(&self.state);
         state.epochs.begin();
-        if state.steps > 0 {
-            let steps = state.steps as f64;
-            let mean = state.sum.iter().map(|sum| sum / steps).collect();
-            state.means.push(mean);
-            if state.means.len() > 2 {
-                state.means.remove(0);
+        let State {
+            sum, steps, means, ..
+        } = &mut *state;
+        for ((sum, steps), means) in sum.iter_mut().zip(steps).zip(means) {
+            if *steps > 0.0 {
+                means.push(*sum / *steps);
+                if means.len() > 2 {
+                    means.remove(0);
+                }
+                (*sum, *steps) = (0.0, 0.0);
             }
-            state.sum.fill(0.0);
-            state.steps = 0;
         }
     }
 }
@@ -103,39 +109,55 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 
 impl Balancer for Dwa {
     fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
-        let values = positive_values(losses, "balancer/dwa")?;
-        let count = values.len();
-        let mut state = lock(&self.state);
-        if state.sum.len() != count {
-            *state = State {
-                sum: vec![0.0; count],
-                epochs: std::mem::take(&mut state.epochs),
-                ..State::default()
-            };
-        }
-        for (sum, value) in state.sum.iter_mut().zip(&values) {
-            *sum += value;
-        }
-        state.steps += 1;
-        if let Some(notice) = state.epochs.step("balancer/dwa") {
-            eprintln!("{notice}");
-        }
-        let weights = match &state.means[..] {
-            [earlier, later] => {
-                let rates: Vec<f64> = later
-                    .iter()
-                    .zip(earlier)
-                    .map(|(later, earlier)| later / earlier / self.config.temperature)
-                    .collect();
-                softmax(&rates)
-                    .iter()
-                    .map(|weight| weight * count as f64)
-                    .collect()
+        self.backward_present(losses, &Present::all(losses.len()), shared)
+    }
+
+    fn backward_present(
+        &self,
+        losses: &[Tensor],
+        present: &Present,
+        _shared: &[Var],
+    ) -> Result<Balanced> {
+        let temperature = self.config.temperature;
+        backward_above_zero(losses, present, "balancer/dwa", |present, values| {
+            let total = present.total();
+            let mut state = lock(&self.state);
+            if state.sum.len() != total {
+                *state = State {
+                    sum: vec![0.0; total],
+                    steps: vec![0.0; total],
+                    means: vec![Vec::new(); total],
+                    epochs: std::mem::take(&mut state.epochs),
+                };
             }
-            _ => vec![1.0; count],
-        };
-        drop(state);
-        backward(losses, weights, shared)
+            for (&place, value) in present.places().iter().zip(values) {
+                state.sum[place] += value;
+                state.steps[place] += 1.0;
+            }
+            if let Some(notice) = state.epochs.step("balancer/dwa") {
+                eprintln!("{notice}");
+            }
+            let rates: Vec<Option<f64>> = present
+                .places()
+                .iter()
+                .map(|&place| match &state.means[place][..] {
+                    [earlier, later] => Some(later / earlier / temperature),
+                    _ => None,
+                })
+                .collect();
+            if rates.iter().all(Option::is_none) {
+                return Ok(vec![1.0; values.len()]);
+            }
+            // One that has not been there for two epochs yet counts as one that stays as it is.
+            let rates: Vec<f64> = rates
+                .iter()
+                .map(|rate| rate.unwrap_or(1.0 / temperature))
+                .collect();
+            Ok(softmax(&rates)
+                .iter()
+                .map(|weight| weight * values.len() as f64)
+                .collect())
+        })
     }
 }
 

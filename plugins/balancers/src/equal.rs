@@ -30,8 +30,8 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 }
 
 impl Balancer for Equal {
-    fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
+    fn backward(&self, losses: &[Tensor], _shared: &[Var]) -> Result<Balanced> {
         let count = values(losses)?.len();
-        backward(losses, vec![1.0; count], shared)
+        backward(losses, vec![1.0; count])
     }
 }

@@ -12,8 +12,8 @@ use std::sync::Mutex;
 use serde_json::{Map, Value};
 
 use crate::{
-    gradients::Gradients,
-    losses::{lock, numbers, softmax},
+    gradients::balance,
+    losses::{lock, numbers, optional_numbers, softmax},
 };
 
 patchbay::config! {
@@ -29,8 +29,8 @@ patchbay::config! {
 struct State {
     /// S, by loss, then by shared parameter.
     squares: Vec<Vec<Option<Tensor>>>,
-    /// The first step's excess risks.
-    first: Option<Vec<f64>>,
+    /// Each loss's excess risk in the first step in which it took part.
+    first: Vec<Option<f64>>,
     weights: Vec<f64>,
 }
 
@@ -43,25 +43,25 @@ pub struct ExcessMtl {
 impl Component for ExcessMtl {
     fn state(&self) -> Map<String, Value> {
         let state = lock(&self.state);
-        match &state.first {
-            Some(first) => Map::from_iter([
-                ("excess_weights".to_owned(), json!(state.weights)),
-                ("first_excess".to_owned(), json!(first)),
-            ]),
-            None => Map::new(),
+        if state.first.is_empty() {
+            return Map::new();
         }
+        Map::from_iter([
+            ("excess_weights".to_owned(), json!(state.weights)),
+            ("first_excess".to_owned(), json!(state.first)),
+        ])
     }
 
     fn restore(&self, state: &Map<String, Value>) -> Vec<String> {
         let (Some(weights), Some(first)) = (
             numbers(state, "excess_weights"),
-            numbers(state, "first_excess"),
+            optional_numbers(state, "first_excess"),
         ) else {
             return Vec::new();
         };
         *lock(&self.state) = State {
             squares: Vec::new(),
-            first: Some(first),
+            first,
             weights,
         };
         ["excess_weights", "first_excess"]
@@ -97,63 +97,88 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 
 impl Balancer for ExcessMtl {
     fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
-        let gradients = Gradients::of(losses, shared)?;
-        let count = gradients.losses.len();
-        let mut state = lock(&self.state);
-        let fits = state.squares.len() == count
-            && state.squares.iter().all(|row| {
-                row.len() == shared.len()
-                    && row
-                        .iter()
-                        .zip(shared)
-                        .all(|(s, var)| s.as_ref().is_none_or(|s| s.shape() == var.shape()))
-            });
-        if !fits {
-            // Weights that came along from a predecessor have no squares yet.
-            let carried = state.squares.is_empty() && state.weights.len() == count;
-            *state = State {
-                squares: vec![vec![None; shared.len()]; count],
-                ..if carried {
-                    state.clone()
-                } else {
-                    State {
-                        weights: vec![1.0 / count as f64; count],
-                        ..State::default()
+        self.backward_present(losses, &Present::all(losses.len()), shared)
+    }
+
+    fn backward_present(
+        &self,
+        losses: &[Tensor],
+        present: &Present,
+        shared: &[Var],
+    ) -> Result<Balanced> {
+        balance(losses, shared, |gradients| {
+            let present = gradients.present(present);
+            let (total, places) = (present.total(), present.places());
+            let mut state = lock(&self.state);
+            let fits = state.squares.len() == total
+                && state.squares.iter().all(|row| {
+                    row.len() == shared.len()
+                        && row
+                            .iter()
+                            .zip(shared)
+                            .all(|(s, var)| s.as_ref().is_none_or(|s| s.shape() == var.shape()))
+                });
+            if !fits {
+                // Weights that came along from a predecessor have no squares yet.
+                let carried = state.squares.is_empty()
+                    && state.weights.len() == total
+                    && state.first.len() == total;
+                *state = State {
+                    squares: vec![vec![None; shared.len()]; total],
+                    ..if carried {
+                        state.clone()
+                    } else {
+                        State {
+                            weights: vec![1.0 / total as f64; total],
+                            first: vec![None; total],
+                            ..State::default()
+                        }
                     }
-                }
-            };
-        }
-        let mut excess = vec![0.0; count];
-        for (k, row) in gradients.rows().iter().enumerate() {
-            for (squares, gradient) in state.squares[k].iter_mut().zip(row) {
-                let Some(gradient) = gradient else { continue };
-                let square = gradient.sqr()?;
-                let sum = match squares.take() {
-                    Some(squares) => (squares + &square)?,
-                    None => square.clone(),
                 };
-                let part = (square / (&sum + 1e-7)?.sqrt()?)?.sum_all()?;
-                excess[k] += part.to_dtype(DType::F64)?.to_scalar::<f64>()?;
-                *squares = Some(sum);
             }
-        }
-        match &state.first {
-            Some(first) => {
-                let logits: Vec<f64> = excess
-                    .iter()
-                    .zip(first)
-                    .zip(&state.weights)
-                    .map(|((now, first), weight)| {
-                        weight.ln() + self.config.rate * now / (first + 1e-7)
-                    })
-                    .collect();
-                state.weights = softmax(&logits);
+            let mut excess = vec![0.0; places.len()];
+            for (k, row) in gradients.rows().iter().enumerate() {
+                for (squares, gradient) in state.squares[places[k]].iter_mut().zip(row) {
+                    let Some(gradient) = gradient else { continue };
+                    let square = gradient.sqr()?;
+                    let sum = match squares.take() {
+                        Some(squares) => (squares + &square)?,
+                        None => square.clone(),
+                    };
+                    let part = (square / (&sum + 1e-7)?.sqrt()?)?.sum_all()?;
+                    excess[k] += part.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+                    *squares = Some(sum);
+                }
             }
-            None => state.first = Some(excess),
-        }
-        let weights = state.weights.clone();
-        drop(state);
-        gradients.combine(weights)
+            let own = present.pick(&state.weights);
+            let share: f64 = match own.len() == total {
+                true => 1.0,
+                false => own.iter().sum(),
+            };
+            let mut logits = Vec::with_capacity(own.len());
+            let mut moves = false;
+            for ((&place, now), weight) in places.iter().zip(&excess).zip(&own) {
+                // In its first step a loss has nothing yet to be relative to.
+                let pull = match state.first[place] {
+                    Some(first) => {
+                        moves = true;
+                        self.config.rate * now / (first + 1e-7)
+                    }
+                    None => {
+                        state.first[place] = Some(*now);
+                        0.0
+                    }
+                };
+                logits.push(weight.ln() + pull);
+            }
+            let weights = match moves {
+                true => softmax(&logits),
+                false => own.iter().map(|weight| weight / share).collect(),
+            };
+            present.put(&mut state.weights, weights.iter().map(|w| w * share));
+            drop(state);
+            gradients.combine(weights)
+        })
     }
 }
 

@@ -5,7 +5,7 @@
 //! without its scaling), large values care for the loss that falls least.
 
 use crate::{
-    gradients::Gradients,
+    gradients::balance,
     linear_algebra::{Matrix, bargain},
 };
 use patchbay::plugin::prelude::*;
@@ -50,9 +50,10 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 
 impl Balancer for FairGrad {
     fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
-        let gradients = Gradients::of(losses, shared)?;
-        let weights = self.weights(&gradients.gram)?;
-        gradients.combine(weights)
+        balance(losses, shared, |gradients| {
+            let weights = self.weights(&gradients.gram)?;
+            gradients.combine(weights)
+        })
     }
 }
 

@@ -3,12 +3,12 @@
 //! After the optimiser's step the losses are wanted again, on the same batch (`after_step`): how far each has fallen moves
 //! the weights. Without that call the weights stay as they are.
 
-use patchbay::plugin::prelude::*;
+use patchbay::{candle::backprop::GradStore, plugin::prelude::*};
 use std::sync::Mutex;
 
 use serde_json::{Map, Value};
 
-use crate::losses::{Adam, backward, finite_values, lock, numbers, softmax, values};
+use crate::losses::{Adam, above_zero, backward, lock, numbers, softmax, values};
 
 patchbay::config! {
     /// Settings of [`Famo`].
@@ -28,8 +28,8 @@ patchbay::config! {
 struct State {
     logits: Vec<f64>,
     adam: Adam,
-    /// ln (L - least) of the step that is under way.
-    before: Option<Vec<f64>>,
+    /// The step that is under way: which losses were given, which of them were above `least`, and ln (L - least) of those.
+    before: Option<(Present, Present, Vec<f64>)>,
 }
 
 /// Equal relative decrease of all losses at the cost of one backward pass.
@@ -82,53 +82,110 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 
 impl Balancer for Famo {
     fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
-        let logarithms = self.logarithms(&values(losses)?)?;
+        self.backward_present(losses, &Present::all(losses.len()), shared)
+    }
+
+    fn backward_present(
+        &self,
+        losses: &[Tensor],
+        present: &Present,
+        _shared: &[Var],
+    ) -> Result<Balanced> {
+        let above = values(losses)?
+            .into_iter()
+            .enumerate()
+            .map(|(index, value)| {
+                let above = value - self.config.least;
+                if above <= -1e-8 {
+                    bail!(
+                        "loss {index} of {} is {value}, below `least`, which is {}: give the least value that it can have",
+                        losses.len(),
+                        self.config.least
+                    );
+                }
+                Ok(above.max(0.0))
+            })
+            .collect::<Result<Vec<f64>>>()?;
+        // At the least value there is nothing left to fall, and no logarithm.
+        let (kept, mut absent) = above_zero(&above, "balancer/famo")?;
+        for absent in &mut absent {
+            absent.reason = format!("it is at its least value, {}", self.config.least);
+        }
+        let own = Present::of(kept, losses.len());
+        let taken = present.narrow(own.places());
+        let logarithms: Vec<f64> = own.pick(&above).iter().copied().map(logarithm).collect();
         let mut state = lock(&self.state);
-        state.logits.resize(losses.len(), 0.0);
-        let z = softmax(&state.logits);
+        state.logits.resize(present.total(), 0.0);
+        let z = softmax(&taken.pick(&state.logits));
         let rates: Vec<f64> = z
             .iter()
             .zip(&logarithms)
             .map(|(z, log)| z * (-log).exp())
             .collect();
         let sum: f64 = rates.iter().sum();
-        state.before = Some(logarithms);
+        state.before = Some((present.clone(), taken, logarithms));
         drop(state);
-        backward(
-            losses,
+        let mut weights = vec![0.0; losses.len()];
+        if rates.is_empty() {
+            return Ok(Balanced {
+                gradients: GradStore::default(),
+                weights,
+                absent,
+            });
+        }
+        let balanced = backward(
+            &own.pick(losses),
             rates.iter().map(|rate| rate / sum).collect(),
-            shared,
-        )
+        )?;
+        own.put(&mut weights, balanced.weights);
+        Ok(Balanced {
+            gradients: balanced.gradients,
+            weights,
+            absent,
+        })
     }
 
     fn after_step(&self, losses: &[Tensor]) -> Result<()> {
-        let after = self.logarithms(&finite_values(losses)?)?;
+        let after = values(losses)?;
         let mut state = lock(&self.state);
-        let Some(before) = state
+        let Some((given, taken, before)) = state
             .before
             .take()
-            .filter(|before| before.len() == after.len())
+            .filter(|(given, ..)| given.places().len() == after.len())
         else {
             bail!(
                 "after_step wants the losses that backward had, on the same batch; there was no backward before"
             );
         };
-        let fall: Vec<f64> = before
+        let mut all = vec![0.0; given.total()];
+        given.put(&mut all, after);
+        let after = taken.pick(&all);
+        let fall = before
             .iter()
             .zip(&after)
-            .map(|(before, after)| before - after)
-            .collect();
-        let z = softmax(&state.logits);
+            .map(|(before, &after)| {
+                let above = after - self.config.least;
+                if above < -1e-8 {
+                    bail!(
+                        "a loss is {after} after the step, below `least`, which is {}: give the least value that it can have",
+                        self.config.least
+                    );
+                }
+                Ok(before - logarithm(above.max(0.0)))
+            })
+            .collect::<Result<Vec<f64>>>()?;
+        let own = taken.pick(&state.logits);
+        let z = softmax(&own);
         let mean: f64 = z.iter().zip(&fall).map(|(z, fall)| z * fall).sum();
         // The derivative of Σ z_k fall_k by the logits, and the decay as Adam's own weight decay.
         let gradient: Vec<f64> = z
             .iter()
             .zip(&fall)
-            .zip(&state.logits)
+            .zip(&own)
             .map(|((z, fall), logit)| z * (fall - mean) + self.config.decay * logit)
             .collect();
         let State { logits, adam, .. } = &mut *state;
-        adam.step(logits, &gradient, self.config.rate);
+        adam.step(logits, &taken, &gradient, self.config.rate);
         Ok(())
     }
 
@@ -137,23 +194,7 @@ impl Balancer for Famo {
     }
 }
 
-impl Famo {
-    /// ln (L - least).
-    fn logarithms(&self, values: &[f64]) -> Result<Vec<f64>> {
-        values
-            .iter()
-            .enumerate()
-            .map(|(index, value)| {
-                let above = value - self.config.least + 1e-8;
-                if above <= 0.0 {
-                    bail!(
-                        "loss {index} of {} is {value}, below `least`, which is {}: give the least value that it can have",
-                        values.len(),
-                        self.config.least
-                    );
-                }
-                Ok(above.ln())
-            })
-            .collect()
-    }
+/// ln (L - least), a loss that reaches its least value after a step included, as in the authors' program.
+fn logarithm(above: f64) -> f64 {
+    (above + 1e-8).ln()
 }

@@ -44,13 +44,23 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 
 impl Balancer for Fixed {
     fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
-        let count = values(losses)?.len();
+        self.backward_present(losses, &Present::all(losses.len()), shared)
+    }
+
+    fn backward_present(
+        &self,
+        losses: &[Tensor],
+        present: &Present,
+        _shared: &[Var],
+    ) -> Result<Balanced> {
+        values(losses)?;
+        let count = present.total();
         if count != self.config.weights.len() {
             bail!(
                 "there are {count} losses and {} weights: give one weight for each loss, in their order",
                 self.config.weights.len()
             );
         }
-        backward(losses, self.config.weights.clone(), shared)
+        backward(losses, present.pick(&self.config.weights))
     }
 }

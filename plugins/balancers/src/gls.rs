@@ -2,7 +2,7 @@
 //!
 //! Its gradient is that of the sum weighed by GLS / (K L_k), which are the weights that are told; LibMTL tells others.
 
-use crate::losses::{backward, positive_values};
+use crate::losses::backward_above_zero;
 use patchbay::plugin::prelude::*;
 
 /// Geometric loss strategy: the geometric mean of the losses.
@@ -32,15 +32,13 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 }
 
 impl Balancer for Gls {
-    fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
-        let values = positive_values(losses, "balancer/gls")?;
-        let count = values.len() as f64;
-        // The mean of logarithms: a product of many losses would leave the range of numbers.
-        let mean = (values.iter().map(|value| value.ln()).sum::<f64>() / count).exp();
-        backward(
-            losses,
-            values.iter().map(|value| mean / (count * value)).collect(),
-            shared,
-        )
+    fn backward(&self, losses: &[Tensor], _shared: &[Var]) -> Result<Balanced> {
+        let all = Present::all(losses.len());
+        backward_above_zero(losses, &all, "balancer/gls", |_, values| {
+            let count = values.len() as f64;
+            // The mean of logarithms: a product of many losses would leave the range of numbers.
+            let mean = (values.iter().map(|value| value.ln()).sum::<f64>() / count).exp();
+            Ok(values.iter().map(|value| mean / (count * value)).collect())
+        })
     }
 }

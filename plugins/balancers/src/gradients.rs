@@ -2,12 +2,20 @@
 
 use patchbay::{
     candle::{CpuStorage, Storage, backprop::GradStore},
-    plugin::prelude::*,
+    plugin::{Absent, prelude::*},
 };
 
-use crate::{linear_algebra::Matrix, losses::values};
+use crate::{
+    linear_algebra::Matrix,
+    losses::{above_zero, values},
+};
 
-/// K gradients, from one backward pass for each loss over the graph that they share.
+/// The gradients of those losses that have one at the shared parameters, from a backward pass for each loss over the graph
+/// that they share.
+///
+/// A loss without one (it does not reach them in this step, or with zeros only) takes no part in what the balancer makes of
+/// them. What it gives to parameters of its own is among the result's gradients all the same: the last layer of a head that
+/// begins at zero passes nothing on until it has moved.
 pub struct Gradients<'a> {
     /// The losses as numbers.
     pub losses: Vec<f64>,
@@ -18,14 +26,43 @@ pub struct Gradients<'a> {
     rows: Vec<Vec<Option<Tensor>>>,
     /// The gradients of all other parameters, summed over the losses.
     others: GradStore,
+    /// Which of the losses that were given these are.
+    kept: Present,
+    absent: Vec<Absent>,
+}
+
+/// What `combine` makes of the losses' gradients; where no loss has one, it is not asked.
+///
+/// # Errors
+///
+/// Fails where a loss is no finite scalar, where there are no shared parameters, where a gradient is not finite, and where
+/// `combine` does.
+pub fn balance(
+    losses: &[Tensor],
+    shared: &[Var],
+    combine: impl FnOnce(Gradients<'_>) -> Result<Balanced>,
+) -> Result<Balanced> {
+    Gradients::of(losses, shared)?.balance(combine)
+}
+
+/// [`balance`] for balancers that take ratios of losses: those of exactly 0 take no part.
+///
+/// # Errors
+///
+/// As there, and where a loss is below zero.
+pub fn balance_above_zero(
+    losses: &[Tensor],
+    shared: &[Var],
+    balancer: &str,
+    combine: impl FnOnce(Gradients<'_>) -> Result<Balanced>,
+) -> Result<Balanced> {
+    Gradients::of(losses, shared)?
+        .above_zero(balancer)?
+        .balance(combine)
 }
 
 impl<'a> Gradients<'a> {
-    /// # Errors
-    ///
-    /// Fails where a loss is no finite scalar or reaches none of the shared parameters, where there are none, and where
-    /// a gradient is not finite.
-    pub fn of(losses: &[Tensor], shared: &'a [Var]) -> Result<Gradients<'a>> {
+    fn of(losses: &[Tensor], shared: &'a [Var]) -> Result<Gradients<'a>> {
         let numbers = values(losses)?;
         if shared.is_empty() {
             bail!(
@@ -34,41 +71,92 @@ impl<'a> Gradients<'a> {
             );
         }
         let mut rows = Vec::with_capacity(losses.len());
-        let mut others: Option<GradStore> = None;
-        for (index, loss) in losses.iter().enumerate() {
+        let mut own = Vec::with_capacity(losses.len());
+        for loss in losses {
             let mut store = loss.backward()?;
-            let row: Vec<Option<Tensor>> = shared.iter().map(|var| store.remove(var)).collect();
-            if row.iter().all(Option::is_none) {
-                bail!(
-                    "loss {index} of {} reaches none of the {} shared parameters (the first has shape {:?}): it was \
-                     computed without them, from a detached tensor, or multiplied by 0",
-                    losses.len(),
-                    shared.len(),
-                    shared[0].dims()
-                );
-            }
-            rows.push(row);
-            match &mut others {
-                Some(others) => others.extend(store)?,
-                None => others = Some(store),
+            rows.push(shared.iter().map(|var| store.remove(var)).collect());
+            own.push(store);
+        }
+        let gram = gram(&rows, &rows)?;
+        let mut others = GradStore::default();
+        for (index, store) in own.into_iter().enumerate() {
+            // With zeros an optimiser goes on along its moments: a loss without any gradient takes no part in that either.
+            if gram[index][index] != 0.0 || !only_zeros(&store)? {
+                others.extend(store)?;
             }
         }
-        let Some(others) = others else {
-            bail!("a balancer needs at least one loss, and got none");
-        };
-        let gram = gram(&rows, &rows)?;
+        let (mut kept, mut absent) = (Vec::new(), Vec::new());
         for (index, row) in gram.iter().enumerate() {
             if !row[index].is_finite() {
                 return Err(not_finite(index, losses.len(), &rows[index]));
             }
+            if row[index] > 0.0 {
+                kept.push(index);
+                continue;
+            }
+            let count = shared.len();
+            absent.push(Absent {
+                loss: index,
+                name: None,
+                reason: if rows[index].iter().all(Option::is_none) {
+                    format!(
+                        "it reaches none of the {count} shared parameters (the first has shape {:?}): it was computed without \
+                         them, from a detached tensor, or multiplied by 0",
+                        shared[0].dims()
+                    )
+                } else {
+                    format!("its gradient is 0 at all of the {count} shared parameters")
+                },
+            });
         }
-        Ok(Gradients {
+        let all = Gradients {
             losses: numbers,
             gram,
             shared,
             rows,
             others,
-        })
+            kept: Present::all(losses.len()),
+            absent: Vec::new(),
+        };
+        Ok(all.only(&kept, absent))
+    }
+
+    /// Those at `kept` only.
+    fn only(mut self, kept: &[usize], absent: Vec<Absent>) -> Gradients<'a> {
+        if kept.len() < self.losses.len() {
+            let own = Present::of(kept.to_vec(), self.losses.len());
+            self.losses = own.pick(&self.losses);
+            self.rows = own.pick(&self.rows);
+            self.gram = own
+                .pick(&self.gram)
+                .iter()
+                .map(|row| own.pick(row))
+                .collect();
+            self.kept = self.kept.narrow(kept);
+        }
+        self.absent.extend(absent);
+        self
+    }
+
+    /// Without losses of exactly 0.
+    fn above_zero(self, balancer: &str) -> Result<Gradients<'a>> {
+        let (kept, mut absent) = above_zero(&self.losses, balancer)?;
+        for absent in &mut absent {
+            absent.loss = self.kept.places()[absent.loss];
+        }
+        Ok(self.only(&kept, absent))
+    }
+
+    fn balance(self, combine: impl FnOnce(Gradients<'a>) -> Result<Balanced>) -> Result<Balanced> {
+        if self.losses.is_empty() {
+            return self.with(vec![None], Vec::new());
+        }
+        combine(self)
+    }
+
+    /// Which of the losses of `present`, those that were given, these are.
+    pub fn present(&self, present: &Present) -> Present {
+        present.narrow(self.kept.places())
     }
 
     /// The gradient Σ weight · gradient at the shared parameters.
@@ -98,9 +186,12 @@ impl<'a> Gradients<'a> {
                 self.others.insert(var, gradient);
             }
         }
+        let mut all = vec![0.0; self.kept.total()];
+        self.kept.put(&mut all, weights);
         Ok(Balanced {
             gradients: self.others,
-            weights,
+            weights: all,
+            absent: self.absent,
         })
     }
 
@@ -216,6 +307,19 @@ pub fn sum(
         .collect()
 }
 
+/// Whether all gradients are exactly 0.
+fn only_zeros(store: &GradStore) -> Result<bool> {
+    for gradient in store.get_ids().filter_map(|&id| store.get_id(id)) {
+        if gradient.elem_count() > 0 {
+            let largest = gradient.abs()?.flatten_all()?.max(0)?;
+            if largest.to_dtype(DType::F64)?.to_scalar::<f64>()? != 0.0 {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
 fn not_finite(index: usize, count: usize, row: &[Option<Tensor>]) -> patchbay::candle::Error {
     let has_bad = |gradient: &Tensor| -> Result<bool> {
         let values = gradient.to_dtype(DType::F64)?.flatten_all()?;
@@ -319,19 +423,43 @@ mod tests {
     }
 
     #[test]
-    fn losses_that_miss_the_shared_parameters_are_told() {
-        let (shared, other) = (var(&[1.0, 2.0]), var(&[3.0]));
-        let good = shared.as_tensor().sum_all().unwrap();
-        let miss = other.as_tensor().sum_all().unwrap();
-        let error = Gradients::of(&[good.clone(), miss], std::slice::from_ref(&shared));
-        let text = error.err().unwrap().to_string();
-        assert!(
-            text.contains("loss 1 of 2 reaches none of the 1 shared parameters"),
-            "{text}"
+    fn losses_without_a_gradient_at_the_shared_parameters_are_left_out_and_named() {
+        let (shared, head) = (var(&[1.0, 2.0]), var(&[3.0]));
+        let good = (shared.as_tensor() * 2.0).unwrap().sum_all().unwrap();
+        let miss = head.as_tensor().sum_all().unwrap();
+        // A way back, with zeros: the root of the square of what is masked.
+        let zeros = (shared.as_tensor() * Tensor::new(&[0f32, 0.0], &Device::Cpu).unwrap())
+            .unwrap()
+            .sum_all()
+            .unwrap();
+        let vars = [shared.clone()];
+        let gradients = Gradients::of(&[miss, zeros, good.clone()], &vars).unwrap();
+        assert_eq!(gradients.gram, [[8.0]]);
+        assert_eq!(gradients.losses, [6.0]);
+        assert_eq!(
+            gradients.present(&Present::of(vec![1, 4, 7], 9)).places(),
+            [7]
         );
-        assert!(text.contains("[2]"), "{text}");
+        let balanced = gradients.combine(vec![0.5]).unwrap();
+        assert_eq!(balanced.weights, [0.0, 0.0, 0.5]);
+        let get = |var: &Var| {
+            let gradient = balanced.gradients.get(var).unwrap();
+            gradient.to_vec1::<f32>().unwrap()
+        };
+        assert_eq!((get(&shared), get(&head)), (vec![1.0, 1.0], vec![1.0]));
+        let text: Vec<String> = balanced.absent.iter().map(|x| x.to_string()).collect();
+        assert!(
+            text[0].contains("loss 0: it reaches none of the 1 shared parameters")
+                && text[0].contains("[2]")
+                && text[1].contains("loss 1: its gradient is 0"),
+            "{text:?}"
+        );
         let none = Gradients::of(&[good], &[]).err().unwrap().to_string();
         assert!(none.contains("was given none"), "{none}");
+    }
+
+    #[test]
+    fn gradients_that_are_not_finite_are_told() {
         // The root is finite at zero, its slope is not.
         let zero = var(&[0.0, 1.0]);
         let root = zero.as_tensor().sqrt().unwrap().sum_all().unwrap();

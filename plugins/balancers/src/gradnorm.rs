@@ -9,8 +9,8 @@ use std::sync::Mutex;
 use serde_json::{Map, Value};
 
 use crate::{
-    gradients::Gradients,
-    losses::{Adam, lock, numbers, positive_values, softmax},
+    gradients::balance_above_zero,
+    losses::{Adam, lock, numbers, optional_numbers, softmax},
 };
 
 patchbay::config! {
@@ -27,8 +27,8 @@ patchbay::config! {
 
 #[derive(Default)]
 struct State {
-    /// The losses of the first step.
-    initial: Vec<f64>,
+    /// Each loss in the first step in which it took part.
+    initial: Vec<Option<f64>>,
     logits: Vec<f64>,
     adam: Adam,
 }
@@ -51,7 +51,7 @@ impl Component for GradNorm {
     fn restore(&self, state: &Map<String, Value>) -> Vec<String> {
         let mut own = lock(&self.state);
         let mut taken = Vec::new();
-        if let Some(initial) = numbers(state, "initial_losses") {
+        if let Some(initial) = optional_numbers(state, "initial_losses") {
             own.logits = vec![0.0; initial.len()];
             own.initial = initial;
             taken.push("initial_losses".to_owned());
@@ -92,30 +92,46 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 
 impl Balancer for GradNorm {
     fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
-        positive_values(losses, "balancer/gradnorm")?;
-        let gradients = Gradients::of(losses, shared)?;
-        let weights = self.weights(&gradients.norms(), &gradients.losses);
-        gradients.combine(weights)
+        self.backward_present(losses, &Present::all(losses.len()), shared)
+    }
+
+    fn backward_present(
+        &self,
+        losses: &[Tensor],
+        present: &Present,
+        shared: &[Var],
+    ) -> Result<Balanced> {
+        balance_above_zero(losses, shared, "balancer/gradnorm", |gradients| {
+            let present = gradients.present(present);
+            let weights = self.weights(&present, &gradients.norms(), &gradients.losses);
+            gradients.combine(weights)
+        })
     }
 }
 
 impl GradNorm {
     /// The weights of this step; learns those of the next.
-    fn weights(&self, norms: &[f64], losses: &[f64]) -> Vec<f64> {
+    fn weights(&self, present: &Present, norms: &[f64], losses: &[f64]) -> Vec<f64> {
         let count = losses.len();
         let mut state = lock(&self.state);
-        if state.initial.len() != count {
+        if state.initial.len() != present.total() {
             *state = State {
-                initial: losses.to_vec(),
-                logits: vec![0.0; count],
+                initial: vec![None; present.total()],
+                logits: vec![0.0; present.total()],
                 ..State::default()
             };
         }
-        let shares = softmax(&state.logits);
+        let initial: Vec<f64> = present
+            .places()
+            .iter()
+            .zip(losses)
+            .map(|(&place, &loss)| *state.initial[place].get_or_insert(loss))
+            .collect();
+        let shares = softmax(&present.pick(&state.logits));
         let weights: Vec<f64> = shares.iter().map(|share| share * count as f64).collect();
         let ratios: Vec<f64> = losses
             .iter()
-            .zip(&state.initial)
+            .zip(&initial)
             .map(|(now, first)| now / first)
             .collect();
         let mean_ratio = ratios.iter().sum::<f64>() / count as f64;
@@ -144,7 +160,7 @@ impl GradNorm {
             .map(|(w, slope)| w * (slope - inner))
             .collect();
         let State { logits, adam, .. } = &mut *state;
-        adam.step(logits, &gradient, self.config.rate);
+        adam.step(logits, present, &gradient, self.config.rate);
         weights
     }
 }
@@ -165,7 +181,7 @@ mod tests {
         };
         let mut weights = Vec::new();
         for _ in 0..400 {
-            weights = balancer.weights(&[4.0, 1.0], &[1.0, 1.0]);
+            weights = balancer.weights(&Present::all(2), &[4.0, 1.0], &[1.0, 1.0]);
         }
         assert!((weights[0] * 4.0 - weights[1]).abs() < 0.2, "{weights:?}");
         assert!((weights[0] + weights[1] - 2.0).abs() < 1e-9);

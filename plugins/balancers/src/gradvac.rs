@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use serde_json::{Map, Value};
 
 use crate::{
-    gradients::Gradients,
+    gradients::balance,
     linear_algebra::{Matrix, dot, square},
     losses::{lock, matrix},
     pcgrad::others,
@@ -77,18 +77,34 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 
 impl Balancer for GradVac {
     fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
-        let gradients = Gradients::of(losses, shared)?;
-        let weights = self.weights(&gradients.gram, others);
-        gradients.combine(weights)
+        self.backward_present(losses, &Present::all(losses.len()), shared)
+    }
+
+    fn backward_present(
+        &self,
+        losses: &[Tensor],
+        present: &Present,
+        shared: &[Var],
+    ) -> Result<Balanced> {
+        balance(losses, shared, |gradients| {
+            let present = gradients.present(present);
+            let weights = self.weights(&gradients.gram, &present, others);
+            gradients.combine(weights)
+        })
     }
 }
 
 impl GradVac {
-    fn weights(&self, gram: &Matrix, order: fn(usize, usize) -> Vec<usize>) -> Vec<f64> {
-        let count = gram.len();
+    fn weights(
+        &self,
+        gram: &Matrix,
+        present: &Present,
+        order: fn(usize, usize) -> Vec<usize>,
+    ) -> Vec<f64> {
+        let (count, places) = (gram.len(), present.places());
         let mut usual = lock(&self.usual);
-        if usual.len() != count {
-            *usual = vec![vec![0.0; count]; count];
+        if usual.len() != present.total() {
+            *usual = vec![vec![0.0; present.total()]; present.total()];
         }
         let mut total = vec![0.0; count];
         for i in 0..count {
@@ -101,7 +117,7 @@ impl GradVac {
                 }
                 // By rounding the cosine of nearly parallel gradients may be beyond 1, which no root survives.
                 let cosine = (dot(&combination, &gram[j]) / (own * other)).clamp(-1.0, 1.0);
-                let goal = usual[i][j];
+                let goal = usual[places[i]][places[j]];
                 if cosine < goal {
                     let (a, b) = (
                         (1.0 - cosine * cosine).sqrt(),
@@ -109,7 +125,8 @@ impl GradVac {
                     );
                     combination[j] += own * (goal * a - cosine * b) / (other * b);
                 }
-                usual[i][j] = (1.0 - self.config.beta) * goal + self.config.beta * cosine;
+                usual[places[i]][places[j]] =
+                    (1.0 - self.config.beta) * goal + self.config.beta * cosine;
             }
             for (total, part) in total.iter_mut().zip(&combination) {
                 *total += part;
@@ -131,7 +148,7 @@ mod tests {
         };
         let gram = vec![vec![1.0, 0.0], vec![0.0, 4.0]];
         // Both turn: g1 + 0.375 g2 and g2 + 1.5 g1, each with a cosine of 0.6 to the other's original.
-        let weights = balancer.weights(&gram, others);
+        let weights = balancer.weights(&gram, &Present::all(2), others);
         assert!(
             (weights[0] - 2.5).abs() < 1e-12 && (weights[1] - 1.375).abs() < 1e-12,
             "{weights:?}"
@@ -150,7 +167,7 @@ mod tests {
             // Proportional, and, as sums of rounded numbers are, not exactly.
             let product = a * b * (1.0 + 1e-15 * f64::from(step % 3));
             let gram = vec![vec![a * a, product], vec![product, b * b]];
-            let weights = balancer.weights(&gram, others);
+            let weights = balancer.weights(&gram, &Present::all(2), others);
             assert!(
                 weights.iter().all(|weight| (0.9..1.5).contains(weight)),
                 "step {step}: {weights:?}"
@@ -166,7 +183,8 @@ mod tests {
             usual: Mutex::default(),
         };
         for (gram, expected) in grams.iter().zip(&expected) {
-            let weights = balancer.weights(gram, crate::pcgrad::ascending);
+            let weights =
+                balancer.weights(gram, &Present::all(gram.len()), crate::pcgrad::ascending);
             for (weight, expected) in weights.iter().zip(expected) {
                 assert!((weight - expected).abs() < 1e-9, "{weights:?}");
             }

@@ -3,7 +3,7 @@
 //! Where the gradients are linearly dependent there is no such step, which is told; TorchJD takes a pseudo-inverse there.
 
 use crate::{
-    gradients::Gradients,
+    gradients::balance,
     linear_algebra::{Matrix, eigen, solve},
 };
 use patchbay::plugin::prelude::*;
@@ -36,9 +36,10 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 
 impl Balancer for ImtlG {
     fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
-        let gradients = Gradients::of(losses, shared)?;
-        let weights = self.weights(&gradients.gram)?;
-        gradients.combine(weights)
+        balance(losses, shared, |gradients| {
+            let weights = self.weights(&gradients.gram)?;
+            gradients.combine(weights)
+        })
     }
 }
 

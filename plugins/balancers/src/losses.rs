@@ -2,32 +2,18 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use patchbay::{candle::backprop::GradStore, plugin::prelude::*};
+use patchbay::{
+    candle::backprop::GradStore,
+    plugin::{Absent, prelude::*},
+};
 use serde_json::{Map, Value};
 
 /// The K losses as numbers.
 ///
 /// # Errors
 ///
-/// Fails where there is no loss, or one is no finite scalar or has no graph.
-pub fn values(losses: &[Tensor]) -> Result<Vec<f64>> {
-    let values = finite_values(losses)?;
-    if let Some(index) = losses.iter().position(|loss| !loss.track_op()) {
-        bail!(
-            "loss {index} of {} has no graph: it was computed without variables, or from a detached tensor, so no step \
-             can lower it",
-            losses.len()
-        );
-    }
-    Ok(values)
-}
-
-/// The same of losses that need no graph, those after a step.
-///
-/// # Errors
-///
 /// Fails where there is no loss, or one is no finite scalar.
-pub fn finite_values(losses: &[Tensor]) -> Result<Vec<f64>> {
+pub fn values(losses: &[Tensor]) -> Result<Vec<f64>> {
     if losses.is_empty() {
         bail!("a balancer needs at least one loss, and got none");
     }
@@ -51,29 +37,72 @@ pub fn finite_values(losses: &[Tensor]) -> Result<Vec<f64>> {
         .collect()
 }
 
-/// The same for balancers that take logarithms or ratios.
+/// Which of some values are above zero, for balancers that take logarithms or ratios; those of exactly zero take no part.
 ///
 /// # Errors
 ///
-/// Fails where a loss is not above zero, too.
-pub fn positive_values(losses: &[Tensor], balancer: &str) -> Result<Vec<f64>> {
-    let values = values(losses)?;
-    if let Some((index, value)) = values.iter().enumerate().find(|(_, value)| **value <= 0.0) {
-        bail!(
-            "{balancer} works on ratios of losses, which must be above zero; loss {index} of {} is {value}: add a \
-             constant to it, or take another balancer",
-            values.len()
-        );
+/// Fails where a value is below zero.
+pub fn above_zero(values: &[f64], balancer: &str) -> Result<(Vec<usize>, Vec<Absent>)> {
+    let (mut kept, mut absent) = (Vec::new(), Vec::new());
+    for (index, &value) in values.iter().enumerate() {
+        if value > 0.0 {
+            kept.push(index);
+        } else if value == 0.0 {
+            absent.push(Absent {
+                loss: index,
+                name: None,
+                reason: format!("it is 0, and {balancer} works on ratios of losses"),
+            });
+        } else {
+            bail!(
+                "{balancer} works on ratios of losses, which must be above zero; loss {index} of {} is {value}: add a \
+                 constant to it, or take another balancer",
+                values.len()
+            );
+        }
     }
-    Ok(values)
+    Ok((kept, absent))
+}
+
+/// One backward pass over Σ weight · loss of the losses above zero. `weigh` gets these, as they are among all losses, and
+/// their values, and gives a weight for each.
+///
+/// # Errors
+///
+/// Fails where a loss is no finite scalar or below zero, and where `weigh` or the pass does.
+pub fn backward_above_zero(
+    losses: &[Tensor],
+    present: &Present,
+    balancer: &str,
+    weigh: impl FnOnce(&Present, &[f64]) -> Result<Vec<f64>>,
+) -> Result<Balanced> {
+    let values = values(losses)?;
+    let (kept, absent) = above_zero(&values, balancer)?;
+    let mut weights = vec![0.0; losses.len()];
+    if kept.is_empty() {
+        return Ok(Balanced {
+            gradients: GradStore::default(),
+            weights,
+            absent,
+        });
+    }
+    let own = Present::of(kept, losses.len());
+    let weighed = weigh(&present.narrow(own.places()), &own.pick(&values))?;
+    let balanced = backward(&own.pick(losses), weighed)?;
+    own.put(&mut weights, balanced.weights);
+    Ok(Balanced {
+        gradients: balanced.gradients,
+        weights,
+        absent,
+    })
 }
 
 /// One backward pass over Σ weight · loss.
 ///
 /// # Errors
 ///
-/// Fails where the pass does, and where it reaches none of the shared parameters, if there are any.
-pub fn backward(losses: &[Tensor], weights: Vec<f64>, shared: &[Var]) -> Result<Balanced> {
+/// Fails where the pass does.
+pub fn backward(losses: &[Tensor], weights: Vec<f64>) -> Result<Balanced> {
     let mut total: Option<Tensor> = None;
     for (loss, &weight) in losses.iter().zip(&weights) {
         let weighted = (loss * weight)?;
@@ -86,30 +115,9 @@ pub fn backward(losses: &[Tensor], weights: Vec<f64>, shared: &[Var]) -> Result<
         });
     }
     match total {
-        Some(total) => {
-            let gradients = total.backward()?;
-            check_reached(&gradients, losses.len(), shared)?;
-            Ok(Balanced { gradients, weights })
-        }
+        Some(total) => Ok(Balanced::new(total.backward()?, weights)),
         None => bail!("a balancer needs at least one loss, and got none"),
     }
-}
-
-/// Checks that the pass arrived at a shared parameter, where any are given.
-///
-/// # Errors
-///
-/// Fails where it did not.
-pub fn check_reached(gradients: &GradStore, losses: usize, shared: &[Var]) -> Result<()> {
-    if shared.is_empty() || shared.iter().any(|var| gradients.get(var).is_some()) {
-        return Ok(());
-    }
-    bail!(
-        "none of the {losses} losses reaches any of the {} shared parameters (the first has shape {:?}): they were \
-         computed without them, from a detached tensor, or multiplied by 0",
-        shared.len(),
-        shared[0].dims()
-    )
 }
 
 /// Whether the training loop says when epochs begin, for balancers that wait for it.
@@ -153,20 +161,21 @@ pub fn softmax(x: &[f64]) -> Vec<f64> {
 /// Adam (Kingma and Ba, 2015) on a few numbers, for balancers that learn their weights.
 #[derive(Clone, Debug, Default)]
 pub struct Adam {
-    step: i32,
-    moments: Vec<[f64; 2]>,
+    /// Of each number: the steps that it has taken, and its moments.
+    of_each: Vec<(i32, [f64; 2])>,
 }
 
 impl Adam {
-    /// Moves `x` against its gradient.
-    pub fn step(&mut self, x: &mut [f64], gradient: &[f64], rate: f64) {
-        self.moments.resize(x.len(), [0.0; 2]);
-        self.step += 1;
-        let (first, second) = (1.0 - 0.9f64.powi(self.step), 1.0 - 0.999f64.powi(self.step));
-        for ((x, &g), [m, v]) in x.iter_mut().zip(gradient).zip(&mut self.moments) {
+    /// Moves the `present` ones of `x` against their gradients; the others have no step.
+    pub fn step(&mut self, x: &mut [f64], present: &Present, gradient: &[f64], rate: f64) {
+        self.of_each.resize(x.len(), (0, [0.0; 2]));
+        for (&place, &g) in present.places().iter().zip(gradient) {
+            let (steps, [m, v]) = &mut self.of_each[place];
+            *steps += 1;
+            let (first, second) = (1.0 - 0.9f64.powi(*steps), 1.0 - 0.999f64.powi(*steps));
             *m = 0.9 * *m + 0.1 * g;
             *v = 0.999 * *v + 0.001 * g * g;
-            *x -= rate * (*m / first) / ((*v / second).sqrt() + 1e-8);
+            x[place] -= rate * (*m / first) / ((*v / second).sqrt() + 1e-8);
         }
     }
 }
@@ -180,6 +189,15 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub fn matrix(state: &Map<String, Value>, key: &str) -> Option<Vec<Vec<f64>>> {
     let row = |row: &Value| row.as_array()?.iter().map(Value::as_f64).collect();
     state.get(key)?.as_array()?.iter().map(row).collect()
+}
+
+/// Numbers in a predecessor's state, null where there is none yet.
+pub fn optional_numbers(state: &Map<String, Value>, key: &str) -> Option<Vec<Option<f64>>> {
+    let number = |value: &Value| match value {
+        Value::Null => Some(None),
+        value => value.as_f64().map(Some),
+    };
+    state.get(key)?.as_array()?.iter().map(number).collect()
 }
 
 /// A list of numbers in a predecessor's state.
@@ -199,19 +217,33 @@ mod tests {
     #[test]
     fn what_is_no_loss_is_told() {
         let device = Device::Cpu;
-        let error = |losses: &[Tensor]| positive_values(losses, "x").unwrap_err().to_string();
+        let error = |losses: &[Tensor]| values(losses).unwrap_err().to_string();
         assert!(error(&[]).contains("at least one loss"));
         let vector = Tensor::new(&[1f32, 2.0], &device).unwrap();
         assert!(error(&[vector]).contains("loss 0 of 1 must be a scalar []; it has shape [2]"));
         let nan = Tensor::new(f32::NAN, &device).unwrap();
         assert!(error(&[nan]).contains("loss 0 of 1 is NaN"));
-        let zero = Var::new(0f32, &device).unwrap();
-        assert!(error(&[zero.as_tensor().clone()]).contains("above zero; loss 0 of 1 is 0"));
-        let constant = Tensor::new(1f32, &device).unwrap();
-        let trained = Var::new(1f32, &device).unwrap().as_tensor().clone();
-        let text = error(&[trained, constant.clone()]);
-        assert!(text.contains("loss 1 of 2 has no graph"), "{text}");
-        assert_eq!(finite_values(&[constant]).unwrap(), [1.0]);
+        let below = above_zero(&[1.0, -2.0], "x").unwrap_err().to_string();
+        assert!(below.contains("above zero; loss 1 of 2 is -2"), "{below}");
+        let (kept, absent) = above_zero(&[0.0, 3.0, 0.0], "x").unwrap();
+        assert_eq!(kept, [1]);
+        assert_eq!((absent[0].loss, absent[1].loss), (0, 2));
+    }
+
+    #[test]
+    fn numbers_that_are_not_present_have_no_step() {
+        let (mut all, mut some) = (Adam::default(), Adam::default());
+        let (mut x, mut y) = ([1.0, 2.0], [1.0, 2.0]);
+        for _ in 0..3 {
+            all.step(&mut x, &Present::all(2), &[0.5, -1.0], 0.1);
+        }
+        // The second is there in every other step, and has moved as far in the end.
+        for step in 0..6 {
+            let places = if step % 2 == 0 { vec![0, 1] } else { vec![] };
+            let present = Present::of(places, 2);
+            some.step(&mut y, &present, &present.pick(&[0.5, -1.0]), 0.1);
+        }
+        assert_eq!(x, y);
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! The multiple-gradient descent algorithm: the shortest convex combination of the gradients, along which no loss rises.
 
-use crate::{gradients::Gradients, linear_algebra::Matrix, simplex::shortest};
+use crate::{
+    gradients::{Gradients, balance, balance_above_zero},
+    linear_algebra::Matrix,
+    simplex::shortest,
+};
 use patchbay::plugin::prelude::*;
 
 patchbay::config! {
@@ -58,9 +62,16 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 
 impl Balancer for Mgda {
     fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
-        let gradients = Gradients::of(losses, shared)?;
-        let weights = self.weights(&gradients.gram, &gradients.losses)?;
-        gradients.combine(weights)
+        let combine = |gradients: Gradients<'_>| {
+            let weights = self.weights(&gradients.gram, &gradients.losses)?;
+            gradients.combine(weights)
+        };
+        match self.config.normalise {
+            Normalise::None | Normalise::L2 => balance(losses, shared, combine),
+            Normalise::Loss | Normalise::LossAndL2 => {
+                balance_above_zero(losses, shared, "balancer/mgda", combine)
+            }
+        }
     }
 }
 

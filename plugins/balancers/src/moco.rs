@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use serde_json::{Map, Value};
 
 use crate::{
-    gradients::{Gradients, gram, sum},
+    gradients::{balance, gram, sum},
     linear_algebra::apply,
     losses::{lock, numbers, softmax},
 };
@@ -91,57 +91,75 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 
 impl Balancer for MoCo {
     fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
-        let gradients = Gradients::of(losses, shared)?;
-        let count = gradients.losses.len();
-        let norms = gradients.norms();
-        let mut state = lock(&self.state);
-        let fits = state.tracked.len() == count
-            && state.tracked.iter().all(|row| {
-                row.len() == shared.len()
-                    && row
-                        .iter()
-                        .zip(shared)
-                        .all(|(y, var)| y.as_ref().is_none_or(|y| y.shape() == var.shape()))
-            });
-        if !fits {
-            // Weights that came along from a predecessor have nothing tracked yet.
-            let carried = state.tracked.is_empty() && state.weights.len() == count;
-            *state = State {
-                tracked: vec![vec![None; shared.len()]; count],
-                weights: if carried {
-                    state.weights.clone()
-                } else {
-                    vec![1.0 / count as f64; count]
-                },
-                step: 0,
-            };
-        }
-        state.step += 1;
-        let step = state.step as f64;
-        let beta = self.config.beta / step.powf(self.config.beta_sigma);
-        let gamma = self.config.gamma / step.powf(self.config.gamma_sigma);
-        for (k, row) in gradients.rows().iter().enumerate() {
-            let scale = gradients.losses[k] / (norms[k] + 1e-8);
-            for (tracked, gradient) in state.tracked[k].iter_mut().zip(row) {
-                *tracked = follow(tracked.as_ref(), gradient.as_ref(), scale, beta)?;
+        self.backward_present(losses, &Present::all(losses.len()), shared)
+    }
+
+    fn backward_present(
+        &self,
+        losses: &[Tensor],
+        present: &Present,
+        shared: &[Var],
+    ) -> Result<Balanced> {
+        balance(losses, shared, |gradients| {
+            let present = gradients.present(present);
+            let (total, places) = (present.total(), present.places());
+            let norms = gradients.norms();
+            let mut state = lock(&self.state);
+            let fits = state.tracked.len() == total
+                && state.tracked.iter().all(|row| {
+                    row.len() == shared.len()
+                        && row
+                            .iter()
+                            .zip(shared)
+                            .all(|(y, var)| y.as_ref().is_none_or(|y| y.shape() == var.shape()))
+                });
+            if !fits {
+                // Weights that came along from a predecessor have nothing tracked yet.
+                let carried = state.tracked.is_empty() && state.weights.len() == total;
+                *state = State {
+                    tracked: vec![vec![None; shared.len()]; total],
+                    weights: if carried {
+                        state.weights.clone()
+                    } else {
+                        vec![1.0 / total as f64; total]
+                    },
+                    step: 0,
+                };
             }
-        }
-        let mut products = gram(&state.tracked, &state.tracked)?;
-        for (k, row) in products.iter_mut().enumerate() {
-            row[k] += self.config.rho;
-        }
-        let pull = apply(&products, &state.weights);
-        let moved: Vec<f64> = state
-            .weights
-            .iter()
-            .zip(&pull)
-            .map(|(w, pull)| w - gamma * pull)
-            .collect();
-        state.weights = softmax(&moved);
-        let combined = sum(&state.tracked, &state.weights, shared)?;
-        let weights = state.weights.clone();
-        drop(state);
-        gradients.with(combined, weights)
+            state.step += 1;
+            let step = state.step as f64;
+            let beta = self.config.beta / step.powf(self.config.beta_sigma);
+            let gamma = self.config.gamma / step.powf(self.config.gamma_sigma);
+            for ((row, &place), k) in gradients.rows().iter().zip(places).zip(0..) {
+                let scale: f64 = gradients.losses[k] / (norms[k] + 1e-8);
+                for (tracked, gradient) in state.tracked[place].iter_mut().zip(row) {
+                    *tracked = follow(tracked.as_ref(), gradient.as_ref(), scale, beta)?;
+                }
+            }
+            let tracked = present.pick(&state.tracked);
+            let mut products = gram(&tracked, &tracked)?;
+            for (k, row) in products.iter_mut().enumerate() {
+                row[k] += self.config.rho;
+            }
+            // Those that take part share what they had of the weights' sum, 1 where all do.
+            let own = present.pick(&state.weights);
+            let share: f64 = match own.len() == total {
+                true => 1.0,
+                false => own.iter().sum(),
+            };
+            let own: Vec<f64> = own.iter().map(|w| w / share).collect();
+            let pull = apply(&products, &own);
+            let moved: Vec<f64> = own
+                .iter()
+                .zip(&pull)
+                .map(|(w, pull)| w - gamma * pull)
+                .collect();
+            let weights = softmax(&moved);
+            present.put(&mut state.weights, weights.iter().map(|w| w * share));
+            drop(state);
+            let combined = sum(&tracked, &weights, shared)?;
+            gradients.with(combined, weights)
+        })
     }
 }
 

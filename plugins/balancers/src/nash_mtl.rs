@@ -5,7 +5,7 @@
 //! to equal weights where that solver is not installed.
 
 use crate::{
-    gradients::Gradients,
+    gradients::balance,
     linear_algebra::{Matrix, bargain, frobenius, square},
 };
 use patchbay::plugin::prelude::*;
@@ -49,9 +49,10 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 
 impl Balancer for NashMtl {
     fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
-        let gradients = Gradients::of(losses, shared)?;
-        let weights = self.weights(&gradients.gram)?;
-        gradients.combine(weights)
+        balance(losses, shared, |gradients| {
+            let weights = self.weights(&gradients.gram)?;
+            gradients.combine(weights)
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use patchbay::ops::Stream;
 use patchbay::plugin::prelude::*;
 
 use crate::{
-    gradients::Gradients,
+    gradients::balance,
     linear_algebra::{Matrix, dot},
 };
 
@@ -39,9 +39,10 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 
 impl Balancer for PcGrad {
     fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
-        let gradients = Gradients::of(losses, shared)?;
-        let weights = self.weights(&gradients.gram, others);
-        gradients.combine(weights)
+        balance(losses, shared, |gradients| {
+            let weights = self.weights(&gradients.gram, others);
+            gradients.combine(weights)
+        })
     }
 }
 

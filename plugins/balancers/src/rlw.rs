@@ -35,8 +35,8 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 }
 
 impl Balancer for Rlw {
-    fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
+    fn backward(&self, losses: &[Tensor], _shared: &[Var]) -> Result<Balanced> {
         let count = values(losses)?.len();
-        backward(losses, softmax(&Stream::next().normal(count)), shared)
+        backward(losses, softmax(&Stream::next().normal(count)))
     }
 }

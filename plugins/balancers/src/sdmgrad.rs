@@ -5,7 +5,7 @@
 //! descent, at a rate that need not converge.
 
 use crate::{
-    gradients::Gradients,
+    gradients::balance,
     linear_algebra::{Matrix, apply, scale},
     simplex::minimise,
 };
@@ -50,9 +50,10 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 
 impl Balancer for SdmGrad {
     fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
-        let gradients = Gradients::of(losses, shared)?;
-        let weights = self.weights(&gradients.gram)?;
-        gradients.combine(weights)
+        balance(losses, shared, |gradients| {
+            let weights = self.weights(&gradients.gram)?;
+            gradients.combine(weights)
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use serde_json::{Map, Value};
 
-use crate::losses::{Epochs, backward, lock, numbers, positive_values, softmax};
+use crate::losses::{Epochs, backward_above_zero, lock, optional_numbers, softmax};
 
 patchbay::config! {
     /// Settings of [`Stch`].
@@ -24,11 +24,12 @@ patchbay::config! {
 #[derive(Default)]
 struct State {
     epoch: usize,
-    /// Of the epoch that gives the sizes.
+    /// Of the epoch that gives the sizes: for each loss its sum over the steps in which it took part, and their number.
     sum: Vec<f64>,
-    steps: usize,
-    /// Once the warm-up is over, the losses' means over its last epoch.
-    sizes: Option<Vec<f64>>,
+    steps: Vec<f64>,
+    /// Once the warm-up is over, the losses' means over its last epoch; of a loss that took no part in it, its first value
+    /// after it.
+    sizes: Option<Vec<Option<f64>>>,
     epochs: Epochs,
 }
 
@@ -43,9 +44,11 @@ impl Component for Stch {
         let mut state = lock(&self.state);
         state.epochs.begin();
         state.epoch = epoch;
-        if state.sizes.is_none() && epoch > self.config.warmup && state.steps > 0 {
-            let steps = state.steps as f64;
-            state.sizes = Some(state.sum.iter().map(|sum| sum / steps).collect());
+        let counted = state.steps.iter().any(|&steps| steps > 0.0);
+        if state.sizes.is_none() && epoch > self.config.warmup && counted {
+            let means = state.sum.iter().zip(&state.steps);
+            let means = means.map(|(sum, &steps)| (steps > 0.0).then(|| sum / steps));
+            state.sizes = Some(means.collect());
         }
     }
 
@@ -59,10 +62,11 @@ impl Component for Stch {
     }
 
     fn restore(&self, state: &Map<String, Value>) -> Vec<String> {
-        match numbers(state, "sizes") {
+        match optional_numbers(state, "sizes") {
             Some(sizes) => {
                 let mut own = lock(&self.state);
                 own.sum = vec![0.0; sizes.len()];
+                own.steps = own.sum.clone();
                 own.sizes = Some(sizes);
                 vec!["sizes".to_owned()]
             }
@@ -98,42 +102,54 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 
 impl Balancer for Stch {
     fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
-        let values = positive_values(losses, "balancer/stch")?;
-        let count = values.len();
-        let mut state = lock(&self.state);
-        if state.sum.len() != count {
-            *state = State {
-                sum: vec![0.0; count],
-                epoch: state.epoch,
-                epochs: std::mem::take(&mut state.epochs),
-                ..State::default()
-            };
-        }
-        let weights = if let Some(sizes) = &state.sizes {
-            let logarithms: Vec<f64> = values
-                .iter()
-                .zip(sizes)
-                .map(|(value, size)| (value / size).ln() / self.config.mu)
-                .collect();
-            softmax(&logarithms)
-                .iter()
-                .zip(&values)
-                .map(|(share, value)| count as f64 * share / value)
-                .collect()
-        } else {
+        self.backward_present(losses, &Present::all(losses.len()), shared)
+    }
+
+    fn backward_present(
+        &self,
+        losses: &[Tensor],
+        present: &Present,
+        _shared: &[Var],
+    ) -> Result<Balanced> {
+        backward_above_zero(losses, present, "balancer/stch", |present, values| {
+            let total = present.total();
+            let mut state = lock(&self.state);
+            if state.sum.len() != total {
+                *state = State {
+                    sum: vec![0.0; total],
+                    steps: vec![0.0; total],
+                    epoch: state.epoch,
+                    epochs: std::mem::take(&mut state.epochs),
+                    sizes: None,
+                };
+            }
+            if let Some(sizes) = &mut state.sizes {
+                let logarithms: Vec<f64> = present
+                    .places()
+                    .iter()
+                    .zip(values)
+                    .map(|(&place, &value)| {
+                        let size = *sizes[place].get_or_insert(value);
+                        (value / size).ln() / self.config.mu
+                    })
+                    .collect();
+                return Ok(softmax(&logarithms)
+                    .iter()
+                    .zip(values)
+                    .map(|(share, value)| values.len() as f64 * share / value)
+                    .collect());
+            }
             if let Some(notice) = state.epochs.step("balancer/stch") {
                 eprintln!("{notice}");
             }
             if state.epoch >= self.config.warmup {
-                for (sum, value) in state.sum.iter_mut().zip(&values) {
-                    *sum += value;
+                for (&place, value) in present.places().iter().zip(values) {
+                    state.sum[place] += value;
+                    state.steps[place] += 1.0;
                 }
-                state.steps += 1;
             }
-            values.iter().map(|value| 1.0 / value).collect()
-        };
-        drop(state);
-        backward(losses, weights, shared)
+            Ok(values.iter().map(|value| 1.0 / value).collect())
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 //! optimum for a loss L is s = ln L, where the loss is weighed by 1 / (2 L). The scales are parameters of the slot
 //! (`slot.trainable()`): give them to the optimiser, or nothing moves.
 
-use crate::losses::{check_reached, values};
+use crate::losses::values;
 use patchbay::plugin::prelude::*;
 
 patchbay::config! {
@@ -54,7 +54,17 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 
 impl Balancer for Uncertainty {
     fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
-        let count = values(losses)?.len();
+        self.backward_present(losses, &Present::all(losses.len()), shared)
+    }
+
+    fn backward_present(
+        &self,
+        losses: &[Tensor],
+        present: &Present,
+        _shared: &[Var],
+    ) -> Result<Balanced> {
+        values(losses)?;
+        let count = present.total();
         if count != self.config.losses {
             bail!(
                 "this balancer was made for {} losses and got {count}: create it with {{\"losses\": {count}}}",
@@ -62,15 +72,16 @@ impl Balancer for Uncertainty {
             );
         }
         let scales = self.log_variance.as_tensor();
-        let mut total = (scales.sum_all()? * 0.5)?;
-        let mut weights = Vec::with_capacity(count);
-        for (index, loss) in losses.iter().enumerate() {
-            let factor = (scales.get(index)?.neg()?.exp()? * 0.5)?;
+        // A loss that takes no part would only pull its scale down.
+        let mut total = Tensor::zeros((), scales.dtype(), scales.device())?;
+        let mut weights = Vec::with_capacity(losses.len());
+        for (loss, &place) in losses.iter().zip(present.places()) {
+            let scale = scales.get(place)?;
+            let factor = (scale.neg()?.exp()? * 0.5)?;
             weights.push(factor.to_dtype(DType::F64)?.to_scalar::<f64>()?);
+            total = (total + (scale * 0.5)?)?;
             total = (total + (factor * loss.to_dtype(scales.dtype())?)?)?;
         }
-        let gradients = total.backward()?;
-        check_reached(&gradients, count, shared)?;
-        Ok(Balanced { gradients, weights })
+        Ok(Balanced::new(total.backward()?, weights))
     }
 }

@@ -3,7 +3,7 @@
 //! As TorchJD, its authors' library: G is divided by its trace and a little is added to its diagonal before the projection.
 //! The projection is exact (an active-set method); a failure is told.
 
-use crate::{gradients::Gradients, linear_algebra::Matrix, simplex::above};
+use crate::{gradients::balance, linear_algebra::Matrix, simplex::above};
 use patchbay::plugin::prelude::*;
 
 patchbay::config! {
@@ -46,9 +46,10 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
 
 impl Balancer for UpGrad {
     fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
-        let gradients = Gradients::of(losses, shared)?;
-        let weights = self.weights(&gradients.gram)?;
-        gradients.combine(weights)
+        balance(losses, shared, |gradients| {
+            let weights = self.weights(&gradients.gram)?;
+            gradients.combine(weights)
+        })
     }
 }
 

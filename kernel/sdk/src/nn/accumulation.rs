@@ -2,6 +2,8 @@
 
 use candle_core::{Result, Tensor, Var, backprop::GradStore};
 
+use super::each_once;
+
 /// Sums gradients of parts of a batch, for batches that do not fit into memory at once.
 ///
 /// ```no_run
@@ -40,8 +42,9 @@ impl Accumulator {
     ///
     /// # Errors
     ///
-    /// Fails where the backward pass does.
+    /// Fails where the backward pass does, and where a variable was given twice.
     pub fn add(&mut self, loss: &Tensor) -> Result<Option<GradStore>> {
+        each_once("the variables whose gradients are summed", &self.vars)?;
         let mut grads = (loss / self.every as f64)?.backward()?;
         for var in &self.vars {
             let Some(grad) = grads.remove(var) else {

@@ -1,7 +1,7 @@
 //! Models, optimisers and the place in a run, in one safetensors file.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs,
     path::{Path, PathBuf},
 };
@@ -9,13 +9,13 @@ use std::{
 use candle_core::{Device, Result, Tensor};
 use candle_nn::VarMap;
 
-use super::OptimizerState;
+use super::{OptimizerState, ParameterNames};
 use crate::ops::{RandomState, random_state, set_random_state};
 
 /// Where a run was when it was saved.
 ///
-/// The file has `model.<name>` for each variable, `optimizer.<...>` for the optimiser's state, `training.step`
-/// and `training.random`, the state of the SDK's generator. Any reader of safetensors can open it.
+/// The file has `model.<name>` for each variable, `optimizer.<...>` for the optimiser's state, by the names of the
+/// variables, `training.step` and `training.random`, the state of the SDK's generator. Any reader of safetensors can open it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
     /// How many steps were done.
@@ -27,7 +27,8 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// Fails where the folder does not exist or cannot be written, or the disk is full.
+    /// Fails where the folder does not exist or cannot be written, the disk is full, or the optimiser has a parameter that
+    /// the model lacks.
     pub fn save(
         path: impl AsRef<Path>,
         model: &VarMap,
@@ -45,7 +46,8 @@ impl Checkpoint {
     /// # Errors
     ///
     /// Fails where the file cannot be read, lacks a variable of the model, has one that the model lacks or one of
-    /// another shape, or has no state for the optimiser.
+    /// another shape, has no state for the optimiser, that of another one or of other parameters, or keeps it by position, as
+    /// files did before parameters had names there.
     pub fn load(
         path: impl AsRef<Path>,
         model: &VarMap,
@@ -66,7 +68,7 @@ fn save(
         tensors.insert(format!("model.{name}"), var.as_detached_tensor());
     }
     if let Some(optimizer) = optimizer {
-        for (name, tensor) in optimizer.state()? {
+        for (name, tensor) in optimizer.named_state(&ParameterNames::of(model))? {
             tensors.insert(format!("optimizer.{name}"), tensor);
         }
     }
@@ -104,6 +106,7 @@ fn load(
     let tensors = candle_core::safetensors::load(path, &Device::Cpu).map_err(|error| {
         error.context(format!("the checkpoint {} cannot be read", path.display()))
     })?;
+    let names = ParameterNames::of(model);
     let variables = lock(model);
     let mut problems: Vec<String> = Vec::new();
     for (name, var) in variables.iter() {
@@ -149,7 +152,7 @@ fn load(
         return Err(missing("pair of numbers in training.random"));
     };
     if let Some(optimizer) = optimizer {
-        let state: HashMap<String, Tensor> = tensors
+        let state: BTreeMap<String, Tensor> = tensors
             .iter()
             .filter_map(|(key, tensor)| {
                 Some((key.strip_prefix("optimizer.")?.to_owned(), tensor.clone()))
@@ -158,7 +161,17 @@ fn load(
         if state.is_empty() {
             return Err(missing("state of an optimiser"));
         }
-        optimizer.load_state(&state)?;
+        if !state.contains_key("optimizer") {
+            candle_core::bail!(
+                "the checkpoint {} is of an older version, which kept the optimiser's moments by the parameters' places in an \
+                 order that was another in each process: whose they are cannot be told, and nothing was loaded. Load the model \
+                 alone, `Checkpoint::load(path, &variables, None)?`, and let the optimiser begin anew",
+                path.display()
+            )
+        }
+        optimizer
+            .load_named_state(&state, &names)
+            .map_err(|error| error.context(format!("the checkpoint {}", path.display())))?;
     }
     for (name, var) in variables.iter() {
         let tensor = &tensors[&format!("model.{name}")];

@@ -2,6 +2,7 @@
 
 use candle_core::{Result, Tensor, Var};
 
+use super::each_once;
 use crate::ops::ema_update;
 
 /// Averages of variables, to evaluate with or to teach a student (Polyak and Juditsky, 1992; He et al., 2020).
@@ -17,8 +18,9 @@ impl Ema {
     ///
     /// # Errors
     ///
-    /// Fails where copies cannot be made.
+    /// Fails where copies cannot be made, and where a variable is given twice.
     pub fn new(vars: Vec<Var>, decay: f64) -> Result<Ema> {
+        each_once("the variables that are averaged", &vars)?;
         let averages = vars
             .iter()
             .map(|var| var.as_detached_tensor().copy())

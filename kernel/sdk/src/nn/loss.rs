@@ -1,6 +1,6 @@
 //! candle's `nn::loss`, with the fused and stable versions of [`crate::ops`] in place of its own.
 
-pub use candle_nn::loss::*;
+pub use candle_nn::loss::{huber, mse, nll};
 
 use candle_core::{Result, Tensor};
 

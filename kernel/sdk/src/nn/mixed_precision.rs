@@ -1,10 +1,10 @@
 //! Training in bf16 or f16: loss scaling and weights kept in f32 (Micikevicius et al., 2018).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use candle_core::{DType, Result, Tensor, Var, backprop::GradStore};
+use candle_core::{DType, Device, Result, Tensor, Var, backprop::GradStore};
 
-use super::{Optimizer, clip::norm};
+use super::{Optimizer, OptimizerState, ParameterNames, clip::norm, each_once};
 
 /// The factor of the loss, which keeps small gradients from becoming 0 in f16; as `torch.amp.GradScaler`.
 ///
@@ -90,12 +90,13 @@ impl<O: Optimizer> MixedPrecision<O> {
     ///
     /// # Errors
     ///
-    /// Fails where `make` does.
+    /// Fails where `make` does, and where a variable is given twice.
     pub fn new(
         vars: Vec<Var>,
         scale: LossScale,
         make: impl FnOnce(Vec<Var>) -> Result<O>,
     ) -> Result<MixedPrecision<O>> {
+        each_once("the parameters", &vars)?;
         let pairs = vars
             .into_iter()
             .map(|var| {
@@ -118,8 +119,7 @@ impl<O: Optimizer> MixedPrecision<O> {
 
     /// The f32 copies of the parameters in half precision.
     pub fn copies(&self) -> impl Iterator<Item = &Var> {
-        let copied = |(var, copy): &&(Var, Var)| var.id() != copy.id();
-        self.pairs.iter().filter(copied).map(|(_, copy)| copy)
+        self.pairs.iter().filter(is_copied).map(|(_, copy)| copy)
     }
 
     /// One step down the gradients of `loss`, a scalar; returns whether it was taken, which it is not where a gradient
@@ -174,10 +174,90 @@ impl<O: Optimizer> MixedPrecision<O> {
     }
 }
 
+const MASTER: &str = ".f32";
+const SCALE: &str = "loss_scale";
+
+impl<O: OptimizerState> MixedPrecision<O> {
+    /// The copies have the names of what they are copies of.
+    fn names_of_copies(&self, names: &ParameterNames) -> ParameterNames {
+        let mut all = names.clone();
+        for (var, copy) in &self.pairs {
+            if let Some(name) = names.get(var) {
+                all.insert(copy, name);
+            }
+        }
+        all
+    }
+}
+
+/// That of the optimiser, the scale, and `NAME.f32` for each parameter in half precision.
+impl<O: OptimizerState> OptimizerState for MixedPrecision<O> {
+    fn named_state(&self, names: &ParameterNames) -> Result<BTreeMap<String, Tensor>> {
+        let names = self.names_of_copies(names);
+        let mut state = self.optimiser.named_state(&names)?;
+        let scale = [self.scale.scale, self.scale.taken as f64];
+        state.insert(SCALE.to_owned(), Tensor::new(&scale, &Device::Cpu)?);
+        for copy in self.pairs.iter().filter(is_copied).map(|(_, copy)| copy) {
+            if let Some(name) = names.get(copy) {
+                state.insert(format!("{name}{MASTER}"), copy.as_detached_tensor().copy()?);
+            }
+        }
+        Ok(state)
+    }
+
+    fn load_named_state(
+        &mut self,
+        state: &BTreeMap<String, Tensor>,
+        names: &ParameterNames,
+    ) -> Result<()> {
+        let names = self.names_of_copies(names);
+        let scale = match state.get(SCALE).map(|scale| scale.to_vec1::<f64>()) {
+            Some(Ok(scale)) if scale.len() == 2 => scale,
+            _ => candle_core::bail!(
+                "the state has no loss scale: it is that of an optimiser without mixed precision"
+            ),
+        };
+        let mut masters = Vec::new();
+        for copy in self.pairs.iter().filter(is_copied).map(|(_, copy)| copy) {
+            let name = names.get(copy).unwrap_or_default();
+            match state.get(&format!("{name}{MASTER}")) {
+                Some(master) if master.dims() == copy.dims() => {
+                    masters.push((copy.clone(), master.to_device(copy.device())?));
+                }
+                _ => candle_core::bail!(
+                    "the state has no f32 values of {name}, {:?}: it is that of another model, or of one in another precision",
+                    copy.dims()
+                ),
+            }
+        }
+        self.optimiser.load_named_state(state, &names)?;
+        for (copy, master) in masters {
+            copy.set(&master)?;
+        }
+        (self.scale.scale, self.scale.taken) = (scale[0], scale[1] as usize);
+        Ok(())
+    }
+
+    /// That of the optimiser alone.
+    fn state(&self) -> Result<HashMap<String, Tensor>> {
+        self.optimiser.state()
+    }
+
+    fn load_state(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
+        self.optimiser.load_state(state)
+    }
+
+    fn moments(&self) -> Vec<Tensor> {
+        self.optimiser.moments()
+    }
+}
+
+fn is_copied((var, copy): &&(Var, Var)) -> bool {
+    var.id() != copy.id()
+}
+
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
-
     use super::*;
     use crate::nn::{AdamW, ParamsAdamW, SGD};
 

@@ -53,8 +53,8 @@ pub use error::Error;
 pub use guard::{check, seal};
 pub use history::{History, HistoryEntry};
 pub use kinds::{
-    Balanced, Balancer, Batch, Encoder, EncoderInput, Encoding, Fit, Forecaster, ImageTransform,
-    Kind, Loss, Objective, Parts, Tool, Window, tool,
+    Absent, Balanced, Balancer, Batch, Encoder, EncoderInput, Encoding, Fit, Forecaster,
+    ImageTransform, Kind, Loss, Objective, Parts, Present, Tool, Window, tool,
 };
 pub use listing::{Listing, list};
 pub use loader::{LoadReport, SlotUpdate, load};

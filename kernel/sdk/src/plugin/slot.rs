@@ -66,6 +66,7 @@ struct Core<K: ?Sized + Kind> {
     swaps: AtomicUsize,
     /// What a part of the SDK has noted about what is in here: for a forecaster the scales that it was fitted in.
     note: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
+    memory: K::Memory,
 }
 
 impl<K: ?Sized + Kind> Clone for Slot<K> {
@@ -96,6 +97,7 @@ impl<K: ?Sized + Kind> Slot<K> {
             options,
             swaps: AtomicUsize::new(0),
             note: Mutex::default(),
+            memory: K::Memory::default(),
         });
         let weak: Weak<Core<K>> = Arc::downgrade(&core);
         registry::add_slot(weak);
@@ -115,6 +117,11 @@ impl<K: ?Sized + Kind> Slot<K> {
 
     pub(crate) fn as_part(&self) -> Arc<dyn Part> {
         self.0.clone()
+    }
+
+    /// What the kind remembers in this slot.
+    pub(crate) fn memory(&self) -> &K::Memory {
+        &self.0.memory
     }
 
     /// Calls the present component: with an interruption point before, a panic as an error, and the

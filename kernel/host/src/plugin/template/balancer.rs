@@ -61,8 +61,7 @@ impl Balancer for Inverse {
         let Some(total) = total else {
             bail!("a balancer needs at least one loss, and got none");
         };
-        let gradients = total.backward()?;
-        Ok(Balanced { gradients, weights })
+        Ok(Balanced::new(total.backward()?, weights))
     }
 }
 
@@ -96,11 +95,27 @@ mod tests {
     }
 
     #[test]
+    fn a_loss_without_a_gradient_takes_no_part() -> Result<()> {
+        register()?;
+        let balancer = create::<dyn Balancer>("balancer/my_name_inverse", json!({}))?;
+        let x = Var::new(4f32, &Device::Cpu)?;
+        let nothing = Tensor::new(0f32, &Device::Cpu)?;
+        let balanced = balancer.backward(&[nothing, x.as_tensor().clone()], &[x.clone()])?;
+        assert_eq!(balanced.weights, [0.0, 1.0]);
+        assert_eq!(balanced.absent[0].loss, 0);
+        Ok(())
+    }
+
+    #[test]
     fn bad_losses_are_errors() -> Result<()> {
         register()?;
         let balancer = create::<dyn Balancer>("balancer/my_name_inverse", json!({}))?;
-        let zero = Tensor::zeros((), DType::F32, &Device::Cpu)?;
-        let text = balancer.backward(&[zero], &[]).err().unwrap().to_string();
+        let negative = (Var::new(1f32, &Device::Cpu)?.as_tensor() * -2.0)?;
+        let text = balancer
+            .backward(&[negative], &[])
+            .err()
+            .unwrap()
+            .to_string();
         assert!(text.contains("loss 0 must be a positive number"), "{text}");
         assert!(balancer.backward(&[], &[]).is_err());
         Ok(())

@@ -1,13 +1,13 @@
 //! Adam and AdamW, as in `torch.optim`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use candle_core::{Result, Tensor, Var, backprop::GradStore};
 use candle_nn::{Optimizer, ParamsAdamW};
 
 use crate::ops::optimiser_step::{self, Rule, update};
 
-use super::parameters::{OptimizerState, ParameterGroup, Parameters};
+use super::parameters::{OptimizerState, ParameterGroup, ParameterNames, Parameters};
 
 /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
 ///
@@ -23,7 +23,7 @@ impl AdamW {
     ///
     /// # Errors
     ///
-    /// Never, at present.
+    /// Fails where a parameter is given twice.
     pub fn new_lr(vars: Vec<Var>, learning_rate: f64) -> Result<AdamW> {
         AdamW::new(
             vars,
@@ -34,10 +34,11 @@ impl AdamW {
         )
     }
 
-    /// Groups with a learning rate and weight decay of their own.
+    /// Groups with a learning rate and weight decay of their own. A parameter that is given twice is an error of the first
+    /// step.
     pub fn with_groups(groups: Vec<ParameterGroup>, settings: ParamsAdamW) -> AdamW {
         AdamW {
-            parameters: Parameters::new(groups, settings.lr, 2),
+            parameters: Parameters::new("AdamW", groups, settings.lr, 2),
             settings,
         }
     }
@@ -83,10 +84,11 @@ pub struct Adam {
 }
 
 impl Adam {
-    /// Groups with a learning rate and weight decay of their own.
+    /// Groups with a learning rate and weight decay of their own. A parameter that is given twice is an error of the first
+    /// step.
     pub fn with_groups(groups: Vec<ParameterGroup>, settings: ParamsAdam) -> Adam {
         Adam {
-            parameters: Parameters::new(groups, settings.lr, 2),
+            parameters: Parameters::new("Adam", groups, settings.lr, 2),
             settings,
         }
     }
@@ -98,13 +100,14 @@ fn step(
     settings: &ParamsAdam,
     decoupled: bool,
 ) -> Result<()> {
-    for parameter in &mut parameters.all {
+    let learning_rate = parameters.learning_rate;
+    for parameter in parameters.for_step()? {
         let Some(grad) = grads.get(&parameter.var) else {
             continue;
         };
         let moments = Parameters::moments_of(parameter, 2)?;
         let rule = Rule::Adam(optimiser_step::Adam {
-            learning_rate: parameters.learning_rate * parameter.learning_rate_scale,
+            learning_rate: learning_rate * parameter.learning_rate_scale,
             beta1: settings.beta1,
             beta2: settings.beta2,
             eps: settings.eps,
@@ -122,10 +125,9 @@ impl Optimizer for AdamW {
     type Config = ParamsAdamW;
 
     fn new(vars: Vec<Var>, settings: ParamsAdamW) -> Result<AdamW> {
-        Ok(AdamW::with_groups(
-            vec![ParameterGroup::new(vars)],
-            settings,
-        ))
+        let adam = AdamW::with_groups(vec![ParameterGroup::new(vars)], settings);
+        adam.parameters.check()?;
+        Ok(adam)
     }
 
     fn step(&mut self, grads: &GradStore) -> Result<()> {
@@ -164,7 +166,9 @@ impl Optimizer for Adam {
     type Config = ParamsAdam;
 
     fn new(vars: Vec<Var>, settings: ParamsAdam) -> Result<Adam> {
-        Ok(Adam::with_groups(vec![ParameterGroup::new(vars)], settings))
+        let adam = Adam::with_groups(vec![ParameterGroup::new(vars)], settings);
+        adam.parameters.check()?;
+        Ok(adam)
     }
 
     fn step(&mut self, grads: &GradStore) -> Result<()> {
@@ -181,6 +185,20 @@ impl Optimizer for Adam {
 }
 
 impl OptimizerState for AdamW {
+    fn named_state(&self, names: &ParameterNames) -> Result<BTreeMap<String, Tensor>> {
+        self.parameters.named_state(names)
+    }
+
+    fn load_named_state(
+        &mut self,
+        state: &BTreeMap<String, Tensor>,
+        names: &ParameterNames,
+    ) -> Result<()> {
+        self.parameters.load_named_state(state, names)?;
+        self.settings.lr = self.parameters.learning_rate;
+        Ok(())
+    }
+
     fn state(&self) -> Result<HashMap<String, Tensor>> {
         self.parameters.state()
     }
@@ -197,6 +215,18 @@ impl OptimizerState for AdamW {
 }
 
 impl OptimizerState for Adam {
+    fn named_state(&self, names: &ParameterNames) -> Result<BTreeMap<String, Tensor>> {
+        self.parameters.named_state(names)
+    }
+
+    fn load_named_state(
+        &mut self,
+        state: &BTreeMap<String, Tensor>,
+        names: &ParameterNames,
+    ) -> Result<()> {
+        self.parameters.load_named_state(state, names)
+    }
+
     fn state(&self) -> Result<HashMap<String, Tensor>> {
         self.parameters.state()
     }

@@ -6,5 +6,5 @@ mod sgd;
 
 pub use adam::{Adam, AdamW, ParamsAdam};
 pub use candle_nn::{Optimizer, ParamsAdamW};
-pub use parameters::{OptimizerState, ParameterGroup};
+pub use parameters::{OptimizerState, ParameterGroup, ParameterNames};
 pub use sgd::{ParamsSgd, SGD};

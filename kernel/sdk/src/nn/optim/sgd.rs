@@ -1,13 +1,13 @@
 //! Stochastic gradient descent with momentum, as `torch.optim.SGD`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use candle_core::{Device, Result, Tensor, Var, backprop::GradStore};
 use candle_nn::Optimizer;
 
 use crate::ops::optimiser_step::{Rule, update};
 
-use super::parameters::{OptimizerState, ParameterGroup, Parameters};
+use super::parameters::{OptimizerState, ParameterGroup, ParameterNames, Parameters};
 
 /// The settings of [`SGD`]; a plain number is a learning rate without momentum.
 #[derive(Clone, Copy, Debug)]
@@ -47,10 +47,11 @@ impl SGD {
         SGD::with_groups(vec![ParameterGroup::new(vars)], settings)
     }
 
-    /// Groups with a learning rate and weight decay of their own.
+    /// Groups with a learning rate and weight decay of their own. A parameter that is given twice is an error of the first
+    /// step.
     pub fn with_groups(groups: Vec<ParameterGroup>, settings: ParamsSgd) -> SGD {
         SGD {
-            parameters: Parameters::new(groups, settings.lr, 1),
+            parameters: Parameters::new("SGD", groups, settings.lr, 1),
             settings,
         }
     }
@@ -61,14 +62,17 @@ impl Optimizer for SGD {
     type Config = f64;
 
     fn new(vars: Vec<Var>, learning_rate: f64) -> Result<SGD> {
-        Ok(SGD::with_settings(vars, learning_rate.into()))
+        let sgd = SGD::with_settings(vars, learning_rate.into());
+        sgd.parameters.check()?;
+        Ok(sgd)
     }
 
     fn step(&mut self, grads: &GradStore) -> Result<()> {
         let has_momentum = self.settings.momentum != 0.0;
         // Nothing of it is read; on the CPU it takes no memory of a GPU, of which some give none of no bytes.
         let no_moments = |dtype| Tensor::zeros(0, dtype, &Device::Cpu);
-        for parameter in &mut self.parameters.all {
+        let learning_rate = self.parameters.learning_rate;
+        for parameter in self.parameters.for_step()? {
             let Some(grad) = grads.get(&parameter.var) else {
                 continue;
             };
@@ -78,7 +82,7 @@ impl Optimizer for SGD {
                 no_moments(parameter.var.dtype())?
             };
             let rule = Rule::Sgd {
-                learning_rate: self.parameters.learning_rate * parameter.learning_rate_scale,
+                learning_rate: learning_rate * parameter.learning_rate_scale,
                 momentum: self.settings.momentum,
                 dampening: self.settings.dampening,
                 weight_decay: parameter.weight_decay.unwrap_or(self.settings.weight_decay),
@@ -102,6 +106,18 @@ impl Optimizer for SGD {
 }
 
 impl OptimizerState for SGD {
+    fn named_state(&self, names: &ParameterNames) -> Result<BTreeMap<String, Tensor>> {
+        self.parameters.named_state(names)
+    }
+
+    fn load_named_state(
+        &mut self,
+        state: &BTreeMap<String, Tensor>,
+        names: &ParameterNames,
+    ) -> Result<()> {
+        self.parameters.load_named_state(state, names)
+    }
+
     fn state(&self) -> Result<HashMap<String, Tensor>> {
         self.parameters.state()
     }

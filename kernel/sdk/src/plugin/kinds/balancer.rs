@@ -2,13 +2,21 @@
 
 use candle_core::{Tensor, Var, backprop::GradStore, bail};
 
-use super::{Component, Kind, slot_is_component};
+use super::{
+    Component, Kind,
+    presence::{self, Absent, Presence, Present, Watch},
+    slot_is_component,
+};
 use crate::{LivePlot, Result, plugin::Slot};
 
 /// A balancer of losses.
 ///
 /// Loss-level balancers weigh the losses and go back once; gradient-level ones go back once for each
 /// loss on the shared graph and combine what arrives at the shared parameters.
+///
+/// A loss may have no gradient in some step: no word of a batch was masked, all of its targets are ignored. The slot finds
+/// those losses and calls the balancer with the others, so a balancer without a memory needs nothing for it. One that keeps
+/// something for each loss implements [`Balancer::backward_present`], too.
 pub trait Balancer: Component {
     /// The gradients for one step.
     ///
@@ -18,13 +26,30 @@ pub trait Balancer: Component {
     ///
     /// # Errors
     ///
-    /// Fails where a loss is no finite scalar or has no graph, and where an inner solver does not
-    /// converge. A gradient-level balancer fails where one of the losses does not reach the shared
-    /// parameters; a loss-level one, which sees their sum only, where none of them does. A
-    /// loss-level balancer takes an empty `shared`, too.
+    /// Fails where a loss is no finite scalar, where a gradient is not finite, and where an inner solver does not
+    /// converge. A loss-level balancer takes an empty `shared`, too.
     fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced>;
 
-    /// The losses on the same batch after the optimiser's step, for balancers whose
+    /// The same where some losses take no part in the step: `losses` are those that do, and `present` says which of all they
+    /// are. Weights, and the numbers of absent losses, are those of `losses`.
+    ///
+    /// For balancers that keep something for each loss, or have a setting for each: what belongs to those that are not
+    /// present stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Balancer::backward`].
+    fn backward_present(
+        &self,
+        losses: &[Tensor],
+        present: &Present,
+        shared: &[Var],
+    ) -> Result<Balanced> {
+        let _ = present;
+        self.backward(losses, shared)
+    }
+
+    /// The losses that [`Balancer::backward`] had, on the same batch after the optimiser's step, for balancers whose
     /// [`Balancer::wants_losses_after`] is true.
     ///
     /// # Errors
@@ -46,12 +71,24 @@ pub struct Balanced {
     /// For `optimizer.step(&gradients)`.
     pub gradients: GradStore,
     /// The weight that each loss had, in the order of the losses. For gradient-level balancers the
-    /// factors by which the losses' gradients were combined.
+    /// factors by which the losses' gradients were combined. Those of absent losses are 0.
     pub weights: Vec<f64>,
+    /// The losses that took no part in this step, and why.
+    pub absent: Vec<Absent>,
 }
 
 impl Balanced {
-    /// Adds this step's weights to a live plot: a series for each loss, named in their order.
+    /// A step in which all losses take part.
+    pub fn new(gradients: GradStore, weights: Vec<f64>) -> Balanced {
+        Balanced {
+            gradients,
+            weights,
+            absent: Vec::new(),
+        }
+    }
+
+    /// Adds this step's weights to a live plot: a series for each loss, named in their order. Those of absent losses have no
+    /// point.
     ///
     /// # Errors
     ///
@@ -64,15 +101,36 @@ impl Balanced {
                 names.len()
             );
         }
-        for (name, &weight) in names.iter().zip(&self.weights) {
-            plot.push(name, step, weight);
+        for (index, (name, &weight)) in names.iter().zip(&self.weights).enumerate() {
+            if self.absent.iter().all(|absent| absent.loss != index) {
+                plot.push(name, step, weight);
+            }
         }
         Ok(())
+    }
+
+    /// Numbers of the losses that were given to the balancer to numbers of all losses.
+    fn spread(self, present: &Present, missing: Vec<Absent>) -> Balanced {
+        let mut weights = vec![0.0; present.total()];
+        present.put(&mut weights, self.weights);
+        let mut absent = missing;
+        absent.extend(self.absent.into_iter().map(|absent| Absent {
+            loss: present.places()[absent.loss],
+            ..absent
+        }));
+        absent.sort_by_key(|absent| absent.loss);
+        Balanced {
+            gradients: self.gradients,
+            weights,
+            absent,
+        }
     }
 }
 
 impl Kind for dyn Balancer {
     const NAME: &'static str = "balancer";
+    /// Which losses have had a gradient so far.
+    type Memory = Watch;
 
     fn as_component(&self) -> &dyn Component {
         self
@@ -82,39 +140,117 @@ impl Kind for dyn Balancer {
 slot_is_component!(dyn Balancer);
 
 impl Balancer for Slot<dyn Balancer> {
-    /// As the component's own, and checked: each loss is a scalar, and there is one finite weight
-    /// for each.
+    /// As the component's own, with those losses that have a gradient in this step. The others are named in
+    /// [`Balanced::absent`], have the weight 0, and leave what the balancer keeps for them as it is. Where none has one there
+    /// are no gradients, so the optimiser's step changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Fails, too, where a loss is NaN or infinite, where a parameter is given twice, where none of the losses has ever reached
+    /// the shared parameters, and where a loss has had no gradient in any of its first 100 steps.
     fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
-        self.call(|balancer| {
-            if let Some((index, loss)) =
-                losses.iter().enumerate().find(|(_, loss)| loss.rank() != 0)
-            {
-                bail!(
-                    "loss {index} of {} must be a scalar []; it has shape {:?}",
-                    losses.len(),
-                    loss.dims()
-                );
-            }
-            let balanced = balancer.backward(losses, shared)?;
-            if balanced.weights.len() != losses.len()
-                || balanced.weights.iter().any(|w| !w.is_finite())
-            {
-                bail!(
-                    "expected {} finite weights, got {:?}",
-                    losses.len(),
-                    balanced.weights
-                );
-            }
-            Ok(balanced)
-        })
+        balance(self, losses, &[], shared)
     }
 
+    /// The losses on the same batch, all of them: those that took no part in the step are left out here.
     fn after_step(&self, losses: &[Tensor]) -> Result<()> {
-        self.call(|balancer| balancer.after_step(losses))
+        self.call(|balancer| {
+            presence::finite(losses, &[])?;
+            match self.memory().last() {
+                Some(present) if present.total() == losses.len() => match present.pick(losses) {
+                    losses if losses.is_empty() => Ok(()),
+                    losses => balancer.after_step(&losses),
+                },
+                _ => balancer.after_step(losses),
+            }
+        })
     }
 
     fn wants_losses_after(&self) -> bool {
         self.call(|balancer| Ok(balancer.wants_losses_after()))
             .unwrap_or(false)
     }
+}
+
+impl Slot<dyn Balancer> {
+    /// [`Balancer::backward`] of losses with their names, as [`Objective::losses`](super::Objective::losses) gives them: errors
+    /// and [`Balanced::absent`] have the names, too.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn backward_named(&self, losses: &[(String, Tensor)], shared: &[Var]) -> Result<Balanced> {
+        let (names, losses): (Vec<String>, Vec<Tensor>) = losses.iter().cloned().unzip();
+        balance(self, &losses, &names, shared)
+    }
+}
+
+/// One step: who takes part, the component's answer, and what is remembered of it.
+fn balance(
+    slot: &Slot<dyn Balancer>,
+    losses: &[Tensor],
+    names: &[String],
+    shared: &[Var],
+) -> Result<Balanced> {
+    slot.call(|balancer| {
+        let found = presence::of(losses, names, shared)?;
+        let mut places = Vec::new();
+        let mut missing = Vec::new();
+        let mut reaches_shared = false;
+        for (index, presence) in found.into_iter().enumerate() {
+            match presence {
+                Presence::Missing(reason) => missing.push(Absent {
+                    loss: index,
+                    name: names.get(index).cloned(),
+                    reason: reason.to_owned(),
+                }),
+                Presence::Shared => {
+                    reaches_shared = true;
+                    places.push(index);
+                }
+                Presence::Other => places.push(index),
+            }
+        }
+        let memory = slot.memory();
+        if !shared.is_empty() && !places.is_empty() && !memory.reached(reaches_shared) {
+            bail!(
+                "none of the {} losses reaches any of the {} shared parameters (the first has shape {:?}): they were \
+                 computed without them, from a detached tensor, or multiplied by 0",
+                losses.len(),
+                shared.len(),
+                shared[0].dims()
+            );
+        }
+        let present = Present::of(places, losses.len());
+        let mut balanced = if present.places().is_empty() {
+            Balanced {
+                gradients: GradStore::default(),
+                weights: vec![0.0; losses.len()],
+                absent: missing,
+            }
+        } else {
+            let part = present.pick(losses);
+            let balanced = balancer
+                .backward_present(&part, &present, shared)
+                .map_err(|error| present.explain(error))?;
+            if balanced.weights.len() != part.len()
+                || balanced.weights.iter().any(|w| !w.is_finite())
+                || balanced.absent.iter().any(|absent| absent.loss >= part.len())
+            {
+                bail!(
+                    "expected {} finite weights, got {:?}",
+                    part.len(),
+                    balanced.weights
+                );
+            }
+            balanced.spread(&present, missing)
+        };
+        for absent in &mut balanced.absent {
+            absent.name = names.get(absent.loss).cloned();
+        }
+        if let Some(notice) = memory.note(present, &balanced.absent)? {
+            eprintln!("{}: {notice}", slot.provenance().id);
+        }
+        Ok(balanced)
+    })
 }

@@ -63,6 +63,7 @@ pub struct Encoding {
 
 impl Kind for dyn Encoder {
     const NAME: &'static str = "encoder";
+    type Memory = ();
 
     fn as_component(&self) -> &dyn Component {
         self

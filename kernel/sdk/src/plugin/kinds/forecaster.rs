@@ -109,6 +109,7 @@ pub enum Fit {
 
 impl Kind for dyn Forecaster {
     const NAME: &'static str = "forecaster";
+    type Memory = ();
 
     fn as_component(&self) -> &dyn Component {
         self

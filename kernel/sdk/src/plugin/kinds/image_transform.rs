@@ -57,6 +57,7 @@ pub trait ImageTransform: Component {
 
 impl Kind for dyn ImageTransform {
     const NAME: &'static str = "image";
+    type Memory = ();
 
     fn as_component(&self) -> &dyn Component {
         self

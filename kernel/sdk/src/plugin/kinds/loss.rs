@@ -48,6 +48,7 @@ const CLASSES: usize = 10;
 
 impl Kind for dyn Loss {
     const NAME: &'static str = "loss";
+    type Memory = ();
 
     fn as_component(&self) -> &dyn Component {
         self

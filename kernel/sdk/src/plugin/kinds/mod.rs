@@ -9,6 +9,7 @@ mod forecaster;
 mod image_transform;
 mod loss;
 mod objective;
+mod presence;
 mod tool;
 
 pub use balancer::{Balanced, Balancer};
@@ -17,6 +18,7 @@ pub use forecaster::{Fit, Forecaster, Window};
 pub use image_transform::ImageTransform;
 pub use loss::Loss;
 pub use objective::{Batch, Objective, Parts};
+pub use presence::{Absent, Present};
 pub use tool::{Tool, tool};
 
 use super::Component;
@@ -25,6 +27,9 @@ use super::Component;
 pub trait Kind: Send + Sync + 'static {
     /// The first half of the ids of this kind.
     const NAME: &'static str;
+
+    /// What a slot of this kind remembers across swaps; `()` where nothing.
+    type Memory: Default + Send + Sync;
 
     /// The component behind the trait object.
     fn as_component(&self) -> &dyn Component;

@@ -14,7 +14,8 @@ pub type Batch = BTreeMap<String, Tensor>;
 /// and queues through its `Context`, so that they are carried when it is swapped.
 pub trait Objective: Component {
     /// The losses of a batch, scalars `[]` by name, always in the same order, for a balancer or a
-    /// weighted sum. `progress` runs from 0 to 1 over the whole training.
+    /// weighted sum. `progress` runs from 0 to 1 over the whole training. A loss for which the batch has nothing is a 0 that no
+    /// path leads back from: balancers leave it out of the step.
     ///
     /// # Errors
     ///
@@ -127,6 +128,7 @@ fn find<'a, T>(what: &str, parts: &'a [(String, T)], name: &str) -> Result<&'a T
 
 impl Kind for dyn Objective {
     const NAME: &'static str = "objective";
+    type Memory = ();
 
     fn as_component(&self) -> &dyn Component {
         self

@@ -22,6 +22,7 @@ pub trait Tool: Component {
 
 impl Kind for dyn Tool {
     const NAME: &'static str = "tool";
+    type Memory = ();
 
     fn as_component(&self) -> &dyn Component {
         self
