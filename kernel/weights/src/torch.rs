@@ -543,6 +543,15 @@ mod tests {
         };
         let transposed = gather(0, &[3, 2], &[1, 3]).unwrap();
         assert_eq!(transposed.values, [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
+        // A part of a storage, with its elements in a row, apart, and a single one.
+        for (offset, shape, strides, expected) in [
+            (2, &[2, 2][..], &[2, 1][..], &[2.0, 3.0, 4.0, 5.0][..]),
+            (1, &[2, 2], &[3, 1], &[1.0, 2.0, 4.0, 5.0]),
+            (1, &[2], &[2], &[1.0, 3.0]),
+            (5, &[], &[], &[5.0]),
+        ] {
+            assert_eq!(gather(offset, shape, strides).unwrap().values, expected);
+        }
         assert!(gather(1, &[3, 2], &[2, 1]).is_err());
         assert!(gather(0, &[usize::MAX, 2], &[0, 0]).is_err());
         assert!(gather(0, &[1 << 40], &[0]).is_err());

@@ -299,7 +299,7 @@ fn other_sizes_are_those_of_timm_and_another_way_is_told() {
             "{text}"
         );
         let far = error(&tokens(&slot, &outputs["larger"]), &outputs["last_larger"]);
-        assert!(far > 1e-2, "{way}: {far}");
+        assert!(far > 1e-3, "{way}: {far}");
     }
     // Gradients go through the resized positions.
     let found = slot

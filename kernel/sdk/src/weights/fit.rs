@@ -191,8 +191,7 @@ fn adapted(
         .unwrap_or("");
     let inner = &name[front.len()..];
     // As many patches may be another grid.
-    let is_other_grid =
-        inner == "pos_embed" && options.grid.is_some_and(|(rows, columns)| rows != columns);
+    let is_other_grid = inner == "pos_embed" && options.grid.is_some();
     if value.dims() == shape && !is_other_grid {
         return Ok(Some((value, None)));
     }
@@ -249,6 +248,9 @@ fn positions(
     let Some((prefix, old, new)) = [prefix, 0].into_iter().find_map(grids) else {
         return Ok(None);
     };
+    if old == new {
+        return Ok(Some((value, None)));
+    }
     let note = format!(
         "grid {} x {} interpolated to {} x {} (bicubic, PositionResampling::{how:?})",
         old.0, old.1, new.0, new.1

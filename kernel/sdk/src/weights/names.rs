@@ -40,10 +40,7 @@ pub(super) fn without_prefix(
     if !options.prefix.is_empty() {
         return asked_for(tensors, &options.prefix);
     }
-    let mut tensors = tensors;
-    if let Some(without) = without_wrappers(&tensors, report) {
-        tensors = without;
-    }
+    let tensors = without_wrappers(tensors, report);
     let is_counter = |name: &str, tensor: &Tensor| {
         COUNTERS.contains(&name) && tensor.shape.iter().product::<usize>() <= 1
     };
@@ -63,7 +60,7 @@ pub(super) fn without_prefix(
                 .map(|part| part.clone() + ".")
                 .collect();
             (
-                places(&stripped(&shapes, &prefix), variables, options.keys),
+                places(&stripped(shapes.clone(), &prefix), variables, options.keys),
                 prefix,
             )
         })
@@ -86,16 +83,18 @@ pub(super) fn without_prefix(
 
 fn asked_for(tensors: Tensors, prefix: &str) -> Result<Tensors> {
     let some: Vec<String> = tensors.keys().take(6).cloned().collect();
-    let unwrapped = |tensors: &Tensors| without_wrappers(tensors, &mut Report::default());
-    let found = stripped(&tensors, prefix);
-    if !found.is_empty() {
-        return Ok(unwrapped(&found).unwrap_or(found));
+    let begins =
+        |tensors: &Tensors, prefix: &str| tensors.keys().any(|name| name.starts_with(prefix));
+    // The wrappers are in what is asked for, or are not.
+    if begins(&tensors, prefix) {
+        let tensors = stripped(tensors, prefix);
+        return Ok(without_wrappers(tensors, &mut Report::default()));
     }
-    let tensors = unwrapped(&tensors).unwrap_or(tensors);
+    let tensors = without_wrappers(tensors, &mut Report::default());
     for front in ["", "module."] {
-        let found = stripped(&tensors, &format!("{front}{prefix}"));
-        if !found.is_empty() {
-            return Ok(found);
+        let prefix = format!("{front}{prefix}");
+        if begins(&tensors, &prefix) {
+            return Ok(stripped(tensors, &prefix));
         }
     }
     bail!(
@@ -104,34 +103,32 @@ fn asked_for(tensors: Tensors, prefix: &str) -> Result<Tensors> {
     )
 }
 
-/// The names without the parts that wrappers have added; none where there are no such parts, or two names would become one.
-fn without_wrappers(tensors: &Tensors, report: &mut Report) -> Option<Tensors> {
+/// The names without the parts that wrappers have added; as they are where two names would become one.
+fn without_wrappers(tensors: Tensors, report: &mut Report) -> Tensors {
     let is_wrapper = |part: &&str| WRAPPERS.contains(part);
-    let used: BTreeSet<&str> = tensors
+    let used: BTreeSet<String> = tensors
         .keys()
         .flat_map(|name| name.split('.'))
         .filter(is_wrapper)
+        .map(|part| format!("`{part}.`"))
         .collect();
-    if used.is_empty() {
-        return None;
-    }
     let plain = |name: &str| {
         let parts: Vec<&str> = name.split('.').filter(|part| !is_wrapper(part)).collect();
         parts.join(".")
     };
-    let without: Tensors = tensors
-        .iter()
-        .map(|(name, tensor)| (plain(name), tensor.clone()))
-        .collect();
-    if without.len() < tensors.len() {
-        return None;
+    let names: BTreeSet<String> = tensors.keys().map(|name| plain(name)).collect();
+    if used.is_empty() || names.len() < tensors.len() {
+        return tensors;
     }
-    let used: Vec<String> = used.iter().map(|part| format!("`{part}.`")).collect();
+    let used: Vec<String> = used.into_iter().collect();
     report.notes.push(format!(
         "{} of the names was taken off: a wrapper's",
         used.join(" and ")
     ));
-    Some(without)
+    tensors
+        .into_iter()
+        .map(|(name, tensor)| (plain(&name), tensor))
+        .collect()
 }
 
 /// The parts, up to the dots, that all names begin with.
@@ -154,10 +151,10 @@ fn shared_parts<'n>(mut names: impl Iterator<Item = &'n str>) -> Vec<String> {
 }
 
 /// The names that begin with `prefix`, without it.
-fn stripped(tensors: &Tensors, prefix: &str) -> Tensors {
+fn stripped(tensors: Tensors, prefix: &str) -> Tensors {
     tensors
-        .iter()
-        .filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?.to_owned(), tensor.clone())))
+        .into_iter()
+        .filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?.to_owned(), tensor)))
         .collect()
 }
 
@@ -198,7 +195,7 @@ pub(super) fn hint(shapes: &Tensors, variables: &[NamedVar], options: &LoadOptio
         .iter()
         .filter(|named| !named.var.dtype().is_int())
         .count();
-    let shapes = without_wrappers(shapes, &mut Report::default()).unwrap_or_else(|| shapes.clone());
+    let shapes = without_wrappers(shapes.clone(), &mut Report::default());
     let present = asked_for(shapes.clone(), &options.prefix)
         .map_or(0, |shapes| places(&shapes, variables, options.keys));
     let mut prefixes: BTreeMap<&str, usize> = BTreeMap::new();
@@ -216,7 +213,7 @@ pub(super) fn hint(shapes: &Tensors, variables: &[NamedVar], options: &LoadOptio
     prefixes.push((0, ""));
     let mut best: Vec<((usize, std::cmp::Reverse<usize>), &str, KeyMap)> = Vec::new();
     for (_, prefix) in prefixes {
-        let shapes = stripped(&shapes, prefix);
+        let shapes = stripped(shapes.clone(), prefix);
         let recognised = KeyMap::recognise_for(&shapes, variables);
         let mut keys: Vec<KeyMap> = options.keys.into_iter().chain(recognised).collect();
         keys.extend(KeyMap::ALL);

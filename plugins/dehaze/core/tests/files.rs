@@ -143,9 +143,15 @@ fn what_is_read_is_what_is_in_the_file() {
             values = values.chunks(3).map(|pixel| pixel[0]).collect();
         }
         if header.format == Format::Jpeg {
-            // Another decoder rounds otherwise.
-            let far = found.iter().zip(&values).map(|(a, b)| a.abs_diff(*b)).max();
-            assert!(far.unwrap() <= 4, "{name}: {far:?}");
+            // Another decoder makes the colours of half the resolution whole in another way.
+            let far: Vec<u32> = found
+                .iter()
+                .zip(&values)
+                .map(|(a, b)| a.abs_diff(*b))
+                .collect();
+            let mean = far.iter().sum::<u32>() as f64 / far.len() as f64;
+            let most = far.iter().max().unwrap();
+            assert!(*most <= 10 && mean < 1.5, "{name}: {most}, {mean}");
             found.clone_from(&values);
         }
         assert_eq!(found, values, "{name}");
