@@ -177,6 +177,14 @@ fn steps_of_the_calendar_are_read_in_every_way_of_writing_them() {
             Some(24),
             "2020-01-01 23:00",
         ),
+        // The date in one column, the time of day in another.
+        (
+            "Datum,Uhrzeit",
+            &["01.01.2020,23:45", "02.01.2020,00:00", "02.01.2020,00:15"],
+            "15min",
+            Some(96),
+            "2020-01-01 23:45",
+        ),
         (
             "t",
             &["01.01.2020 23:45", "01.01.2020 24:00"],
@@ -612,8 +620,8 @@ fn what_was_not_measured_counts_in_no_loss_and_no_error() {
     let (_, future, mask) = windows.masked_batch(&[30]).unwrap();
     let (row, _) = windows.place(30);
     let mask = mask.unwrap().to_vec2::<u8>().unwrap();
-    for step in 0..12 {
-        assert_eq!(mask[0][step] == 0, missing(row + step));
+    for (step, &measured) in mask[0].iter().enumerate() {
+        assert_eq!(measured == 0, missing(row + step));
     }
     assert_eq!(future.dims(), [1, 12]);
     // Other made-up values in their place change neither training nor result: the loss does not see them.

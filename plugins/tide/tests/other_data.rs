@@ -220,7 +220,7 @@ fn data_that_do_not_fit_a_forecaster_are_refused() {
             known(dataset(&frame))
                 .with_attributes(vec![vec![1.0], vec![2.0]])
                 .unwrap(),
-            ["with 0 attributes", "have 1"],
+            ["`attributes` is [2, 1]", "the setting `attributes` is 0"],
         ),
     ] {
         for model in [&model, &loaded] {
@@ -231,6 +231,23 @@ fn data_that_do_not_fit_a_forecaster_are_refused() {
                 assert!(parts.iter().all(|part| error.contains(part)), "{error}");
             }
         }
+    }
+}
+
+#[test]
+fn a_forecaster_without_covariates_takes_data_with_any() {
+    let (frame, covariate) = hourly(600);
+    let bare = dataset(&frame);
+    let with = dataset(&frame)
+        .with_known(&covariate)
+        .unwrap()
+        .with_time_features();
+    for id in ["ridge", "d_linear"] {
+        let config = json!({"lookback": 24, "horizon": 6});
+        let model = forecaster(&format!("forecaster/{id}"), config);
+        fit(&model, &bare, &quiet(1)).unwrap();
+        let error = |data: &Dataset| backtest(&model, data, Part::Test).unwrap().mse;
+        assert_eq!(error(&bare), error(&with));
     }
 }
 
@@ -627,6 +644,20 @@ fn a_batch_may_hold_all_series_of_its_rows() {
     let fitted = fit(&model, &data, &options).unwrap();
     assert_eq!(fitted.steps % (windows.len() / 2 / 8), 0);
     assert!(fitted.validation[fitted.best] < fitted.validation[0]);
+    // The first epoch's weights take the place of better first ones only where that is asked for.
+    let best_after = |keep_start| {
+        let model = forecaster("forecaster/d_linear", json!({"lookback": 24, "horizon": 6}));
+        let options = FitOptions {
+            keep_start,
+            learning_rate: Some(10.0),
+            epochs: 1,
+            ..options.clone()
+        };
+        let fitted = fit(&model, &data, &options).unwrap();
+        assert!(fitted.validation[1] > fitted.validation[0]);
+        fitted.best
+    };
+    assert_eq!((best_after(true), best_after(false)), (0, 1));
     let bad = FitOptions {
         schedule: forecast::Schedule::Exponential {
             gamma: 0.0,

@@ -1,6 +1,7 @@
 //! Frames from CSV files, with errors that name lines and columns.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeSet, HashMap, HashSet},
     fmt::Write as _,
 };
@@ -10,7 +11,7 @@ use candle_core::{Error, bail};
 use super::{
     Frame, Frequency, Zone,
     csv_times::{self, Place, is_named_as_time, is_year_or_date},
-    time::looks_like_time,
+    time::{is_clock, looks_like_time},
 };
 use crate::Result;
 
@@ -110,6 +111,8 @@ struct Table {
     numbers: NumberFormat,
     /// The time column.
     time: usize,
+    /// A column that has the time of day, where the time column has the date alone.
+    clock: Option<usize>,
 }
 
 pub(super) fn read(path: &str, options: &CsvOptions) -> Result<Frame> {
@@ -128,12 +131,18 @@ pub(super) fn read(path: &str, options: &CsvOptions) -> Result<Frame> {
     }
     let time = time_column(path, &head, first, options)?;
     let numbers = NumberFormat::of(&records, time, delimiter, options)?;
+    let has_date_alone = first.get(time).is_some_and(|text| !text.contains(':'));
+    let clock = (0..head.len()).find(|&column| {
+        let mut texts = records.iter().filter_map(|record| record.get(column));
+        has_date_alone && column != time && texts.all(is_clock)
+    });
     let table = Table {
         path: path.to_owned(),
         head,
         records,
         numbers,
         time,
+        clock,
     };
     let mut problems = Problems {
         path: path.to_owned(),
@@ -321,7 +330,8 @@ impl Table {
 
     /// The columns that, together with the time, name every row: candidates for the series of a file in long format.
     fn possible_ids(&self) -> Vec<&str> {
-        let candidates = (0..self.head.len()).filter(|&column| column != self.time);
+        let candidates = (0..self.head.len())
+            .filter(|&column| column != self.time && Some(column) != self.clock);
         candidates
             .filter(|&column| {
                 let mut seen = HashSet::new();
@@ -331,7 +341,7 @@ impl Table {
                         return true;
                     };
                     values.insert(id);
-                    seen.insert((time, id))
+                    seen.insert((time, self.clock.and_then(|clock| record.get(clock)), id))
                 });
                 unique && values.len() > 1 && 2 * values.len() <= self.records.len()
             })
@@ -399,7 +409,10 @@ impl Table {
             .iter()
             .map(|record| Place {
                 line: line(record),
-                text: &record[self.time],
+                text: match self.clock {
+                    None => Cow::Borrowed(&record[self.time]),
+                    Some(clock) => Cow::Owned(format!("{} {}", &record[self.time], &record[clock])),
+                },
                 series: series(record),
             })
             .collect();
@@ -429,7 +442,7 @@ impl Table {
 /// A file with a row for each time and a column for each series.
 fn wide(table: &Table, options: &CsvOptions, problems: &mut Problems) -> Result<Frame> {
     let (series, left_out): (Vec<usize>, Vec<usize>) = (0..table.head.len())
-        .filter(|&column| column != table.time)
+        .filter(|&column| column != table.time && Some(column) != table.clock)
         .partition(|&column| table.is_numeric(column));
     if series.is_empty() {
         bail!(
@@ -614,7 +627,7 @@ fn long(table: &Table, id: usize, options: &CsvOptions, problems: &mut Problems)
     let names = ids.iter().map(|id| String::from(*id)).collect();
     let frame = fill(rows, names, zone, options, problems)?;
     let others: Vec<&str> = (0..table.head.len())
-        .filter(|column| ![table.time, id, value].contains(column))
+        .filter(|column| ![table.time, id, value].contains(column) && Some(*column) != table.clock)
         .map(name)
         .collect();
     Ok(frame.with_note(match others.is_empty() {

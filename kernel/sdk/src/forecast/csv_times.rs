@@ -1,6 +1,6 @@
 //! The time column of a CSV file: what its texts say together.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use candle_core::bail;
 use jiff::civil::{Date, DateTime};
@@ -15,7 +15,7 @@ use crate::Result;
 /// A row of the file whose time is wanted: its line, its text, and which series it is of where each has rows of its own.
 pub(super) struct Place<'a> {
     pub line: u64,
-    pub text: &'a str,
+    pub text: Cow<'a, str>,
     pub series: usize,
 }
 
@@ -34,11 +34,11 @@ pub(super) fn read(
     };
     let written: Vec<Option<Written>> = places
         .iter()
-        .map(|place| one(place.text, options, day_first))
+        .map(|place| one(&place.text, options, day_first))
         .collect();
     if day_first.is_none()
         && let Some(index) = (0..places.len()).find(|&index| {
-            written[index].is_none() && one(places[index].text, options, Some(true)).is_some()
+            written[index].is_none() && one(&places[index].text, options, Some(true)).is_some()
         })
     {
         bail!(
@@ -47,8 +47,8 @@ pub(super) fn read(
              of a month, and Some(false) if it is of the {}th month",
             places[index].line,
             places[index].text,
-            leading_number(places[index].text),
-            leading_number(places[index].text),
+            leading_number(&places[index].text),
+            leading_number(&places[index].text),
         );
     }
     for (place, written) in places.iter().zip(&written) {
@@ -116,7 +116,7 @@ fn one(text: &str, options: &CsvOptions, day_first: Option<bool>) -> Option<Writ
 
 /// Whether days come first, if a row shows it and none the contrary.
 fn order(places: &[Place<'_>]) -> Option<bool> {
-    let mut orders = places.iter().filter_map(|place| day_order(place.text));
+    let mut orders = places.iter().filter_map(|place| day_order(&place.text));
     let first = orders.next()?;
     orders.all(|order| order == first).then_some(first)
 }

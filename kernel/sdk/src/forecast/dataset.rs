@@ -5,7 +5,7 @@ use candle_core::bail;
 use super::{
     Frame, Frequency, Part, Scaler, Split, Windows, Zone,
     covariates::{Covariates, Source, aligned, pooled},
-    scales::DataScales,
+    scales::{DataScales, Kind},
 };
 use crate::{
     Result,
@@ -191,7 +191,7 @@ impl Dataset {
     /// Fails where the forecaster was never fitted, or on data of another step, other series or other covariates.
     pub fn with_scales_of(&self, model: &Slot<dyn Forecaster>) -> Result<Dataset> {
         match DataScales::of_model(model) {
-            Some(scales) => self.in_scales(&scales),
+            Some(scales) => self.in_scales(&scales, &Kind::needed_by(model)),
             None => bail!(
                 "{} was never fitted, so it has no scales: forecast::fit(&model, &data, &options) gives it those of the \
                  data",
@@ -200,15 +200,18 @@ impl Dataset {
         }
     }
 
-    pub(super) fn in_scales(&self, scales: &DataScales) -> Result<Dataset> {
-        let scaler = scales.of_series(self)?;
+    /// In these scales; covariates that the forecaster does not take and that are others than there keep their own.
+    pub(super) fn in_scales(&self, scales: &DataScales, needs: &[Kind]) -> Result<Dataset> {
+        let scaler = scales.of_series(self, needs)?;
         let count = self.names.len();
-        let covariates =
-            |own: &Covariates, scales| own.in_scale(scales, &self.times, &self.zone, count);
+        let covariates = |kind, own: &Covariates, theirs: &[_]| match scales.has_like(kind, self) {
+            true => own.in_scale(theirs, &self.times, &self.zone, count),
+            false => Ok(own.clone()),
+        };
         Ok(Dataset {
             values: scores(&scaler, &self.names, &self.raw)?,
-            known: covariates(&self.known, &scales.known)?,
-            observed: covariates(&self.observed, &scales.observed)?,
+            known: covariates(Kind::Known, &self.known, &scales.known)?,
+            observed: covariates(Kind::Observed, &self.observed, &scales.observed)?,
             indices: scales.indices(self)?,
             scaler,
             ..self.clone()

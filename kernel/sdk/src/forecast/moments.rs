@@ -23,6 +23,15 @@ impl Moments {
         let count = values.len() as f64;
         let first: f64 = values.first().map_or(f64::NAN, |&value| value.into());
         let shift = sums(values, |x| [x - first, x.abs(), 0.0]);
+        if shift.most > 0.0 && shift.most < TINY {
+            // Squares of these would be 0.
+            let scaled: Vec<f64> = values.iter().map(|&x| x.into() / shift.most).collect();
+            let scaled = Moments::of(&scaled);
+            return Moments {
+                mean: scaled.mean * shift.most,
+                deviation: scaled.deviation * shift.most,
+            };
+        }
         let shifted_mean = shift.sums[0] / count;
         let center = |x: f64| x - first - shifted_mean;
         let second = sums(values, |x| {
@@ -50,6 +59,9 @@ impl Moments {
         }
     }
 }
+
+/// Magnitudes below this have squares that `f64` does not hold to all its places.
+const TINY: f64 = 1e-120;
 
 struct Sums {
     sums: [f64; 3],

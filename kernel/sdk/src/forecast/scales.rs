@@ -14,6 +14,42 @@ use crate::{
 /// The convention of calendar features that this program has: those of TiDE's authors, in their order.
 const CALENDAR: &str = "tide-7";
 
+/// A kind of covariates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Known,
+    Observed,
+}
+
+impl Kind {
+    pub(super) const ALL: [Kind; 2] = [Kind::Known, Kind::Observed];
+
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Known => "known",
+            Kind::Observed => "observed",
+        }
+    }
+
+    fn of(self, scales: &DataScales) -> &[SourceScale] {
+        match self {
+            Kind::Known => &scales.known,
+            Kind::Observed => &scales.observed,
+        }
+    }
+
+    /// The kinds that a forecaster takes, by its settings `known` and `observed`.
+    pub(super) fn needed_by(model: &Slot<dyn Forecaster>) -> Vec<Kind> {
+        let settings = model.provenance().config;
+        let takes = |kind: &Kind| {
+            settings[kind.name()]
+                .as_u64()
+                .is_some_and(|count| count > 0)
+        };
+        Kind::ALL.into_iter().filter(takes).collect()
+    }
+}
+
 /// What a forecaster was fitted on.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct DataScales {
@@ -52,8 +88,19 @@ impl DataScales {
         model.set_note(note);
     }
 
-    /// The scale of each of the data's series, once all is found to fit.
-    pub(super) fn of_series(&self, data: &Dataset) -> Result<Scaler> {
+    /// Whether the data have the same covariates of a kind in the same order.
+    pub(super) fn has_like(&self, kind: Kind, data: &Dataset) -> bool {
+        let theirs = DataScales::of(data);
+        let (own, theirs) = (kind.of(self), kind.of(&theirs));
+        own.len() == theirs.len()
+            && own
+                .iter()
+                .zip(theirs)
+                .all(|(own, theirs)| own.kind == theirs.kind && own.names == theirs.names)
+    }
+
+    /// The scale of each of the data's series, once all that the forecaster needs is found to fit.
+    pub(super) fn of_series(&self, data: &Dataset, needs: &[Kind]) -> Result<Scaler> {
         let advice = "give it such data, or fit a forecaster on these";
         if !self.frequency.is_like(&data.frequency) {
             bail!(
@@ -72,41 +119,25 @@ impl DataScales {
                 .deviations
                 .push(self.scaler.deviations[index as usize]);
         }
-        for (kind, own, theirs) in [
-            ("known", &self.known, &data.known),
-            ("observed", &self.observed, &data.observed),
-        ] {
-            let theirs: Vec<SourceScale> = theirs.sources.iter().map(|one| one.scale()).collect();
-            let alike = own.len() == theirs.len()
-                && own
-                    .iter()
-                    .zip(&theirs)
-                    .all(|(own, theirs)| own.kind == theirs.kind && own.names == theirs.names);
-            if !alike {
+        for kind in Kind::ALL.into_iter().filter(|&kind| needs.contains(&kind)) {
+            if !self.has_like(kind, data) {
                 bail!(
-                    "the forecaster was fitted with the {kind} covariates {}, these data have {}: add them in the same \
-                     order, with with_time_features, with_known and their like",
-                    listed(own),
-                    listed(&theirs)
+                    "the forecaster was fitted with the {} covariates {}, these data have {}: add them in the same order, with \
+                     with_time_features, with_known and their like",
+                    kind.name(),
+                    listed(kind.of(self)),
+                    listed(kind.of(&DataScales::of(data)))
                 );
             }
         }
         let has_calendar = self.known.iter().any(|source| source.kind == "calendar");
-        if has_calendar && self.zone != data.zone.name() {
+        if has_calendar && needs.contains(&Kind::Known) && self.zone != data.zone.name() {
             bail!(
                 "the forecaster was fitted with calendar features by the clock of {}, these data have that of {}: read them \
                  with CsvOptions {{ zone: Some(\"{}\".into()), .. }}, or use frame.in_zone",
                 self.zone,
                 data.zone.name(),
                 self.zone
-            );
-        }
-        let attributes = data.attributes.first().map_or(0, Vec::len);
-        if self.attributes != attributes {
-            bail!(
-                "the forecaster was fitted with {} attributes of each series, these data have {attributes}: add them with \
-                 with_attributes",
-                self.attributes
             );
         }
         Ok(scaler)
@@ -263,7 +294,10 @@ pub(super) fn in_scales_of<'a>(
     data: &'a Dataset,
 ) -> Result<Cow<'a, Dataset>> {
     match DataScales::of_model(model) {
-        Some(scales) if *scales != DataScales::of(data) => data.in_scales(&scales).map(Cow::Owned),
+        Some(scales) if *scales != DataScales::of(data) => {
+            let needs = Kind::needed_by(model);
+            data.in_scales(&scales, &needs).map(Cow::Owned)
+        }
         _ => Ok(Cow::Borrowed(data)),
     }
 }

@@ -139,7 +139,9 @@ impl Trainer<'_> {
             );
         }
         fitted.validation.push(start.mean());
-        stopping.observe(start.mean());
+        if options.keep_start {
+            stopping.observe(start.mean());
+        }
         let mut kept = Kept::new(&vars)?;
 
         let mut bar =

@@ -329,7 +329,7 @@ impl<'a> Windows<'a> {
                     .collect()
             })
             .collect();
-        if drop_last && batches.len() > 1 && order.len() % size != 0 {
+        if drop_last && batches.len() > 1 && !order.len().is_multiple_of(size) {
             batches.pop();
         }
         batches
