@@ -1,6 +1,7 @@
 //! The place in a program where a component is plugged in.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak,
         atomic::{AtomicUsize, Ordering},
@@ -207,11 +208,12 @@ impl<K: ?Sized + Kind> Slot<K> {
         Ok(())
     }
 
-    /// The variables for an optimiser.
+    /// The variables for an optimiser, each once, those with two names as well.
     pub fn trainable(&self) -> Vec<Var> {
+        let mut seen = HashSet::new();
         self.variables()
             .into_iter()
-            .filter(|named| named.trainable)
+            .filter(|named| named.trainable && seen.insert(named.var.id()))
             .map(|named| named.var)
             .collect()
     }
