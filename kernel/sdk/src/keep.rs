@@ -253,6 +253,7 @@ fn known() -> HashMap<TypeId, Clones> {
         candle_nn::GRU,
         Vec<candle_nn::Linear>,
         Vec<candle_nn::Conv2d>,
+        nn::BatchNorm,
         nn::Conv1d,
         nn::Conv2d,
         nn::ConvTranspose1d,

@@ -301,6 +301,14 @@ fn norms_have_pytorchs_values_gradients_and_statistics() {
             |norm, x| norm.forward(&x[0]),
         );
     }
+    let norm = nn::batch_norm(3, 1e-5, nn::builder(&VarMap::new(), DType::F64, &CPU)).unwrap();
+    let one = Tensor::ones((1, 3), DType::F64, &CPU).unwrap();
+    let text = norm.forward_t(&one, true).unwrap_err().to_string();
+    assert!(
+        text.contains("more than one value for each channel"),
+        "{text}"
+    );
+    assert!(norm.forward_t(&one, false).is_ok());
     function("layer_norm_slow", |x| {
         nn::ops::layer_norm_slow(&x[0], &x[1], &x[2], 1e-5)
     });

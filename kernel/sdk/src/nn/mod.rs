@@ -30,9 +30,8 @@ mod training;
 pub use accumulation::Accumulator;
 pub use audit::{Audit, Finding, GradientState, audit};
 pub use candle_nn::{
-    BatchNorm, BatchNormConfig, Func, FuncT, GroupNorm, Init, Module, ModuleT, Sequential,
-    VarBuilder, VarMap, batch_norm, encoding, func, func_t, group_norm, init, seq, sequential,
-    var_builder, var_map,
+    Func, FuncT, GroupNorm, Init, Module, ModuleT, Sequential, VarBuilder, VarMap, encoding, func,
+    func_t, group_norm, init, seq, sequential, var_builder, var_map,
 };
 pub use checkpoint::Checkpoint;
 pub use clip::{clip_grad_norm, clip_grad_value, grad_norm};
@@ -40,13 +39,14 @@ pub use early_stopping::EarlyStopping;
 pub use ema::Ema;
 pub use initial::builder;
 pub use layers::{
-    Activation, Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, ConvTranspose1d, ConvTranspose1dConfig,
-    ConvTranspose2d, ConvTranspose2dConfig, Dropout, Embedding, FeedForward, GRU, GRUConfig, LSTM,
-    LSTMConfig, LayerNorm, LayerNormConfig, Linear, MultiheadAttention, PReLU, PatchEmbedding, RNN,
-    RmsNorm, TransformerEncoderLayer, TransformerSettings, activation, conv, conv_transpose1d,
-    conv_transpose1d_no_bias, conv_transpose2d, conv_transpose2d_no_bias, conv1d, conv1d_no_bias,
-    conv2d, conv2d_no_bias, embedding, gru, layer_norm, layer_norm_no_bias, linear, linear_b,
-    linear_no_bias, lstm, prelu, rms_norm, rnn,
+    Activation, BatchNorm, BatchNormConfig, Conv1d, Conv1dConfig, Conv2d, Conv2dConfig,
+    ConvTranspose1d, ConvTranspose1dConfig, ConvTranspose2d, ConvTranspose2dConfig, Dropout,
+    Embedding, FeedForward, GRU, GRUConfig, LSTM, LSTMConfig, LayerNorm, LayerNormConfig, Linear,
+    MultiheadAttention, PReLU, PatchEmbedding, RNN, RmsNorm, TransformerEncoderLayer,
+    TransformerSettings, activation, batch_norm, conv, conv_transpose1d, conv_transpose1d_no_bias,
+    conv_transpose2d, conv_transpose2d_no_bias, conv1d, conv1d_no_bias, conv2d, conv2d_no_bias,
+    embedding, gru, layer_norm, layer_norm_no_bias, linear, linear_b, linear_no_bias, lstm, prelu,
+    rms_norm, rnn,
 };
 pub use mixed_precision::{LossScale, MixedPrecision};
 pub(crate) use once::each_once;

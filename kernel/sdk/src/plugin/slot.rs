@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    collections::HashSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak,
         atomic::{AtomicUsize, Ordering},
@@ -222,11 +223,12 @@ impl<K: ?Sized + Kind> Slot<K> {
         Ok(())
     }
 
-    /// The variables for an optimiser.
+    /// The variables for an optimiser, each once, those with two names as well.
     pub fn trainable(&self) -> Vec<Var> {
+        let mut seen = HashSet::new();
         self.variables()
             .into_iter()
-            .filter(|named| named.trainable)
+            .filter(|named| named.trainable && seen.insert(named.var.id()))
             .map(|named| named.var)
             .collect()
     }

@@ -98,7 +98,7 @@ points = lambda: torch.cat([torch.randn(9) * 3, kinks]).reshape(4, 6)
 for name, run in {
     "gelu": F.gelu, "gelu_new": lambda x: F.gelu(x, approximate="tanh"), "relu": F.relu, "relu2": lambda x: F.relu(x).square(),
     "relu6": F.relu6, "silu": F.silu, "sigmoid": torch.sigmoid, "hardsigmoid": hard_sigmoid, "mish": F.mish, "hardswish": lambda x: x * hard_sigmoid(x),
-    "elu": lambda x: F.elu(x, 1.3), "leakyrelu": lambda x: F.leaky_relu(x, 0.2), "selu": F.selu,
+    "elu": lambda x: F.elu(x, 1.3), "leakyrelu": lambda x: F.leaky_relu(x, 0.2), "selu": lambda x: F.elu(x, float(torch.tensor(1.6732632, dtype=torch.float32))) * float(torch.tensor(1.050701, dtype=torch.float32)),
     "swiglu": lambda x: F.silu(x[:, :3]) * x[:, 3:],
 }.items():
     case(f"activation {name}", run, points())

@@ -4,10 +4,10 @@
 //! sequences, and begin with other values than PyTorch's.
 
 use candle_core::{Result, Tensor};
-use candle_nn::{BatchNorm, Init, Module, VarBuilder};
 pub use candle_nn::{Conv1dConfig, Conv2dConfig, ConvTranspose1dConfig, ConvTranspose2dConfig};
+use candle_nn::{Init, Module, VarBuilder};
 
-use super::linear::uniform;
+use super::{batch_norm::BatchNorm, linear::uniform};
 use crate::ops;
 
 macro_rules! convolution {

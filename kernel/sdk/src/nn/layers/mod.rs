@@ -2,6 +2,7 @@
 
 pub mod activation;
 mod attention;
+pub mod batch_norm;
 pub mod conv;
 mod dropout;
 pub mod embedding;
@@ -19,6 +20,7 @@ pub mod layer_norm {
 
 pub use activation::{Activation, PReLU, prelu};
 pub use attention::MultiheadAttention;
+pub use batch_norm::{BatchNorm, BatchNormConfig, batch_norm};
 pub use conv::{
     Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, ConvTranspose1d, ConvTranspose1dConfig,
     ConvTranspose2d, ConvTranspose2dConfig, conv_transpose1d, conv_transpose1d_no_bias,
