@@ -7,6 +7,7 @@ use super::{
     composed,
     gemm::{Before, Matrix, gemm},
     real::Real,
+    reduce_kernel::sums,
     simd::zeros,
     storage::{by_dtype, output, read, same_dtype, tensor, values, widened},
 };
@@ -385,10 +386,8 @@ impl Geometry {
                     sum
                 })
                 .collect();
-            for part in partial {
-                for (total, part) in weight_grad.iter_mut().zip(part) {
-                    *total += part;
-                }
+            for (i, total) in weight_grad.iter_mut().enumerate() {
+                *total = T::of(partial.iter().map(|part| part[i].as_f64()).sum());
             }
         }
         (x_grad, weight_grad)
@@ -433,13 +432,9 @@ impl CustomOp3 for Geometry {
             let (to_x, to_weight) = (x_tensor.track_op(), weight_tensor.track_op());
             let (x_grad, weight_grad) = self.backward::<T>(&x, &weight, &grad, to_x, to_weight);
             let bias_grad = bias.track_op().then(|| {
-                let mut sums = vec![<T as Real>::ZERO; self.outputs];
-                for (index, plane) in grad.chunks_exact(self.pixels()).enumerate() {
-                    for &value in plane {
-                        sums[index % self.outputs] += value;
-                    }
-                }
-                tensor(sums, bias.shape())
+                let planes = sums(&grad, [self.batch * self.outputs, self.pixels(), 1]);
+                let sums = sums(&planes, [1, self.batch, self.outputs]);
+                tensor(sums.into_iter().map(<T as Real>::of).collect(), bias.shape())
             });
             Ok((
                 to_x.then(|| tensor(x_grad, x_tensor.shape())).transpose()?,
