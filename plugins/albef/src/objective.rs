@@ -604,7 +604,7 @@ impl Albef {
     ) -> Result<Tensor> {
         if chosen.rows.elem_count() == 0 {
             // Nothing to learn, with a way back to every parameter that would have learned.
-            return fused.hidden.sum_all()? * 0.0;
+            return ops::sum_all(&fused.hidden)? * 0.0;
         }
         let device = inputs.image.device();
         let vocabulary = self.config.vocabulary;

@@ -62,7 +62,7 @@ impl Balancer for Uncertainty {
             );
         }
         let scales = self.log_variance.as_tensor();
-        let mut total = (scales.sum_all()? * 0.5)?;
+        let mut total = (ops::sum_all(&scales)? * 0.5)?;
         let mut weights = Vec::with_capacity(count);
         for (index, loss) in losses.iter().enumerate() {
             let factor = (scales.get(index)?.neg()?.exp()? * 0.5)?;

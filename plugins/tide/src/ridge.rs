@@ -68,7 +68,7 @@ impl Forecaster for Ridge {
                 "it is not fitted: call forecast::fit(&model, &data, &options) first, or load one that is"
             );
         }
-        let mean = window.past.mean_keepdim(1)?;
+        let mean = ops::mean_keepdim(&window.past, 1)?;
         let past = window.past.broadcast_sub(&mean)?;
         ops::linear(&past, self.weight.as_tensor(), None)?
             .broadcast_add(&mean)?

@@ -556,8 +556,8 @@ impl Tide {
             return Ok(None);
         }
         let past = window.past.detach();
-        let mean = past.mean_keepdim(1)?;
-        let variance = past.broadcast_sub(&mean)?.sqr()?.mean_keepdim(1)?;
+        let mean = ops::mean_keepdim(&past, 1)?;
+        let variance = ops::mean_keepdim(&past.broadcast_sub(&mean)?.sqr()?, 1)?;
         let deviation = variance.sqrt()?;
         // A constant past has deviation 0; it is left as it is, less its mean.
         let constant = deviation.eq(&deviation.zeros_like()?)?;

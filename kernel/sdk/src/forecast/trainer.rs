@@ -15,6 +15,7 @@ use crate::{
         AdamW, CosineSchedule, EarlyStopping, Ema, Optimizer, ParameterGroup, ParamsAdamW,
         clip_grad_norm,
     },
+    ops,
     plugin::{Forecaster, Slot, Window},
     tensor::number,
 };
@@ -259,7 +260,7 @@ impl Trainer<'_> {
 
 fn is_finite(x: &Tensor) -> Result<bool> {
     // Infinities of both signs cancel to NaN, so a sum is finite only if all values are.
-    Ok(scalar(&x.sum_all()?)?.is_finite())
+    Ok(scalar(&ops::sum_all(x)?)?.is_finite())
 }
 
 fn swap(ema: &mut Option<Ema>) -> Result<()> {

@@ -2,9 +2,27 @@
 
 pub use candle_nn::ops::*;
 
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Tensor, shape::Dim};
 
 use crate::ops;
+
+/// [`ops::softmax_dim`].
+///
+/// # Errors
+///
+/// As there.
+pub fn softmax<D: Dim>(x: &Tensor, dim: D) -> Result<Tensor> {
+    ops::softmax_dim(x, dim.to_index(x.shape(), "softmax")? as i64)
+}
+
+/// [`ops::log_softmax_dim`].
+///
+/// # Errors
+///
+/// As there.
+pub fn log_softmax<D: Dim>(x: &Tensor, dim: D) -> Result<Tensor> {
+    ops::log_softmax_dim(x, dim.to_index(x.shape(), "log-softmax")? as i64)
+}
 
 /// [`ops::softmax`] over the last dimension.
 ///
