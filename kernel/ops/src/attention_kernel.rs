@@ -428,14 +428,14 @@ simd_kernel! {
 #[inline(always)]
 fn exp_and_sum_in_place<T: Real>(row: &mut [T], shift: T) -> T {
     const PIECE: usize = 64;
-    let mut sum = T::ZERO;
+    let mut sum = 0.0;
     let mut copy = [T::ZERO; PIECE];
     for piece in row.chunks_mut(PIECE) {
         let copy = &mut copy[..piece.len()];
         copy.copy_from_slice(piece);
-        sum += exp_and_sum(copy, piece, shift);
+        sum += exp_and_sum(copy, piece, shift).as_f64();
     }
-    sum
+    T::of(sum)
 }
 
 simd_kernel! {

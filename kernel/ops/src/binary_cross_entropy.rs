@@ -5,6 +5,7 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, backend:
 use super::{
     Reduction, composed,
     real::Real,
+    reduce_kernel::sums,
     simd::{fill, simd_kernel},
     storage::{by_dtype, output, read, same_dtype, tensor, values, widened},
 };
@@ -101,7 +102,7 @@ impl CustomOp2 for Fused {
             let losses = fill(x.len(), 1, 1, |range, out| {
                 forward(&x[range.clone()], &y[range.clone()], part(&weight, &range), part(&pos_weight, &range), out);
             });
-            let total = || losses.iter().map(|loss| loss.as_f64()).sum::<f64>();
+            let total = || sums(&losses, [1, losses.len(), 1])[0];
             Ok(match self.reduction {
                 Reduction::None => output(losses, logits_layout.shape()),
                 Reduction::Sum => output(vec![T::of(total())], ()),

@@ -9,9 +9,8 @@ use candle_core::{
 };
 
 use super::{
-    Attention, BinaryCrossEntropy, Conv2d, ConvTranspose2d, CrossEntropy, Interpolate, Interpolation,
-    Reduction,
-    pooling::Windows,
+    Attention, BinaryCrossEntropy, Conv2d, ConvTranspose2d, CrossEntropy, Interpolate,
+    Interpolation, Reduction, pooling::Windows,
 };
 
 /// [`super::relu`].
@@ -57,9 +56,9 @@ pub fn softmax(x: &Tensor, dim: usize) -> Result<Tensor> {
 ///
 /// Where candle's ops fail.
 pub fn log_softmax(x: &Tensor, dim: usize) -> Result<Tensor> {
-    let shifted = x.broadcast_sub(&x.detach().max_keepdim(dim)?)?;
-    let log_sum = shifted.exp()?.sum_keepdim(dim)?.log()?;
-    shifted.broadcast_sub(&log_sum)
+    let shifted = super::broadcast_sub(x, &x.detach().max_keepdim(dim)?)?;
+    let log_sum = super::sum_keepdim(&shifted.exp()?, dim)?.log()?;
+    super::broadcast_sub(&shifted, &log_sum)
 }
 
 /// [`super::layer_norm`] over the last `dims` dimensions.
@@ -69,12 +68,10 @@ pub fn log_softmax(x: &Tensor, dim: usize) -> Result<Tensor> {
 /// Where candle's ops fail.
 pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
     let last = last_dims(x, weight);
-    let centred = x.broadcast_sub(&x.mean_keepdim(last.clone())?)?;
-    let variance = centred.sqr()?.mean_keepdim(last)?;
-    centred
-        .broadcast_div(&(variance + eps)?.sqrt()?)?
-        .broadcast_mul(weight)?
-        .broadcast_add(bias)
+    let centred = super::broadcast_sub(x, &super::mean_keepdim(x, last.clone())?)?;
+    let variance = super::mean_keepdim(&centred.sqr()?, last)?;
+    let normalised = super::broadcast_div(&centred, &(variance + eps)?.sqrt()?)?;
+    super::broadcast_add(&super::broadcast_mul(&normalised, weight)?, bias)
 }
 
 /// [`super::rms_norm`].
@@ -83,9 +80,9 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Resul
 ///
 /// Where candle's ops fail.
 pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
-    let mean = x.sqr()?.mean_keepdim(last_dims(x, weight))?;
-    x.broadcast_div(&(mean + eps)?.sqrt()?)?
-        .broadcast_mul(weight)
+    let mean = super::mean_keepdim(&x.sqr()?, last_dims(x, weight))?;
+    let normalised = super::broadcast_div(x, &(mean + eps)?.sqrt()?)?;
+    super::broadcast_mul(&normalised, weight)
 }
 
 fn last_dims(x: &Tensor, weight: &Tensor) -> Vec<usize> {
@@ -98,12 +95,12 @@ fn last_dims(x: &Tensor, weight: &Tensor) -> Vec<usize> {
 ///
 /// Where candle's ops fail.
 pub fn l2_normalise(x: &Tensor, dim: usize, eps: f64) -> Result<Tensor> {
-    let squares = x.sqr()?.sum_keepdim(dim)?;
+    let squares = super::sum_keepdim(&x.sqr()?, dim)?;
     // Below eps the length is a constant; the square root has no slope at zero to multiply with.
     let small = squares.detach().lt(eps * eps)?;
     let safe = small.where_cond(&squares.ones_like()?, &squares)?.sqrt()?;
     let length = small.where_cond(&(squares.ones_like()? * eps)?, &safe)?;
-    x.broadcast_div(&length)
+    super::broadcast_div(x, &length)
 }
 
 /// [`super::focal`].
@@ -151,7 +148,7 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
         .matmul(&weight.t()?)?
         .reshape(shape)?;
     match bias {
-        Some(bias) => y.broadcast_add(bias),
+        Some(bias) => super::broadcast_add(&y, bias),
         None => Ok(y),
     }
 }
@@ -176,7 +173,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, settings: &Attention) -> Re
                 f64::NEG_INFINITY,
             )?
         } else {
-            scores.broadcast_add(&mask.to_dtype(scores.dtype())?)?
+            super::broadcast_add(&scores, &mask.to_dtype(scores.dtype())?)?
         };
     }
     if settings.causal {
@@ -553,7 +550,7 @@ pub fn conv2d(
         y = every(&every(&y, 2, taken.0)?, 3, taken.1)?;
     }
     match bias {
-        Some(bias) => y.broadcast_add(&bias.reshape((1, (), 1, 1))?),
+        Some(bias) => super::broadcast_add(&y, &bias.reshape((1, (), 1, 1))?),
         None => Ok(y),
     }
 }
@@ -662,29 +659,30 @@ pub fn cross_entropy(logits: &Tensor, target: &Tensor, settings: &CrossEntropy) 
         None => Tensor::ones(shape, logits.dtype(), logits.device())?,
     };
     let smoothing = settings.label_smoothing;
-    let weighted = log_p.broadcast_mul(&weight)?;
+    let weighted = super::broadcast_mul(&log_p, &weight)?;
     if target.dtype().is_float() {
         let q = ((target * (1.0 - smoothing))? + smoothing / classes as f64)?;
-        let losses = (weighted * q)?.sum(axis)?.neg()?;
+        let losses = super::sum(&(weighted * q)?, axis)?.neg()?;
         let count = losses.elem_count();
         return reduced(losses, settings.reduction, |sum| sum / count as f64);
     }
+    let ignored = super::ignored_value(target.dtype(), settings.ignore_index);
     let target = target.to_dtype(DType::I64)?;
-    let used = target.ne(settings.ignore_index)?;
+    let used = target.ne(ignored)?;
     // Ignored positions read class 0 and count nothing.
     let index = used
         .where_cond(&target, &target.zeros_like()?)?
         .unsqueeze(axis)?;
     let used = used.to_dtype(logits.dtype())?;
     let at_class = (weighted.gather(&index, axis)?.squeeze(axis)? * &used)?.neg()?;
-    let everywhere = (weighted.sum(axis)? * &used)?.neg()?;
+    let everywhere = (super::sum(&weighted, axis)? * &used)?.neg()?;
     let losses = ((at_class * (1.0 - smoothing))? + (everywhere * (smoothing / classes as f64))?)?;
     let weights = weight
         .broadcast_as(logits.shape())?
         .contiguous()?
         .gather(&index, axis)?
         .squeeze(axis)?;
-    let divisor = total(&(weights * used)?)?;
+    let divisor = super::sum_all(&(weights * used)?)?;
     reduced(losses, settings.reduction, |sum| sum / divisor)
 }
 
@@ -727,16 +725,69 @@ fn reduced(
 ) -> Result<Tensor> {
     match reduction {
         Reduction::None => Ok(losses),
-        Reduction::Sum => total(&losses),
-        Reduction::Mean => mean(total(&losses)?),
+        Reduction::Sum => super::sum_all(&losses),
+        Reduction::Mean => mean(super::sum_all(&losses)?),
     }
 }
 
-/// The sum of all values, the last dimension first: a GPU takes one block of threads for each result of candle's sum.
-pub(crate) fn total(x: &Tensor) -> Result<Tensor> {
-    if x.rank() > 1 {
-        x.sum(D::Minus1)?.sum_all()
-    } else {
-        x.sum_all()
+/// How many values candle's sum adds up at most: a block of threads of a GPU adds as many in pairs.
+const STEP: usize = 1024;
+
+/// [`super::sum`], as `[rows]` of all other dimensions. Few values are summed in their own type, and the sums in f64.
+///
+/// # Errors
+///
+/// Where candle's ops fail.
+pub fn sum(x: &Tensor, dims: &[usize]) -> Result<Tensor> {
+    let dtype = x.dtype();
+    let x = match dtype {
+        DType::F16 | DType::BF16 => x.to_dtype(DType::F32)?,
+        _ => x.clone(),
+    };
+    let mut order: Vec<usize> = (0..x.rank()).filter(|dim| !dims.contains(dim)).collect();
+    let rows: usize = order.iter().map(|&dim| x.dims()[dim]).product();
+    let count: usize = dims.iter().map(|&dim| x.dims()[dim]).product();
+    order.extend(dims);
+    let x = x.permute(order)?.contiguous()?.reshape((rows, count))?;
+    if count <= STEP {
+        // candle's sum: of few values.
+        return x.sum(1)?.to_dtype(dtype);
     }
+    // Metal has no f64.
+    let wide = |sums: Tensor| match x.device().is_metal() {
+        true => Ok(sums),
+        false => sums.to_dtype(DType::F64),
+    };
+    let pieces = count / STEP;
+    let whole = x
+        .narrow(1, 0, pieces * STEP)?
+        .contiguous()?
+        .reshape((rows, pieces, STEP))?;
+    // candle's sum: of few values, and in f64.
+    let mut total = wide(whole.sum(2)?)?.sum(1)?;
+    if pieces * STEP < count {
+        let rest = x.narrow(1, pieces * STEP, count - pieces * STEP)?;
+        // candle's sum: of few values.
+        total = (total + wide(rest.sum(1)?)?)?;
+    }
+    total.to_dtype(dtype)
+}
+
+/// [`super::var_with`], as `[rows]` of all other dimensions.
+///
+/// # Errors
+///
+/// Where candle's ops fail.
+pub fn var(x: &Tensor, dims: &[usize], correction: f64) -> Result<Tensor> {
+    let dtype = x.dtype();
+    let x = match dtype {
+        DType::F16 | DType::BF16 => x.to_dtype(DType::F32)?,
+        _ => x.clone(),
+    };
+    let count: usize = dims.iter().map(|&dim| x.dims()[dim]).product();
+    let centred = |x: &Tensor| super::broadcast_sub(x, &super::mean_keepdim(x, dims)?);
+    // Twice, as the mean is rounded the first time: of equal values nothing is left.
+    let deviations = centred(&centred(&x)?)?;
+    let divisor = (count as f64 - correction).max(0.0);
+    (sum(&deviations.sqr()?, dims)? / divisor)?.to_dtype(dtype)
 }

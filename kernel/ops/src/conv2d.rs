@@ -7,6 +7,7 @@ use super::{
     composed,
     gemm::{Before, Matrix, gemm},
     real::Real,
+    reduce_kernel::sums,
     simd::zeros,
     storage::{by_dtype, output, read, same_dtype, tensor, values, widened},
 };
@@ -386,10 +387,8 @@ impl Geometry {
                     sum
                 })
                 .collect();
-            for part in partial {
-                for (total, part) in weight_grad.iter_mut().zip(part) {
-                    *total += part;
-                }
+            for (i, total) in weight_grad.iter_mut().enumerate() {
+                *total = T::of(partial.iter().map(|part| part[i].as_f64()).sum());
             }
         }
         (x_grad, weight_grad)
@@ -447,11 +446,11 @@ impl CustomOp3 for Geometry {
 
 /// The sum of each channel's planes over a batch.
 pub(super) fn sums_of_planes<T: Real>(values: &[T], plane: usize, channels: usize) -> Vec<T> {
-    let mut sums = vec![T::ZERO; channels];
-    for (index, plane) in values.chunks_exact(plane).enumerate() {
-        for &value in plane {
-            sums[index % channels] += value;
-        }
+    if plane * channels == 0 {
+        return vec![T::ZERO; channels];
     }
-    sums
+    let count = values.len() / plane;
+    let planes = sums(values, [count, plane, 1]);
+    let channels = sums(&planes, [1, count / channels, channels]);
+    channels.into_iter().map(<T as Real>::of).collect()
 }

@@ -16,7 +16,8 @@ use rayon::prelude::*;
 use super::{
     Reduction, composed,
     real::Real,
-    rows::{Columns, SHORT, TILE, dot, largest, sum, sum_exp},
+    reduce_kernel::sums,
+    rows::{Columns, RUN, SHORT, TILE, dot, largest, sum, sum_exp},
     simd::{LANES, fill, rows_of_a_piece, simd_kernel, zeros},
     storage::{
         by_dtype, on_cpu, output, same_dtype, strided, tensor, unsupported, values, widened,
@@ -28,7 +29,8 @@ use super::{
 pub struct CrossEntropy {
     /// A factor for each class, of shape `[C]` and the logits' dtype. No gradient flows to it.
     pub weight: Option<Tensor>,
-    /// Positions whose class is this number have no loss and no gradient. Class indices only.
+    /// Positions whose class is this number have no loss and no gradient. Class indices only; [`ignored_value`] says what
+    /// stands for a number below 0 in u32.
     pub ignore_index: i64,
     /// ε: targets become `(1 - ε) q + ε / C` (Szegedy et al., 2016). From 0 to 1.
     pub label_smoothing: f64,
@@ -36,18 +38,34 @@ pub struct CrossEntropy {
     pub reduction: Reduction,
 }
 
+/// The class index of targets that do not count, where nothing else is said: torch's `ignore_index`. All losses, metrics and
+/// plots of classes take it.
+pub const IGNORE_INDEX: i64 = -100;
+
+/// What stands for `ignore_index` in targets of a dtype.
+///
+/// In i64, i32 and i16 it is the number itself. A u32 cannot hold -100: what `to_dtype(DType::U32)` makes of it, 2^32 - 100 =
+/// 4294967196, is taken for it, and so for other numbers below 0. In u8 there is no such number, as all 256 may be classes:
+/// give one that is none of yours, such as 255.
+pub fn ignored_value(dtype: DType, ignore_index: i64) -> i64 {
+    match (dtype, i32::try_from(ignore_index)) {
+        (DType::U32, Ok(below)) if below < 0 => i64::from(below as u32),
+        _ => ignore_index,
+    }
+}
+
 impl Default for CrossEntropy {
     fn default() -> CrossEntropy {
         CrossEntropy {
             weight: None,
-            ignore_index: -100,
+            ignore_index: IGNORE_INDEX,
             label_smoothing: 0.0,
             reduction: Reduction::Mean,
         }
     }
 }
 
-/// The mean of `-ln softmax(logits)[target]`, with positions of target -100 left out.
+/// The mean of `-ln softmax(logits)[target]`, with positions of target [`IGNORE_INDEX`] left out.
 ///
 /// See [`cross_entropy_with`] for shapes.
 ///
@@ -60,7 +78,7 @@ pub fn cross_entropy(logits: &Tensor, target: &Tensor) -> Result<Tensor> {
 
 /// Cross entropy with class weights, an ignored index, label smoothing, soft targets and any reduction.
 ///
-/// `logits` are `[C]`, `[N, C]` or `[N, C, d1, ...]`. `target` is either class indices (i64, u32 or u8) of the
+/// `logits` are `[C]`, `[N, C]` or `[N, C, d1, ...]`. `target` is either class indices (of an integer dtype) of the
 /// same shape without `C`, or probabilities of the shape and dtype of `logits`, which get a gradient, too. The
 /// result is a scalar, or of the shape of the positions for [`Reduction::None`]. Logits of ±1e4 are fine. The
 /// mean over no position at all is NaN, as in PyTorch.
@@ -112,8 +130,12 @@ pub fn cross_entropy_with(
         #[cfg(feature = "cuda")]
         if !soft
             && target.device().is_cuda()
-            && let Some(value) =
-                super::cuda::index::outside(op, target, classes, Some(settings.ignore_index))?
+            && let Some(value) = super::cuda::index::outside(
+                op,
+                target,
+                classes,
+                Some(ignored_value(target.dtype(), settings.ignore_index)),
+            )?
         {
             return Err(no_class(value, classes as i64, settings.ignore_index));
         }
@@ -138,7 +160,7 @@ pub fn cross_entropy_with(
             .as_ref()
             .map_or(classes as f64, |weight| weight.iter().sum()),
         weight,
-        ignore_index: settings.ignore_index,
+        ignore_index: ignored_value(target.dtype(), settings.ignore_index),
         smoothing,
         reduction: settings.reduction,
         positions: Shape::from(positions),
@@ -206,6 +228,8 @@ impl Fused {
             CpuStorage::I64(all) => self.classes(&strided(all, layout)?)?,
             CpuStorage::U32(all) => self.classes(&strided(all, layout)?)?,
             CpuStorage::U8(all) => self.classes(&strided(all, layout)?)?,
+            CpuStorage::I16(all) => self.classes(&strided(all, layout)?)?,
+            CpuStorage::I32(all) => self.classes(&strided(all, layout)?)?,
             storage if storage.dtype().is_float() => {
                 return Ok(Target::Probabilities(values::<T>(storage, layout)?));
             }
@@ -327,7 +351,7 @@ impl Fused {
         };
         let result = match self.reduction {
             Reduction::None => losses.iter().map(|&loss| T::of(loss)).collect(),
-            _ => vec![T::of(losses.iter().sum::<f64>() / divisor)],
+            _ => vec![T::of(sums(&losses, [1, count, 1])[0] / divisor)],
         };
         (
             result,
@@ -531,11 +555,11 @@ fn weighted<T: Real>(x: &[T], weights: &[T], at: Columns, start: usize) -> T {
     if at.inner == 1 {
         return dot(&x[start..start + at.n], weights);
     }
-    let mut total = T::ZERO;
+    let mut total = 0.0;
     for (j, &weight) in weights.iter().enumerate() {
-        total += x[start + j * at.inner] * weight;
+        total += (x[start + j * at.inner] * weight).as_f64();
     }
-    total
+    T::of(total)
 }
 
 /// A number as the sum of the nearest T and the small rest. Logits of 1e4 leave f32 a step of 1e-3, so that a
@@ -570,14 +594,20 @@ simd_kernel! {
                     shift[lane] = shift[lane].larger(row[lane]);
                 }
             }
-            let mut sum = [T::ZERO; LANES];
-            for row in block.chunks_exact(LANES) {
+            let mut total = [0.0; LANES];
+            for run in block.chunks(RUN * LANES) {
+                let mut sum = [T::ZERO; LANES];
+                for row in run.chunks_exact(LANES) {
+                    for lane in 0..LANES {
+                        sum[lane] += (row[lane] - shift[lane]).exp();
+                    }
+                }
                 for lane in 0..LANES {
-                    sum[lane] += (row[lane] - shift[lane]).exp();
+                    total[lane] += sum[lane].as_f64();
                 }
             }
             for (lane, out) in out.iter_mut().enumerate() {
-                *out = shift[lane].as_f64() + sum[lane].ln().as_f64();
+                *out = shift[lane].as_f64() + T::of(total[lane]).ln().as_f64();
             }
         }
     }
@@ -594,14 +624,21 @@ simd_kernel! {
                 *shift = shift.larger(x);
             }
         }
-        for j in 0..at.n {
-            let row = &x[j * at.inner..][..columns];
-            for ((sum, &x), &shift) in sum.iter_mut().zip(row).zip(&*shift) {
-                *sum += (x - shift).exp();
+        let mut total = [0.0; TILE];
+        let total = &mut total[..columns];
+        for first in (0..at.n).step_by(RUN) {
+            for j in first..at.n.min(first + RUN) {
+                let row = &x[j * at.inner..][..columns];
+                for ((sum, &x), &shift) in sum.iter_mut().zip(row).zip(&*shift) {
+                    *sum += (x - shift).exp();
+                }
+            }
+            for (total, sum) in total.iter_mut().zip(sum.iter_mut()) {
+                *total += std::mem::take(sum).as_f64();
             }
         }
-        for ((out, &sum), &shift) in out.iter_mut().zip(&*sum).zip(&*shift) {
-            *out = shift.as_f64() + sum.ln().as_f64();
+        for ((out, &total), &shift) in out.iter_mut().zip(&*total).zip(&*shift) {
+            *out = shift.as_f64() + T::of(total).ln().as_f64();
         }
     }
 }
@@ -675,19 +712,21 @@ simd_kernel! {
         x: &'a [T], q: &'a [T], weights: &'a [T], at: Columns, start: usize, lse: f64, keep: f64, add: f64,
     ) -> f64 {
         let (keep, add, (lse, rest)) = (T::of(keep), T::of(add), halves::<T>(lse));
-        let mut lanes = [T::ZERO; LANES];
+        let mut lanes = [0.0; LANES];
         let whole = if at.inner == 1 { at.n / LANES * LANES } else { 0 };
         let rows = x[start..].chunks_exact(LANES).zip(q[start..].chunks_exact(LANES));
         for ((x, q), weights) in rows.zip(weights[..whole].chunks_exact(LANES)) {
             for lane in 0..LANES {
-                lanes[lane] += weights[lane] * (keep * q[lane] + add) * ((lse - x[lane]) + rest);
+                let part = weights[lane] * (keep * q[lane] + add) * ((lse - x[lane]) + rest);
+                lanes[lane] += part.as_f64();
             }
         }
         for (j, &weight) in weights.iter().enumerate().skip(whole) {
             let index = start + j * at.inner;
-            lanes[j % LANES] += weight * (keep * q[index] + add) * ((lse - x[index]) + rest);
+            let part = weight * (keep * q[index] + add) * ((lse - x[index]) + rest);
+            lanes[j % LANES] += part.as_f64();
         }
-        sum(&lanes).as_f64()
+        sum(&lanes)
     }
 }
 

@@ -126,7 +126,7 @@ pub fn sum_of_squares(tensors: &[&Tensor]) -> Result<f64> {
             sum += squares_on_cpu(tensor)?;
         } else {
             let squares = tensor.detach().to_dtype(DType::F32)?.sqr()?;
-            elsewhere.push(super::composed::total(&squares)?);
+            elsewhere.push(super::sum_all(&squares)?);
         }
     }
     #[cfg(feature = "cuda")]
@@ -134,7 +134,7 @@ pub fn sum_of_squares(tensors: &[&Tensor]) -> Result<f64> {
         sum += super::cuda::squares::total("sum-of-squares", &on_gpu)?;
     }
     if !elsewhere.is_empty() {
-        let total = Tensor::stack(&elsewhere, 0)?.sum_all()?;
+        let total = super::sum_all(&Tensor::stack(&elsewhere, 0)?)?;
         sum += f64::from(total.to_scalar::<f32>()?);
     }
     Ok(sum)

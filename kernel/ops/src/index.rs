@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use super::{
     composed,
     real::Real,
+    rows::RUN,
     simd::fill,
     softmax::dimension,
     storage::{by_dtype, on_cpu, output, read, same_dtype, strided, tensor, values, widened},
@@ -18,7 +19,7 @@ use super::{
 
 /// `y[i][j][k] = x[i][index[i][j][k]][k]` for `dim` 1, and so on: torch's `gather`.
 ///
-/// `index` (i64, u32 or u8) has the rank of `x` and is no longer than it in the other dimensions; the result has
+/// `index` (of an integer dtype) has the rank of `x` and is no longer than it in the other dimensions; the result has
 /// its shape. Values that are gathered several times get the sum of the gradients.
 ///
 /// # Errors
@@ -87,7 +88,7 @@ fn scattered(
 
 /// The rows of a table that `ids` name: torch's `embedding`.
 ///
-/// `table` is [entries, width] and `ids` (i64, u32 or u8) any shape; the result is [*ids, width]. The row
+/// `table` is [entries, width] and `ids` (of an integer dtype) any shape; the result is [*ids, width]. The row
 /// `padding_index`, where given, gets no gradient.
 ///
 /// # Errors
@@ -100,12 +101,49 @@ pub fn embedding(ids: &Tensor, table: &Tensor, padding_index: Option<usize>) -> 
             table.dims()
         )
     }
+    rows("embedding", ids, table, padding_index)
+}
+
+/// The parts of `x` along dimension `dim` that `index` names, in its order: torch's `index_select`.
+///
+/// `index` (of an integer dtype; on a GPU i64, u32 or u8) is a vector. Parts that are taken several times get the sum of the
+/// gradients. candle's method of the same name tells an index of -1 as 18446744073709551615.
+///
+/// # Errors
+///
+/// Fails where the index is no vector or lies outside.
+pub fn index_select(x: &Tensor, dim: i64, index: &Tensor) -> Result<Tensor> {
+    let op = "index-select";
+    let dim = dimension(x, dim, op)?;
+    if index.rank() != 1 {
+        candle_core::bail!("{op}: the index is {:?}: must be a vector", index.dims())
+    }
+    let turned = x.transpose(0, dim)?;
+    let mut shape = turned.dims().to_vec();
+    let width: usize = shape[1..].iter().product();
+    let table = turned.reshape((shape[0], width))?;
+    shape[0] = index.elem_count();
+    let y = rows(op, index, &table, None)?.reshape(shape)?;
+    if dim == 0 {
+        Ok(y)
+    } else {
+        y.transpose(0, dim)?.contiguous()
+    }
+}
+
+/// The rows of a table, for the op of this name.
+fn rows(
+    op: &'static str,
+    ids: &Tensor,
+    table: &Tensor,
+    padding_index: Option<usize>,
+) -> Result<Tensor> {
     if !table.device().is_cpu() {
-        check_on_device("embedding", ids, table.dim(0)?)?;
+        check_on_device(op, ids, table.dim(0)?)?;
         return composed::embedding(ids, table, padding_index);
     }
     widened(table, |table| {
-        table.apply_op2(ids, Embedding { padding_index })
+        table.apply_op2(ids, Embedding { op, padding_index })
     })
 }
 
@@ -156,9 +194,17 @@ fn indices(
             .iter()
             .map(|&value| check(i64::from(value)))
             .collect(),
+        CpuStorage::I16(all) => strided(all, layout)?
+            .iter()
+            .map(|&value| check(i64::from(value)))
+            .collect(),
+        CpuStorage::I32(all) => strided(all, layout)?
+            .iter()
+            .map(|&value| check(i64::from(value)))
+            .collect(),
         other => {
             candle_core::bail!(
-                "{op}: the indices are {}: must be i64, u32 or u8",
+                "{op}: the indices are {}: must be of an integer dtype",
                 other.dtype().as_str()
             )
         }
@@ -229,6 +275,26 @@ impl Walk {
     }
 }
 
+impl Walk {
+    /// Adds values to the places of `out`.
+    fn add<T: Real>(&self, places: &[usize], values: &[T], out: &mut [T]) {
+        // No place is named more often than the index is long.
+        if self.index_shape[self.dim] <= RUN {
+            for (&place, &value) in places.iter().zip(values) {
+                out[place] += value;
+            }
+            return;
+        }
+        let mut wide: Vec<f64> = out.iter().map(|value| value.as_f64()).collect();
+        for (&place, value) in places.iter().zip(values) {
+            wide[place] += value.as_f64();
+        }
+        for (out, wide) in out.iter_mut().zip(wide) {
+            *out = T::of(wide);
+        }
+    }
+}
+
 struct Gather {
     walk: Walk,
 }
@@ -265,9 +331,7 @@ impl CustomOp2 for Gather {
             let places = self.walk.places(on_cpu(&storage, self.name())?, layout)?;
             read!(grad: T = grad, self.name());
             let mut out = vec![<T as Real>::ZERO; x.elem_count()];
-            for (&place, &grad) in places.iter().zip(grad.iter()) {
-                out[place] += grad;
-            }
+            self.walk.add(&places, &grad, &mut out);
             Ok((Some(tensor(out, x.shape())?), None))
         })
     }
@@ -295,10 +359,11 @@ impl CustomOp3 for Scatter {
         by_dtype!(x.dtype(), self.name(), T => {
             let mut y = values::<T>(x, x_layout)?.into_owned();
             let src = values::<T>(src, src_layout)?;
-            for (&place, &value) in self.walk.places(index, index_layout)?.iter().zip(src.iter()) {
-                if self.add {
-                    y[place] += value;
-                } else {
+            let places = self.walk.places(index, index_layout)?;
+            if self.add {
+                self.walk.add(&places, &src, &mut y);
+            } else {
+                for (&place, &value) in places.iter().zip(src.iter()) {
                     y[place] = value;
                 }
             }
@@ -331,12 +396,13 @@ impl CustomOp3 for Scatter {
 }
 
 struct Embedding {
+    op: &'static str,
     padding_index: Option<usize>,
 }
 
 impl CustomOp2 for Embedding {
     fn name(&self) -> &'static str {
-        "embedding"
+        self.op
     }
 
     fn cpu_fwd(
@@ -378,13 +444,29 @@ impl CustomOp2 for Embedding {
             let piece = entries.div_ceil(rayon::current_num_threads()).max(1);
             out.par_chunks_mut((piece * width).max(1)).enumerate().for_each(|(index, out)| {
                 let first = index * piece;
-                for (&id, grad) in ids.iter().zip(grad.chunks_exact(width)) {
-                    if id < first || id >= first + piece || Some(id) == self.padding_index {
-                        continue;
+                let here = |&(_, &id): &(usize, &usize)| {
+                    (first..first + piece).contains(&id) && Some(id) != self.padding_index
+                };
+                // The ids of each row together, so that a row is summed in f64 however often it comes.
+                let mut found: Vec<(u32, u32)> = ids
+                    .iter()
+                    .enumerate()
+                    .filter(here)
+                    .map(|(at, &id)| ((id - first) as u32, at as u32))
+                    .collect();
+                found.sort_unstable();
+                let mut total = vec![0.0; width];
+                for same in found.chunk_by(|a, b| a.0 == b.0) {
+                    total.fill(0.0);
+                    for &(_, at) in same {
+                        let grad = &grad[at as usize * width..][..width];
+                        for (total, grad) in total.iter_mut().zip(grad) {
+                            *total += grad.as_f64();
+                        }
                     }
-                    let row = &mut out[(id - first) * width..][..width];
-                    for (out, &grad) in row.iter_mut().zip(grad) {
-                        *out += grad;
+                    let row = &mut out[same[0].0 as usize * width..][..width];
+                    for (out, &total) in row.iter_mut().zip(&total) {
+                        *out = <T as Real>::of(total);
                     }
                 }
             });

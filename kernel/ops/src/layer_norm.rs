@@ -1,6 +1,6 @@
 //! Layer normalisation and root-mean-square normalisation.
 
-use std::sync::OnceLock;
+use std::{ops::Range, sync::OnceLock};
 
 use candle_core::{
     CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, backend::BackendStorage,
@@ -9,8 +9,8 @@ use candle_core::{
 use super::{
     composed,
     real::Real,
-    rows::{dot, sum},
-    simd::{LANES, fill, produce, simd_kernel},
+    rows::{RUN, deviation, dot, dot3, sum},
+    simd::{fill, produce, simd_kernel},
     storage::{by_dtype, output, read, same_dtype, tensor, values, widened},
 };
 
@@ -163,14 +163,14 @@ impl CustomOp3 for LayerNorm {
             let n = self.n;
             let statistics = self.statistics.get().map_or(&[][..], Vec::as_slice);
             let (out, partial) = produce(statistics.len(), n, 2 * n, |range, out| {
-                let mut sums = vec![T::ZERO; 2 * n];
-                let (weight_sum, bias_sum) = sums.split_at_mut(n);
-                let part = range.start * n..range.end * n;
-                let (x, grad, statistics) = (&x[part.clone()], &grad[part], &statistics[range]);
-                layer_norm_rows_backward(x, grad, &weight, statistics, out, weight_sum, bias_sum);
-                sums
+                summed(range, out, 2 * n, |range, out, sums: &mut [T]| {
+                    let (weight_sum, bias_sum) = sums.split_at_mut(n);
+                    let part = range.start * n..range.end * n;
+                    let (x, grad, statistics) = (&x[part.clone()], &grad[part], &statistics[range]);
+                    layer_norm_rows_backward(x, grad, &weight, statistics, out, weight_sum, bias_sum);
+                })
             });
-            let (weight_grad, bias_grad) = added(partial, 2 * n, n);
+            let (weight_grad, bias_grad) = added::<T>(&partial, 2 * n, n);
             Ok((
                 Some(tensor(out, shapes.0)?),
                 Some(tensor(weight_grad, shapes.1)?),
@@ -180,14 +180,30 @@ impl CustomOp3 for LayerNorm {
     }
 }
 
-/// Adds the pieces' sums in their order and splits the result at `middle`.
-fn added<T: Real>(partial: Vec<Vec<T>>, length: usize, middle: usize) -> (Vec<T>, Vec<T>) {
-    let mut total = vec![T::ZERO; length];
-    for part in partial {
-        for (total, part) in total.iter_mut().zip(part) {
-            *total += part;
+/// Runs `f` over [`RUN`] rows at a time, with sums of as many values in T that begin at 0, and returns their sums in f64.
+fn summed<T: Real>(
+    range: Range<usize>,
+    out: &mut [T],
+    length: usize,
+    f: impl Fn(Range<usize>, &mut [T], &mut [T]),
+) -> Vec<f64> {
+    let width = out.len().checked_div(range.len()).unwrap_or(0).max(1);
+    let (mut near, mut total) = (vec![T::ZERO; length], vec![0.0; length]);
+    for (index, out) in out.chunks_mut(RUN * width).enumerate() {
+        let first = range.start + index * RUN;
+        near.fill(T::ZERO);
+        f(first..first + out.len() / width, out, &mut near);
+        for (total, near) in total.iter_mut().zip(&near) {
+            *total += near.as_f64();
         }
     }
+    total
+}
+
+/// Adds the pieces' sums in their order and splits the result at `middle`.
+fn added<T: Real>(partial: &[Vec<f64>], length: usize, middle: usize) -> (Vec<T>, Vec<T>) {
+    let of = |i: usize| T::of(partial.iter().map(|part| part[i]).sum());
+    let mut total: Vec<T> = (0..length).map(of).collect();
     let rest = total.split_off(middle);
     (total, rest)
 }
@@ -209,28 +225,6 @@ simd_kernel! {
             }
         }
     }
-}
-
-/// Σ (x - mean)².
-#[inline(always)]
-fn deviation<T: Real>(x: &[T], mean: T) -> T {
-    let mut lanes = [T::ZERO; LANES];
-    let chunks = x.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        for lane in 0..LANES {
-            let d = chunk[lane] - mean;
-            lanes[lane] += d * d;
-        }
-    }
-    let mut value = T::ZERO;
-    for &x in &lanes {
-        value += x;
-    }
-    for &x in rest {
-        value += (x - mean) * (x - mean);
-    }
-    value
 }
 
 simd_kernel! {
@@ -261,30 +255,6 @@ simd_kernel! {
             }
         }
     }
-}
-
-/// Σ x y z.
-#[inline(always)]
-fn dot3<T: Real>(x: &[T], y: &[T], z: &[T]) -> T {
-    let mut lanes = [T::ZERO; LANES];
-    let whole = x.len() / LANES * LANES;
-    for ((x, y), z) in x
-        .chunks_exact(LANES)
-        .zip(y.chunks_exact(LANES))
-        .zip(z.chunks_exact(LANES))
-    {
-        for lane in 0..LANES {
-            lanes[lane] += x[lane] * y[lane] * z[lane];
-        }
-    }
-    let mut value = T::ZERO;
-    for &x in &lanes {
-        value += x;
-    }
-    for i in whole..x.len() {
-        value += x[i] * y[i] * z[i];
-    }
-    value
 }
 
 struct RmsNorm {
@@ -330,12 +300,12 @@ impl CustomOp2 for RmsNorm {
             let n = self.n;
             let rows = x.len().checked_div(n).unwrap_or(0);
             let (out, partial) = produce(rows, n, 2 * n, |range, out| {
-                let mut sums = vec![T::ZERO; n];
-                let part = range.start * n..range.end * n;
-                rms_norm_rows_backward(&x[part.clone()], &grad[part], &weight, out, &mut sums, self.eps);
-                sums
+                summed(range, out, n, |range, out, sums: &mut [T]| {
+                    let part = range.start * n..range.end * n;
+                    rms_norm_rows_backward(&x[part.clone()], &grad[part], &weight, out, sums, self.eps);
+                })
             });
-            let (weight_grad, _) = added(partial, n, n);
+            let (weight_grad, _) = added::<T>(&partial, n, n);
             Ok((Some(tensor(out, shapes.0)?), Some(tensor(weight_grad, shapes.1)?)))
         })
     }

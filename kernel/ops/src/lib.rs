@@ -14,6 +14,7 @@ mod activation;
 mod attention;
 mod attention_kernel;
 mod binary_cross_entropy;
+mod broadcast;
 pub mod composed;
 mod conv2d;
 mod conv_transpose2d;
@@ -40,6 +41,8 @@ pub mod optimiser_step;
 mod pooling;
 mod random;
 mod real;
+mod reduce;
+mod reduce_kernel;
 mod reduction;
 mod residual_mlp;
 mod residual_mlp_kernel;
@@ -55,18 +58,21 @@ pub use attention::{Attention, attention, attention_with, self_attention};
 pub use binary_cross_entropy::{
     BinaryCrossEntropy, binary_cross_entropy_with_logits, binary_cross_entropy_with_logits_with,
 };
+pub use broadcast::{broadcast_add, broadcast_as, broadcast_div, broadcast_mul, broadcast_sub};
 pub use conv_transpose2d::{
     Conv1d, ConvTranspose1d, ConvTranspose2d, conv_transpose1d, conv_transpose2d, conv1d,
 };
 pub use conv2d::{Conv2d, conv2d};
-pub use cross_entropy::{CrossEntropy, cross_entropy, cross_entropy_with};
+pub use cross_entropy::{
+    CrossEntropy, IGNORE_INDEX, cross_entropy, cross_entropy_with, ignored_value,
+};
 pub use dropout::dropout;
 pub use focal::focal;
 pub use gelu_linear::gelu_linear;
 pub use in_place::ema_update;
 #[doc(hidden)]
 pub use in_place::sum_of_squares;
-pub use index::{embedding, gather, scatter, scatter_add};
+pub use index::{embedding, gather, index_select, scatter, scatter_add};
 pub use interpolate::{Interpolate, Interpolation, interpolate, interpolate_with};
 pub use l2_normalise::l2_normalise;
 pub use layer_norm::{layer_norm, rms_norm};
@@ -77,6 +83,9 @@ pub use pooling::{adaptive_avg_pool2d, avg_pool2d, max_pool2d};
 #[doc(hidden)]
 pub use random::Stream;
 pub use random::{RandomState, random_state, seed, set_random_state};
+pub use reduce::{
+    mean, mean_all, mean_keepdim, sum, sum_all, sum_keepdim, var, var_all, var_keepdim, var_with,
+};
 pub use reduction::Reduction;
 pub use residual_mlp::residual_mlp;
 pub use softmax::{log_softmax, log_softmax_dim, softmax, softmax_dim};

@@ -12,10 +12,10 @@ use super::{
     composed,
     gemm::{Matrix, gemm_batched, product},
     real::Real,
-    simd::{rows_of_a_piece, simd_kernel, zeros},
+    reduce_kernel::sums,
+    simd::zeros,
     storage::{by_dtype, output, read, same_dtype, tensor, values, widened},
 };
-use rayon::prelude::*;
 
 /// The product over the last two dimensions: [..., m, k] · [..., k, n] = [..., m, n].
 ///
@@ -250,30 +250,8 @@ impl Linear {
 /// The sum over the rows of a row-major matrix.
 fn column_sums<T: Real>(values: &[T], width: usize) -> Vec<T> {
     let rows = values.len().checked_div(width).unwrap_or(0);
-    let piece = rows_of_a_piece(rows, width);
-    let partial: Vec<Vec<T>> = values
-        .par_chunks((piece * width).max(1))
-        .map(|part| {
-            let mut sums = vec![T::ZERO; width];
-            add_rows(part, &mut sums);
-            sums
-        })
-        .collect();
-    let mut total = vec![T::ZERO; width];
-    for part in &partial {
-        add_rows(part, &mut total);
-    }
-    total
-}
-
-simd_kernel! {
-    pub(super) fn add_rows['a, T: Real](x: &'a [T], sums: &'a mut [T]) -> () {
-        for row in x.chunks_exact(sums.len().max(1)) {
-            for (sum, &x) in sums.iter_mut().zip(row) {
-                *sum += x;
-            }
-        }
-    }
+    let sums = sums(values, [1, rows, width]);
+    sums.into_iter().map(T::of).collect()
 }
 
 /// Whether an affine map can be one op with what is around it: on the CPU, where shapes and dtypes fit. Half precision

@@ -274,11 +274,9 @@ struct AvgPool {
 }
 
 impl AvgPool {
-    fn share<T: Real>(&self, rows: (usize, usize), columns: (usize, usize)) -> T {
-        let count = self
-            .area
-            .unwrap_or((rows.1 - rows.0) * (columns.1 - columns.0));
-        T::of(1.0 / count as f64)
+    fn count(&self, rows: (usize, usize), columns: (usize, usize)) -> f64 {
+        let inside = (rows.1 - rows.0) * (columns.1 - columns.0);
+        self.area.unwrap_or(inside) as f64
     }
 }
 
@@ -295,13 +293,13 @@ impl CustomOp1 for AvgPool {
             let mut y = vec![<T as Real>::ZERO; shape.elem_count()];
             y.par_chunks_mut(to).zip(x.par_chunks(from)).for_each(|(y, x)| {
                 for (y, (rows, columns)) in y.iter_mut().zip(self.windows.each()) {
-                    let mut sum = <T as Real>::ZERO;
+                    let mut sum = 0.0;
                     for row in rows.0..rows.1 {
                         for &value in &x[row * self.windows.width..][columns.0..columns.1] {
-                            sum += value;
+                            sum += value.as_f64();
                         }
                     }
-                    *y = sum * self.share::<T>(rows, columns);
+                    *y = <T as Real>::of(sum / self.count(rows, columns));
                 }
             });
             Ok(output(y, shape))
@@ -315,7 +313,7 @@ impl CustomOp1 for AvgPool {
             let (from, to) = self.windows.planes();
             out.par_chunks_mut(from).zip(grad.par_chunks(to)).for_each(|(out, grad)| {
                 for (&grad, (rows, columns)) in grad.iter().zip(self.windows.each()) {
-                    let share = grad * self.share::<T>(rows, columns);
+                    let share = <T as Real>::of(grad.as_f64() / self.count(rows, columns));
                     for row in rows.0..rows.1 {
                         for out in &mut out[row * self.windows.width..][columns.0..columns.1] {
                             *out += share;

@@ -6,7 +6,6 @@ use super::{
     activation::{Function, Relu},
     dropout::Mask,
     gemm::{Before, Matrix},
-    matmul::add_rows,
     random::BLOCK,
     real::Real,
     residual_mlp::{OUTPUTS, product},
@@ -116,35 +115,62 @@ impl<T: Real> Weights<T> {
         let part = rows
             .div_ceil(4 * rayon::current_num_threads())
             .next_multiple_of(piece);
-        let parts: Vec<(Vec<T>, Weights<T>)> = x
+        let parts: Vec<(Vec<T>, Weights<f64>)> = x
             .par_chunks(part * inputs)
             .zip(grad.par_chunks(part * outputs))
             .enumerate()
             .map(|(index, (x, grad))| {
                 let mut x_grad = vec![T::ZERO; if x_tracked { x.len() } else { 0 }];
                 let mut x_grads = x_grad.chunks_mut(piece * inputs);
-                let mut sums = Weights::zeros(inputs, self.units, outputs);
+                // The sums of a piece are in T, those of all pieces in f64.
+                let mut sums = Weights::<f64>::zeros(inputs, self.units, outputs);
                 let mut piece_of = Piece::default();
                 let pieces = x.chunks(piece * inputs).zip(grad.chunks(piece * outputs));
                 for (number, (x, grad)) in pieces.enumerate() {
                     piece_of.load(self, x);
                     let first = index * part + number * piece;
                     mask.fill(first * outputs, grad.len(), &mut piece_of.kept);
-                    piece_of.backward(self, grad, x_grads.next(), &mut sums);
+                    let mut of_piece = Weights::zeros(inputs, self.units, outputs);
+                    piece_of.backward(self, grad, x_grads.next(), &mut of_piece);
+                    sums.add(&of_piece);
                 }
                 (x_grad, sums)
             })
             .collect();
-        let mut total = Weights::zeros(inputs, self.units, outputs);
+        let mut total = Weights::<f64>::zeros(inputs, self.units, outputs);
         let mut x_grad = Vec::with_capacity(if x_tracked { x.len() } else { 0 });
         for (part_of_x_grad, part) in &parts {
             x_grad.extend_from_slice(part_of_x_grad);
-            add_rows(&part.hidden, &mut total.hidden);
-            add_rows(&part.output, &mut total.output);
-            add_rows(&part.output_bias, &mut total.output_bias);
-            add_rows(&part.skip, &mut total.skip);
+            total.add(part);
         }
-        (x_grad, total)
+        (x_grad, total.narrowed())
+    }
+}
+
+impl Weights<f64> {
+    fn add<T: Real>(&mut self, other: &Weights<T>) {
+        let add = |sums: &mut [f64], values: &[T]| {
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum += value.as_f64();
+            }
+        };
+        add(&mut self.hidden, &other.hidden);
+        add(&mut self.output, &other.output);
+        add(&mut self.output_bias, &other.output_bias);
+        add(&mut self.skip, &other.skip);
+    }
+
+    fn narrowed<T: Real>(&self) -> Weights<T> {
+        let narrowed = |values: &[f64]| values.iter().map(|&value| T::of(value)).collect();
+        Weights {
+            inputs: self.inputs,
+            units: self.units,
+            outputs: self.outputs,
+            hidden: narrowed(&self.hidden),
+            output: narrowed(&self.output),
+            output_bias: narrowed(&self.output_bias),
+            skip: narrowed(&self.skip),
+        }
     }
 }
 
@@ -194,10 +220,12 @@ impl<T: Real> Piece<T> {
             .zip(self.kept.chunks_exact(outputs));
         for (row, (grad, kept)) in rows.enumerate() {
             for output in 0..outputs {
-                let value = grad[output] * kept[output];
-                self.inner_grad[output * self.stride + row] = value;
-                sums.output_bias[output] += value;
+                self.inner_grad[output * self.stride + row] = grad[output] * kept[output];
             }
+        }
+        let lines = self.inner_grad.chunks_exact(self.stride);
+        for (bias, line) in sums.output_bias.iter_mut().zip(lines) {
+            *bias = sum(&line[..self.rows]);
         }
         self.hidden_grad.resize(units * self.stride, T::ZERO);
         backward_piece(weights, self, &mut sums.output);

@@ -31,82 +31,159 @@ pub(crate) fn largest<T: Real>(x: &[T]) -> T {
     value
 }
 
+/// After how many additions to a lane its sum goes to one in f64: what a sum in T has lost by then is below a few units of
+/// its last place, however many values there are.
+pub(crate) const RUN: usize = 16;
+
+/// Sums in T, which go to sums in f64 after each [`RUN`] additions.
+struct Lanes<T> {
+    wide: [f64; LANES],
+    near: [T; LANES],
+}
+
+impl<T: Real> Lanes<T> {
+    #[inline(always)]
+    fn new() -> Lanes<T> {
+        Lanes {
+            wide: [0.0; LANES],
+            near: [T::ZERO; LANES],
+        }
+    }
+
+    #[inline(always)]
+    fn widen(&mut self) {
+        for lane in 0..LANES {
+            self.wide[lane] += self.near[lane].as_f64();
+            self.near[lane] = T::ZERO;
+        }
+    }
+
+    #[inline(always)]
+    fn total(&self) -> f64 {
+        let mut value = 0.0;
+        for lane in 0..LANES {
+            value += self.wide[lane] + self.near[lane].as_f64();
+        }
+        value
+    }
+}
+
+/// Σ term(x, y), in f64 beyond [`RUN`] additions.
+macro_rules! sum_of {
+    ($lanes:ident, $x:expr, |$value:ident| $term:expr) => {{
+        for run in $x.chunks(RUN * LANES) {
+            let chunks = run.chunks_exact(LANES);
+            let rest = chunks.remainder();
+            for chunk in chunks {
+                for lane in 0..LANES {
+                    let $value = chunk[lane];
+                    $lanes.near[lane] += $term;
+                }
+            }
+            for (lane, &$value) in rest.iter().enumerate() {
+                $lanes.near[lane] += $term;
+            }
+            if run.len() == RUN * LANES {
+                $lanes.widen();
+            }
+        }
+        T::of($lanes.total())
+    }};
+}
+
 /// Σ x.
 #[inline(always)]
 pub(crate) fn sum<T: Real>(x: &[T]) -> T {
-    let mut lanes = [T::ZERO; LANES];
-    let chunks = x.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        for lane in 0..LANES {
-            lanes[lane] += chunk[lane];
-        }
-    }
-    total(&lanes, rest)
+    let mut lanes = Lanes::<T>::new();
+    sum_of!(lanes, x, |x| x)
 }
 
-/// Σ x y.
+/// Σ (x - mean)².
 #[inline(always)]
-pub(crate) fn dot<T: Real>(x: &[T], y: &[T]) -> T {
-    let mut lanes = [T::ZERO; LANES];
-    let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
-    let (x_rest, y_rest) = (xs.remainder(), ys.remainder());
-    for (x, y) in xs.zip(ys) {
-        for lane in 0..LANES {
-            lanes[lane] += x[lane] * y[lane];
-        }
-    }
-    let mut value = total(&lanes, &[]);
-    for (&x, &y) in x_rest.iter().zip(y_rest) {
-        value += x * y;
-    }
-    value
+pub(crate) fn deviation<T: Real>(x: &[T], mean: T) -> T {
+    let mut lanes = Lanes::<T>::new();
+    sum_of!(lanes, x, |x| (x - mean) * (x - mean))
 }
 
 /// Σ exp(x - shift).
 #[inline(always)]
 pub(crate) fn sum_exp<T: Real>(x: &[T], shift: T) -> T {
-    let mut lanes = [T::ZERO; LANES];
-    let chunks = x.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        for lane in 0..LANES {
-            lanes[lane] += (chunk[lane] - shift).exp();
+    let mut lanes = Lanes::<T>::new();
+    sum_of!(lanes, x, |x| (x - shift).exp())
+}
+
+/// Σ x y.
+#[inline(always)]
+pub(crate) fn dot<T: Real>(x: &[T], y: &[T]) -> T {
+    let mut lanes = Lanes::<T>::new();
+    for (x, y) in x.chunks(RUN * LANES).zip(y.chunks(RUN * LANES)) {
+        let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
+        let (x_rest, y_rest) = (xs.remainder(), ys.remainder());
+        for (x, y) in xs.zip(ys) {
+            for lane in 0..LANES {
+                lanes.near[lane] += x[lane] * y[lane];
+            }
+        }
+        for (lane, (&x, &y)) in x_rest.iter().zip(y_rest).enumerate() {
+            lanes.near[lane] += x * y;
+        }
+        if x.len() == RUN * LANES {
+            lanes.widen();
         }
     }
-    let mut value = total(&lanes, &[]);
-    for &x in rest {
-        value += (x - shift).exp();
+    T::of(lanes.total())
+}
+
+/// Σ x y z.
+#[inline(always)]
+pub(crate) fn dot3<T: Real>(x: &[T], y: &[T], z: &[T]) -> T {
+    let mut lanes = Lanes::<T>::new();
+    let runs = x
+        .chunks(RUN * LANES)
+        .zip(y.chunks(RUN * LANES))
+        .zip(z.chunks(RUN * LANES));
+    for ((x, y), z) in runs {
+        let whole = x.len() / LANES * LANES;
+        let chunks = x
+            .chunks_exact(LANES)
+            .zip(y.chunks_exact(LANES))
+            .zip(z.chunks_exact(LANES));
+        for ((x, y), z) in chunks {
+            for lane in 0..LANES {
+                lanes.near[lane] += x[lane] * y[lane] * z[lane];
+            }
+        }
+        for i in whole..x.len() {
+            lanes.near[i - whole] += x[i] * y[i] * z[i];
+        }
+        if x.len() == RUN * LANES {
+            lanes.widen();
+        }
     }
-    value
+    T::of(lanes.total())
 }
 
 /// Writes exp(x - shift) and returns its sum.
 #[inline(always)]
 pub(crate) fn exp_and_sum<T: Real>(x: &[T], y: &mut [T], shift: T) -> T {
-    let mut lanes = [T::ZERO; LANES];
-    let whole = x.len() / LANES * LANES;
-    for (x, y) in x.chunks_exact(LANES).zip(y.chunks_exact_mut(LANES)) {
-        for lane in 0..LANES {
-            y[lane] = (x[lane] - shift).exp();
-            lanes[lane] += y[lane];
+    let mut lanes = Lanes::<T>::new();
+    for (x, y) in x.chunks(RUN * LANES).zip(y.chunks_mut(RUN * LANES)) {
+        let whole = x.len() / LANES * LANES;
+        for (x, y) in x.chunks_exact(LANES).zip(y.chunks_exact_mut(LANES)) {
+            for lane in 0..LANES {
+                y[lane] = (x[lane] - shift).exp();
+                lanes.near[lane] += y[lane];
+            }
+        }
+        for (lane, (&x, y)) in x[whole..].iter().zip(&mut y[whole..]).enumerate() {
+            *y = (x - shift).exp();
+            lanes.near[lane] += *y;
+        }
+        if x.len() == RUN * LANES {
+            lanes.widen();
         }
     }
-    let mut value = total(&lanes, &[]);
-    for (&x, y) in x[whole..].iter().zip(&mut y[whole..]) {
-        *y = (x - shift).exp();
-        value += *y;
-    }
-    value
-}
-
-#[inline(always)]
-fn total<T: Real>(lanes: &[T; LANES], rest: &[T]) -> T {
-    let mut value = T::ZERO;
-    for &x in lanes.iter().chain(rest) {
-        value += x;
-    }
-    value
+    T::of(lanes.total())
 }
 
 /// Where a block of columns lies in a tensor that is seen as [outer, n, inner].

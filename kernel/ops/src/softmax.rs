@@ -7,7 +7,7 @@ use candle_core::{
 use super::{
     composed,
     real::Real,
-    rows::{Columns, SHORT, TILE, dot, exp_and_sum, largest, sum, sum_exp},
+    rows::{Columns, RUN, SHORT, TILE, dot, exp_and_sum, largest, sum, sum_exp},
     simd::{LANES, fill, simd_kernel},
     storage::{by_dtype, output, read, tensor, values, widened},
 };
@@ -232,16 +232,22 @@ simd_kernel! {
                     shift[lane] = shift[lane].larger(row[lane]);
                 }
             }
-            let mut sum = [T::ZERO; LANES];
-            for row in block.chunks_exact_mut(LANES) {
+            let (mut sum, mut total) = ([T::ZERO; LANES], [0.0; LANES]);
+            for run in block.chunks_mut(RUN * LANES) {
+                for row in run.chunks_exact_mut(LANES) {
+                    for lane in 0..LANES {
+                        let exp = (row[lane] - shift[lane]).exp();
+                        sum[lane] += exp;
+                        row[lane] = if log { row[lane] - shift[lane] } else { exp };
+                    }
+                }
                 for lane in 0..LANES {
-                    let exp = (row[lane] - shift[lane]).exp();
-                    sum[lane] += exp;
-                    row[lane] = if log { row[lane] - shift[lane] } else { exp };
+                    total[lane] += std::mem::take(&mut sum[lane]).as_f64();
                 }
             }
             for lane in 0..LANES {
-                sum[lane] = if log { sum[lane].ln() } else { T::ONE / sum[lane] };
+                let total = T::of(total[lane]);
+                sum[lane] = if log { total.ln() } else { T::ONE / total };
             }
             for row in block.chunks_exact_mut(LANES) {
                 for lane in 0..LANES {
@@ -264,6 +270,8 @@ simd_kernel! {
                 *shift = shift.larger(x);
             }
         }
+        let mut total = [0.0; TILE];
+        let total = &mut total[..columns];
         for (j, y) in y.chunks_exact_mut(columns).enumerate() {
             let row = &x[j * at.inner..][..columns];
             for (((y, &x), &shift), sum) in y.iter_mut().zip(row).zip(&*shift).zip(sum.iter_mut()) {
@@ -271,9 +279,15 @@ simd_kernel! {
                 *sum += exp;
                 *y = if log { x - shift } else { exp };
             }
+            if (j + 1) % RUN == 0 || j + 1 == at.n {
+                for (total, sum) in total.iter_mut().zip(sum.iter_mut()) {
+                    *total += std::mem::take(sum).as_f64();
+                }
+            }
         }
-        for sum in sum.iter_mut() {
-            *sum = if log { sum.ln() } else { T::ONE / *sum };
+        for (sum, &total) in sum.iter_mut().zip(&*total) {
+            let total = T::of(total);
+            *sum = if log { total.ln() } else { T::ONE / total };
         }
         for y in y.chunks_exact_mut(columns) {
             for (y, &sum) in y.iter_mut().zip(&*sum) {
@@ -289,13 +303,21 @@ simd_kernel! {
         y: &'a [T], grad: &'a [T], out: &'a mut [T], at: Columns, log: bool,
     ) -> () {
         let columns = out.len() / at.n;
-        let mut total = [T::ZERO; TILE];
-        let total = &mut total[..columns];
+        let (mut total, mut wide) = ([T::ZERO; TILE], [0.0; TILE]);
+        let (total, wide) = (&mut total[..columns], &mut wide[..columns]);
         for j in 0..at.n {
             let (y, grad) = (&y[j * at.inner..][..columns], &grad[j * at.inner..][..columns]);
             for ((total, &y), &grad) in total.iter_mut().zip(y).zip(grad) {
                 *total += if log { grad } else { y * grad };
             }
+            if (j + 1) % RUN == 0 || j + 1 == at.n {
+                for (wide, total) in wide.iter_mut().zip(total.iter_mut()) {
+                    *wide += std::mem::take(total).as_f64();
+                }
+            }
+        }
+        for (total, &wide) in total.iter_mut().zip(&*wide) {
+            *total = T::of(wide);
         }
         for (j, out) in out.chunks_exact_mut(columns).enumerate() {
             let (y, grad) = (&y[j * at.inner..][..columns], &grad[j * at.inner..][..columns]);
@@ -316,11 +338,19 @@ simd_kernel! {
             let count = LANES.min(columns - first);
             at.load(y, first, count, &mut ys);
             at.load(grad, first, count, &mut grads);
-            let mut total = [T::ZERO; LANES];
-            for (y, grad) in ys.chunks_exact(LANES).zip(grads.chunks_exact(LANES)) {
-                for lane in 0..LANES {
-                    total[lane] += if log { grad[lane] } else { y[lane] * grad[lane] };
+            let (mut total, mut wide) = ([T::ZERO; LANES], [0.0; LANES]);
+            for (ys, grads) in ys.chunks(RUN * LANES).zip(grads.chunks(RUN * LANES)) {
+                for (y, grad) in ys.chunks_exact(LANES).zip(grads.chunks_exact(LANES)) {
+                    for lane in 0..LANES {
+                        total[lane] += if log { grad[lane] } else { y[lane] * grad[lane] };
+                    }
                 }
+                for lane in 0..LANES {
+                    wide[lane] += std::mem::take(&mut total[lane]).as_f64();
+                }
+            }
+            for lane in 0..LANES {
+                total[lane] = T::of(wide[lane]);
             }
             for (y, grad) in ys.chunks_exact(LANES).zip(grads.chunks_exact_mut(LANES)) {
                 for lane in 0..LANES {

@@ -1,10 +1,14 @@
 //! What every cell has without typing it.
 
 pub use crate::nn::Optimizer;
+pub use crate::ops::{
+    mean, mean_all, mean_keepdim, sum, sum_all, sum_keepdim, var, var_all, var_keepdim,
+};
 pub use crate::plugin::{
     self, Balancer, Carry, Encoder, Forecaster, ImageTransform, Loss, Objective, Slot, Tool,
     create, tool,
 };
+pub use crate::stats::accuracy;
 pub use crate::{
     DisplayHandle, Figure, LivePlot, Result, Show, Table, before_after, candle, clear_output,
     device, display, experiment, forecast, html, image, image_grid, input, interrupt, latex,

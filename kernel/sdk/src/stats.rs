@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use candle_core::{D, DType, Tensor, bail};
+use candle_core::{DType, Tensor, bail};
 
-use crate::Result;
+use crate::{Result, ops};
 
 /// A mean (or a share, or a difference) with its confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -107,38 +107,157 @@ pub fn wilson(successes: usize, trials: usize) -> Interval {
     }
 }
 
-/// The share of rows of logits `[n, classes]` whose largest entry is at the row's class `[n]` (of an integer type), with its 95 %
-/// interval by [`wilson`].
+/// The share of targets that are met, with its 95 % interval by [`wilson`]: `stats::accuracy(&logits, &targets)?`.
+///
+/// `predictions` are logits or probabilities `[n, classes, ...]` of a float type, whose largest entry along axis 1 is the
+/// prediction, or the predicted classes `[n, ...]` of an integer type. `targets` are classes `[n, ...]` of an integer type; those
+/// that are [`ops::IGNORE_INDEX`] (-100) do not count.
 ///
 /// # Errors
 ///
-/// Fails where the shapes do not fit, there are no rows, or a logit is NaN.
-pub fn accuracy(logits: &Tensor, classes: &Tensor) -> Result<Interval> {
+/// Fails where the shapes do not fit, a target is no class of the logits, no target counts, or a logit of one that counts is NaN.
+pub fn accuracy(predictions: &Tensor, targets: &Tensor) -> Result<Interval> {
+    accuracy_ignoring(predictions, targets, Some(ops::IGNORE_INDEX))
+}
+
+/// [`accuracy`] with another class index of targets that do not count, such as 255; `None`: all count.
+///
+/// # Errors
+///
+/// As [`accuracy`].
+pub fn accuracy_ignoring(
+    predictions: &Tensor,
+    targets: &Tensor,
+    ignore_index: impl Into<Option<i64>>,
+) -> Result<Interval> {
+    top_k_accuracy_ignoring(predictions, targets, 1, ignore_index)
+}
+
+/// The share of targets that are among the `k` largest entries of logits `[n, classes, ...]`, with its 95 % interval. Of equal
+/// entries the target is the last, so that logits which are all the same find nothing (for `k` = 1 the first is taken, as
+/// `argmax` does).
+///
+/// # Errors
+///
+/// As [`accuracy`], and where `k` is 0 or above the number of classes.
+pub fn top_k_accuracy(logits: &Tensor, targets: &Tensor, k: usize) -> Result<Interval> {
+    top_k_accuracy_ignoring(logits, targets, k, Some(ops::IGNORE_INDEX))
+}
+
+/// [`top_k_accuracy`] with another class index of targets that do not count; `None`: all count.
+///
+/// # Errors
+///
+/// As [`top_k_accuracy`].
+pub fn top_k_accuracy_ignoring(
+    logits: &Tensor,
+    targets: &Tensor,
+    k: usize,
+    ignore_index: impl Into<Option<i64>>,
+) -> Result<Interval> {
     let dims = logits.dims();
-    if dims.len() != 2 || logits.elem_count() == 0 || classes.dims() != &dims[..1] {
+    if !targets.dtype().is_int() {
         bail!(
-            "expected logits [n, classes] and the classes [n] of at least one example, got {dims:?} and {:?}",
-            classes.dims()
+            "expected targets of an integer type, got {}: `to_dtype(DType::I64)` makes classes of whole numbers",
+            targets.dtype().as_str()
         );
     }
-    if !classes.dtype().is_int() {
+    let ignore_index = ignore_index.into();
+    let ignored = ignore_index.map(|index| ops::ignored_value(targets.dtype(), index));
+    let classes = targets
+        .to_dtype(DType::I64)?
+        .flatten_all()?
+        .to_vec1::<i64>()?;
+    let counts = |class: i64| Some(class) != ignored;
+    let counted = classes.iter().filter(|&&class| counts(class)).count();
+    if counted == 0 {
         bail!(
-            "expected classes of an integer type, got {}",
-            classes.dtype().as_str()
+            "expected at least one target that counts, got {:?} targets, of which all are ignored (ignore_index is {})",
+            targets.dims(),
+            ignore_index.map_or_else(|| "not set".to_owned(), |index| index.to_string())
+        );
+    }
+    if logits.dtype().is_int() {
+        if dims != targets.dims() {
+            bail!(
+                "expected predicted classes of the targets' shape {:?}, got {dims:?}; logits have a float type",
+                targets.dims()
+            );
+        }
+        if k != 1 {
+            bail!("the best {k} are of logits [n, classes], not of predicted classes {dims:?}");
+        }
+        let predicted = logits
+            .to_dtype(DType::I64)?
+            .flatten_all()?
+            .to_vec1::<i64>()?;
+        let both = predicted.iter().zip(&classes);
+        let right = both.filter(|&(found, class)| counts(*class) && found == class);
+        return Ok(wilson(right.count(), counted));
+    }
+    let mut positions = dims.to_vec();
+    if dims.len() > 1 {
+        positions.remove(1);
+    }
+    if dims.len() < 2 || dims[1] == 0 || targets.dims() != positions {
+        bail!(
+            "expected logits [n, classes, ...] with targets [n, ...], or predicted classes of an integer type and the \
+             targets' shape; got {dims:?} and {:?}",
+            targets.dims()
+        );
+    }
+    let count = dims[1];
+    if k == 0 || k > count {
+        bail!("the best {k} of {count} classes: k is from 1 to the number of classes");
+    }
+    let outside =
+        |&(_, &class): &(usize, &i64)| counts(class) && !(0..count as i64).contains(&class);
+    if let Some((position, class)) = classes.iter().enumerate().find(outside) {
+        bail!(
+            "the target at position {position} of {:?} is class {class}; the logits {dims:?} have classes 0 to {}, and \
+             ignore_index is {}",
+            targets.dims(),
+            count - 1,
+            ignore_index.map_or_else(|| "not set".to_owned(), |index| index.to_string())
         );
     }
     let logits = logits.detach().to_dtype(DType::F32)?;
     // NaN is the only number that is not itself.
-    let nan = logits.ne(&logits)?.to_dtype(DType::F32)?.sum_all()?;
-    if nan.to_scalar::<f32>()? > 0.0 {
+    let nan = ops::sum(&logits.ne(&logits)?, 1)?
+        .flatten_all()?
+        .to_vec1::<i64>()?;
+    if nan
+        .iter()
+        .zip(&classes)
+        .any(|(&nan, &class)| nan > 0 && counts(class))
+    {
         bail!("the logits {dims:?} contain NaN: the training diverged");
     }
-    let found = logits.argmax(D::Minus1)?.to_dtype(DType::I64)?;
-    let right = found.eq(&classes.to_dtype(DType::I64)?)?.to_vec1::<u8>()?;
-    Ok(wilson(
-        right.iter().filter(|&&right| right == 1).count(),
-        right.len(),
-    ))
+    let right = if k == 1 {
+        let found = logits.argmax(1)?.flatten_all()?.to_vec1::<u32>()?;
+        let both = found.iter().zip(&classes);
+        both.filter(|&(&found, &class)| counts(class) && i64::from(found) == class)
+            .count()
+    } else {
+        // A row of logits for each target.
+        let mut order: Vec<usize> = (0..dims.len()).filter(|&dim| dim != 1).collect();
+        order.push(1);
+        let values = logits.permute(order)?.flatten_all()?.to_vec1::<f32>()?;
+        let is_among = |&(row, &class): &(&[f32], &i64)| {
+            counts(class)
+                && row
+                    .iter()
+                    .filter(|&&logit| logit >= row[class as usize])
+                    .count()
+                    <= k
+        };
+        values
+            .chunks_exact(count)
+            .zip(&classes)
+            .filter(is_among)
+            .count()
+    };
+    Ok(wilson(right, counted))
 }
 
 /// How two classifiers compare on the same examples.
@@ -321,6 +440,74 @@ mod tests {
         assert!(text.unwrap_err().to_string().contains("NaN"));
         let floats = classes.to_dtype(DType::F32).unwrap();
         assert!(accuracy(&logits, &floats).is_err());
+    }
+
+    #[test]
+    fn accuracy_takes_predictions_images_and_any_integer_type() {
+        let cpu = candle_core::Device::Cpu;
+        let predicted = Tensor::new(&[1u8, 0, 2, 2], &cpu).unwrap();
+        let targets = Tensor::new(&[1i64, 0, 2, 0], &cpu).unwrap();
+        assert_eq!(accuracy(&predicted, &targets).unwrap(), wilson(3, 4));
+        // 300 of 300, and not 300 modulo 256.
+        let many = Tensor::zeros(300, DType::U8, &cpu).unwrap();
+        assert_eq!(accuracy(&many, &many).unwrap(), wilson(300, 300));
+        // [1, classes, 2, 2].
+        let logits = Tensor::new(
+            &[[[[3f32, 0.0], [0.0, 0.0]], [[0.0, 1.0], [2.0, 0.0]]]],
+            &cpu,
+        );
+        let targets = Tensor::new(&[[[0u32, 1], [0, 0]]], &cpu).unwrap();
+        // Of equal logits the first is taken.
+        let expected = wilson(3, 4);
+        assert_eq!(
+            accuracy(logits.as_ref().unwrap(), &targets).unwrap(),
+            expected
+        );
+        let best = top_k_accuracy(&logits.unwrap(), &targets, 2).unwrap();
+        assert_eq!(best, wilson(4, 4));
+        let rows = Tensor::new(&[[0.1f32, 0.5, 0.4], [0.2, 0.2, 0.2]], &cpu).unwrap();
+        let classes = Tensor::new(&[2i64, 1], &cpu).unwrap();
+        assert_eq!(top_k_accuracy(&rows, &classes, 1).unwrap(), wilson(0, 2));
+        assert_eq!(top_k_accuracy(&rows, &classes, 2).unwrap(), wilson(1, 2));
+        assert!(top_k_accuracy(&rows, &classes, 4).is_err());
+        assert!(top_k_accuracy(&rows, &classes, 0).is_err());
+    }
+
+    #[test]
+    fn ignored_targets_do_not_count() {
+        let cpu = candle_core::Device::Cpu;
+        let logits = Tensor::new(&[[0.1f32, 0.9], [f32::NAN, 0.0], [1.0, 0.0]], &cpu).unwrap();
+        let signed = Tensor::new(&[1i64, -100, 0], &cpu).unwrap();
+        // What -100 becomes in u32.
+        let unsigned = signed.to_dtype(DType::U32).unwrap();
+        assert_eq!(unsigned.to_vec1::<u32>().unwrap()[1], u32::MAX - 99);
+        for targets in [&signed, &unsigned, &signed.to_dtype(DType::I32).unwrap()] {
+            assert_eq!(accuracy(&logits, targets).unwrap(), wilson(2, 2));
+        }
+        let bytes = Tensor::new(&[1u8, 255, 0], &cpu).unwrap();
+        assert_eq!(
+            accuracy_ignoring(&logits, &bytes, 255).unwrap(),
+            wilson(2, 2)
+        );
+        let text = accuracy(&logits, &bytes).unwrap_err().to_string();
+        assert!(
+            text.contains("position 1 of [3] is class 255") && text.contains("-100"),
+            "{text}"
+        );
+        let text = accuracy(&logits, &Tensor::new(&[1i64, -1, 0], &cpu).unwrap());
+        assert!(text.unwrap_err().to_string().contains("is class -1;"));
+        let text = accuracy_ignoring(&logits, &signed, None)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            text.contains("class -100") && text.contains("not set"),
+            "{text}"
+        );
+        let none = Tensor::new(&[-100i64; 3], &cpu).unwrap();
+        let text = accuracy(&logits, &none).unwrap_err().to_string();
+        assert!(text.contains("all are ignored"), "{text}");
+        let predicted = Tensor::new(&[1u32, 7, 0], &cpu).unwrap();
+        assert_eq!(accuracy(&predicted, &signed).unwrap(), wilson(2, 2));
     }
 
     #[test]

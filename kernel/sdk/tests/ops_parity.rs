@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use patchbay::{
     Result,
-    candle::{DType, Tensor, Var, safetensors},
+    candle::{D, DType, Tensor, Var, safetensors},
     device,
     ops::{
         self, Attention, BinaryCrossEntropy, Conv2d, CrossEntropy, Interpolation, Reduction,
@@ -122,6 +122,33 @@ const CASES: &[(&str, Run)] = &[
         };
         ops::binary_cross_entropy_with_logits_with(&x[0], &x[1], &settings)
     }),
+    ("index_select/first", |x| ops::index_select(&x[0], 0, &x[1])),
+    ("index_select/middle", |x| {
+        ops::index_select(&x[0], -2, &x[1])
+    }),
+    ("sum_all/", |x| ops::sum_all(&x[0])),
+    ("sum/last", |x| ops::sum(&x[0], D::Minus1)),
+    ("sum/middle", |x| ops::sum(&x[0], 1)),
+    ("sum/several", |x| ops::sum(&x[0], (0, 2))),
+    ("sum_keepdim/", |x| ops::sum_keepdim(&x[0], 0)),
+    ("mean_all/", |x| ops::mean_all(&x[0])),
+    ("mean/last", |x| ops::mean(&x[0], D::Minus1)),
+    ("mean/middle", |x| ops::mean(&x[0], 1)),
+    ("mean/several", |x| ops::mean(&x[0], (0, 2))),
+    ("mean_keepdim/", |x| ops::mean_keepdim(&x[0], 0)),
+    ("var_all/", |x| ops::var_all(&x[0])),
+    ("var/last", |x| ops::var(&x[0], D::Minus1)),
+    ("var/middle", |x| ops::var(&x[0], 1)),
+    ("var/several", |x| ops::var(&x[0], (0, 2))),
+    ("var_keepdim/", |x| ops::var_keepdim(&x[0], 0)),
+    ("var_with/biased", |x| {
+        ops::var_with(&x[0], (1, 2), 0.0, false)
+    }),
+    ("broadcast_add/", |x| ops::broadcast_add(&x[0], &x[1])),
+    ("broadcast_sub/", |x| ops::broadcast_sub(&x[0], &x[1])),
+    ("broadcast_mul/", |x| ops::broadcast_mul(&x[0], &x[1])),
+    ("broadcast_div/", |x| ops::broadcast_div(&x[0], &x[1])),
+    ("broadcast_as/", |x| ops::broadcast_as(&x[0], (4, 3, 5))),
     ("matmul/", |x| ops::matmul(&x[0], &x[1])),
     ("linear/plain", |x| ops::linear(&x[0], &x[1], None)),
     ("linear/", |x| ops::linear(&x[0], &x[1], Some(&x[2]))),
@@ -418,6 +445,17 @@ const COMPOSED: &[(&str, Run)] = &[
     ("max_pool2d/strided", |x| {
         composed::max_pool2d(&x[0], (3, 2), (2, 1), (1, 1))
     }),
+    ("sum_all/image", |x| {
+        composed::sum(&x[0], &[0, 1, 2, 3])?.squeeze(0)
+    }),
+    ("sum/last", |x| composed::sum(&x[0], &[2])?.reshape((3, 4))),
+    ("sum/several", |x| {
+        composed::sum(&x[0], &[0, 2])?.reshape((3, 6))
+    }),
+    ("var/middle", |x| {
+        composed::var(&x[0], &[1], 1.0)?.reshape((2, 5))
+    }),
+    ("var_with/biased", |x| composed::var(&x[0], &[1, 2], 0.0)),
     ("avg_pool2d/plain", |x| {
         composed::avg_pool2d(&x[0], (2, 3), (2, 1), (0, 0))
     }),
@@ -806,6 +844,8 @@ fn no_op_is_left_out() {
         "random_state",
         "set_random_state",
         "sum_of_squares",
+        // kernel/sdk/src/stats.rs and plugins/losses/tests/ignored.rs
+        "ignored_value",
     ];
     let exports = include_str!("../../ops/src/lib.rs");
     let source = include_str!("ops_parity.rs");

@@ -35,13 +35,13 @@ pub fn similarity(
             Tensor::cat(&[batch, ops::matmul(features, queue)?], 1)
         }
     };
-    let logits = against_all(online)?.broadcast_div(temperature)?;
+    let logits = ops::broadcast_div(&against_all(online)?, temperature)?;
     let identity = identity(logits.dims2()?, &logits)?;
     let (target, entropy) = if alpha > 0.0 {
         let scores = against_all(momentum)?.broadcast_div(&temperature.detach())?;
         let log_q = ops::log_softmax(&scores.detach())?;
         let q = log_q.exp()?;
-        let entropy = (&q * &log_q)?.sum(1)?.mean_all()?.neg()?;
+        let entropy = ops::mean_all(&ops::sum(&(&q * &log_q)?, 1)?)?.neg()?;
         let target = ((q * alpha)? + (identity * (1.0 - alpha))?)?;
         (target, entropy.to_dtype(DType::F64)?.to_scalar()?)
     } else {

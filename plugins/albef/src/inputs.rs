@@ -190,7 +190,7 @@ pub fn within(
 ///
 /// Fails where features `[batch, width]` are not finite, saying in which row.
 pub fn finite(features: &Tensor, name: &str) -> Result<()> {
-    let sums = features.detach().sum(1)?.to_dtype(DType::F32)?;
+    let sums = ops::sum(&features.detach().to_dtype(DType::F32)?, 1)?;
     let sums: Vec<f32> = sums.to_vec1()?;
     if let Some(row) = sums.iter().position(|sum| !sum.is_finite()) {
         bail!(

@@ -109,7 +109,7 @@ pub fn soft_cross_entropy(
         return loss.forward(logits, classes);
     };
     let q = log_q.exp()?;
-    let entropy = (&q * log_q)?.sum(1)?.mean_all()?.neg()?;
+    let entropy = ops::mean_all(&ops::sum(&(&q * log_q)?, 1)?)?.neg()?;
     let hard =
         Tensor::full(1.0 - alpha, (classes.dim(0)?, 1), classes.device())?.to_dtype(q.dtype())?;
     let target = (q * alpha)?.scatter_add(&classes.unsqueeze(1)?, &hard, 1)?;

@@ -145,7 +145,7 @@ impl Balancer for ExcessMtl {
                         Some(squares) => (squares + &square)?,
                         None => square.clone(),
                     };
-                    let part = (square / (&sum + 1e-7)?.sqrt()?)?.sum_all()?;
+                    let part = ops::sum_all(&(square / (&sum + 1e-7)?.sqrt()?)?)?;
                     excess[k] += part.to_dtype(DType::F64)?.to_scalar::<f64>()?;
                     *squares = Some(sum);
                 }

@@ -262,7 +262,7 @@ fn dot(a: &Tensor, b: &Tensor) -> Result<f64> {
         }
     }
     let double = |tensor: &Tensor| tensor.to_dtype(DType::F64);
-    (double(&a)? * double(&b)?)?.sum_all()?.to_scalar::<f64>()
+    ops::sum_all(&(double(&a)? * double(&b)?)?)?.to_scalar::<f64>()
 }
 
 /// Σ a b, each product and sum in f64, in several sums that the processor can work on at once.

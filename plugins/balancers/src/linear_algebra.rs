@@ -31,25 +31,29 @@ pub fn scale(a: &Matrix) -> f64 {
 
 /// Solves A x = b by elimination with pivots; A is square.
 ///
+/// Rows and columns are scaled first, so that it does not matter how long the gradients are that A is made of.
+///
 /// # Errors
 ///
 /// Fails where A is singular to working precision.
 pub fn solve(a: &Matrix, b: &[f64]) -> Result<Vec<f64>> {
     let n = a.len();
-    let mut rows: Matrix = a
-        .iter()
-        .zip(b)
-        .map(|(row, &b)| row.iter().copied().chain([b]).collect())
+    let (of_rows, of_columns) = equilibration(a);
+    let mut rows: Matrix = (0..n)
+        .map(|i| {
+            let entries = a[i].iter().zip(&of_columns);
+            let scaled = entries.map(|(entry, column)| entry * of_rows[i] * column);
+            scaled.chain([b[i] * of_rows[i]]).collect()
+        })
         .collect();
-    let size = frobenius(a);
     for column in 0..n {
         let pivot = (column..n)
             .max_by(|&i, &j| rows[i][column].abs().total_cmp(&rows[j][column].abs()))
             .unwrap_or(column);
         rows.swap(column, pivot);
         let lead = rows[column][column];
-        // A comparison that NaN fails, too.
-        if lead.abs().partial_cmp(&(1e-14 * size)) != Some(std::cmp::Ordering::Greater) {
+        // The largest entries are 1. A comparison that NaN fails, too.
+        if lead.abs().partial_cmp(&(1e-14 * n as f64)) != Some(std::cmp::Ordering::Greater) {
             bail!(
                 "the {n} x {n} system of the gradients is singular: some are multiples of others, or zero"
             );
@@ -68,7 +72,38 @@ pub fn solve(a: &Matrix, b: &[f64]) -> Result<Vec<f64>> {
         let known: f64 = (row + 1..n).map(|k| rows[row][k] * x[k]).sum();
         x[row] = (rows[row][n] - known) / rows[row][row];
     }
-    Ok(x)
+    Ok(x.iter()
+        .zip(of_columns)
+        .map(|(x, scale)| x * scale)
+        .collect())
+}
+
+/// Factors of rows and of columns that bring the largest entry of each to 1 (Ruiz 2001, A scaling algorithm to equilibrate
+/// both rows and columns norms in matrices). Rows and columns of zeros keep a factor of 1.
+fn equilibration(a: &Matrix) -> (Vec<f64>, Vec<f64>) {
+    // Each pass takes the square root of what is amiss.
+    const PASSES: usize = 12;
+    let n = a.len();
+    let (mut rows, mut columns) = (vec![1.0; n], vec![1.0; n]);
+    for _ in 0..PASSES {
+        let entry = |i: usize, j: usize| (a[i][j] * rows[i] * columns[j]).abs();
+        let root = |most: f64| {
+            if most > 0.0 && most.is_finite() {
+                most.sqrt()
+            } else {
+                1.0
+            }
+        };
+        let of_row = |i: usize| root((0..n).map(|j| entry(i, j)).fold(0.0, f64::max));
+        let of_column = |j: usize| root((0..n).map(|i| entry(i, j)).fold(0.0, f64::max));
+        let row_roots: Vec<f64> = (0..n).map(of_row).collect();
+        let column_roots: Vec<f64> = (0..n).map(of_column).collect();
+        for i in 0..n {
+            rows[i] /= row_roots[i];
+            columns[i] /= column_roots[i];
+        }
+    }
+    (rows, columns)
 }
 
 /// Eigenvalues, ascending, and eigenvectors (as rows) of a symmetric matrix, by Jacobi's rotations (Golub and Van Loan,
@@ -226,6 +261,18 @@ mod tests {
         );
         let nan = vec![vec![f64::NAN]];
         assert!(solve(&nan, &[1.0]).is_err());
+        // Multiples stay multiples, however long they are; others are none, however long.
+        for length in [1.0, 1e7, 1e-9, 1e100] {
+            let gram = |product: f64| {
+                vec![
+                    vec![1.0, product * length],
+                    vec![product * length, length * length],
+                ]
+            };
+            assert!(solve(&gram(1.0), &[1.0, 1.0]).is_err(), "{length}");
+            let x = solve(&gram(0.6), &[1.0, length]).unwrap();
+            assert!((x[0] - 0.625).abs() < 1e-12 && (x[1] * length - 0.625).abs() < 1e-12);
+        }
     }
 
     #[test]
@@ -247,6 +294,23 @@ mod tests {
             let x = bargain(&sample(), power).unwrap();
             for (ax, x) in apply(&sample(), &x).iter().zip(&x) {
                 assert!((ax - x.powf(-1.0 / power)).abs() < 1e-8, "{power}");
+            }
+        }
+        // The same gradients with lengths that differ by up to 1e14.
+        for power in [0.5, 1.0, 2.0, 10.0] {
+            for lengths in [[1.0, 1e7, 1.0], [1e-7, 1e7, 1.0], [3e9, 1e4, 20.0]] {
+                let gram: Matrix = (0..3)
+                    .map(|i| {
+                        (0..3)
+                            .map(|j| sample()[i][j] * lengths[i] * lengths[j])
+                            .collect()
+                    })
+                    .collect();
+                let x = bargain(&gram, power).unwrap();
+                for (ax, x) in apply(&gram, &x).iter().zip(&x) {
+                    let expected = x.powf(-1.0 / power);
+                    assert!((ax / expected - 1.0).abs() < 1e-8, "{power} {lengths:?}");
+                }
             }
         }
         let opposed = vec![vec![1.0, -0.999], vec![-0.999, 1.0]];

@@ -101,7 +101,7 @@ impl AodNet {
         let (weight, bias) = &self.layers[number];
         let padding = LAYERS[number].1 / 2;
         let sums = input.conv2d(weight, padding, 1, 1, 1)?;
-        sums.broadcast_add(&bias.reshape((1, 3, 1, 1))?)?.relu()
+        ops::broadcast_add(&sums, &bias.reshape((1, 3, 1, 1))?)?.relu()
     }
 
     fn k(&self, images: &Tensor) -> Result<Tensor> {
@@ -154,6 +154,9 @@ impl ImageTransform for AodNet {
     }
 
     fn maps(&self, images: &Tensor) -> Result<Vec<(String, Tensor)>> {
-        Ok(vec![("k".to_owned(), self.k(images)?.mean_keepdim(1)?)])
+        Ok(vec![(
+            "k".to_owned(),
+            ops::mean_keepdim(&self.k(images)?, 1)?,
+        )])
     }
 }

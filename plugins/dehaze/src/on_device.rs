@@ -91,7 +91,7 @@ fn depth(haze: &Tensor, [constant, of_value, of_saturation]: [f32; 3]) -> Result
 /// Rec. 601 luma.
 fn luma(haze: &Tensor) -> Result<Tensor> {
     let weights = Tensor::new(&[0.299f32, 0.587, 0.114], haze.device())?.reshape((1, 3, 1, 1))?;
-    haze.broadcast_mul(&weights)?.sum_keepdim(1)
+    ops::sum_keepdim(&haze.broadcast_mul(&weights)?, 1)
 }
 
 /// The colour `[batch, channels, 1, 1]` of the brightest of the 0.1 % of pixels with the largest score.
@@ -101,7 +101,7 @@ fn airlight(haze: &Tensor, score: &Tensor) -> Result<Tensor> {
     let (batch, channels, height, width) = haze.dims4()?;
     let count = (height * width / FRACTION).max(1);
     let least = kth_largest(&score.flatten_from(2)?, count)?.unsqueeze(3)?;
-    let brightness = haze.sum_keepdim(1)?;
+    let brightness = ops::sum_keepdim(haze, 1)?;
     let none = (brightness.zeros_like()? - 1.0)?;
     let candidates = score.broadcast_ge(&least)?.where_cond(&brightness, &none)?;
     let row = candidates.max_keepdim(3)?.argmax_keepdim(2)?;

@@ -69,12 +69,8 @@ pub fn key_mask(
     let Some(visible) = visible else {
         return Ok(None);
     };
-    let counts: Vec<f32> = visible
-        .flatten_from(1)?
-        .to_dtype(DType::F32)?
-        .sum(1)?
-        .to_vec1()?;
-    if let Some(row) = counts.iter().position(|&count| count == 0.0) {
+    let counts: Vec<i64> = ops::sum(&visible.flatten_from(1)?, 1)?.to_vec1()?;
+    if let Some(row) = counts.iter().position(|&count| count == 0) {
         bail!(
             "the {what} hides all {length} positions of row {row}: leave the row out of the batch, or keep one position"
         );
@@ -103,8 +99,8 @@ pub fn key_mask_beside(
         );
     }
     let visible = mask.ne(0f64)?;
-    let count: f32 = visible.to_dtype(DType::F32)?.sum_all()?.to_scalar()?;
-    if count == (batch * length) as f32 {
+    let count: i64 = ops::sum_all(&visible)?.to_scalar()?;
+    if count == (batch * length) as i64 {
         return Ok(None);
     }
     Ok(Some(visible.reshape((batch, 1, 1, length))?))
@@ -117,16 +113,13 @@ pub fn key_mask_beside(
 /// Fails where the shapes do not fit.
 pub fn mean(tokens: &Tensor, visible: Option<&Tensor>) -> Result<Tensor> {
     let Some(visible) = visible else {
-        return tokens.mean(1);
+        return ops::mean(tokens, 1);
     };
     let (batch, length, _) = tokens.dims3()?;
     let weights = visible
         .reshape((batch, length, 1))?
         .to_dtype(tokens.dtype())?;
-    tokens
-        .broadcast_mul(&weights)?
-        .sum(1)?
-        .broadcast_div(&weights.sum(1)?)
+    ops::sum(&tokens.broadcast_mul(&weights)?, 1)?.broadcast_div(&ops::sum(&weights, 1)?)
 }
 
 #[cfg(test)]

@@ -202,7 +202,7 @@ impl Encoder for Sequence {
         };
         let (mut x, mask) = match &self.class_token {
             Some(token) => {
-                let token = token.broadcast_as((batch, 1, width))?;
+                let token = ops::broadcast_as(token, (batch, 1, width))?;
                 let mask = visible
                     .as_ref()
                     .map(|visible| {
@@ -276,10 +276,7 @@ impl Sequence {
                         "encoder/sequence takes a table [batch, {features}], not {dims:?}: its `features` is {features}"
                     );
                 }
-                values
-                    .unsqueeze(2)?
-                    .broadcast_mul(weight)?
-                    .broadcast_add(bias)
+                ops::broadcast_add(&ops::broadcast_mul(&values.unsqueeze(2)?, weight)?, bias)
             }
             Tokenizer::Steps(map) => {
                 if dims.len() < 3 || !fits {
@@ -294,7 +291,7 @@ impl Sequence {
                     (Some(_), _) if steps > max_steps => {
                         bail!("a sequence of {steps} steps is longer than `max_steps`, {max_steps}")
                     }
-                    (Some(positions), _) => x.broadcast_add(&positions.narrow(1, 0, steps)?),
+                    (Some(positions), _) => ops::broadcast_add(&x, &positions.narrow(1, 0, steps)?),
                     (None, SequencePosition::SinCos) => {
                         let table = sin_cos_position_embedding((1, steps), width, 1.0, x.device())?;
                         x.broadcast_add(&table.to_dtype(x.dtype())?)

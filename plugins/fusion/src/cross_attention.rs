@@ -91,14 +91,10 @@ impl Encoder for FusionCrossAttention {
         let absent = image.is_there.affine(-1.0, 1.0)?.unsqueeze(2)?;
         let missing = self.missing_image.reshape((1, 1, ()))?;
         // The tokens of an image that is missing are zeros.
-        let queries = image
-            .tokens
-            .broadcast_add(&absent.broadcast_mul(&missing)?)?;
+        let queries = ops::broadcast_add(&image.tokens, &ops::broadcast_mul(&absent, &missing)?)?;
         let (batch, length, _) = queries.dims3()?;
-        let nothing =
-            self.nothing
-                .reshape((1, 1, ()))?
-                .broadcast_as((batch, 1, config.context_width))?;
+        let nothing = self.nothing.reshape((1, 1, ()))?;
+        let nothing = ops::broadcast_as(&nothing, (batch, 1, config.context_width))?;
         let seen = Tensor::cat(&[&context.tokens, &nothing.contiguous()?], 1)?;
         let visible = Tensor::cat(
             &[&context.mask, &context.mask.narrow(1, 0, 1)?.ones_like()?],
@@ -126,9 +122,9 @@ impl Encoder for FusionCrossAttention {
         // Tokens that are padding do not count; where the image is missing its stand-ins are all alike.
         let weight = (&image.mask + absent.squeeze(2)?.broadcast_as(image.mask.shape())?)?;
         let weight = weight
-            .broadcast_div(&weight.sum_keepdim(1)?)?
+            .broadcast_div(&ops::sum_keepdim(&weight, 1)?)?
             .unsqueeze(2)?;
-        let mean = |x: &Tensor| x.broadcast_mul(&weight)?.sum(1);
+        let mean = |x: &Tensor| ops::sum(&x.broadcast_mul(&weight)?, 1);
         let both = Tensor::cat(&[mean(&queries)?, mean(&answers)?], 1)?;
         let maps = if input.attention {
             vec![map]

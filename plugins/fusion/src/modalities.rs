@@ -60,14 +60,14 @@ impl Modality {
 
     /// The mean of the tokens that count, `[batch, width]`; zeros where none does.
     pub fn mean(&self) -> Result<Tensor> {
-        let sum = self.tokens.sum(1)?;
-        sum.broadcast_div(&self.mask.sum_keepdim(1)?.maximum(1.0)?)
+        let sum = ops::sum(&self.tokens, 1)?;
+        sum.broadcast_div(&ops::sum_keepdim(&self.mask, 1)?.maximum(1.0)?)
     }
 
     /// The mean of the tokens, or this vector `[width]` where none counts.
     pub fn mean_or(&self, missing: &Tensor) -> Result<Tensor> {
         let absent = self.is_there.affine(-1.0, 1.0)?;
-        self.mean()? + absent.broadcast_mul(&missing.unsqueeze(0)?)?
+        self.mean()? + ops::broadcast_mul(&absent, &missing.unsqueeze(0)?)?
     }
 }
 

@@ -23,7 +23,7 @@ patchbay::config! {
         /// Whether the focusing factors are constants of the gradient.
         detach_focus: bool = true,
         /// Targets with this class index do not count; null: all count.
-        ignore_index: Option<i64> = Some(-100),
+        ignore_index: Option<i64> = Some(ops::IGNORE_INDEX),
         /// Mean, sum, or one value for each target and class.
         reduction: Reduction = Reduction::Mean,
     }

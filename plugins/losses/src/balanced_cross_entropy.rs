@@ -22,7 +22,7 @@ patchbay::config! {
         /// Sigmoid: positives against negatives of each image and channel. Softmax: the classes of each image.
         activation: Activation = Activation::Softmax,
         /// Targets with this class index do not count; null: all count.
-        ignore_index: Option<i64> = Some(-100),
+        ignore_index: Option<i64> = Some(ops::IGNORE_INDEX),
         /// Mean, sum, or one value for each target (sigmoid: for each target and class).
         reduction: Reduction = Reduction::Mean,
     }
@@ -153,10 +153,10 @@ impl BalancedCrossEntropy {
             _ => rows.reshape(dims.as_slice()),
         };
         let truth = rows(&binary.target)?;
-        let positives = truth.sum_keepdim(1)?;
+        let positives = ops::sum_keepdim(&truth, 1)?;
         let all = match &binary.mask {
             // At least 1, so that a row without a single target that counts has weights and not NaN.
-            Some(mask) => rows(mask)?.sum_keepdim(1)?.maximum(1.0)?,
+            Some(mask) => ops::sum_keepdim(&rows(mask)?, 1)?.maximum(1.0)?,
             None => (positives.ones_like()? * truth.dim(1)? as f64)?,
         };
         let share = (positives / all)?;

@@ -1,6 +1,6 @@
 //! Logits and targets of yes-or-no questions, brought to one form: a sigmoid for each logit.
 
-use patchbay::plugin::prelude::*;
+use patchbay::{ops, plugin::prelude::*};
 
 use crate::classes::{Classes, Target, check_probabilities, floats, keep, one_hot, positions};
 
@@ -47,7 +47,8 @@ impl Binary {
             let target = target.to_dtype(logits.dtype())?;
             check_probabilities(&target)?;
             let counted = target.elem_count();
-            let between = (&target * target.affine(-1.0, 1.0)?)?.abs()?.sum_all()?;
+            let between = (&target * target.affine(-1.0, 1.0)?)?.abs()?;
+            let between = ops::sum_all(&between)?;
             return Ok(Binary {
                 logits,
                 target,
@@ -89,8 +90,9 @@ impl Binary {
             .to_vec1::<i64>()?;
         let mut values = Vec::with_capacity(given.len());
         let mut counts = Vec::with_capacity(given.len());
+        let ignored_value = ignore.map(|ignore| ops::ignored_value(target.dtype(), ignore));
         for (position, &label) in given.iter().enumerate() {
-            let ignored = Some(label) == ignore;
+            let ignored = Some(label) == ignored_value;
             if !ignored && label != 0 && label != 1 {
                 bail!(
                     "the target at position {position} of {:?} is {label}; with one logit for each target it \

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use patchbay::{
+    ops,
     plugin::prelude::*,
     serde_json::{Map, Value},
 };
@@ -18,20 +19,26 @@ pub struct ClassCounts {
 }
 
 impl ClassCounts {
-    /// Checks counts of a config; empty: they are counted.
+    /// Checks counts of a config; empty: they are counted. 0 is a class without examples, as counted ones may be; a target
+    /// of it counts as the first.
     ///
     /// # Errors
     ///
-    /// Fails where a count is not finite or below 1: such a class has no frequency.
+    /// Fails where a count is neither 0 nor at least 1 and finite (shares are no counts), and where all are 0.
     pub fn new(given: &[f64]) -> Result<Self> {
-        if let Some(class) = given
-            .iter()
-            .position(|count| !(count.is_finite() && *count >= 1.0))
-        {
+        let is_count = |&count: &f64| count == 0.0 || (count.is_finite() && count >= 1.0);
+        if let Some(class) = given.iter().position(|count| !is_count(count)) {
             bail!(
-                "class_counts[{class}] is {}; each class has at least one example. Leave class_counts empty to \
-                 have them counted from the targets",
+                "class_counts[{class}] is {}; a count is 0, or at least 1 and finite: give numbers of examples, not \
+                 shares. Leave class_counts empty to have them counted from the targets",
                 given[class]
+            );
+        }
+        if !given.is_empty() && given.iter().all(|&count| count == 0.0) {
+            bail!(
+                "class_counts says that none of the {} classes has an example; leave it empty to have them counted from \
+                 the targets",
+                given.len()
             );
         }
         Ok(ClassCounts {
@@ -111,37 +118,30 @@ fn sum(seen: &[f64], histogram: &[usize]) -> Vec<f64> {
         .collect()
 }
 
-/// Whether all of a tensor's values are finite: their sum is not where one is not.
+/// Whether all of a tensor's values are finite: their sum is not where one is not. It is taken of numbers in f64, whose sum
+/// of f32 is finite.
 ///
 /// # Errors
 ///
 /// Fails where it cannot be read.
 pub fn is_finite(values: &Tensor) -> Result<bool> {
-    let sum = values.detach().to_dtype(DType::F64)?.sum_all()?;
+    let sum = ops::sum_all(&values.detach().to_dtype(DType::F64)?)?;
     Ok(sum.to_scalar::<f64>()?.is_finite())
 }
 
 /// Weights by the effective number of examples, `(1 - beta) / (1 - beta^n)`, with a mean of 1 over the classes
-/// that occur; 0 for those that do not.
+/// that occur. Those that do not are no part of the mean, and have the weight of a class with one example.
 ///
 /// Cui et al. 2019, Class-Balanced Loss Based on Effective Number of Samples, arXiv 1901.05555, eq. 2.
 pub fn effective_number_weights(counts: &[f64], beta: f64) -> Vec<f64> {
-    let raw: Vec<f64> = counts
-        .iter()
-        .map(|&count| {
-            if count > 0.0 {
-                // 1 - beta^n without cancellation.
-                (1.0 - beta) / -(count * beta.ln()).exp_m1()
-            } else {
-                0.0
-            }
-        })
-        .collect();
-    let occurring = raw.iter().filter(|&&weight| weight > 0.0).count() as f64;
-    let sum: f64 = raw.iter().sum();
-    if sum > 0.0 {
-        raw.iter().map(|weight| weight * occurring / sum).collect()
+    // 1 - beta^n without cancellation.
+    let raw = |count: f64| (1.0 - beta) / -(count.max(1.0) * beta.ln()).exp_m1();
+    let occurring = counts.iter().filter(|&&count| count > 0.0);
+    let sum: f64 = occurring.clone().map(|&count| raw(count)).sum();
+    let mean = if sum > 0.0 {
+        sum / occurring.count() as f64
     } else {
-        raw
-    }
+        1.0
+    };
+    counts.iter().map(|&count| raw(count) / mean).collect()
 }

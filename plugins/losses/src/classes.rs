@@ -33,6 +33,7 @@ pub struct Indices {
     pub count: usize,
     /// How many targets count.
     pub counted: usize,
+    /// What the config says, or a number that no target has.
     ignore: i64,
 }
 
@@ -298,12 +299,15 @@ fn indices(logits: &Tensor, target: &Tensor, count: usize, ignore: Option<i64>) 
     let range = layout
         .contiguous_offsets()
         .map_or(0..0, |(start, end)| start..end);
+    let ignored = ignore.map(|ignore| ops::ignored_value(target.dtype(), ignore));
     let read = match &*storage {
-        Storage::Cpu(CpuStorage::I64(all)) => read(&all[range], count, ignore),
-        Storage::Cpu(CpuStorage::U32(all)) => read(&all[range], count, ignore),
-        Storage::Cpu(CpuStorage::U8(all)) => read(&all[range], count, ignore),
+        Storage::Cpu(CpuStorage::I64(all)) => read(&all[range], count, ignored),
+        Storage::Cpu(CpuStorage::U32(all)) => read(&all[range], count, ignored),
+        Storage::Cpu(CpuStorage::U8(all)) => read(&all[range], count, ignored),
+        Storage::Cpu(CpuStorage::I32(all)) => read(&all[range], count, ignored),
+        Storage::Cpu(CpuStorage::I16(all)) => read(&all[range], count, ignored),
         _ => bail!(
-            "expected a target of type i64, u32 or u8, got {}",
+            "expected a target of an integer type, got {}",
             target.dtype().as_str()
         ),
     };

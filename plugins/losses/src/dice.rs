@@ -24,7 +24,7 @@ patchbay::config! {
         /// Whether regions overlap in each image, or in the whole batch.
         per_image: bool = false,
         /// Targets with this class index do not count; null: all count.
-        ignore_index: Option<i64> = Some(-100),
+        ignore_index: Option<i64> = Some(ops::IGNORE_INDEX),
         /// Mean or sum over the classes (and images); none: one value for each image.
         reduction: Reduction = Reduction::Mean,
     }

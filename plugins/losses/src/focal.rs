@@ -39,7 +39,7 @@ patchbay::config! {
         /// Softmax over the classes, or a sigmoid for each.
         activation: Activation = Activation::Softmax,
         /// Targets with this class index do not count; null: all count.
-        ignore_index: Option<i64> = Some(-100),
+        ignore_index: Option<i64> = Some(ops::IGNORE_INDEX),
         /// Mean, sum, or one value for each target (sigmoid: for each target and class).
         reduction: Reduction = Reduction::Mean,
     }
@@ -113,7 +113,7 @@ impl Focal {
                 if let Some(weights) = classes.weights(&config.weights)? {
                     values = values.broadcast_mul(&classes.along_classes(&weights)?)?;
                 }
-                let values = values.sum(1)?;
+                let values = ops::sum(&values, 1)?;
                 let counted = values.elem_count();
                 (values, counted)
             }

@@ -126,7 +126,7 @@ impl Loss for InfoNce {
                 forward
             }
         } else {
-            let own_key = ((&queries * &keys)?.sum_keepdim(1)? / config.temperature)?;
+            let own_key = (ops::sum_keepdim(&(&queries * &keys)?, 1)? / config.temperature)?;
             let logits = match &queued {
                 Some(queued) => Tensor::cat(&[own_key, similarities(&queries, queued)?], 1)?,
                 None => own_key,

@@ -78,7 +78,7 @@ impl Loss for KlDivergence {
             (target, log_target)
         };
         let log_p = ops::log_softmax_dim(&(logits / temperature)?, 1)?;
-        let values = (target * (log_target - log_p)?)?.sum(1)?;
+        let values = ops::sum(&(target * (log_target - log_p)?)?, 1)?;
         let values = (values * (temperature * temperature))?;
         self.config
             .reduction

@@ -17,7 +17,7 @@ patchbay::config! {
         #[schemars(range(min = 0.0, max = 1.0))]
         smoothing: f64 = 0.1,
         /// Targets with this class index do not count; null: all count.
-        ignore_index: Option<i64> = Some(-100),
+        ignore_index: Option<i64> = Some(ops::IGNORE_INDEX),
         /// Mean, sum, or one value for each target.
         reduction: Reduction = Reduction::Mean,
     }

@@ -36,7 +36,7 @@ patchbay::config! {
         #[schemars(range(min = 0.0, max = 0.99999999))]
         beta: f64 = 0.9999,
         /// Targets with this class index do not count; null: all count.
-        ignore_index: Option<i64> = Some(-100),
+        ignore_index: Option<i64> = Some(ops::IGNORE_INDEX),
         /// Mean, sum, or one value for each target.
         reduction: Reduction = Reduction::Mean,
     }
@@ -110,8 +110,10 @@ impl Loss for Ldam {
             .copied()
             .filter(|&count| count > 0.0)
             .fold(f64::INFINITY, f64::min);
-        let margin =
-            |class: usize| self.config.largest_margin * (least / counts[class]).sqrt().sqrt();
+        // A class without examples has the largest margin, too.
+        let margin = |class: usize| {
+            self.config.largest_margin * (least / counts[class].max(least)).sqrt().sqrt()
+        };
         let margins = target.map(margin, logits.dtype())?.unsqueeze(1)?;
         let shift = one_hot(&logits, &target)?.broadcast_mul(&margins)?;
         let logits = ((logits - shift)? * self.config.scale)?;

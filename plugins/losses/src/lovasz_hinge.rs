@@ -1,9 +1,10 @@
 //! Lovász hinge: a convex surrogate of the Jaccard loss (intersection over union) of one region.
 //!
-//! As the authors' program: one sort over all logits that count, or over those of each image. With several channels
-//! each is a region of its own, and the loss is their mean.
+//! As the authors' program and segmentation_models_pytorch's `LovaszLoss` of the modes "binary" and "multilabel": one sort
+//! over all logits that count, or over those of each image, whatever the number of channels. With `per_channel` each
+//! channel is a region of its own, and the loss is their mean; these programs have no such form.
 
-use patchbay::plugin::prelude::*;
+use patchbay::{ops, plugin::prelude::*};
 
 use crate::{binary::Binary, lovasz::slopes, reduction::Reduction};
 
@@ -12,8 +13,10 @@ patchbay::config! {
     pub struct LovaszHingeConfig {
         /// Whether regions are compared in each image, or in the whole batch.
         per_image: bool = false,
+        /// Whether each channel is a region of its own, whose losses are averaged, or all channels are one region.
+        per_channel: bool = false,
         /// Targets with this class index do not count; null: all count.
-        ignore_index: Option<i64> = Some(-100),
+        ignore_index: Option<i64> = Some(ops::IGNORE_INDEX),
         /// Mean or sum over the images (or the one batch); none: one value for each image.
         reduction: Reduction = Reduction::Mean,
     }
@@ -30,7 +33,8 @@ impl Define for LovaszHinge {
     type Kind = dyn Loss;
     type Config = LovaszHingeConfig;
     const ID: &'static str = "loss/lovasz_hinge";
-    const SUMMARY: &'static str = "A surrogate of the intersection over union of one region";
+    const SUMMARY: &'static str =
+        "A surrogate of the intersection over union of one region, or of one a channel";
     const DETAILS: Details = Details {
         formula: "sum_i max(e_i, 0) g_i,  e = 1 - (2 t - 1) logits falling, g: slopes of the Jaccard loss",
         reference: "Berman et al. 2018, The Lovász-Softmax loss, arXiv 1705.08790, eq. 8",
@@ -76,26 +80,31 @@ impl Loss for LovaszHinge {
         let values = read(&errors)?;
         let per_image = config.per_image || config.reduction == Reduction::None;
         let (groups, images) = if per_image { (batch, 1) } else { (1, batch) };
+        // A region is `width` channels of each image of its group.
+        let (regions, width) = match config.per_channel {
+            true => (channels, 1),
+            false => (1, channels),
+        };
         let mut factors = vec![0f32; values.len()];
         for group in 0..groups {
-            for channel in 0..channels {
+            for region in 0..regions {
                 let counted: Vec<usize> = (group * images..(group + 1) * images)
                     .flat_map(|image| {
-                        let first = (image * channels + channel) * inner;
-                        first..first + inner
+                        let first = (image * channels + region * width) * inner;
+                        first..first + width * inner
                     })
                     .filter(|&at| mask.as_ref().is_none_or(|mask| mask[at] > 0.0))
                     .collect();
                 let here: Vec<f32> = counted.iter().map(|&at| values[at]).collect();
                 let slopes = slopes(&here, |index| truth[counted[index]] > 0.0);
                 for (&at, slope) in counted.iter().zip(slopes) {
-                    factors[at] = slope / channels as f32;
+                    factors[at] = slope / regions as f32;
                 }
             }
         }
         let factors =
             Tensor::from_vec(factors, dims, logits.device())?.to_dtype(binary.logits.dtype())?;
-        let losses = (errors * factors)?.reshape((groups, ()))?.sum(1)?;
+        let losses = ops::sum(&(errors * factors)?.reshape((groups, ()))?, 1)?;
         config.reduction.apply(&losses, groups as f64)
     }
 }

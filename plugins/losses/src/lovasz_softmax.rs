@@ -19,7 +19,7 @@ patchbay::config! {
         /// Whether classes that are not in the target count, too.
         absent_classes: bool = false,
         /// Targets with this class index do not count; null: all count.
-        ignore_index: Option<i64> = Some(-100),
+        ignore_index: Option<i64> = Some(ops::IGNORE_INDEX),
         /// Mean or sum over the images (or the one batch); none: one value for each image.
         reduction: Reduction = Reduction::Mean,
     }
@@ -106,7 +106,8 @@ impl Loss for LovaszSoftmax {
             Tensor::from_vec(factors, logits.shape(), logits.device())?.to_dtype(logits.dtype())?;
         let offsets =
             Tensor::from_vec(offsets, groups, logits.device())?.to_dtype(logits.dtype())?;
-        let losses = ((probabilities * factors)?.reshape((groups, ()))?.sum(1)? + offsets)?;
+        let parts = (probabilities * factors)?.reshape((groups, ()))?;
+        let losses = (ops::sum(&parts, 1)? + offsets)?;
         config.reduction.apply(&losses, groups as f64)
     }
 }

@@ -276,9 +276,8 @@ impl Sums {
             Truth::Values(values, mask) => (values.clone(), mask.clone()),
         };
         let sum = |values: Tensor| {
-            values
-                .reshape((self.groups, self.images, self.classes, self.inner))?
-                .sum((1, 3))
+            let shape = (self.groups, self.images, self.classes, self.inner);
+            ops::sum(&values.reshape(shape)?, (1, 3))
         };
         let intersection = sum((probabilities * constant(truth)?)?)?;
         let prediction = sum((probabilities * constant(mask)?)?)?;

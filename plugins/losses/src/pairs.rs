@@ -1,6 +1,6 @@
 //! Predictions and targets of regression: two tensors of one shape.
 
-use patchbay::plugin::prelude::*;
+use patchbay::{ops, plugin::prelude::*};
 
 use crate::{classes::floats, reduction::Reduction};
 
@@ -43,7 +43,7 @@ impl Pairs {
         // NaN is the only value that differs from itself.
         let there = target.eq(&target)?;
         let mask = there.to_dtype(prediction.dtype())?;
-        let counted = there.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()? as usize;
+        let counted = ops::sum_all(&there)?.to_scalar::<i64>()? as usize;
         Ok(Pairs {
             target: there.where_cond(&target, &target.zeros_like()?)?,
             prediction,
@@ -68,7 +68,7 @@ impl Pairs {
 ///
 /// Fails where it cannot be read.
 pub fn mean(value: &Tensor) -> Result<f64> {
-    value.mean_all()?.to_dtype(DType::F64)?.to_scalar()
+    ops::mean_all(value)?.to_dtype(DType::F64)?.to_scalar()
 }
 
 /// Numbers of a standard normal distribution, the same in each call: Box and Muller's transform of evenly spread points

@@ -16,7 +16,7 @@ patchbay::config! {
         /// The coefficient that is added to the first term; the paper takes 1 for classification.
         epsilon: f64 = 1.0,
         /// Targets with this class index do not count; null: all count.
-        ignore_index: Option<i64> = Some(-100),
+        ignore_index: Option<i64> = Some(ops::IGNORE_INDEX),
         /// Mean, sum, or one value for each target.
         reduction: Reduction = Reduction::Mean,
     }
@@ -62,7 +62,7 @@ impl Loss for Poly1 {
                 indices.counted,
             ),
             Target::Probabilities(target) => {
-                let hit = (ops::softmax_dim(&classes.logits, 1)? * target)?.sum(1)?;
+                let hit = ops::sum(&(ops::softmax_dim(&classes.logits, 1)? * target)?, 1)?;
                 (hit.affine(-1.0, 1.0)?, cross_entropy.elem_count())
             }
         };

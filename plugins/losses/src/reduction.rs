@@ -1,6 +1,6 @@
 //! From one value for each target to the value of the loss.
 
-use patchbay::plugin::prelude::*;
+use patchbay::{ops, plugin::prelude::*};
 
 /// What a loss returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -21,10 +21,10 @@ impl Reduction {
     pub fn apply(self, values: &Tensor, weight: f64) -> Result<Tensor> {
         match self {
             Reduction::None => Ok(values.clone()),
-            Reduction::Sum => values.sum_all(),
-            Reduction::Mean if weight > 0.0 => values.sum_all()? / weight,
+            Reduction::Sum => ops::sum_all(values),
+            Reduction::Mean if weight > 0.0 => ops::sum_all(values)? / weight,
             // All values are 0 then, and their sum keeps the way back to the logits.
-            Reduction::Mean => values.sum_all(),
+            Reduction::Mean => ops::sum_all(values),
         }
     }
 }

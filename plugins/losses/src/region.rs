@@ -1,6 +1,6 @@
 //! From the overlap of regions to a loss.
 
-use patchbay::plugin::prelude::*;
+use patchbay::{ops, plugin::prelude::*};
 
 use crate::reduction::Reduction;
 
@@ -30,8 +30,8 @@ pub fn reduce(losses: &Tensor, target: &Tensor, reduction: Reduction) -> Result<
     let present = target.gt(0.0)?.to_dtype(losses.dtype())?;
     let losses = (losses * present)?;
     match reduction {
-        Reduction::Mean => losses.mean_all(),
-        Reduction::Sum => losses.sum_all(),
-        Reduction::None => losses.mean(1),
+        Reduction::Mean => ops::mean_all(&losses),
+        Reduction::Sum => ops::sum_all(&losses),
+        Reduction::None => ops::mean(&losses, 1),
     }
 }

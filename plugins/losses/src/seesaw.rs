@@ -32,7 +32,7 @@ patchbay::config! {
         #[schemars(range(min = 1e-12, max = 1.0))]
         epsilon: f64 = 0.01,
         /// Targets with this class index do not count; null: all count.
-        ignore_index: Option<i64> = Some(-100),
+        ignore_index: Option<i64> = Some(ops::IGNORE_INDEX),
         /// Mean, sum, or one value for each target.
         reduction: Reduction = Reduction::Mean,
     }

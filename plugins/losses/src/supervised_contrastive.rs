@@ -2,10 +2,16 @@
 //!
 //! As the authors' program (`L_out`, every view an anchor): features are `[batch, width]` or `[batch, views, width]`,
 //! normalised here. An anchor without another example of its class counts as 0, as there; the mean is over all anchors.
+//! Examples whose label is ignored are no anchors, and attract and repel nobody; that program has no such labels.
 
 use patchbay::{ops, plugin::prelude::*};
 
-use crate::{classes::floats, info_nce::independent_features, pairs::mean, reduction::Reduction};
+use crate::{
+    classes::{floats, keep},
+    info_nce::independent_features,
+    pairs::mean,
+    reduction::Reduction,
+};
 
 patchbay::config! {
     /// Settings of [`SupervisedContrastive`].
@@ -16,6 +22,8 @@ patchbay::config! {
         /// The loss is multiplied with temperature / base_temperature.
         #[schemars(range(min = 1e-4))]
         base_temperature: f64 = 0.07,
+        /// Examples with this label do not count; null: all count.
+        ignore_index: Option<i64> = Some(ops::IGNORE_INDEX),
         /// Mean, sum, or one value for each anchor (views of an example are its mean).
         reduction: Reduction = Reduction::Mean,
     }
@@ -67,23 +75,41 @@ impl Loss for SupervisedContrastive {
         let anchors = batch * views;
         if anchors == 0 {
             // As that of other losses: nothing counts, so the loss is 0.
-            let values = features.flatten_from(1)?.sum(1)?;
+            let values = ops::sum(&features.flatten_from(1)?, 1)?;
             return config.reduction.apply(&values, 0.0);
         }
-        let z = ops::l2_normalise(&features.reshape((anchors, ()))?, -1, 1e-12)?;
-        let similarity = (ops::matmul(&z, &z.t()?)? / config.temperature)?;
+        let ignored = config
+            .ignore_index
+            .map(|ignore| ops::ignored_value(labels.dtype(), ignore));
         let labels = labels.to_dtype(DType::I64)?.to_vec1::<i64>()?;
         let label = |anchor: usize| labels[anchor / views];
+        let counts = |anchor: usize| Some(label(anchor)) != ignored;
+        let counted = labels
+            .iter()
+            .filter(|&&label| Some(label) != ignored)
+            .count();
+        let mut features = features.reshape((anchors, ()))?;
+        if counted < batch {
+            // NaN there, times 0, would still be NaN.
+            let kept: Vec<u8> = (0..anchors)
+                .map(|anchor| u8::from(counts(anchor)))
+                .collect();
+            let kept = Tensor::from_vec(kept, (anchors, 1), features.device())?;
+            features = keep(&features, &kept.broadcast_as(features.shape())?)?;
+        }
+        let z = ops::l2_normalise(&features, -1, 1e-12)?;
+        let similarity = (ops::matmul(&z, &z.t()?)? / config.temperature)?;
         // An anchor is not compared with itself: e^-inf is 0, and a large number stays finite in the gradient.
         let mut own = vec![0f32; anchors * anchors];
         let mut positives = vec![0f32; anchors * anchors];
         for i in 0..anchors {
-            own[i * anchors + i] = -1e9;
-            let count = (0..anchors)
-                .filter(|&j| j != i && label(j) == label(i))
-                .count();
+            let is_positive = |&j: &usize| j != i && label(j) == label(i) && counts(i);
+            let count = (0..anchors).filter(is_positive).count();
             for j in 0..anchors {
-                if j != i && label(j) == label(i) {
+                if j == i || !counts(j) {
+                    own[i * anchors + j] = -1e9;
+                }
+                if is_positive(&j) {
                     positives[i * anchors + j] = 1.0 / count as f32;
                 }
             }
@@ -93,9 +119,9 @@ impl Loss for SupervisedContrastive {
         };
         let log_probabilities = ops::log_softmax((similarity + matrix(own)?)?.as_ref())?;
         let scale = -config.temperature / config.base_temperature;
-        let values = ((log_probabilities * matrix(positives)?)?.sum(1)? * scale)?;
-        let values = values.reshape((batch, views))?.mean(1)?;
-        config.reduction.apply(&values, batch as f64)
+        let values = (ops::sum(&(log_probabilities * matrix(positives)?)?, 1)? * scale)?;
+        let values = ops::mean(&values.reshape((batch, views))?, 1)?;
+        config.reduction.apply(&values, counted as f64)
     }
 
     fn at_initialisation(&self) -> Result<Vec<(String, f64)>> {

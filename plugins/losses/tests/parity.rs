@@ -90,6 +90,9 @@ fn values_and_gradients_are_those_of_the_peers() {
             in_value <= TOLERANCE,
             "{what}: {value}, expected {expected}"
         );
+        if case["gradient"].is_null() {
+            continue;
+        }
         let gradients = value.backward().unwrap();
         let gradient = gradients
             .get(&prediction)
@@ -562,8 +565,12 @@ fn counts_and_levels_are_checked() {
             .to_string()
     };
     for id in ["loss/class_balanced", "loss/ldam", "loss/seesaw"] {
-        let text = refused(id, json!({"class_counts": [10, 0, 3]}));
-        assert!(text.contains("class_counts[1] is 0"), "{text}");
+        let text = refused(id, json!({"class_counts": [10, 0.5, 3]}));
+        assert!(text.contains("class_counts[1] is 0.5"), "{text}");
+        let text = refused(id, json!({"class_counts": [10, 4, -1]}));
+        assert!(text.contains("class_counts[2] is -1"), "{text}");
+        let text = refused(id, json!({"class_counts": [0, 0, 0]}));
+        assert!(text.contains("none of the 3 classes"), "{text}");
         let logits = Tensor::zeros((2, 3), DType::F32, &Device::Cpu).unwrap();
         let target = Tensor::zeros(2, DType::I64, &Device::Cpu).unwrap();
         let text = complaint(id, json!({"class_counts": [10, 3]}), &logits, &target);

@@ -81,7 +81,7 @@ impl NormalEquations {
         }
         let plain = |x: &Tensor| x.detach().to_device(&Device::Cpu)?.to_dtype(DType::F64);
         let (past, future) = (plain(past)?, plain(future)?);
-        let mean = past.mean_keepdim(1)?;
+        let mean = ops::mean_keepdim(&past, 1)?;
         self.add_rows(&past.broadcast_sub(&mean)?, &future.broadcast_sub(&mean)?)
     }
 
@@ -104,7 +104,7 @@ impl NormalEquations {
         }
         let transposed = x.t()?;
         let (squares, products) = (ops::matmul(&transposed, x)?, ops::matmul(&transposed, y)?);
-        self.energy += y.sqr()?.sum_all()?.to_scalar::<f64>()?;
+        self.energy += ops::sum_all(&y.sqr()?)?.to_scalar::<f64>()?;
         self.rows += rows;
         self.sums = Some(match self.sums.take() {
             Some((all_squares, all_products)) => {
@@ -211,9 +211,8 @@ impl NormalEquations {
             return Ok(f64::NAN);
         };
         let w = Tensor::from_slice(weights, (self.lookback, self.horizon), &Device::Cpu)?;
-        let explained = ((ops::matmul(squares, &w)? - (products * 2.0)?)? * &w)?
-            .sum_all()?
-            .to_scalar::<f64>()?;
+        let explained = ((ops::matmul(squares, &w)? - (products * 2.0)?)? * &w)?;
+        let explained = ops::sum_all(&explained)?.to_scalar::<f64>()?;
         Ok((explained + self.energy) / (self.rows * self.horizon) as f64)
     }
 

@@ -117,9 +117,8 @@ impl CustomOp3 for LayerNorm {
                 Some(bias.zeros_like()?),
             ));
         }
-        let sums = parameter_sums(op, x, weight.elem_count(), &grad, statistics)?
-            .sum(0)?
-            .to_dtype(x.dtype())?;
+        let sums = parameter_sums(op, x, weight.elem_count(), &grad, statistics)?;
+        let sums = crate::sum(&sums, 0)?.to_dtype(x.dtype())?;
         Ok((
             Some(input),
             Some(sums.get(0)?.reshape(weight.shape())?),

@@ -1,10 +1,10 @@
 //! What a fit minimises.
 
-use candle_core::{D, Tensor, bail};
+use candle_core::{Tensor, bail};
 
 use super::{Windows, fit::BATCH};
 use crate::{
-    Result,
+    Result, ops,
     plugin::{Forecaster, Loss, Slot},
 };
 
@@ -93,8 +93,7 @@ pub(super) fn loss_over(
 fn measured(future: &Tensor, mask: Option<&Tensor>) -> Result<f64> {
     match mask {
         None => Ok(future.elem_count() as f64),
-        // In f64 every count is exact.
-        Some(mask) => scalar(&mask.to_dtype(candle_core::DType::F64)?.sum_all()?),
+        Some(mask) => scalar(&ops::sum_all(mask)?),
     }
 }
 
@@ -139,8 +138,7 @@ fn loss_of_all(
     let forecast = forecast.squeeze(2)?;
     let loss = match plugin {
         Some(loss) => loss.forward(&forecast, future)?,
-        // The last dimension first: a GPU takes one block of threads for each result of a mean.
-        None => (forecast - future)?.sqr()?.mean(D::Minus1)?.mean_all()?,
+        None => ops::mean_all(&(forecast - future)?.sqr()?)?,
     };
     if loss.rank() != 0 {
         bail!(
@@ -157,8 +155,8 @@ fn pinball(forecast: &Tensor, future: &Tensor, quantiles: &[f64]) -> Result<Tens
     let levels = Tensor::new(quantiles, forecast.device())?.to_dtype(forecast.dtype())?;
     let error = future.unsqueeze(2)?.broadcast_sub(forecast)?;
     // max(q e, (q - 1) e) = q e + max(-e, 0).
-    let losses = (error.broadcast_mul(&levels)? + crate::ops::relu(&error.neg()?)?)?;
-    losses.mean(D::Minus1)?.mean(D::Minus1)?.mean_all()
+    let losses = (error.broadcast_mul(&levels)? + ops::relu(&error.neg()?)?)?;
+    ops::mean_all(&losses)
 }
 
 #[cfg(test)]

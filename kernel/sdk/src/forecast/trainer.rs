@@ -12,6 +12,7 @@ use super::{
 use crate::{
     Result, interrupt,
     nn::{AdamW, EarlyStopping, Ema, Optimizer, ParameterGroup, ParamsAdamW, clip_grad_norm},
+    ops,
     plugin::{Forecaster, Slot, Window},
     tensor::number,
 };
@@ -268,7 +269,7 @@ impl Trainer<'_> {
 
 fn is_finite(x: &Tensor) -> Result<bool> {
     // Infinities of both signs cancel to NaN, so a sum is finite only if all values are.
-    Ok(scalar(&x.sum_all()?)?.is_finite())
+    Ok(scalar(&ops::sum_all(x)?)?.is_finite())
 }
 
 fn swap(ema: &mut Option<Ema>) -> Result<()> {

@@ -228,5 +228,25 @@ for name, (rows, inputs, hidden, outputs) in {"plain": ((2, 5), 7, 21, 3), "one"
         rand(outputs, hidden), rand(outputs), rand(outputs, inputs), rand(outputs),
     )
 
+for name, f in {"sum": torch.sum, "mean": torch.mean, "var": torch.var}.items():
+    case(f"{name}_all/image", lambda x: f(x), rand(2, 3, 5, 7) + 0.5)
+    case(f"{name}/last", lambda x: f(x, dim=-1), rand(3, 4, 67))
+    case(f"{name}/middle", lambda x: f(x, dim=1), rand(2, 37, 5))
+    case(f"{name}/several", lambda x: f(x, dim=(0, 2)), rand(4, 3, 5, 6))
+    case(f"{name}_keepdim/first", lambda x: f(x, dim=0, keepdim=True), rand(23, 4))
+case("var_with/biased", lambda x: torch.var(x, dim=(1, 2), correction=0), rand(3, 8, 5))
+
+for name, f in {
+    "broadcast_add": torch.add, "broadcast_sub": torch.sub, "broadcast_mul": torch.mul, "broadcast_div": torch.div,
+}.items():
+    away = lambda *shape: rand(*shape).abs() + 0.5
+    case(f"{name}/bias", f, rand(4, 3, 5), away(5))
+    case(f"{name}/both", f, rand(3, 1, 5), away(2, 1, 4, 1))
+    case(f"{name}/scalar", f, rand(6, 3), away(1))
+picked = torch.tensor([2, 0, 2, 1, 2])
+case("index_select/first", lambda x, i: torch.index_select(x, 0, i), rand(3, 4, 2), picked)
+case("index_select/middle", lambda x, i: torch.index_select(x, 1, i), rand(2, 3, 5), picked)
+case("broadcast_as/token", lambda x: x.expand(4, 3, 5), rand(1, 3, 1))
+
 save_file(tensors, path)
 print(f"{path.name}: {len(tensors)} tensors, {path.stat().st_size / 1024:.0f} KiB")

@@ -71,11 +71,9 @@ impl Embeddings {
             );
         }
         // Type and position do not depend on the row: they are added to each other before.
-        let places = self
-            .positions
-            .narrow(0, 0, length)?
-            .broadcast_add(&self.types.narrow(0, 0, 1)?)?;
-        let x = self.words.forward(ids)?.broadcast_add(&places)?;
+        let positions = self.positions.narrow(0, 0, length)?;
+        let places = ops::broadcast_add(&positions, &self.types.narrow(0, 0, 1)?)?;
+        let x = ops::broadcast_add(&self.words.forward(ids)?, &places)?;
         ops::dropout(&self.norm.forward(&x)?, self.dropout, train)
     }
 }

@@ -53,10 +53,7 @@ impl AttentionPool {
     /// Fails where the width is another.
     pub fn forward(&self, tokens: &Tensor, train: bool) -> Result<Tensor> {
         let (batch, _, width) = tokens.dims3()?;
-        let q = self
-            .q
-            .forward(&self.latent)?
-            .broadcast_as((batch, 1, width))?;
+        let q = ops::broadcast_as(&self.q.forward(&self.latent)?, (batch, 1, width))?;
         let kv = self.kv.forward(tokens)?.chunk(2, 2)?;
         let (x, _) = attend([&q, &kv[0], &kv[1]], self.heads, None, 0.0, false)?;
         let x = self.proj.forward(&x)?;

@@ -152,7 +152,7 @@ impl Block {
 
 fn scaled(x: Tensor, scale: Option<&Tensor>) -> Result<Tensor> {
     match scale {
-        Some(scale) => x.broadcast_mul(scale),
+        Some(scale) => ops::broadcast_mul(&x, scale),
         None => Ok(x),
     }
 }

@@ -133,7 +133,7 @@ impl Encoder for Vit {
         let pooled = match (&self.attention_pool, self.config.pool) {
             (Some(pool), _) => pool.forward(&tokens, train)?,
             (None, Pool::Cls) => tokens.i((.., 0))?.contiguous()?,
-            (None, _) => tokens.i((.., self.config.prefix()..))?.mean(1)?,
+            (None, _) => ops::mean(&tokens.i((.., self.config.prefix()..))?, 1)?,
         };
         let pooled = match &self.pooled_norm {
             Some(norm) => norm.forward(&pooled)?,
@@ -166,7 +166,7 @@ impl Vit {
         let prefix: Vec<Tensor> = [&self.class_token, &self.registers]
             .into_iter()
             .flatten()
-            .map(|token| token.broadcast_as((batch, token.dim(1)?, self.width)))
+            .map(|token| ops::broadcast_as(token, (batch, token.dim(1)?, self.width)))
             .collect::<Result<_>>()?;
         let positions = self.positions(grid)?;
         let with_prefix = |patches: &Tensor| {
@@ -178,8 +178,8 @@ impl Vit {
             }
         };
         let x = match config.position {
-            Position::Learned => with_prefix(&patches)?.broadcast_add(&positions)?,
-            _ => with_prefix(&patches.broadcast_add(&positions)?)?,
+            Position::Learned => ops::broadcast_add(&with_prefix(&patches)?, &positions)?,
+            _ => with_prefix(&ops::broadcast_add(&patches, &positions)?)?,
         };
         let x = ops::dropout(&x, config.dropout, input.train)?;
         match &self.pre_norm {

@@ -50,6 +50,31 @@ INPUTS = {
     "series_target": single(torch.randn(3, 7)),
     "quantiles": single(torch.randn(3, 7, 3)),
 }
+# Several classes or channels, several images of odd sizes, ignored targets; a single class.
+odd_target = torch.randint(0, 4, (3, 3, 5))
+odd_ignored = odd_target.clone()
+odd_ignored[torch.rand(3, 3, 5) < 0.3] = -100
+odd_void = odd_ignored.clone()
+odd_void[1] = -100
+odd_labels = (torch.rand(3, 4, 3, 5) < 0.4).long()
+odd_labels_ignored = odd_labels.clone()
+odd_labels_ignored[torch.rand(3, 4, 3, 5) < 0.3] = -100
+INPUTS.update({
+    "odd": single(torch.randn(3, 4, 3, 5) * 2),
+    "odd_target": odd_target,
+    "odd_ignored": odd_ignored,
+    "odd_void": odd_void,
+    "odd_labels": odd_labels,
+    "odd_labels_ignored": odd_labels_ignored,
+    "odd_soft": single(torch.distributions.Dirichlet(torch.ones(4)).sample((3, 3, 5)).movedim(-1, 1)),
+    "one_class": single(torch.randn(2, 1, 3, 5) * 2),
+    "one_class_target": torch.where(torch.rand(2, 3, 5) < 0.3, -100, 0),
+    "one_class_labels": torch.randint(0, 2, (2, 1, 3, 5)),
+    "odd_series": single(torch.randn(3, 5, 7)),
+    "odd_series_target": single(torch.randn(3, 5, 7)),
+    "odd_quantiles": single(torch.randn(3, 5, 7, 3)),
+    "partly_labelled": torch.tensor([0, 1, -100, 2, 1, 0, -100, 2]),
+})
 CASES = []
 
 
@@ -69,9 +94,11 @@ def case(loss, config, x, y, peer, function):
                 "target": y,
                 "peer": peer,
                 "value": float(f"{value.item():.9g}"),
-                "gradient": [float(f"{g:.7g}") for g in gradient.ravel().tolist()],
             }
         )
+        # That of the sum is a multiple of that of the mean, and the file is to stay small.
+        if reduction == "mean" or not x.startswith(("odd", "one")):
+            CASES[-1]["gradient"] = [float(f"{g:.7g}") for g in gradient.ravel().tolist()]
 
 
 def values_of_targets(loss, config, x, y, peer, value):
@@ -111,7 +138,9 @@ def kept(y):
 
 
 # Cross entropy and its kin.
-for x, y in (("flat", "flat_target"), ("flat", "flat_ignored"), ("image", "image_target"), ("image", "image_ignored")):
+PAIRS = (("flat", "flat_target"), ("flat", "flat_ignored"), ("image", "image_target"), ("image", "image_ignored"),
+         ("odd", "odd_target"), ("odd", "odd_void"), ("one_class", "one_class_target"))
+for x, y in PAIRS:
     case("cross_entropy", {}, x, y, "torch", lambda x, y: over(cross_entropy(x, y), kept(y)))
     case("label_smoothing", {"smoothing": 0.2}, x, y, "torch",
          lambda x, y: over(F.cross_entropy(x, y, label_smoothing=0.2, reduction="none"), kept(y)))
@@ -182,6 +211,11 @@ for x, y in (("flat", "flat_target"), ("flat", "flat_ignored"), ("image", "image
 
 case("poly1", {"epsilon": 1.5}, "flat", "flat_soft", "the paper's formula",
      lambda x, y: F.cross_entropy(x, y, reduction="none") + 1.5 * (1 - (F.softmax(x, 1) * y).sum(1)))
+case("poly1", {"epsilon": 1.5}, "odd", "odd_soft", "the paper's formula",
+     lambda x, y: F.cross_entropy(x, y, reduction="none") + 1.5 * (1 - (F.softmax(x, 1) * y).sum(1)))
+case("cross_entropy", {}, "odd", "odd_soft", "torch", lambda x, y: F.cross_entropy(x, y, reduction="none"))
+case("kl_divergence", {}, "odd", "odd_soft", "torch",
+     lambda x, y: F.kl_div(F.log_softmax(x, 1), y, reduction="none").sum(1))
 case("kl_divergence", {}, "flat", "flat_soft", "torch",
      lambda x, y: F.kl_div(F.log_softmax(x, 1), y, reduction="none").sum(1))
 case("kl_divergence", {"target_logits": True, "temperature": 4.0}, "features", "keys", "torch",
@@ -197,8 +231,8 @@ def image_balanced(x, y):
     return over(ce * weights, kept(y))
 
 
-for y in ("image_target", "image_ignored"):
-    case("balanced_cross_entropy", {}, "image", y, "HED's rule over classes", image_balanced)
+for x, y in (("image", "image_target"), ("image", "image_ignored"), ("odd", "odd_target"), ("odd", "odd_void")):
+    case("balanced_cross_entropy", {}, x, y, "HED's rule over classes", image_balanced)
 
 
 def hed(x, y):
@@ -211,6 +245,18 @@ def hed(x, y):
 
 case("balanced_cross_entropy", {"activation": "sigmoid"}, "edge_logits", "edges", "HED's formula", hed)
 case("balanced_cross_entropy", {"activation": "sigmoid"}, "image", "image_labels", "HED's formula", hed)
+
+
+def hed_of_labels(x, y):
+    """Each image and channel, over the labels that count."""
+    mask = kept(y).double()
+    t = y.clamp(min=0).double()
+    share = (t * mask).sum((2, 3), keepdim=True) / mask.sum((2, 3), keepdim=True)
+    return over(((1 - share) * t * F.softplus(-x) + share * (1 - t) * F.softplus(x)) * mask, mask)
+
+
+for x, y in (("odd", "odd_labels"), ("odd", "odd_labels_ignored"), ("one_class", "one_class_labels")):
+    case("balanced_cross_entropy", {"activation": "sigmoid"}, x, y, "HED's formula", hed_of_labels)
 
 # A sigmoid for each class.
 for x, y in (("flat", "flat_labels"), ("image", "image_labels"), ("edge_logits", "edges")):
@@ -230,47 +276,76 @@ for x, y in (("flat", "flat_labels"), ("image", "image_labels"), ("edge_logits",
     case("asymmetric", {"detach_focus": False, "clip": 0.0, "gamma_negative": 2.0, "gamma_positive": 0.0}, x, y,
          "the authors' formula", lambda x, y: asymmetric(x, y, 0.0, 2.0, 0.0, detach=False))
 
+for x, y in (("odd", "odd_labels"), ("odd", "odd_labels_ignored"), ("one_class", "one_class_labels")):
+    labels = lambda y: y.clamp(min=0).double()
+    case("focal", {"activation": "sigmoid", "alpha": 0.25}, x, y, "torchvision",
+         lambda x, y: over(sigmoid_focal_loss(x, labels(y), alpha=0.25, gamma=2, reduction="none") * kept(y), kept(y)))
+    case("asymmetric", {}, x, y, "the authors' formula",
+         lambda x, y: over(asymmetric(x, labels(y)) * kept(y), kept(y)))
+
 # Regions.
 IGNORE = {"ignore_index": -100}
-for y in ("image_target", "image_ignored"):
-    classes = 3
+for x, y in (("image", "image_target"), ("image", "image_ignored"), ("odd", "odd_target"), ("odd", "odd_ignored"),
+             ("odd", "odd_void"), ("one_class", "one_class_target")):
+    classes = INPUTS[x].shape[1]
+    images = len(INPUTS[x])
     for smooth in (0.0, 1.0):
         # This peer adds twice its smooth.
-        case("dice", {"smooth": smooth}, "image", y, SMP,
+        case("dice", {"smooth": smooth}, x, y, SMP,
              lambda x, y: {"mean": (v := (dice := smp.losses.DiceLoss("multiclass", smooth=smooth / 2, **IGNORE))(x, y)),
-                           "sum": 3 * v, "none": each_image(dice, x, y)})
-        case("tversky", {"alpha": 0.3, "beta": 0.7, "smooth": smooth}, "image", y, SMP,
+                           "sum": classes * v, "none": each_image(dice, x, y)})
+        case("tversky", {"alpha": 0.3, "beta": 0.7, "smooth": smooth}, x, y, SMP,
              lambda x, y: {"mean": (v := (tversky := smp.losses.TverskyLoss(
                  "multiclass", alpha=0.3, beta=0.7, smooth=smooth, **IGNORE))(x, y)),
-                           "sum": 3 * v, "none": each_image(tversky, x, y)})
+                           "sum": classes * v, "none": each_image(tversky, x, y)})
 
     def focal_tversky(x, y):
         valid = kept(y).unsqueeze(1)
         p = F.softmax(x, 1) * valid
-        t = F.one_hot(y.clamp(min=0), 3).movedim(-1, 1) * valid
+        t = F.one_hot(y.clamp(min=0), x.shape[1]).movedim(-1, 1) * valid
         dims = (0, 2, 3)
         tp, fp, fn = (p * t).sum(dims), (p * (1 - t)).sum(dims), ((1 - p) * t).sum(dims)
-        index = tp / (tp + 0.3 * fp + 0.7 * fn)
-        return (1 - index) ** 0.75
+        index = tp / (tp + 0.3 * fp + 0.7 * fn).clamp(min=1e-7)
+        # Classes that are not there count as 0; a power has no slope at 0.
+        return torch.where(t.sum(dims) > 0, (1 - index).clamp(min=1e-30), 0.0 * index + 1e-30) ** 0.75
 
     def focal_tversky_of_images(x, y):
         value = focal_tversky(x, y)
         return {"mean": value.mean(), "sum": value.sum(),
                 "none": each_image(lambda x, y: focal_tversky(x, y).mean(), x, y)}
 
-    case("focal_tversky", {}, "image", y, "the paper's formula", focal_tversky_of_images)
+    if y != "one_class_target":
+        case("focal_tversky", {}, x, y, "the paper's formula", focal_tversky_of_images)
     # This peer computes in float32 only.
     for per_image in (False, True):
-        case("lovasz_softmax", {"per_image": per_image}, "image", y, SMP,
+        # An image without a target that counts has no value there, nor has a single class.
+        if y in ("odd_void", "one_class_target"):
+            continue
+        case("lovasz_softmax", {"per_image": per_image}, x, y, SMP,
              lambda x, y: {"mean": (v := (lovasz := smp.losses.LovaszLoss(
                  "multiclass", per_image=per_image, **IGNORE))(x.float(), y).double()),
-                           "sum": (2 if per_image else 1) * v, "none": each_image(lovasz, x.float(), y)})
+                           "sum": (images if per_image else 1) * v, "none": each_image(lovasz, x.float(), y)})
 case("dice", {"activation": "sigmoid"}, "image", "image_labels", SMP,
      lambda x, y: {"mean": (v := smp.losses.DiceLoss("multilabel")(x, y)), "sum": 3 * v,
                    "none": each_image(smp.losses.DiceLoss("multilabel"), x, y)})
 case("dice", {"activation": "sigmoid"}, "edge_logits", "edges", SMP,
      lambda x, y: {"mean": (v := smp.losses.DiceLoss("binary")(x, y)), "sum": v,
                    "none": each_image(smp.losses.DiceLoss("binary"), x, y)})
+for y in ("odd_labels", "odd_labels_ignored"):
+    dice = smp.losses.DiceLoss("multilabel", **IGNORE)
+    tversky = smp.losses.TverskyLoss("multilabel", alpha=0.3, beta=0.7, **IGNORE)
+    for loss, config, peer in (("dice", {}, dice), ("tversky", {"alpha": 0.3, "beta": 0.7}, tversky)):
+        case(loss, {**config, "activation": "sigmoid"}, "odd", y, SMP,
+             lambda x, y: {"mean": (v := peer(x, y)), "sum": 4 * v, "none": each_image(peer, x, y)})
+    for per_image in (False, True):
+        lovasz = smp.losses.LovaszLoss("multilabel", per_image=per_image, **IGNORE)
+        case("lovasz_hinge", {"per_image": per_image}, "odd", y, SMP,
+             lambda x, y: {"mean": (v := lovasz(x.float(), y.float()).double()), "sum": (3 if per_image else 1) * v,
+                           "none": each_image(lovasz, x.float(), y.float())})
+        of_channels = lambda x, y: torch.stack([lovasz(x[:, c], y[:, c]) for c in range(4)]).mean()
+        case("lovasz_hinge", {"per_image": per_image, "per_channel": True}, "odd", y, f"{SMP} on each channel",
+             lambda x, y: {"mean": (v := of_channels(x.float(), y.float()).double()), "sum": (3 if per_image else 1) * v,
+                           "none": each_image(of_channels, x.float(), y.float())})
 for per_image in (False, True):
     case("lovasz_hinge", {"per_image": per_image}, "edge_logits", "edges", SMP,
          lambda x, y: {"mean": (v := (lovasz := smp.losses.LovaszLoss("binary", per_image=per_image))(
@@ -298,6 +373,16 @@ def supervised_contrastive(features, labels, temperature=0.07, base=0.07):
 
 
 SUPCON = "SupContrast's formula"
+labelled = INPUTS["partly_labelled"] != -100
+
+
+def partly_labelled(x, y):
+    """The same loss of the examples that have a label."""
+    values = torch.zeros(len(x)).masked_scatter(labelled, supervised_contrastive(x[labelled], y[labelled]))
+    return over(values, labelled)
+
+
+case("supervised_contrastive", {}, "features", "partly_labelled", SUPCON, partly_labelled)
 case("supervised_contrastive", {}, "features", "feature_labels", SUPCON, supervised_contrastive)
 case("supervised_contrastive", {"temperature": 0.1}, "views", "view_labels", SUPCON,
      lambda x, y: supervised_contrastive(x, y, 0.1))
@@ -317,6 +402,8 @@ for symmetric in (False, True):
 # Regression.
 case("mse", {}, "series", "series_target", "torch", lambda x, y: F.mse_loss(x, y, reduction="none"))
 case("mae", {}, "series", "series_target", "torch", lambda x, y: F.l1_loss(x, y, reduction="none"))
+for loss, config, function in (("mse", {}, F.mse_loss), ("mae", {}, F.l1_loss), ("huber", {"delta": 1.0}, F.huber_loss)):
+    case(loss, config, "odd_series", "odd_series_target", "torch", lambda x, y: function(x, y, reduction="none"))
 case("huber", {"delta": 0.7}, "series", "series_target", "torch",
      lambda x, y: F.huber_loss(x, y, delta=0.7, reduction="none"))
 
@@ -328,6 +415,7 @@ def pinball(x, y):
 
 
 case("quantile", {"levels": [0.1, 0.5, 0.9]}, "quantiles", "series_target", "the paper's formula", pinball)
+case("quantile", {"levels": [0.1, 0.5, 0.9]}, "odd_quantiles", "odd_series_target", "the paper's formula", pinball)
 
 inputs = {
     name: {"shape": list(x.shape), "float": x.dtype.is_floating_point, "values": [float(f"{v:.9g}") for v in x.ravel().tolist()]}

@@ -51,7 +51,7 @@ impl Encoder for Mlp {
     fn forward(&self, input: &EncoderInput<'_>) -> Result<Encoding> {
         let hidden = self.first.forward(input.values)?.gelu()?;
         let tokens = self.second.forward(&hidden)?;
-        let pooled = tokens.mean(1)?;
+        let pooled = ops::mean(&tokens, 1)?;
         Ok(Encoding {
             tokens,
             pooled,

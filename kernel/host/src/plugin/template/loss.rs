@@ -46,7 +46,7 @@ impl Loss for PowerLoss {
             );
         }
         let error = (prediction - target)?.abs()?;
-        error.powf(self.config.exponent)?.mean_all()
+        ops::mean_all(&error.powf(self.config.exponent)?)
     }
 }
 

@@ -67,10 +67,10 @@ impl Objective for Autoencoder {
     fn losses(&self, batch: &Batch, _progress: f64) -> Result<Vec<(String, Tensor)>> {
         let input = self.input(batch)?;
         let code = self.encoder.forward(input)?.tanh()?;
-        let reconstruction = (self.decoder.forward(&code)? - input)?.sqr()?.mean_all()?;
+        let reconstruction = ops::mean_all(&(self.decoder.forward(&code)? - input)?.sqr()?)?;
         Ok(vec![
             ("reconstruction".to_owned(), reconstruction),
-            ("code".to_owned(), code.sqr()?.mean_all()?),
+            ("code".to_owned(), ops::mean_all(&code.sqr()?)?),
         ])
     }
 

@@ -63,7 +63,7 @@ impl Module for LayerNorm {
         }
         let y = ops::rms_norm(x, Some(&self.weight), self.eps)?;
         match &self.bias {
-            Some(bias) => y.broadcast_add(bias),
+            Some(bias) => ops::broadcast_add(&y, bias),
             None => Ok(y),
         }
     }

@@ -35,7 +35,7 @@ pub trait Loss: Component {
     fn at_initialisation(&self) -> Result<Vec<(String, f64)>> {
         let logits = Tensor::zeros((CLASSES, CLASSES), DType::F32, &Device::Cpu)?;
         let target = Tensor::arange(0u32, CLASSES as u32, &Device::Cpu)?;
-        let value = self.forward(&logits, &target)?.mean_all()?;
+        let value = crate::ops::mean_all(&self.forward(&logits, &target)?)?;
         Ok(vec![(
             format!("equal logits, {CLASSES} classes"),
             value.to_dtype(DType::F64)?.to_scalar()?,
