@@ -33,6 +33,7 @@ fn main() {
         workspace.join("Cargo.toml"),
         manifest_dir.join("Cargo.toml"),
         manifest_dir.join("../ops/Cargo.toml"),
+        manifest_dir.join("../rand/Cargo.toml"),
         manifest_dir.join("../weights/Cargo.toml"),
         manifest_dir.join("../protocol/Cargo.toml"),
         manifest_dir.join("../files/Cargo.toml"),
@@ -44,6 +45,7 @@ fn main() {
     let mut sources = Vec::new();
     collect(&manifest_dir.join("src"), &mut sources);
     collect(&manifest_dir.join("../ops/src"), &mut sources);
+    collect(&manifest_dir.join("../rand/src"), &mut sources);
     collect(&manifest_dir.join("../weights/src"), &mut sources);
     collect(&manifest_dir.join("../protocol/src"), &mut sources);
     collect(&manifest_dir.join("../files/src"), &mut sources);
@@ -80,6 +82,7 @@ fn main() {
     );
     for folder in [
         "../ops/src",
+        "../rand/src",
         "../weights/src",
         "../protocol/src",
         "../files/src",

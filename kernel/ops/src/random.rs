@@ -5,7 +5,10 @@
 //! which number it is. So results do not depend on the number of threads, and a backward pass computes
 //! dropout's mask again where it would have had to keep it.
 
-use std::sync::Mutex;
+use std::sync::{
+    Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use super::simd::LANES;
 
@@ -23,8 +26,8 @@ static STATE: Mutex<RandomState> = Mutex::new(RandomState {
 
 /// Starts over with this seed: equal seeds and equal calls give equal numbers, on any number of threads.
 ///
-/// It is the state of dropout and of the initialisation of layers on the CPU. [`crate::nn::seed_all`] seeds the
-/// devices, too.
+/// It is the state of dropout and of the initialisation of layers on the CPU, and of candle's `Tensor::randn`, `Tensor::rand`
+/// and variables there. `nn::seed_all` of the SDK seeds the devices, too.
 pub fn seed(seed: u64) {
     set_random_state(RandomState { seed, streams: 0 });
 }
@@ -37,7 +40,16 @@ pub fn random_state() -> RandomState {
 /// Puts the generator where [`random_state`] found it.
 pub fn set_random_state(state: RandomState) {
     *lock() = state;
+    SEEDED.store(true, Ordering::Release);
+    rand::set_source(|| {
+        SEEDED
+            .load(Ordering::Acquire)
+            .then(|| Stream::next().seed())
+    });
 }
+
+/// Whether anybody has given a seed: until then candle draws what nobody can foresee, as it always did.
+static SEEDED: AtomicBool = AtomicBool::new(false);
 
 fn lock() -> std::sync::MutexGuard<'static, RandomState> {
     // A panic cannot leave two integers half written.
@@ -70,6 +82,11 @@ impl Stream {
         Stream {
             key: [z as u32, (z >> 32) as u32],
         }
+    }
+
+    /// A seed for a generator of another sort.
+    fn seed(self) -> u64 {
+        u64::from(self.key[1]) << 32 | u64::from(self.key[0])
     }
 
     /// The numbers `BLOCK * index ..` of a row of the stream, uniform over u32.

@@ -14,9 +14,9 @@ fn every_balancer_goes_on_where_no_word_is_masked() {
     assert!(ids.len() >= 22, "{ids:?}");
     for id in ids {
         let run = train(&id, 40, 4).unwrap();
-        assert_eq!(run.error, None, "{id}");
+        assert_eq!((run.id, run.error), (id.clone(), None));
         // Not the balancers' choice: the same batches lack masked words for all.
-        assert!(run.absent[2].len() >= 3, "{id}: {:?}", run.absent);
+        assert!(run.absent[2].len() >= 5, "{id}: {:?}", run.absent);
         assert!(run.absent[0].is_empty() && run.absent[1].is_empty(), "{id}");
         assert!(run.losses[1] < run.losses[0], "{id}: {:?}", run.losses);
     }

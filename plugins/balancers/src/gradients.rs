@@ -81,7 +81,7 @@ impl<'a> Gradients<'a> {
         let mut others = GradStore::default();
         for (index, store) in own.into_iter().enumerate() {
             // With zeros an optimiser goes on along its moments: a loss without any gradient takes no part in that either.
-            if gram[index][index] != 0.0 || !only_zeros(&store)? {
+            if gram[index][index] != 0.0 || !only_zeros(&losses[index], &store)? {
                 others.extend(store)?;
             }
         }
@@ -307,9 +307,12 @@ pub fn sum(
         .collect()
 }
 
-/// Whether all gradients are exactly 0.
-fn only_zeros(store: &GradStore) -> Result<bool> {
-    for gradient in store.get_ids().filter_map(|&id| store.get_id(id)) {
+/// Whether the gradients of all variables that a loss reaches are exactly 0. candle's store has those of constants, too.
+fn only_zeros(loss: &Tensor, store: &GradStore) -> Result<bool> {
+    for node in loss.sorted_nodes() {
+        let Some(gradient) = store.get(node).filter(|_| node.is_variable()) else {
+            continue;
+        };
         if gradient.elem_count() > 0 {
             let largest = gradient.abs()?.flatten_all()?.max(0)?;
             if largest.to_dtype(DType::F64)?.to_scalar::<f64>()? != 0.0 {

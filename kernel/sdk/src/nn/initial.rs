@@ -9,7 +9,8 @@ use crate::ops::Stream;
 
 /// A builder that makes variables in `variables`, with first values that follow [`super::seed_all`].
 ///
-/// It does what `VarBuilder::from_varmap` does, whose values on the CPU cannot be seeded.
+/// It does what `VarBuilder::from_varmap` does, with the same first values on all devices and on every number of threads, and
+/// says which variable is asked for in two shapes.
 pub fn builder(variables: &VarMap, dtype: DType, device: &Device) -> VarBuilder<'static> {
     VarBuilder::from_backend(Box::new(Seeded(variables.clone())), dtype, device.clone())
 }

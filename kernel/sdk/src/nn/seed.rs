@@ -2,10 +2,11 @@
 
 use candle_core::{Device, Result};
 
-/// Seeds dropout and initialisation, and the generator of [`crate::device`] where it is a GPU.
+/// Seeds dropout and initialisation, `Tensor::randn` and `Tensor::rand`, candle's own layers and builders, and the generator of
+/// [`crate::device`] where it is a GPU.
 ///
-/// On the CPU equal seeds give equal runs, whatever the number of threads. candle's own `Tensor::rand` on the CPU
-/// has no seed and stays as it is.
+/// On the CPU equal seeds give equal runs, whatever the number of threads. Each call that draws takes the next stream of the seed;
+/// a checkpoint keeps how many were taken.
 ///
 /// # Errors
 ///

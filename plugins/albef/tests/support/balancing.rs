@@ -35,7 +35,7 @@ pub fn train(id: &str, steps: usize, pairs: usize) -> Result<Run> {
             "image_config": {"width": 32, "depth": 2, "heads": 4, "image_size": 32, "patch_size": 8},
             "text_config": {"vocabulary": 40, "width": 32, "layers": 4, "heads": 4, "intermediate": 64, "max_positions": 8,
                             "fusion_layer": 2, "dropout": 0.0, "attention_dropout": 0.0},
-            "vocabulary": 40, "embed_dim": 16, "queue_size": 16, "mask_token": 3, "cls_token": 1,
+            "vocabulary": 40, "embed_dim": 16, "queue_size": 16, "mask_token": 3, "cls_token": 1, "mask_probability": 0.08,
         }),
     )
     .map_err(candle::Error::wrap)?;
