@@ -10,6 +10,8 @@ mod jpeg;
 mod png;
 mod tiff;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::picture::Shape;
 
 /// The format of a file.
@@ -110,12 +112,12 @@ pub fn header(file: &[u8]) -> Result<Header, Reason> {
     if file.is_empty() {
         return Err("the file is empty".to_owned());
     }
-    match Format::of(file) {
+    caught(|| match Format::of(file) {
         Some(Format::Jpeg) => jpeg::header(file),
         Some(Format::Png) => png::header(file),
         Some(Format::Tiff) => tiff::header(file),
         None => Err("neither JPEG, PNG nor TIFF by its first bytes".to_owned()),
-    }
+    })
 }
 
 /// Decodes a file whose header was read.
@@ -124,11 +126,11 @@ pub fn header(file: &[u8]) -> Result<Header, Reason> {
 ///
 /// Says in one line what is wrong with the file. A truncated file is an error, never half a picture.
 pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Extras, Reason> {
-    match header.format {
+    caught(|| match header.format {
         Format::Jpeg => jpeg::decode(file, header, samples),
         Format::Png => png::decode(file, header, samples),
         Format::Tiff => tiff::decode(file, header, samples),
-    }
+    })
 }
 
 /// Encodes a picture in the format of the file that it was read from. `quality` (1 to 100) is that of
@@ -150,6 +152,13 @@ pub fn encode(
         Format::Png => png::encode(header, samples, extras, file),
         Format::Tiff => tiff::encode(header, samples, extras, file),
     }
+}
+
+/// Calls a decoder: one that meets what its author did not think of and panics has found a broken file.
+fn caught<T>(decode: impl FnOnce() -> Result<T, Reason>) -> Result<T, Reason> {
+    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| {
+        Err("the decoder has failed (it panicked); the file is broken".to_owned())
+    })
 }
 
 /// A number of samples as a buffer's length, with a limit that no picture in memory passes.
