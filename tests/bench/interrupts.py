@@ -11,6 +11,7 @@ import argparse
 import platform
 import statistics
 import sys
+import tempfile
 import time
 
 from latency import Kernel
@@ -60,7 +61,8 @@ VARIABLES = {
     },
 }
 
-FIFO = "/tmp/patchbay-bench-fifo"
+FOLDER = tempfile.TemporaryDirectory()
+FIFO = f"{FOLDER.name}/fifo"
 
 # kind: (Rust, Python)
 CELLS = {

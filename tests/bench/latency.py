@@ -4,11 +4,13 @@ Usage: target/venv/bin/python tests/bench/latency.py [--rounds 20]
 """
 
 import argparse
+import atexit
 import json
 import os
 import pathlib
 import platform
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -21,12 +23,18 @@ from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 REPOSITORY = pathlib.Path(__file__).parents[2]
 
 
+# A benchmark that is told to end does so by way of what is to be done at the end.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+signal.signal(signal.SIGHUP, lambda *_: sys.exit(1))
+
+
 class Kernel:
-    """A kernel process with its client."""
+    """A kernel process with its client. It ends with the benchmark, however that ends."""
 
     def __init__(self, name):
         self.start = time.perf_counter()
         self.manager = jupyter_client.KernelManager(kernel_name=name)
+        atexit.register(self.kill)
         self.manager.start_kernel()
         self.client = self.manager.client()
         self.client.start_channels()
@@ -76,7 +84,12 @@ class Kernel:
 
     def stop(self):
         self.client.stop_channels()
-        self.manager.shutdown_kernel(now=True)
+        self.kill()
+        atexit.unregister(self.kill)
+
+    def kill(self):
+        if self.manager.has_kernel:
+            self.manager.shutdown_kernel(now=True)
 
 
 def straight_line_cell(number):

@@ -5,6 +5,8 @@ mod client;
 pub mod corpus;
 pub mod differential;
 mod execution;
+mod processor;
 
 pub use client::{Client, Received, long_tests, program, skipped};
 pub use execution::{Execution, Output, without_colours};
+pub use processor::{share_beside_work, ticks};

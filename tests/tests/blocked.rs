@@ -1,15 +1,9 @@
 //! Interrupts end a cell wherever it is blocked, and what it had taken of the variables comes back.
 
-use std::{
-    fmt::Write as _,
-    time::{Duration, Instant},
-};
+use std::{fmt::Write as _, time::Duration};
 
-use patchbay_tests::{Client, without_colours};
+use patchbay_tests::{Client, share_beside_work, without_colours};
 use serde_json::{Value, json};
-
-/// From the interrupt to idle: a second, and what giving up takes, with room for a machine that is busy with other things.
-const MOST: Duration = Duration::from_secs(10);
 
 /// What the cells define that are in danger, and what they are asked for afterwards.
 const SETUP: &str = "let number = 41.5f64; let pair = (1u8, [2i64, 3]); let text = String::from(\"text\"); \
@@ -48,9 +42,8 @@ async fn interrupt(client: &mut Client) {
     assert_eq!(reply["status"], "ok");
 }
 
-/// Waits for the end of a cell. Returns how long that took, its reply, and the traceback.
-async fn end(client: &mut Client, id: &str) -> (Duration, Value, String) {
-    let start = Instant::now();
+/// Waits for the end of a cell. Returns its reply, and the traceback.
+async fn end(client: &mut Client, id: &str) -> (Value, String) {
     let mut traceback = String::new();
     loop {
         let message = client.broadcast().await;
@@ -67,7 +60,7 @@ async fn end(client: &mut Client, id: &str) -> (Duration, Value, String) {
         }
     }
     let reply = client.shell_reply().await.content;
-    (start.elapsed(), reply, without_colours(&traceback))
+    (reply, without_colours(&traceback))
 }
 
 /// The runtime's process.
@@ -84,16 +77,6 @@ fn runtime_of(client: &Client) -> u32 {
     runtimes.next().expect("the kernel has a runtime")
 }
 
-/// Hundredths of a second of processor time that a process has taken.
-fn ticks(process: u32) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    let (_, rest) = stat.rsplit_once(')').unwrap();
-    let mut fields = rest.split_ascii_whitespace();
-    let user: u64 = fields.nth(11).unwrap().parse().unwrap();
-    let system: u64 = fields.next().unwrap().parse().unwrap();
-    user + system
-}
-
 /// A cell of this sort is interrupted: it ends, everything is there, and the process is the same and at rest.
 async fn survives(kind: &str, code: &str) {
     let mut client = Client::start().await;
@@ -103,26 +86,20 @@ async fn survives(kind: &str, code: &str) {
     // Until it is blocked.
     tokio::time::sleep(Duration::from_millis(100)).await;
     interrupt(&mut client).await;
-    let (duration, reply, traceback) = end(&mut client, &id).await;
+    let (reply, traceback) = end(&mut client, &id).await;
     assert_eq!(reply["ename"], "Interrupted", "{kind}: {traceback}");
-    assert!(duration < MOST, "{kind} took {duration:?}");
     client.execute(CHECK).await.result(VALUES).ok();
-    // The same process goes on, and what was stopped takes no time.
+    // The same process goes on: it was not for the host to end it, ten seconds later. What was stopped takes no time.
     assert_eq!(runtime_of(&client), process, "{kind}");
-    let before = ticks(process);
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let taken = ticks(process) - before;
-    assert!(
-        taken < 30,
-        "{kind}: {taken} hundredths of a second in a second of rest"
-    );
+    let share = share_beside_work(process);
+    assert!(share < 0.5, "{kind}: {share} of a processor at rest");
     // Another cell of the same sort is stopped as well.
     let id = begin(&mut client, &format!("{USE}\nprintln!(\"go\");\n{code}")).await;
     interrupt(&mut client).await;
-    let (duration, reply, traceback) = end(&mut client, &id).await;
+    let (reply, traceback) = end(&mut client, &id).await;
     assert_eq!(reply["ename"], "Interrupted", "{kind}: {traceback}");
-    assert!(duration < MOST, "{kind} took {duration:?}");
     client.execute(CHECK).await.result(VALUES).ok();
+    assert_eq!(runtime_of(&client), process, "{kind}");
 }
 
 macro_rules! blocked {
@@ -171,7 +148,7 @@ async fn a_cell_that_prints_without_end() {
         .await;
     while client.broadcast().await.msg_type != "stream" {}
     interrupt(&mut client).await;
-    let (_, reply, traceback) = end(&mut client, &id).await;
+    let (reply, traceback) = end(&mut client, &id).await;
     assert_eq!(reply["ename"], "Interrupted", "{traceback}");
     client
         .execute("println!(\"after\")")
@@ -194,7 +171,7 @@ async fn what_cannot_be_kept_is_named_with_the_cell_that_makes_it() {
     )
     .await;
     interrupt(&mut client).await;
-    let (_, _, traceback) = end(&mut client, &id).await;
+    let (_, traceback) = end(&mut client, &id).await;
     for part in ["given up", "`own` went with it", "run cell [1] again"] {
         assert!(traceback.contains(part), "{part:?} is not in {traceback}");
     }
@@ -218,7 +195,7 @@ async fn two_interrupts_at_once_are_one() {
         interrupt(&mut client).await;
         tokio::time::sleep(Duration::from_millis(pause)).await;
         interrupt(&mut client).await;
-        let (_, reply, traceback) = end(&mut client, &id).await;
+        let (reply, traceback) = end(&mut client, &id).await;
         assert_eq!(reply["ename"], "Interrupted", "{pause}: {traceback}");
         client.execute("precious").await.result("[1, 2]").ok();
     }
@@ -237,7 +214,7 @@ async fn ops_are_right_and_use_all_threads_after_a_cell_was_given_up() {
     )
     .await;
     interrupt(&mut client).await;
-    let (_, reply, traceback) = end(&mut client, &id).await;
+    let (reply, traceback) = end(&mut client, &id).await;
     assert_eq!(reply["ename"], "Interrupted", "{traceback}");
     for _ in 0..2 {
         client

@@ -273,3 +273,107 @@ async fn messages_for_a_subshell_that_is_gone_are_not_answered() {
         client.log()
     );
 }
+
+/// What a cell shows as its result, whatever else is broadcast in the meantime.
+async fn result_of(client: &mut Client, code: &str) -> Value {
+    let cell = client.send_cell(code).await;
+    let result = loop {
+        let result = next(client, "execute_result").await;
+        if result.parent == cell {
+            break result.content["data"]["text/plain"].clone();
+        }
+    };
+    while client.shell_reply().await.parent != cell {}
+    result
+}
+
+/// A handler that hangs: cells run, and an interrupt ends it or gives it up, so that the messages behind it are handled.
+#[tokio::test]
+async fn a_handler_that_hangs_blocks_nothing_after_an_interrupt() {
+    for (code, is_given_up, beside_cell) in [
+        (
+            "loop { std::thread::sleep(std::time::Duration::from_millis(1)); }",
+            false,
+            false,
+        ),
+        ("std::thread::park();", true, false),
+        ("std::thread::park();", true, true),
+        (
+            "(0..u64::MAX).for_each(|n| { std::hint::black_box(n); });",
+            true,
+            false,
+        ),
+    ] {
+        let mut client = Client::start().await;
+        client
+            .execute(&format!(
+                "use patchbay::comm;\nlet kept = 5;\n\
+                 comm::register_target(\"hangs\", |comm, _| comm.on_message(|_| {{ println!(\"hanging\"); {code} }}));\n\
+                 comm::register_target(\"answers\", |comm, _| {{\n\
+                     let same = comm.clone();\n\
+                     comm.on_message(move |message| same.send(message.data.clone()));\n\
+                 }});"
+            ))
+            .await
+            .ok();
+        for (id, target) in [("one", "hangs"), ("two", "answers")] {
+            let open = json!({ "comm_id": id, "target_name": target, "data": {} });
+            client.send_shell("comm_open", open).await;
+        }
+        client
+            .send_shell("comm_msg", json!({ "comm_id": "one", "data": {} }))
+            .await;
+        assert_eq!(
+            next(&mut client, "stream").await.content["text"],
+            "hanging\n"
+        );
+        assert_eq!(result_of(&mut client, "kept + 1").await, "6");
+        client
+            .send_shell("comm_msg", json!({ "comm_id": "two", "data": { "n": 1 } }))
+            .await;
+        let beside = match beside_cell {
+            true => Some(
+                client
+                    .send_cell("println!(\"beside\"); std::thread::park();")
+                    .await,
+            ),
+            false => None,
+        };
+        if beside.is_some() {
+            assert_eq!(
+                next(&mut client, "stream").await.content["text"],
+                "beside\n"
+            );
+        }
+        client.control("interrupt_request", json!({})).await;
+        if let Some(cell) = beside {
+            while client.shell_reply().await.parent != cell {}
+        }
+        let (mut answered, mut told) = (false, !is_given_up);
+        while !answered || !told {
+            let message = client.broadcast().await;
+            let content = &message.content;
+            match message.msg_type.as_str() {
+                "comm_msg" => {
+                    assert_eq!(
+                        (&content["comm_id"], &content["data"]),
+                        (&json!("two"), &json!({ "n": 1 }))
+                    );
+                    answered = true;
+                }
+                "stream" => {
+                    let text = content["text"].as_str().unwrap();
+                    assert!(
+                        text.contains("the comm one") && text.contains("given up"),
+                        "{text}"
+                    );
+                    told = true;
+                }
+                _ => {}
+            }
+        }
+        // Without a handler that runs there is nothing to stop.
+        client.control("interrupt_request", json!({})).await;
+        assert_eq!(result_of(&mut client, "kept").await, "5");
+    }
+}

@@ -196,6 +196,67 @@ async fn a_cell_that_can_neither_be_stopped_nor_given_up_is_killed() {
     client.execute("1 + 1").await.result("2").ok();
 }
 
+/// A process that a cell has forked has the cell's end of the connection, too, and may live on.
+#[tokio::test]
+async fn the_end_of_the_process_is_seen_although_a_fork_of_it_lives_on() {
+    let mut client = Client::start().await;
+    let mut execution = client
+        .execute(
+            "unsafe extern \"C\" { fn fork() -> i32; fn setsid() -> i32; fn pause() -> i32; fn alarm(seconds: u32) -> u32; fn kill(process: i32, signal: i32) -> i32; }\n\
+             unsafe { if fork() == 0 { setsid(); alarm(120); loop { pause(); } } kill(std::process::id() as i32, 9); }",
+        )
+        .await;
+    let outputs = execution.rest();
+    drop(execution);
+    assert_eq!(
+        outputs.last().unwrap().content["ename"],
+        "ProcessEnded",
+        "{outputs:?}"
+    );
+    client.execute("1 + 1").await.result("2").ok();
+}
+
+/// Interrupts that nobody hears, and signals to a group that the process has left: it is ended, and the cell says so.
+#[tokio::test]
+async fn a_cell_that_cannot_be_reached_is_killed() {
+    const DEAF: &str = "unsafe extern \"C\" { fn pthread_sigmask(how: i32, set: *const [u64; 16], old: *mut [u64; 16]) -> i32; fn setpgid(process: i32, group: i32) -> i32; fn getpgid(process: i32) -> i32; fn getppid() -> i32; fn close(fd: i32) -> i32; }\n\
+         println!(\"go\"); std::thread::sleep(std::time::Duration::from_millis(200));\n";
+    for code in [
+        // Nothing is read any more, and nothing can be said.
+        "for fd in 0..64 { unsafe { close(fd) }; } std::thread::park();",
+        // In its parent's group, with a thread that takes no signals.
+        "unsafe { setpgid(0, getpgid(getppid())); pthread_sigmask(2, &[u64::MAX; 16], std::ptr::null_mut()); } std::thread::park();",
+    ] {
+        let mut client = Client::start().await;
+        client.execute("let precious = 1;").await.ok();
+        let id = client.send_cell(&format!("{DEAF}{code}")).await;
+        while client.broadcast().await.msg_type != "stream" {}
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        client.control("interrupt_request", json!({})).await;
+        let mut errors = Vec::new();
+        loop {
+            let message = client.broadcast().await;
+            if message.msg_type == "error" {
+                errors.push(message.content.clone());
+            }
+            if message.parent == id && message.content["execution_state"] == "idle" {
+                break;
+            }
+        }
+        let text = format!("{errors:?}");
+        assert!(
+            errors.len() == 1 && (text.contains("Interrupted") || text.contains("ProcessEnded")),
+            "{code}: {text}"
+        );
+        client.shell_reply().await;
+        client.execute("1 + 1").await.result("2").ok();
+        client
+            .execute("precious")
+            .await
+            .error("CompileError", &["`precious`"]);
+    }
+}
+
 /// The processes with this word on their command line.
 fn processes(word: &str) -> Vec<i32> {
     let folders = std::fs::read_dir("/proc").unwrap().flatten();
@@ -251,7 +312,8 @@ async fn nothing_is_left_after_the_kernel_was_killed() {
         let runtime = runtime_of(client.pid());
         client.kill().await;
         let mut left = 0;
-        for _ in 0..3000 {
+        // Long enough to say that it never ends.
+        for _ in 0..24_000 {
             left = usize::from(Path::new(&format!("/proc/{runtime}")).exists())
                 + processes("patchbay-left-3").len();
             if left == 0 {

@@ -37,7 +37,7 @@ use crate::{
 };
 
 /// The name of the manifest.
-const MANIFEST: &str = "program.json";
+pub const MANIFEST: &str = "program.json";
 
 /// The version of the layout.
 const LAYOUT: u32 = 1;

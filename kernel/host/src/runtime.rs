@@ -69,6 +69,12 @@ const AHEAD_BYTES: usize = 4 << 20;
 /// How long it waits for that at most, for a front end that has forgotten what it was given.
 const AHEAD_PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long what a process has said before its end may take to come.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// How long a process that was killed may take to end. One that waits in a driver or for a disk ends when it has come back.
+const KILL_PATIENCE: Duration = Duration::from_secs(5);
+
 /// How long what cells have started may take to end once it is asked.
 const GRACE: Duration = Duration::from_millis(50);
 
@@ -224,6 +230,7 @@ impl Runtime {
             stdout,
             stderr,
             orders,
+            early: Vec::new(),
             replier,
             sink: sink.clone(),
             assembler: Assembler::default(),
@@ -314,6 +321,8 @@ struct Pump {
     stdout: pipe::Receiver,
     stderr: pipe::Receiver,
     orders: mpsc::UnboundedReceiver<Order>,
+    /// What was ordered before it had connected.
+    early: Vec<Box<Command>>,
     replier: mpsc::UnboundedSender<Reply>,
     sink: Sink,
     assembler: Assembler,
@@ -416,14 +425,27 @@ impl Pump {
                 }
             }
         };
-        tokio::select! {
-            accepted = connected => match accepted {
-                Ok(stream) => Ok(stream.into_split()),
-                Err(error) => Err(format!("it could not connect: {error}")),
-            },
-            status = self.child.wait() => Err(describe_status(&status)),
-            () = tokio::time::sleep(START_PATIENCE) => {
-                Err(format!("it did not connect within {} s", START_PATIENCE.as_secs()))
+        tokio::pin!(connected);
+        let deadline = Instant::now() + START_PATIENCE;
+        let mut early = Vec::new();
+        loop {
+            tokio::select! {
+                accepted = &mut connected => {
+                    self.early = early;
+                    return match accepted {
+                        Ok(stream) => Ok(stream.into_split()),
+                        Err(error) => Err(format!("it could not connect: {error}")),
+                    };
+                }
+                status = self.child.wait() => return Err(describe_status(&status)),
+                () = tokio::time::sleep_until(deadline) => {
+                    return Err(format!("it did not connect within {} s", START_PATIENCE.as_secs()));
+                }
+                order = self.orders.recv() => match order {
+                    Some(Order::Send(command)) => early.push(command),
+                    Some(Order::Kill) => self.kill(),
+                    None => return Err("nobody waits for it any more".to_owned()),
+                },
             }
         }
     }
@@ -432,6 +454,9 @@ impl Pump {
     async fn serve(&mut self, reader: OwnedReadHalf, writer: OwnedWriteHalf) -> String {
         let mut frames = read_frames(reader);
         let writer = CommandWriter::new(writer, self.group);
+        for command in std::mem::take(&mut self.early) {
+            writer.send(&command);
+        }
         loop {
             let flush_at = self
                 .flush_at
@@ -457,6 +482,13 @@ impl Pump {
                     Some(event) => self.handle(event, &writer),
                     None => return self.outlive_socket().await,
                 },
+                // What it has forked may keep its end of the socket open.
+                status = self.child.wait(), if reads => {
+                    while let Ok(Some(event)) = tokio::time::timeout(LAST_WORDS, frames.recv()).await {
+                        self.handle(event, &writer);
+                    }
+                    return describe_status(&status);
+                }
                 () = tokio::time::sleep_until(flush_at), if self.flush_at.is_some() => {
                     self.flush_at = None;
                     let events = self.assembler.take();
@@ -512,6 +544,8 @@ impl Pump {
         // Its end is to be seen at once.
         self.barrier = None;
         self.signal(Signal::KILL);
+        // A cell may have put it into another group.
+        let _ = self.child.start_kill();
     }
 
     fn handle(&mut self, event: Event, writer: &CommandWriter) {
@@ -591,7 +625,13 @@ impl Pump {
     }
 
     async fn wait_for_end(&mut self) -> String {
-        describe_status(&self.child.wait().await)
+        match tokio::time::timeout(KILL_PATIENCE, self.child.wait()).await {
+            Ok(status) => describe_status(&status),
+            Err(_) => format!(
+                "it was killed and has not ended within {} s, because the system waits for something on its behalf",
+                KILL_PATIENCE.as_secs()
+            ),
+        }
     }
 
     /// Sends a signal to the runtime and what it has started. Processes that have ended take none.

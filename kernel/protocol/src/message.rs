@@ -44,6 +44,8 @@ pub enum Command {
     Interrupt,
     /// Forget an interrupt: a cell begins, or has ended. Served at once, in order with [`Command::Interrupt`]. Not answered.
     ClearInterrupt,
+    /// Stop the handler of a comm, while no cell runs. Not answered.
+    StopHandler,
     /// The answer to [`Event::InputRequest`]; `None` where the user gave none.
     InputReply { value: Option<String> },
     /// The output with this sequence number is on its way to the front ends.

@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use patchbay::{Failure, cell, interrupt};
+use patchbay::{Failure, cell, comm, interrupt};
 use patchbay_protocol::FailureKind;
 
 use crate::{
@@ -113,6 +113,9 @@ fn watch(parent: libc::pid_t) {
             end::process(0);
         }
         questions::relieve();
+        if let Some(thread) = comm::give_up_handler(Duration::from_millis(PATIENCE)) {
+            stop_in_passing(thread);
+        }
         if TELL_PROCESSES.swap(false, Ordering::SeqCst)
             && let Some(running) = cells::running()
         {
@@ -178,6 +181,16 @@ fn rest_of_dead() -> Option<Rest> {
         },
         lent_is_whole: false,
     })
+}
+
+/// Stops a thread for good, if there is a moment soon at which it can be. If not it goes on, and nobody waits for it.
+fn stop_in_passing(thread: libc::pid_t) {
+    for patience in STEP_PATIENCE {
+        if stop(thread, patience, || true) {
+            break;
+        }
+        thread::sleep(PAUSE);
+    }
 }
 
 /// Tells the processes that a cell has started what a terminal would tell them: `Command::status` and its like come back.
@@ -265,14 +278,8 @@ fn stop_with_streams(
 fn stop_threads_of(running: Running) {
     let own = cells::thread_id();
     for thread in tasks::threads_since(running.began, cells::NAME) {
-        if thread == own {
-            continue;
-        }
-        for patience in STEP_PATIENCE {
-            if stop(thread, patience, || true) {
-                break;
-            }
-            thread::sleep(PAUSE);
+        if thread != own {
+            stop_in_passing(thread);
         }
     }
 }

@@ -92,11 +92,13 @@ fn read_commands(stream: UnixStream, queue: &mpsc::Sender<Command>) {
             Ok(Command::Interrupt) => {
                 interrupt::request();
                 guard::interrupt();
+                comm::stop_handler();
             }
             Ok(Command::ClearInterrupt) => {
                 interrupt::clear();
                 guard::clear();
             }
+            Ok(Command::StopHandler) => comm::stop_handler(),
             Ok(Command::Ack { sequence }) => channel::acknowledge(sequence),
             Ok(Command::InputReply { value }) => channel::answer_input(value),
             Ok(Command::Comm(message)) => comm::deliver(message),

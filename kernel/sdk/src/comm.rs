@@ -2,25 +2,29 @@
 //!
 //! A [`Comm`] is one end of a pair (Jupyter messaging protocol 5.5, "Custom messages"). Widgets are built on it
 //! ([`crate::widgets`]); a front end's own extension can be reached with it, too. Handlers run one after the other on
-//! a thread of their own, so they are called while a cell computes.
+//! a thread of their own, so they are called while a cell computes. An interrupt while no cell runs stops the handler that
+//! runs, as it would a cell; one that does not stop within a second is given up.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
+    fs,
     panic::{self, AssertUnwindSafe},
     sync::{
-        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
-        mpsc,
     },
     thread,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use patchbay_protocol::CommMessage;
 use serde_json::{Value, json};
 
-use crate::{channel, interrupt::Interrupted};
+use crate::{
+    channel,
+    interrupt::{self, Interrupted},
+};
 
 /// What came over a comm.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -145,20 +149,133 @@ pub fn register_target(name: &str, handler: impl FnMut(Comm, &Message) + Send + 
         .insert(name.to_owned(), Box::new(handler));
 }
 
+/// The messages that wait, and who handles them.
+struct Desk {
+    waiting: VecDeque<CommMessage>,
+    /// The thread that calls handlers, counted from 1; the ones before it were given up.
+    clerk: u64,
+    /// What it is doing.
+    busy: Option<Busy>,
+}
+
+/// A handler that runs.
+struct Busy {
+    comm: Arc<str>,
+    /// Its thread, as the system numbers threads.
+    thread: i32,
+    /// When it was asked to stop.
+    asked: Option<Instant>,
+}
+
+static DESK: Mutex<Desk> = Mutex::new(Desk {
+    waiting: VecDeque::new(),
+    clerk: 0,
+    busy: None,
+});
+
+static DELIVERED: Condvar = Condvar::new();
+
 /// Takes a message from the front end; its handler is called on the comms' own thread.
 #[doc(hidden)]
 pub fn deliver(message: CommMessage) {
-    static DESK: LazyLock<Option<mpsc::Sender<CommMessage>>> = LazyLock::new(|| {
-        let (sender, messages) = mpsc::channel::<CommMessage>();
-        let thread = thread::Builder::new()
-            .name("patchbay-comms".to_owned())
-            .spawn(move || messages.into_iter().for_each(handle));
-        thread.is_ok().then_some(sender)
-    });
-    match DESK.as_ref() {
-        Some(desk) if desk.send(message).is_ok() => {}
-        _ => eprintln!("a comm message was dropped: there is no thread to handle it"),
+    let mut desk = desk();
+    if desk.clerk == 0 && !hire(&mut desk) {
+        drop(desk);
+        eprintln!("a comm message was dropped: there is no thread to handle it");
+        return;
     }
+    desk.waiting.push_back(message);
+    drop(desk);
+    DELIVERED.notify_all();
+}
+
+/// Asks the handler that runs to stop.
+#[doc(hidden)]
+pub fn stop_handler() {
+    if let Some(busy) = &mut desk().busy {
+        busy.asked.get_or_insert_with(Instant::now);
+        interrupt::request_handler();
+    }
+}
+
+/// Gives a handler up that was asked to stop and has not within `patience`: messages are handled by another thread from here
+/// on. Returns the thread that it runs on; `None` where there is no such handler.
+#[doc(hidden)]
+pub fn give_up_handler(patience: Duration) -> Option<i32> {
+    let mut desk = desk();
+    desk.busy
+        .as_ref()?
+        .asked
+        .filter(|asked| asked.elapsed() >= patience)?;
+    let given_up = desk.busy.take()?;
+    if !hire(&mut desk) {
+        desk.busy = Some(given_up);
+        return None;
+    }
+    interrupt::clear_handler();
+    drop(desk);
+    DELIVERED.notify_all();
+    // The handler may have locked stderr: whoever says so may wait for it for ever.
+    let comm = given_up.comm;
+    let _ = thread::Builder::new().spawn(move || {
+        eprintln!(
+            "the handler of the comm {comm} did not stop after the interrupt and was given up where it was; nobody listens \
+             to this comm any more, until the cell that registers the handler runs again"
+        );
+    });
+    Some(given_up.thread)
+}
+
+fn hire(desk: &mut Desk) -> bool {
+    let own = desk.clerk + 1;
+    let thread = thread::Builder::new()
+        .name("patchbay-comms".to_owned())
+        .spawn(move || handle_all(own));
+    if thread.is_ok() {
+        desk.clerk = own;
+    }
+    thread.is_ok()
+}
+
+fn handle_all(own: u64) {
+    interrupt::is_of_handlers();
+    let thread = number_of_this_thread();
+    let mut desk = desk();
+    loop {
+        desk = DELIVERED
+            .wait_while(desk, |desk| desk.clerk == own && desk.waiting.is_empty())
+            .unwrap_or_else(PoisonError::into_inner);
+        if desk.clerk != own {
+            return;
+        }
+        let Some(message) = desk.waiting.pop_front() else {
+            continue;
+        };
+        desk.busy = Some(Busy {
+            comm: message.comm_id.as_str().into(),
+            thread,
+            asked: None,
+        });
+        drop(desk);
+        handle(message);
+        desk = self::desk();
+        if desk.clerk != own {
+            return;
+        }
+        desk.busy = None;
+        interrupt::clear_handler();
+    }
+}
+
+/// As the system numbers threads; 0 where it does not tell (proc(5)).
+fn number_of_this_thread() -> i32 {
+    let own = fs::read_link("/proc/thread-self").unwrap_or_default();
+    let number = own.file_name().and_then(|name| name.to_str()?.parse().ok());
+    number.unwrap_or(0)
+}
+
+fn desk() -> MutexGuard<'static, Desk> {
+    DESK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn handle(message: CommMessage) {
@@ -215,8 +332,8 @@ fn opened(comm: &Comm, target: &str, content: &Message) {
     }
 }
 
-/// A handler that panics is told of; the next message finds the others. One that stops because the running cell is being
-/// interrupted has nothing to tell.
+/// A handler that panics is told of; the next message finds the others. One that stops because of an interrupt has nothing to
+/// tell.
 fn guard(what: &str, call: impl FnOnce()) {
     if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(call))
         && !payload.is::<Interrupted>()
@@ -230,8 +347,9 @@ fn guard(what: &str, call: impl FnOnce()) {
     }
 }
 
-/// Takes the tables' lock for a moment.
+/// Takes the tables' locks for a moment.
 pub(crate) fn probe() {
+    drop(desk());
     drop(lock(&HANDLERS));
 }
 
@@ -270,7 +388,7 @@ mod tests {
     #[test]
     fn messages_reach_their_handler_with_buffers_and_a_panic_ends_nothing() {
         let comm = Comm::open("test", json!({}));
-        let (sender, received) = mpsc::channel();
+        let (sender, received) = std::sync::mpsc::channel();
         comm.on_message(move |message| {
             assert_ne!(message.data, "bad");
             sender.send(message.clone()).unwrap();
@@ -288,7 +406,7 @@ mod tests {
 
     #[test]
     fn front_ends_open_comms_of_registered_targets_only() {
-        let (sender, received) = mpsc::channel();
+        let (sender, received) = std::sync::mpsc::channel();
         register_target("known", move |comm, message| {
             sender.send((comm, message.data.clone())).unwrap();
         });

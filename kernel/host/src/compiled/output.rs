@@ -15,7 +15,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
 
 /// The file that says what `patchbay build` has written.
-const MARKER: &str = ".patchbay-build";
+pub const MARKER: &str = ".patchbay-build";
 
 /// Larger files are libraries, whose size tells.
 const DIGESTED_BYTES: u64 = 4 << 20;

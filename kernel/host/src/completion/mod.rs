@@ -7,7 +7,7 @@
 
 mod library;
 mod own;
-mod place;
+pub mod place;
 mod program;
 
 use std::{

@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use syn::{Attribute, Block, Stmt, parse::Parser};
+use syn::{Attribute, Block, Item, Stmt, parse::Parser};
 
-use super::{Engine, completeness, names, negation, nesting};
+use super::{Engine, brackets::Scanner, names, negation, nesting, parse};
 use crate::session::magic;
+
+/// The most lines that the brackets of a `:dep` are looked for in.
+const MOST_LINES_OF_DEP: usize = 1000;
 
 /// A cell magic (`%%time`) with the rest of its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,26 +76,24 @@ fn split_text(code: &str, knows: &dyn Fn(&str) -> bool) -> (Option<CellMagic>, V
     let (magic, body, offset) = cell_magic(code);
     let lines: Vec<&str> = body.split_inclusive('\n').collect();
     let mut parts = Vec::new();
-    let mut rust = String::new();
-    let mut defined = BTreeSet::new();
+    let mut rust = Rust::default();
     let mut first_line = offset;
     let mut index = 0;
     while index < lines.len() {
         let line = lines[index];
         let number = offset + u32::try_from(index).unwrap_or(u32::MAX);
-        let directive = directive(line, number).filter(|_| is_whole(&rust));
+        let directive = directive(line, number).filter(|_| rust.is_whole());
         let Some(mut directive) = directive else {
-            rust.push_str(line);
+            rust.add(line);
             index += 1;
             continue;
         };
-        let seen = names::defined_by(&rust);
-        let is_known = |name: &str| defined.contains(name) || seen.contains(name) || knows(name);
+        let is_known = |name: &str| rust.defines(name) || knows(name);
         let rust_lines = match directive.name.as_str() {
             "!" => negation::lines(&lines[index..], &is_known),
             name if line.trim_start().starts_with('%')
                 && (!magic::exists(name) || is_known(name))
-                && goes_on(&rust, line) =>
+                && rust.goes_on(line) =>
             {
                 Some(1)
             }
@@ -101,7 +102,7 @@ fn split_text(code: &str, knows: &dyn Fn(&str) -> bool) -> (Option<CellMagic>, V
         if let Some(count) = rust_lines {
             lines[index..index + count]
                 .iter()
-                .for_each(|line| rust.push_str(line));
+                .for_each(|line| rust.add(line));
             index += count;
             continue;
         }
@@ -112,8 +113,7 @@ fn split_text(code: &str, knows: &dyn Fn(&str) -> bool) -> (Option<CellMagic>, V
             directive.argument = argument;
             index += count;
         }
-        defined.extend(seen);
-        push_rust(&mut parts, &mut rust, first_line, Timing::No);
+        push_rust(&mut parts, rust.take(), first_line, Timing::No);
         match directive.name.as_str() {
             "time" | "timeit" if !directive.argument.is_empty() => {
                 let timing = if directive.name == "time" {
@@ -123,16 +123,111 @@ fn split_text(code: &str, knows: &dyn Fn(&str) -> bool) -> (Option<CellMagic>, V
                 };
                 // The statement keeps its columns, so that errors point to the right place.
                 let column = line.find(&directive.argument).unwrap_or(0);
-                let mut text = " ".repeat(column) + &directive.argument;
-                defined.extend(names::defined_by(&text));
-                push_rust(&mut parts, &mut text, number, timing);
+                rust.add(&(" ".repeat(column) + &directive.argument));
+                rust.is_whole();
+                push_rust(&mut parts, rust.take(), number, timing);
             }
             _ => parts.push(Part::Directive(directive)),
         }
         first_line = offset + u32::try_from(index).unwrap_or(u32::MAX);
     }
-    push_rust(&mut parts, &mut rust, first_line, Timing::No);
+    push_rust(&mut parts, rust.take(), first_line, Timing::No);
     (magic, parts)
+}
+
+/// The Rust before a line. It grows line by line, so what is known of its beginning is not asked again.
+#[derive(Default)]
+struct Rust {
+    text: String,
+    scanner: Scanner,
+    /// Where whole statements end that nothing can go on; the rest is judged by itself.
+    settled: usize,
+    /// There is an error that more text does not mend.
+    is_hopeless: bool,
+    /// Whether it is whole as it stands, where that has been asked.
+    judged: Option<bool>,
+    /// The names that it and what was taken before define.
+    defined: BTreeSet<String>,
+}
+
+impl Rust {
+    fn add(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.scanner.add(text);
+        self.judged = None;
+    }
+
+    /// Whether it is nothing but whole statements, of which the last may be an expression.
+    fn is_whole(&mut self) -> bool {
+        if let Some(judged) = self.judged {
+            return judged;
+        }
+        let is_whole = self.judge();
+        self.judged = Some(is_whole);
+        is_whole
+    }
+
+    fn judge(&mut self) -> bool {
+        if self.is_hopeless || self.scanner.unclosed().is_some() {
+            return false;
+        }
+        let rest = &self.text[self.settled..];
+        if rest.trim().is_empty() {
+            return true;
+        }
+        match statements(rest) {
+            Ok(statements) => {
+                self.defined.extend(names::defined_by(rest));
+                if statements.last().is_none_or(ends) {
+                    self.settled = self.text.len();
+                }
+                true
+            }
+            Err(error) => {
+                self.is_hopeless =
+                    self.scanner.is_broken() || !parse::error_is_at_the_end(&error, rest);
+                false
+            }
+        }
+    }
+
+    /// Whether it, which is whole, or what was taken before defines a name.
+    fn defines(&self, name: &str) -> bool {
+        self.defined.contains(name)
+    }
+
+    /// Whether a line goes on with the expression that it ends in.
+    fn goes_on(&self, line: &str) -> bool {
+        let before = &self.text[self.settled..];
+        let (Ok(alone), Ok(joined)) = (statements(before), statements(&format!("{before}{line}")))
+        else {
+            return false;
+        };
+        !alone.is_empty() && alone.len() == joined.len()
+    }
+
+    /// Takes the text out; the names stay.
+    fn take(&mut self) -> String {
+        let defined = std::mem::take(&mut self.defined);
+        let taken = std::mem::replace(
+            self,
+            Rust {
+                defined,
+                ..Rust::default()
+            },
+        );
+        taken.text
+    }
+}
+
+/// Whether nothing that follows can go on with a statement.
+fn ends(statement: &Stmt) -> bool {
+    match statement {
+        Stmt::Local(_) | Stmt::Expr(_, Some(_)) => true,
+        Stmt::Item(item) => !matches!(item, Item::Macro(_) | Item::Verbatim(_)),
+        Stmt::Macro(call) => call.semi_token.is_some(),
+        Stmt::Expr(_, None) => false,
+    }
 }
 
 /// The names of a session's variables and items, for [`split`].
@@ -140,8 +235,7 @@ pub fn names_of(engine: &Engine) -> impl Fn(&str) -> bool + Sync {
     |name| engine.knows(name)
 }
 
-fn push_rust(parts: &mut Vec<Part>, rust: &mut String, first_line: u32, timing: Timing) {
-    let text = std::mem::take(rust);
+fn push_rust(parts: &mut Vec<Part>, text: String, first_line: u32, timing: Timing) {
     if !text.trim().is_empty() {
         parts.push(Part::Rust {
             text: text.into(),
@@ -193,12 +287,16 @@ fn directive(line: &str, number: u32) -> Option<Directive> {
 /// An argument with the lines that its brackets take in, as a manifest's entry may, and their number; `None`
 /// where no bracket is open or none closes it.
 fn in_brackets(argument: &str, lines: &[&str]) -> Option<(String, usize)> {
-    completeness::unclosed(argument).filter(|depth| *depth > 0)?;
+    let mut scanner = Scanner::of(argument);
+    scanner.unclosed().filter(|depth| *depth > 0)?;
     let mut text = argument.to_owned();
-    for (index, line) in lines.iter().enumerate() {
-        text.push('\n');
-        text.push_str(without_comment(line.trim_end()).trim_end());
-        if completeness::unclosed(&text).is_none() {
+    for (index, line) in lines.iter().take(MOST_LINES_OF_DEP).enumerate() {
+        let line = without_comment(line.trim_end()).trim_end();
+        for piece in ["\n", line] {
+            text.push_str(piece);
+            scanner.add(piece);
+        }
+        if scanner.unclosed().is_none() {
             return Some((text, index + 1));
         }
     }
@@ -214,7 +312,7 @@ fn without_comment(argument: &str) -> &str {
             Some(open) if byte == open => quote = None,
             Some(_) => {}
             None if byte == b'"' || byte == b'\'' => quote = Some(byte),
-            None if argument[at..].starts_with("//")
+            None if bytes[at..].starts_with(b"//")
                 && (at == 0 || bytes[at - 1].is_ascii_whitespace()) =>
             {
                 return &argument[..at];
@@ -225,32 +323,27 @@ fn without_comment(argument: &str) -> &str {
     argument
 }
 
-/// The statements of a text; `None` where it is not whole statements. The last may be an expression.
-fn statements(text: &str) -> Option<Vec<Stmt>> {
+/// The statements of a text; an error where it is not whole statements. The last may be an expression.
+fn statements(text: &str) -> syn::Result<Vec<Stmt>> {
+    #[cfg(test)]
+    tests::PARSED.set(tests::PARSED.get() + text.len());
     let whole = |input: syn::parse::ParseStream| {
         Attribute::parse_inner(input)?;
         Block::parse_within(input)
     };
-    whole.parse_str(text).ok()
-}
-
-/// Whether a text is nothing but whole statements, of which the last may be an expression.
-fn is_whole(text: &str) -> bool {
-    text.trim().is_empty() || statements(text).is_some()
-}
-
-/// Whether a line goes on with the expression that a text ends in.
-fn goes_on(before: &str, line: &str) -> bool {
-    let (Some(alone), Some(joined)) = (statements(before), statements(&format!("{before}{line}")))
-    else {
-        return false;
-    };
-    !alone.is_empty() && alone.len() == joined.len()
+    whole.parse_str(text)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    thread_local! {
+        /// How many bytes this thread has parsed.
+        pub static PARSED: Cell<usize> = const { Cell::new(0) };
+    }
 
     fn split(code: &str) -> (Option<CellMagic>, Vec<Part>) {
         super::split(code, &|name| ["flag", "v", "env", "date"].contains(&name))
@@ -328,6 +421,10 @@ mod tests {
             "a = { git = \"https://x//y\" }"
         );
         assert_eq!(argument("%env A=http://host/x"), "A=http://host/x");
+        assert_eq!(
+            argument("%cd größer/ＡＢ \u{202e} // ü"),
+            "größer/ＡＢ \u{202e}"
+        );
         let (_, parts) =
             split(":dep a = {\n  version = \"1\",\n  features = [\"x\"] }\nlet y = 1;");
         assert_eq!(
@@ -389,6 +486,72 @@ mod tests {
             let (_, parts) = split(&format!("{code}\nlet x = 1;"));
             assert_eq!(parts[0], line("!", code[1..].trim(), 0), "{code}");
             assert_eq!(parts[1], rust("let x = 1;", 1, Timing::No), "{code}");
+        }
+    }
+
+    /// However many lines may be magics, a text is not parsed from its beginning for each of them.
+    #[test]
+    fn lines_that_may_be_magics_cost_no_more_in_a_long_text() {
+        for (head, line, tail) in [
+            ("let s = \"\n", "%x\n", "\";"),
+            ("let s = r#\"\n", "!ls\n:vars\n", "\"#;"),
+            ("/*\n", "%x\n", "*/"),
+            ("fn f() {\n", "!x;\n", "}"),
+            ("", "!v.is_empty();\n", ""),
+            ("let x = 1 1;\n", "%who\n", ""),
+            ("let v = ", "%who\n", ""),
+            (")\n", "%who\n", ""),
+            ("", "let a = 1;\n%who\n", ""),
+        ] {
+            let code = format!("{head}{}{tail}", line.repeat(3000));
+            PARSED.set(0);
+            split_text(&code, &|name| ["v", "x"].contains(&name));
+            let parsed = PARSED.get();
+            assert!(
+                parsed <= 8 * code.len(),
+                "{parsed} bytes of {} in lines {line:?}",
+                code.len()
+            );
+        }
+    }
+
+    /// What is known of the beginning of a text must not change what is made of its rest.
+    #[test]
+    fn a_text_that_grows_is_judged_as_one_that_comes_at_once() {
+        for code in [
+            "let a = 1;\n!v.is_empty();\n!v.is_empty();\n%who\nlet b = 2",
+            "let a = 7\n%env\n%env;\n%who",
+            "fn f() {\n%who\n}\n%who\nf()",
+            "let s = \"\n%who\n\";\n%who",
+            "let s = br#\"a\"b\"#;\n%who\nlet c = '\"';\n%who",
+            "let x = 1 1;\n%who\nlet y = 2;\n%who",
+            "let x =\n!flag;\n%who",
+            "#[derive(Debug)]\nstruct S;\n%who",
+            "if flag {}\n%who\nmacro_rules! m { () => {} }\n%who\nm! {}\n%who",
+            ")\n%who\n(\n%who",
+        ] {
+            let (_, parts) = split(code);
+            let lines: Vec<&str> = code.split_inclusive('\n').collect();
+            let directives: Vec<u32> = parts
+                .iter()
+                .filter_map(|part| match part {
+                    Part::Directive(directive) => Some(directive.line),
+                    Part::Rust { .. } => None,
+                })
+                .collect();
+            let mut from = 0;
+            for (index, line) in lines.iter().enumerate() {
+                if line.trim() != "%who" {
+                    continue;
+                }
+                let before = lines[from..index].concat();
+                let is_whole = before.trim().is_empty() || statements(&before).is_ok();
+                let is_directive = directives.contains(&(index as u32));
+                assert_eq!(is_directive, is_whole, "line {index} of {code:?}");
+                if is_directive {
+                    from = index + 1;
+                }
+            }
         }
     }
 }

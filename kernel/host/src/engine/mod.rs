@@ -4,6 +4,7 @@
 //! hold, [`Program`] is its text with a map back to the cells, [`compile`] calls rustc once, and
 //! [`Engine::commit`] remembers what a cell has defined.
 
+mod brackets;
 pub mod cache;
 pub mod closures;
 pub mod compile;

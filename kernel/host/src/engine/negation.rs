@@ -9,14 +9,13 @@
 
 use std::collections::BTreeSet;
 
-use proc_macro2::TokenStream;
 use syn::{
     Block, Expr, ExprPath, Lit, Pat, Stmt,
     parse::Parser,
     visit::{self, Visit},
 };
 
-use super::parse;
+use super::{brackets::Scanner, parse};
 
 /// The most lines that one expression is looked for in.
 const MOST_LINES: usize = 100;
@@ -29,10 +28,14 @@ pub fn lines(lines: &[&str], knows: &dyn Fn(&str) -> bool) -> Option<usize> {
         return None;
     }
     let mut text = String::new();
+    let mut scanner = Scanner::default();
     for (index, line) in lines.iter().take(MOST_LINES).enumerate() {
         text.push_str(line);
-        // Brackets, a string or a comment are open.
-        if text.parse::<TokenStream>().is_err() {
+        scanner.add(line);
+        if scanner.is_broken() {
+            return None;
+        }
+        if scanner.unclosed().is_some() {
             continue;
         }
         match Block::parse_within.parse_str(&text) {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    completeness,
+    brackets::Scanner,
     directive::Timing,
     edits::Aside,
     entry::Earlier,
@@ -250,7 +250,7 @@ pub fn plan_unparsed(source: &Source) -> Plan {
     program.generated("pub fn patchbay_cell() {\n");
     program.source(source, 0..source.text.len(), &[], "");
     // The engine's bracket would close the cell's, and rustc would point at the engine's as the one that is open.
-    if completeness::unclosed(&source.text).is_none() {
+    if Scanner::of(&source.text).unclosed().is_none() {
         program.generated("\n}\n");
     }
     Plan {

@@ -62,9 +62,13 @@ impl Layout {
     }
 }
 
-pub fn read_text(path: &Path) -> Result<String> {
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+/// The text of a notebook's file.
+pub fn decode(mut bytes: Vec<u8>, path: &Path) -> Result<String> {
     let place = path.display();
-    let mut bytes = fs::read(path).with_context(|| format!("{place} cannot be read"))?;
     if bytes.starts_with(b"\xef\xbb\xbf") {
         bytes.drain(..3);
     }

@@ -49,7 +49,16 @@ impl Notebook {
     /// Names the file with line and column where it is no JSON, with the cell where it is JSON but
     /// no notebook, and with a command where it is of another major version.
     pub fn read(path: &Path) -> Result<Notebook> {
-        let text = file::read_text(path)?;
+        Notebook::from_bytes(file::read(path)?, path)
+    }
+
+    /// Reads the bytes of a notebook; `path` is for messages.
+    ///
+    /// # Errors
+    ///
+    /// See [`Notebook::read`].
+    pub fn from_bytes(bytes: Vec<u8>, path: &Path) -> Result<Notebook> {
+        let text = file::decode(bytes, path)?;
         Notebook::parse(&text, path)
     }
 

@@ -6,18 +6,21 @@ use patchbay_evcxr_protocol::Completions;
 use serde_json::{Value, json};
 
 use super::{Channel, Kernel};
-use crate::wire::Message;
+use crate::{panics::caught_content, wire::Message};
 
 /// Answers a `complete_request` or an `inspect_request`.
 pub async fn answer(request: Message, channel: Channel, kernel: Arc<Kernel>) {
     kernel.status(&request, "busy");
     let code = request.content["code"].as_str().unwrap_or_default();
     let cursor = byte_of(code, request.content["cursor_pos"].as_u64());
-    let content = if request.header.msg_type == "complete_request" {
-        matches(code, &kernel.control.complete(code, cursor).await)
-    } else {
-        description(kernel.control.inspect(code, cursor).await)
-    };
+    let content = caught_content(async {
+        if request.header.msg_type == "complete_request" {
+            matches(code, &kernel.control.complete(code, cursor).await)
+        } else {
+            description(kernel.control.inspect(code, cursor).await)
+        }
+    });
+    let content = content.await;
     channel
         .send(&kernel.reply(&request, content), &kernel)
         .await;

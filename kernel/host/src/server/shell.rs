@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use super::{Channel, DRAIN, Kernel, comms, completion, info, log};
 use crate::{
     notebook::Control,
+    panics::caught_content,
     session::{Completeness, Session},
     wire::Message,
 };
@@ -103,7 +104,7 @@ pub async fn serve(
 
 async fn answer_history(request: Message, channel: Channel, kernel: Arc<Kernel>) {
     kernel.status(&request, "busy");
-    let content = kernel.history.answer(request.content.clone()).await;
+    let content = caught_content(kernel.history.answer(request.content.clone())).await;
     channel
         .send(&kernel.reply(&request, content), &kernel)
         .await;
@@ -115,7 +116,7 @@ async fn answer_is_complete(mut request: Message, channel: Channel, kernel: Arc<
     kernel.status(&request, "busy");
     // A text may be large; it is gone before the answer is there.
     let code = request.content["code"].take();
-    let content = is_complete(code.as_str().unwrap_or_default());
+    let content = caught_content(async { is_complete(code.as_str().unwrap_or_default()) }).await;
     drop(code);
     channel
         .send(&kernel.reply(&request, content), &kernel)

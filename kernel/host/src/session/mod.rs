@@ -46,6 +46,7 @@ use crate::{
         Engine, Program, cache::Cache, compile::Compiler, completeness, directive, directive::Part,
         plan::Level,
     },
+    panics,
     plugin::Sdk,
     runtime::{Reply, Runtime, Sender},
     side::SideConfig,
@@ -362,7 +363,11 @@ impl Session {
         self.shared.upcoming.begin(&request.code);
         self.shared.completer.cell_begins();
         let start = Instant::now();
-        let mut reply = self.execute_parts(request, events).await;
+        let executed = panics::caught(self.execute_parts(request, events)).await;
+        let mut reply = executed.unwrap_or_else(|what| CellReply {
+            error: Some(error::plain(panics::NAME, what)),
+            ..CellReply::default()
+        });
         self.set_running(false);
         if reply.error.is_none() && self.shared.is_interrupted() {
             reply.error = Some(error::plain(
@@ -547,11 +552,12 @@ fn start_runtime(
 
 impl SessionControl {
     /// Stops the running cell. It is asked; after a second the runtime gives it up; a runtime in which that does not help is ended,
-    /// or by a further call once there was time for all of it. Without a running cell there is nothing to stop.
+    /// or by a further call once there was time for all of it. Without a running cell the handler of a comm is stopped, if one
+    /// runs.
     pub fn interrupt(&self) {
         let running = self.shared.running();
         if !*running {
-            return;
+            return self.runtime().send(Command::StopHandler);
         }
         let before = self.shared.interrupts.fetch_add(1, Ordering::SeqCst);
         self.shared.interrupted.notify_waiters();

@@ -22,7 +22,7 @@ pub mod native;
 mod placement;
 mod record;
 mod rustc;
-mod section;
+pub mod section;
 mod store;
 
 use std::{

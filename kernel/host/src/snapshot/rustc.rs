@@ -1,13 +1,13 @@
 //! The compiler of a snapshot: a Rust dylib fits only the compiler that made it.
 
 use std::{
-    env, fs,
+    env, fs, io,
     path::{Path, PathBuf},
     process::Command,
     time::UNIX_EPOCH,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
 use super::REBUILD;
@@ -34,17 +34,7 @@ impl Rustc {
     /// Fails where there is no compiler, with the way to get one.
     pub fn of_folder(folder: &Path) -> Result<Rustc> {
         let shim = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        let sysroot = output(
-            Command::new(&shim)
-                .args(["--print", "sysroot"])
-                .current_dir(folder),
-        )
-        .with_context(|| {
-            format!(
-                "no Rust compiler: `{}` does not run\nget one from https://rustup.rs",
-                Path::new(&shim).display()
-            )
-        })?;
+        let sysroot = sysroot_by(Path::new(&shim), folder)?;
         let sysroot = PathBuf::from(sysroot.trim_end());
         let path = sysroot.join("bin/rustc");
         let version = output(Command::new(&path).arg("-vV"))?;
@@ -72,7 +62,12 @@ impl Rustc {
         let found = match stamp(&self.path) {
             Ok(stamp) if stamp == (self.bytes, self.modified_nanoseconds) => return Ok(()),
             Ok(_) => output(Command::new(&self.path).arg("-vV"))?,
-            Err(_) => "no such file".to_owned(),
+            Err(error) => match error.downcast_ref::<io::Error>() {
+                Some(error) if error.kind() != io::ErrorKind::NotFound => {
+                    format!("a file that this user cannot reach ({error})")
+                }
+                _ => "no such file".to_owned(),
+            },
         };
         if found == self.version {
             return Ok(());
@@ -97,6 +92,36 @@ impl Rustc {
             .unwrap_or("stable");
         format!("type: rustup toolchain install {release}\nor, in the repository: {REBUILD}")
     }
+}
+
+/// How to get a compiler.
+const GET: &str = "get one from https://rustup.rs, or have PATH or RUSTC say where it is";
+
+/// The folder of the toolchain that a compiler belongs to.
+fn sysroot_by(compiler: &Path, folder: &Path) -> Result<String> {
+    let shown = compiler.display();
+    let output = Command::new(compiler)
+        .args(["--print", "sysroot"])
+        .current_dir(folder)
+        // A toolchain that is not there is told, and not downloaded.
+        .env("RUSTUP_AUTO_INSTALL", "0")
+        .output()
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => anyhow!("no Rust compiler: there is no `{shown}`\n{GET}"),
+            io::ErrorKind::PermissionDenied => {
+                anyhow!("no Rust compiler: this user cannot run `{shown}` ({error})\n{GET}")
+            }
+            _ => anyhow!("no Rust compiler: `{shown}` does not start: {error}\n{GET}"),
+        })?;
+    if !output.status.success() {
+        let words = String::from_utf8_lossy(&output.stderr);
+        bail!(
+            "no Rust compiler: `{shown} --print sysroot` ends with {}: {}\n{GET}",
+            output.status,
+            words.trim()
+        );
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Size and time of change in nanoseconds.
@@ -177,5 +202,33 @@ mod tests {
         let error = compiler.verify().unwrap_err().to_string();
         assert!(error.contains("found no such file"), "{error}");
         assert!(error.contains(compiler.path.to_str().unwrap()), "{error}");
+    }
+
+    #[test]
+    fn a_compiler_that_is_hidden_is_told_with_what_hides_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let words = |path: &Path| {
+            sysroot_by(path, folder.path())
+                .map(|_| ())
+                .unwrap_err()
+                .to_string()
+        };
+        let text = words(&at("missing"));
+        assert!(
+            text.contains("there is no") && text.contains("rustup.rs"),
+            "{text}"
+        );
+        fs::write(at("plain"), "").unwrap();
+        fs::set_permissions(at("plain"), fs::Permissions::from_mode(0o600)).unwrap();
+        let text = words(&at("plain"));
+        assert!(text.contains("this user cannot run"), "{text}");
+        // What rustup's proxy does where the toolchain's folder is elsewhere.
+        let proxy = "#!/bin/sh\n[ \"$RUSTUP_AUTO_INSTALL\" = 0 ] || exit 9\necho \"error: toolchain 'x' is not installed\" >&2; exit 1\n";
+        fs::write(at("staged"), proxy).unwrap();
+        fs::set_permissions(at("staged"), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::rename(at("staged"), at("proxy")).unwrap();
+        let text = words(&at("proxy"));
+        assert!(text.contains("toolchain 'x' is not installed"), "{text}");
     }
 }

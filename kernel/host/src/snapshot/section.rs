@@ -60,7 +60,12 @@ pub fn is_plugin(path: &Path) -> bool {
         .is_some_and(|section| section.is_some())
 }
 
-fn contents(bytes: &[u8], section: &str, path: &Path) -> Result<Option<Vec<u8>>> {
+/// The contents of a section; `None` where there is no such section.
+///
+/// # Errors
+///
+/// Fails where the bytes are no ELF file, or a cut one.
+pub fn contents(bytes: &[u8], section: &str, path: &Path) -> Result<Option<Vec<u8>>> {
     let file =
         object::File::parse(bytes).with_context(|| format!("{}: no ELF file", path.display()))?;
     let Some(section) = file.section_by_name(section) else {

@@ -37,7 +37,11 @@ impl SocketType {
 }
 
 /// Greets a peer and agrees with it on what both are. Returns the peer's identity, which may be empty.
-pub(super) async fn handshake(
+///
+/// # Errors
+///
+/// Fails where the peer has gone or does not keep to the protocol.
+pub async fn handshake(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     socket: SocketType,
 ) -> io::Result<Bytes> {

@@ -8,7 +8,7 @@ mod handshake;
 mod listener;
 mod queue;
 
-pub use frame::{Incoming, Limits};
-pub use handshake::SocketType;
+pub use frame::{Incoming, Limits, Reader};
+pub use handshake::{SocketType, handshake};
 pub use listener::{Endpoint, Full, Listener, Peer};
 pub use queue::Queue;
