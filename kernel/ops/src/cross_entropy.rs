@@ -17,7 +17,7 @@ use super::{
     Reduction, composed,
     real::Real,
     reduce_kernel::sums,
-    rows::{Columns, RUN, SHORT, TILE, dot, largest, sum, sum_exp},
+    rows::{Columns, RUN, SHORT, TILE, across, dot, largest, sum, sum_exp},
     simd::{LANES, fill, rows_of_a_piece, simd_kernel, zeros},
     storage::{
         by_dtype, on_cpu, output, same_dtype, strided, tensor, unsupported, values, widened,
@@ -712,7 +712,7 @@ simd_kernel! {
         x: &'a [T], q: &'a [T], weights: &'a [T], at: Columns, start: usize, lse: f64, keep: f64, add: f64,
     ) -> f64 {
         let (keep, add, (lse, rest)) = (T::of(keep), T::of(add), halves::<T>(lse));
-        let mut lanes = [0.0; LANES];
+        let (mut lanes, mut last) = ([0.0; LANES], 0.0);
         let whole = if at.inner == 1 { at.n / LANES * LANES } else { 0 };
         let rows = x[start..].chunks_exact(LANES).zip(q[start..].chunks_exact(LANES));
         for ((x, q), weights) in rows.zip(weights[..whole].chunks_exact(LANES)) {
@@ -724,9 +724,9 @@ simd_kernel! {
         for (j, &weight) in weights.iter().enumerate().skip(whole) {
             let index = start + j * at.inner;
             let part = weight * (keep * q[index] + add) * ((lse - x[index]) + rest);
-            lanes[j % LANES] += part.as_f64();
+            last += part.as_f64();
         }
-        sum(&lanes)
+        across(&lanes) + last
     }
 }
 

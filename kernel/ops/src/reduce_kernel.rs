@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::{
     real::Real,
+    rows::across,
     simd::{LANES, simd_kernel},
 };
 
@@ -139,26 +140,24 @@ simd_kernel! {
 
 #[inline(always)]
 fn row<T: Real, M: Term>(x: &[T], about: f64) -> f64 {
-    let mut lanes = [0.0; 2 * LANES];
+    // Lanes are named by constants only, so that they stay in registers.
+    let (mut even, mut odd, mut rest) = ([0.0; LANES], [0.0; LANES], 0.0);
     let chunks = x.chunks_exact(2 * LANES);
-    let rest = chunks.remainder();
+    for value in chunks.remainder() {
+        rest += M::of(value.as_f64(), about);
+    }
     for chunk in chunks {
-        for lane in 0..2 * LANES {
-            lanes[lane] += M::of(chunk[lane].as_f64(), about);
+        for lane in 0..LANES {
+            even[lane] += M::of(chunk[lane].as_f64(), about);
+        }
+        for lane in 0..LANES {
+            odd[lane] += M::of(chunk[LANES + lane].as_f64(), about);
         }
     }
-    for (lane, value) in lanes.iter_mut().zip(rest) {
-        *lane += M::of(value.as_f64(), about);
+    for lane in 0..LANES {
+        even[lane] += odd[lane];
     }
-    // In pairs, so that no addition waits for all before it.
-    let mut width = LANES;
-    while width > 0 {
-        for lane in 0..width {
-            lanes[lane] += lanes[lane + width];
-        }
-        width /= 2;
-    }
-    lanes[0]
+    across(&even) + rest
 }
 
 #[inline(always)]

@@ -35,155 +35,136 @@ pub(crate) fn largest<T: Real>(x: &[T]) -> T {
 /// its last place, however many values there are.
 pub(crate) const RUN: usize = 16;
 
-/// Sums in T, which go to sums in f64 after each [`RUN`] additions.
-struct Lanes<T> {
-    wide: [f64; LANES],
-    near: [T; LANES],
+/// The sum of all lanes, in pairs, so that no addition waits for all before it.
+#[inline(always)]
+pub(crate) fn across(lanes: &[f64; LANES]) -> f64 {
+    let mut eight = [0.0; LANES / 2];
+    for lane in 0..LANES / 2 {
+        eight[lane] = lanes[lane] + lanes[lane + LANES / 2];
+    }
+    let mut four = [0.0; LANES / 4];
+    for lane in 0..LANES / 4 {
+        four[lane] = eight[lane] + eight[lane + LANES / 4];
+    }
+    (four[0] + four[2]) + (four[1] + four[3])
 }
 
-impl<T: Real> Lanes<T> {
-    #[inline(always)]
-    fn new() -> Lanes<T> {
-        Lanes {
-            wide: [0.0; LANES],
-            near: [T::ZERO; LANES],
-        }
-    }
-
-    #[inline(always)]
-    fn widen(&mut self) {
-        for lane in 0..LANES {
-            self.wide[lane] += self.near[lane].as_f64();
-            self.near[lane] = T::ZERO;
-        }
-    }
-
-    #[inline(always)]
-    fn total(&self) -> f64 {
-        let mut value = 0.0;
-        for lane in 0..LANES {
-            value += self.wide[lane] + self.near[lane].as_f64();
-        }
-        value
-    }
-}
-
-/// Σ term(x, y), in f64 beyond [`RUN`] additions.
+/// Σ term(x), in f64 beyond [`RUN`] additions. Lanes are named by constants only, so that they stay in registers.
 macro_rules! sum_of {
-    ($lanes:ident, $x:expr, |$value:ident| $term:expr) => {{
+    ($x:expr, |$value:ident| $term:expr) => {{
+        let (mut wide, mut rest) = ([0.0; LANES], 0.0);
         for run in $x.chunks(RUN * LANES) {
+            let mut near = [T::ZERO; LANES];
             let chunks = run.chunks_exact(LANES);
-            let rest = chunks.remainder();
+            for &$value in chunks.remainder() {
+                rest += ($term).as_f64();
+            }
             for chunk in chunks {
                 for lane in 0..LANES {
                     let $value = chunk[lane];
-                    $lanes.near[lane] += $term;
+                    near[lane] += $term;
                 }
             }
-            for (lane, &$value) in rest.iter().enumerate() {
-                $lanes.near[lane] += $term;
-            }
-            if run.len() == RUN * LANES {
-                $lanes.widen();
+            for lane in 0..LANES {
+                wide[lane] += near[lane].as_f64();
             }
         }
-        T::of($lanes.total())
+        T::of(across(&wide) + rest)
     }};
 }
 
 /// Σ x.
 #[inline(always)]
 pub(crate) fn sum<T: Real>(x: &[T]) -> T {
-    let mut lanes = Lanes::<T>::new();
-    sum_of!(lanes, x, |x| x)
+    sum_of!(x, |x| x)
 }
 
 /// Σ (x - mean)².
 #[inline(always)]
 pub(crate) fn deviation<T: Real>(x: &[T], mean: T) -> T {
-    let mut lanes = Lanes::<T>::new();
-    sum_of!(lanes, x, |x| (x - mean) * (x - mean))
+    sum_of!(x, |x| (x - mean) * (x - mean))
 }
 
 /// Σ exp(x - shift).
 #[inline(always)]
 pub(crate) fn sum_exp<T: Real>(x: &[T], shift: T) -> T {
-    let mut lanes = Lanes::<T>::new();
-    sum_of!(lanes, x, |x| (x - shift).exp())
+    sum_of!(x, |x| (x - shift).exp())
 }
 
 /// Σ x y.
 #[inline(always)]
 pub(crate) fn dot<T: Real>(x: &[T], y: &[T]) -> T {
-    let mut lanes = Lanes::<T>::new();
+    let (mut wide, mut rest) = ([0.0; LANES], 0.0);
     for (x, y) in x.chunks(RUN * LANES).zip(y.chunks(RUN * LANES)) {
+        let mut near = [T::ZERO; LANES];
         let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
-        let (x_rest, y_rest) = (xs.remainder(), ys.remainder());
+        for (&x, &y) in xs.remainder().iter().zip(ys.remainder()) {
+            rest += (x * y).as_f64();
+        }
         for (x, y) in xs.zip(ys) {
             for lane in 0..LANES {
-                lanes.near[lane] += x[lane] * y[lane];
+                near[lane] += x[lane] * y[lane];
             }
         }
-        for (lane, (&x, &y)) in x_rest.iter().zip(y_rest).enumerate() {
-            lanes.near[lane] += x * y;
-        }
-        if x.len() == RUN * LANES {
-            lanes.widen();
+        for lane in 0..LANES {
+            wide[lane] += near[lane].as_f64();
         }
     }
-    T::of(lanes.total())
+    T::of(across(&wide) + rest)
 }
 
 /// Σ x y z.
 #[inline(always)]
 pub(crate) fn dot3<T: Real>(x: &[T], y: &[T], z: &[T]) -> T {
-    let mut lanes = Lanes::<T>::new();
+    let (mut wide, mut rest) = ([0.0; LANES], 0.0);
     let runs = x
         .chunks(RUN * LANES)
         .zip(y.chunks(RUN * LANES))
         .zip(z.chunks(RUN * LANES));
     for ((x, y), z) in runs {
+        let mut near = [T::ZERO; LANES];
         let whole = x.len() / LANES * LANES;
+        for i in whole..x.len() {
+            rest += (x[i] * y[i] * z[i]).as_f64();
+        }
         let chunks = x
             .chunks_exact(LANES)
             .zip(y.chunks_exact(LANES))
             .zip(z.chunks_exact(LANES));
         for ((x, y), z) in chunks {
             for lane in 0..LANES {
-                lanes.near[lane] += x[lane] * y[lane] * z[lane];
+                near[lane] += x[lane] * y[lane] * z[lane];
             }
         }
-        for i in whole..x.len() {
-            lanes.near[i - whole] += x[i] * y[i] * z[i];
-        }
-        if x.len() == RUN * LANES {
-            lanes.widen();
+        for lane in 0..LANES {
+            wide[lane] += near[lane].as_f64();
         }
     }
-    T::of(lanes.total())
+    T::of(across(&wide) + rest)
 }
 
 /// Writes exp(x - shift) and returns its sum.
 #[inline(always)]
 pub(crate) fn exp_and_sum<T: Real>(x: &[T], y: &mut [T], shift: T) -> T {
-    let mut lanes = Lanes::<T>::new();
+    let (mut wide, mut rest) = ([0.0; LANES], 0.0);
     for (x, y) in x.chunks(RUN * LANES).zip(y.chunks_mut(RUN * LANES)) {
+        let mut near = [T::ZERO; LANES];
         let whole = x.len() / LANES * LANES;
         for (x, y) in x.chunks_exact(LANES).zip(y.chunks_exact_mut(LANES)) {
             for lane in 0..LANES {
                 y[lane] = (x[lane] - shift).exp();
-                lanes.near[lane] += y[lane];
+                near[lane] += y[lane];
             }
         }
-        for (lane, (&x, y)) in x[whole..].iter().zip(&mut y[whole..]).enumerate() {
+        for (&x, y) in x[whole..].iter().zip(&mut y[whole..]) {
             *y = (x - shift).exp();
-            lanes.near[lane] += *y;
+            rest += y.as_f64();
         }
-        if x.len() == RUN * LANES {
-            lanes.widen();
+        for lane in 0..LANES {
+            wide[lane] += near[lane].as_f64();
         }
     }
-    T::of(lanes.total())
+    T::of(across(&wide) + rest)
 }
 
 /// Where a block of columns lies in a tensor that is seen as [outer, n, inner].
