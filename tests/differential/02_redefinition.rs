@@ -174,7 +174,7 @@ Thing(3)
 //=> Thing { x: 3 }
 
 //# a function becomes a variable
-//evcxr evcxr refuses every cell that gives a name to a closure; ours only does not keep it
+//evcxr evcxr refuses every cell that gives a name to a closure
 fn item() -> i32 { 1 }
 //--
 let item = || 5;

@@ -65,7 +65,7 @@ receiver.iter().collect::<Vec<i32>>()
 //=> [0, 10, 20]
 
 //# a closure inside a cell
-//evcxr evcxr refuses every cell that gives a name to a closure; ours only does not keep it
+//evcxr evcxr refuses every cell that gives a name to a closure
 let add = |a: i32, b: i32| a + b;
 add(2, 3)
 //=> 5
@@ -115,7 +115,7 @@ apply(|text| text.len())
 //=> 4
 
 //# a closure that borrows a variable of an earlier cell
-//evcxr evcxr refuses every cell that gives a name to a closure; ours only does not keep it
+//evcxr evcxr refuses every cell that gives a name to a closure
 let mut log: Vec<String> = Vec::new();
 //--
 let mut note = |text: &str| log.push(text.to_owned()); note("a"); note("b");

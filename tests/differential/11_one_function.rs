@@ -1,4 +1,5 @@
 //# a closure borrows a number of its own cell
+//evcxr evcxr refuses every cell that gives a name to a closure
 let k = 2.0;
 let f = |x: f64| x * k;
 f(3.0)
@@ -8,6 +9,7 @@ k
 //=> 2.0
 
 //# a closure borrows an earlier cell's number
+//evcxr evcxr refuses every cell that gives a name to a closure
 let k = 2.0;
 //--
 let f = |x: f64| x * k;
@@ -18,6 +20,7 @@ k + 1.0
 //=> 3.0
 
 //# a slice of an array of the cell
+//evcxr evcxr refuses every cell with a variable that borrows from another
 let a = [1, 2, 3]; let s = &a[1..];
 println!("{s:?}");
 //> [2, 3]
@@ -26,12 +29,14 @@ a
 //=> [1, 2, 3]
 
 //# a clock that a closure reads
+//evcxr evcxr refuses every cell that gives a name to a closure
 let t = std::time::Instant::now();
 let passed = || t.elapsed();
 passed().as_secs()
 //=> 0
 
 //# rows that borrow a text
+//evcxr evcxr refuses every cell with a variable that borrows from another
 let csv = String::from("a,1\nb,2");
 let rows: Vec<Vec<&str>> = csv.lines().map(|l| l.split(',').collect()).collect();
 println!("{rows:?}");
@@ -41,6 +46,7 @@ csv.len()
 //=> 7
 
 //# a map filled from a text in a loop
+//evcxr evcxr refuses every cell with a variable that borrows from another
 let t = String::from("x=1;y=2");
 let mut map = std::collections::BTreeMap::new();
 for kv in t.split(';') { let (k, v) = kv.split_once('=').unwrap(); map.insert(k, v); }
@@ -51,6 +57,7 @@ t
 //=> "x=1;y=2"
 
 //# changed, borrowed and read in turn
+//evcxr evcxr refuses every cell with a variable that borrows from another
 let mut counts = std::collections::HashMap::new();
 let text = "hello";
 for c in text.chars() { *counts.entry(c).or_insert(0) += 1; }
@@ -64,6 +71,7 @@ println!("{pairs:?} {best:?}");
 //=> (4, "hello")
 
 //# a guard is released where its cell ends
+//evcxr evcxr refuses every cell with a variable that borrows from another
 let m = std::sync::Mutex::new(5);
 let mut g = m.lock().unwrap();
 *g += 1;
@@ -74,6 +82,7 @@ println!("{}", *g);
 //=> 6
 
 //# a guard that prints when it is dropped borrows a text
+//evcxr evcxr refuses every cell with a variable that borrows from another
 struct Guard<'a>(&'a str);
 impl Drop for Guard<'_> { fn drop(&mut self) { println!("drop {}", self.0); } }
 let name = String::from("n");
@@ -86,6 +95,7 @@ name
 //=> "n"
 
 //# mutable borrows in turn
+//evcxr evcxr refuses every cell with a variable that borrows from another
 let mut v = vec![3, 1, 2];
 let r = &mut v;
 r.push(9);
@@ -97,6 +107,7 @@ v
 //=> [1, 2, 3, 9]
 
 //# both halves of an array
+//evcxr evcxr refuses every cell with a variable that borrows from another
 let mut arr = [5, 3, 1];
 let (left, right) = arr.split_at_mut(1);
 left[0] = right[0];
@@ -106,6 +117,7 @@ arr
 //=> [3, 3, 1]
 
 //# a closure counts
+//evcxr evcxr refuses every cell that gives a name to a closure
 let mut total = 0;
 let mut add = |n: i32| total += n;
 add(3); add(4);
@@ -114,6 +126,7 @@ total
 //=> 7
 
 //# a value moves after it was borrowed
+//evcxr evcxr refuses every cell with a variable that borrows from another
 let data = vec![1, 2, 3];
 let first = &data[0];
 let sum: i32 = data.iter().sum();
@@ -125,6 +138,7 @@ moved
 //=> [1, 2, 3]
 
 //# a reference to a temporary lives to the cell's end
+//evcxr evcxr refuses every cell with a reference to a temporary
 let s = &String::from("temp");
 let l = s.len();
 println!("{s} {l}");
@@ -134,6 +148,7 @@ l
 //=> 4
 
 //# a variable that one arm assigns and the other does not
+//evcxr evcxr refuses every cell with a variable that borrows from another
 let text: String;
 let b: &str;
 match 1 { 1 => { text = String::from("x"); b = &text; } _ => b = "o" }
@@ -141,6 +156,7 @@ println!("{b}");
 //> x
 
 //# references to references
+//evcxr evcxr refuses every cell with a variable that borrows from another
 let a = 5; let b = &a; let c = &b;
 **c + a
 //=> 10
@@ -175,6 +191,7 @@ println!("{word}");
 //> none
 
 //# return in a loop keeps what was defined before
+//evcxr evcxr returns from the function that holds the variables, and its process dies in the next cell
 let found = 41;
 for i in 0..5 { if i == 3 { println!("at {i}"); return; } }
 //> at 3
@@ -183,6 +200,7 @@ found + 1
 //=> 42
 
 //# return with a result
+//evcxr evcxr returns the pointer to its variables there
 fn check(n: i32) -> Result<i32, String> { if n > 2 { Err(format!("{n} is too much")) } else { Ok(n) } }
 let small = match check(1) { Ok(n) => n, Err(error) => return Err(error) };
 if small == 1 { return Ok(()); }
@@ -205,6 +223,7 @@ println!("after");
 //> before
 
 //# a macro that names a variable of its cell
+//evcxr evcxr puts a macro in front of the cell's variables
 let x = 10;
 macro_rules! add_x { ($e:expr) => { $e + x } }
 add_x!(1)
@@ -225,6 +244,7 @@ twice
 //=> 84
 
 //# numbers whose type only the fallback tells
+//evcxr evcxr refuses every cell that gives a name to a closure
 let double = |x| x * 2;
 double(4)
 //=> 8
@@ -243,6 +263,7 @@ N
 //=> 4
 
 //# a value that is never there
+//evcxr evcxr takes the type `!` for one that it could store
 let r = std::panic::catch_unwind(|| { if true { std::panic::resume_unwind(Box::new(3)) } else { unreachable!() } });
 println!("{}", r.is_err());
 //> true
@@ -369,6 +390,7 @@ let a = shapes::unit();
 //=> (1, Square(1))
 
 //# a macro that defines a variable for later cells, and words that define none
+//evcxr evcxr keeps no variable that a macro defines
 macro_rules! define { ($name:ident, $value:expr) => { let $name = $value; } }
 macro_rules! tell { (about $what:ident by $function:ident) => { println!("{} {}", stringify!($what), $function(-2i32)); } }
 fn twice(x: i32) -> i32 { 2 * x }
@@ -397,6 +419,7 @@ door.open().opened
 //=> 1
 
 //# a function takes a closure's place
+//evcxr evcxr refuses every cell that gives a name to a closure
 let grow = |x: i32| x + 1;
 //--
 fn grow(x: i32) -> i32 { x + 2 }

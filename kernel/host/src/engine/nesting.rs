@@ -2,8 +2,8 @@
 //!
 //! Parsers, visitors and destructors of syntax trees call themselves, once a level: of brackets, but also of operators,
 //! method calls, closures, generics and `else if`. So everything that reads a user's text, or a type's that the compiler
-//! names, does it within [`read`]: the levels are counted on the tokens first, without recursion, and the text is read on
-//! a thread whose stack holds as many as are allowed.
+//! names, does it within [`read`]: the levels are counted on the tokens first, without recursion. What few levels need is
+//! read where it is; the rest on a thread whose stack holds as many as are allowed.
 
 use std::{cell::Cell, fmt, thread};
 
@@ -15,12 +15,35 @@ pub const LIMIT: usize = 4096;
 /// Address space for the stack; only what is used is ever backed by memory.
 const STACK_BYTES: usize = 512 << 20;
 
-/// What a small stack holds, where no thread with a large one can be had.
+/// How many levels any thread's stack holds. A thread of its own for every text would cost more than most texts take.
 const LEVELS_OF_A_SMALL_STACK: usize = 24;
 
 thread_local! {
     /// Whether this thread has the large stack.
     static IS_LARGE: Cell<bool> = const { Cell::new(false) };
+
+    /// How many calls of [`read`] are at work on this thread, one within the other.
+    static READING: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The time in which this thread has texts in its source map. The map would keep all that were ever read; nothing looks
+/// up the place of a token once the outermost reader is done.
+struct Reading;
+
+impl Reading {
+    fn begin() -> Reading {
+        READING.set(READING.get() + 1);
+        Reading
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        READING.set(READING.get() - 1);
+        if READING.get() == 0 {
+            proc_macro2::extra::invalidate_current_thread_spans();
+        }
+    }
 }
 
 /// How many tokens a text may have: each takes a hundred bytes and more when it is parsed.
@@ -95,17 +118,25 @@ pub fn read<T: Send>(text: &str, reader: impl FnOnce() -> T + Send) -> Result<T,
 }
 
 fn read_short<T: Send>(text: &str, reader: impl FnOnce() -> T + Send) -> Result<T, Refusal> {
+    let _reading = Reading::begin();
+    let depth = depth(text);
+    if depth > LIMIT {
+        return Err(Refusal::TooDeep {
+            depth,
+            limit: LIMIT,
+        });
+    }
+    if depth <= LEVELS_OF_A_SMALL_STACK {
+        return Ok(reader());
+    }
     on_large_stack(|is_large| {
-        let limit = if is_large {
-            LIMIT
-        } else {
-            LEVELS_OF_A_SMALL_STACK
-        };
-        let depth = depth(text);
-        if depth > limit {
-            return Err(Refusal::TooDeep { depth, limit });
+        if is_large {
+            return Ok(reader());
         }
-        Ok(reader())
+        Err(Refusal::TooDeep {
+            depth,
+            limit: LEVELS_OF_A_SMALL_STACK,
+        })
     })
 }
 
@@ -131,6 +162,7 @@ fn on_large_stack<T: Send>(work: impl FnOnce(bool) -> T + Send) -> T {
             .stack_size(STACK_BYTES)
             .spawn_scoped(scope, move || {
                 IS_LARGE.set(true);
+                let _reading = Reading::begin();
                 place.take().map(|work| work(true))
             });
         thread.ok().map(thread::ScopedJoinHandle::join)
@@ -211,6 +243,7 @@ const KEYWORDS: [&str; 36] = [
 
 /// How many levels a text has at most, whatever its syntax; 0 where it has no tokens.
 pub fn depth(text: &str) -> usize {
+    let _reading = Reading::begin();
     let Ok(tokens) = text.parse::<TokenStream>() else {
         // What cannot be taken apart into tokens is not parsed either.
         return 0;
@@ -372,6 +405,40 @@ mod tests {
                 assert_eq!(result.is_err(), depth > LIMIT);
             }
         }
+    }
+
+    #[test]
+    fn few_levels_are_read_on_any_stack() {
+        let reader = || {
+            for text in nested(LEVELS_OF_A_SMALL_STACK) {
+                for inner in [text.clone(), format!("fn f() {{ mod a {{ {text} }} }}")] {
+                    drop(parse::parse_with(&inner, &|_| false));
+                }
+            }
+        };
+        let thread = thread::Builder::new().stack_size(1 << 20).spawn(reader);
+        thread.unwrap().join().unwrap();
+    }
+
+    #[test]
+    fn a_thread_keeps_no_text_that_it_has_read() {
+        let place_of_a_token = || {
+            let place = read("let b = 2;", || {
+                let outer: TokenStream = "let a = 1;".parse().unwrap();
+                // The outer text is still being read: its tokens keep their places.
+                assert_eq!(read("c", || ()), Ok(()));
+                let token = outer.into_iter().nth(1).unwrap();
+                assert_eq!(token.span().source_text().as_deref(), Some("a"));
+                format!("{:?}", token.span())
+            });
+            place.unwrap()
+        };
+        // Places are counted through all texts of the source map.
+        let first = place_of_a_token();
+        assert!(first.contains(char::is_numeric), "{first}");
+        assert_eq!(place_of_a_token(), first);
+        assert_eq!(depth("(1)"), 1);
+        assert_eq!(place_of_a_token(), first);
     }
 
     #[test]
