@@ -259,6 +259,12 @@ fn table(errors: &Errors) -> Table {
     table
 }
 
+/// The mean of each place over several lists of one length.
+fn mean_over_seeds(seeds: &[Vec<f64>]) -> Vec<f64> {
+    let mean = |day: usize| seeds.iter().map(|seed| seed[day]).sum::<f64>() / seeds.len() as f64;
+    (0..seeds.first().map_or(0, Vec::len)).map(mean).collect()
+}
+
 fn collect(all: &[[f64; 6]]) -> Errors {
     let column = |index: usize| all.iter().map(|row| row[index]).collect();
     NAMES
@@ -311,16 +317,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         days.push((tide, ridge));
     }
     println!("{}", table(&collect(&all)));
-    let mean_over_seeds = |of: &dyn Fn(&(Vec<f64>, Vec<f64>)) -> &Vec<f64>| -> Vec<f64> {
-        let count = of(&days[0]).len();
-        let mean =
-            |day: usize| days.iter().map(|seed| of(seed)[day]).sum::<f64>() / days.len() as f64;
-        (0..count).map(mean).collect()
-    };
-    let (tide, ridge) = (
-        mean_over_seeds(&|seed| &seed.0),
-        mean_over_seeds(&|seed| &seed.1),
-    );
+    let (of_tide, of_ridge): (Vec<_>, Vec<_>) = days.into_iter().unzip();
+    let (tide, ridge) = (mean_over_seeds(&of_tide), mean_over_seeds(&of_ridge));
     println!(
         "TiDE less ridge, both with covariates, paired over {} days of the test part (means over seeds): {:.4}",
         tide.len(),

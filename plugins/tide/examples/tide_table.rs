@@ -159,18 +159,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         for horizon in arguments.list("horizons", "96,192,336,720") {
             let horizon: usize = horizon.parse()?;
-            let published = PUBLISHED.iter().find(|(name, ..)| *name == set);
-            let published = |row: fn(&([f64; 4], [f64; 4])) -> [f64; 4]| {
-                published
-                    .map(|&(_, tide, d_linear)| row(&(tide, d_linear)))
-                    .and_then(|row| row.into_iter().zip(HORIZONS).find(|(_, h)| *h == horizon))
-                    .map_or_else(String::new, |(mse, _)| format!("{mse:.3}"))
+            let figures = PUBLISHED.iter().find(|(name, ..)| *name == set);
+            let at = HORIZONS.iter().position(|known| *known == horizon);
+            let published = |row: Option<[f64; 4]>| {
+                let mse = row.zip(at).map(|(row, at)| row[at]);
+                mse.map_or_else(String::new, |mse| format!("{mse:.3}"))
             };
             let mut row = vec![
                 set.clone(),
                 horizon.to_string(),
-                published(|row| row.0),
-                published(|row| row.1),
+                published(figures.map(|(_, tide, _)| *tide)),
+                published(figures.map(|(_, _, d_linear)| *d_linear)),
             ];
             for model in &models {
                 let trained = model.starts_with("tide") || model == "d_linear";

@@ -12,6 +12,8 @@ use patchbay_tide::window_scale::WindowScale;
 
 const CPU: Device = Device::Cpu;
 
+type Rows = Vec<Vec<f64>>;
+
 /// Numbers between -0.5 and 0.5 that are the same in each run.
 fn noise(count: usize, seed: u64) -> Vec<f64> {
     let mut state = seed;
@@ -122,7 +124,7 @@ fn the_fixture_with_a_constant_past_is_the_same_in_both_types() {
     for name in ["reversible", "reversible_affine"] {
         let config = &description["cases"][name]["config"];
         let lookback = config["lookback"].as_u64().unwrap() as usize;
-        let results: Vec<(Vec<Vec<f64>>, Vec<Vec<f64>>)> = [DType::F32, DType::F64]
+        let results: Vec<(Rows, Rows)> = [DType::F32, DType::F64]
             .into_iter()
             .map(|dtype| {
                 let mut settings = json!({"known": config["covariates"], "observed": config["past_covariates"],

@@ -39,9 +39,9 @@ impl Moments {
             [difference, 0.0, difference * difference]
         });
         let left = second.sums[0] / count;
-        let variance = (second.sums[2] / count - left * left).max(0.0);
-        let deviation = variance.sqrt();
-        // A NaN is no rounding and stays.
+        let variance = second.sums[2] / count - left * left;
+        // Rounding may leave less than 0; `max` would take NaN for 0, too.
+        let deviation = if variance < 0.0 { 0.0 } else { variance.sqrt() };
         let constant = deviation <= Moments::ROUNDING * shift.most;
         Moments {
             mean: first + (shifted_mean + left),
