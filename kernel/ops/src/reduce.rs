@@ -1,7 +1,7 @@
 //! Sums, means and variances over some or all dimensions, whose error does not grow with the number of values.
 //!
 //! candle adds the values one after the other in their own type: the mean of 16.8 million times 0.1 is 0.1153, and 300
-//! ones of type u8 add up to 44. Here all sums are kept in f64, integers in i128. The gradients are those of candle's
+//! ones of type u8 add up to 44. Here at most four values are added in their own type, their sums in f64, integers in i128. The gradients are those of candle's
 //! functions of the same names.
 
 use std::sync::OnceLock;
@@ -14,7 +14,7 @@ use candle_core::{
 use super::{
     composed,
     real::Real,
-    reduce_kernel::{Integer, deviations, integer_sums, sums},
+    reduce_kernel::{Integer, deviations, exact_sums, integer_sums, sums},
     storage::{by_dtype, output, strided, unsupported, widened},
 };
 
@@ -403,7 +403,7 @@ impl<'a> Ordered<'a> {
             Some(at) => of_group(&groups, at),
             None => [values.len(), 1, 1],
         };
-        let means: Vec<f64> = sums(&values, at)
+        let means: Vec<f64> = exact_sums(&values, at)
             .iter()
             .map(|sum| sum / at[1] as f64)
             .collect();
