@@ -234,7 +234,8 @@ class Soak:
             try:
                 name = pathlib.Path(f"/proc/{process}/comm").read_text()
                 status = pathlib.Path(f"/proc/{process}/status").read_text()
-                resident = int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1024
+                # Pages of files come and go with what else the machine does.
+                resident = int(re.search(r"RssAnon:\s+(\d+)", status).group(1)) / 1024
             except (FileNotFoundError, ProcessLookupError, AttributeError):
                 continue
             if process == host:
