@@ -50,10 +50,10 @@ impl WindowScale {
         let wide = past.detach().to_dtype(DType::F64)?;
         let first = wide.narrow(1, 0, 1)?;
         let shifted = wide.broadcast_sub(&first)?;
-        let mean = shifted.mean_keepdim(1)?;
+        let mean = ops::mean_keepdim(&shifted, 1)?;
         let centered = shifted.broadcast_sub(&mean)?;
-        let left = centered.mean_keepdim(1)?;
-        let variance = (centered.sqr()?.mean_keepdim(1)? - left.sqr()?)?;
+        let left = ops::mean_keepdim(&centered, 1)?;
+        let variance = (ops::mean_keepdim(&centered.sqr()?, 1)? - left.sqr()?)?;
         let deviation = variance.maximum(&variance.zeros_like()?)?.sqrt()?;
         let rounding = (wide.abs()?.max_keepdim(1)? * Moments::ROUNDING)?;
         let constant = deviation.le(&rounding)?;
