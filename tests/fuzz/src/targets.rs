@@ -390,7 +390,11 @@ mod with_sdk {
         let path = path.to_string_lossy();
         for missing in [Missing::Refuse, Missing::Interpolate] {
             for time in [None, Some("time".to_owned())] {
-                let options = CsvOptions { time, missing };
+                let options = CsvOptions {
+                    time,
+                    missing,
+                    ..CsvOptions::default()
+                };
                 if let Ok(frame) = Frame::read_csv_with(&path, &options) {
                     drop(frame.show());
                 }
