@@ -275,7 +275,7 @@ fn bands(
         Bands::Exact => return Ok(None),
         Bands::Repeat if ours == 1 => {
             let note = format!("the sum of {theirs} bands");
-            return Ok(Some((crate::ops::sum_keepdim(&value, 1)?, Some(note))));
+            return Ok(Some((crate::ops::sum_keepdim(value, 1)?, Some(note))));
         }
         Bands::Repeat => (0..ours).map(|band| band % theirs).collect(),
         Bands::Pick(picked) => picked.clone(),

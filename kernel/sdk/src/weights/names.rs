@@ -211,7 +211,7 @@ pub(super) fn hint(shapes: &Tensors, variables: &[NamedVar], options: &LoadOptio
     prefixes.sort_by_key(|&(count, prefix)| (std::cmp::Reverse(count), prefix.len()));
     prefixes.truncate(MOST_PREFIXES);
     prefixes.push((0, ""));
-    let mut best: Vec<((usize, std::cmp::Reverse<usize>), &str, KeyMap)> = Vec::new();
+    let mut best = Vec::new();
     for (_, prefix) in prefixes {
         let shapes = stripped(shapes.clone(), prefix);
         let recognised = KeyMap::recognise_for(&shapes, variables);

@@ -158,14 +158,14 @@ impl GuidedFilter {
     /// belong.
     pub fn average<const C: usize, P: Parts, R: Send>(
         &self,
+        problem: &Problem<'_, C>,
         coefficients: &Coefficients<C>,
-        data: Option<&[f32]>,
-        width: usize,
         kept: std::ops::Range<usize>,
         parts: P,
         scratch: &mut [(Scratch, R)],
         take: &(impl Fn(Place, [&[f32]; C], &[f32], &mut P, &mut R) + Sync),
     ) {
+        let (width, data) = (problem.width, problem.data);
         let height = coefficients.offset.len() / width.max(1);
         let radius = self.radius;
         let work = |first: usize, rows: usize, mut parts: P, scratch: &mut (Scratch, R)| {

@@ -131,9 +131,8 @@ impl<T: Sample> Strip<'_, T> {
             filter.fit(&problem, &mut refinement.coefficients, bands);
             let coefficients = &refinement.coefficients;
             filter.average(
+                &problem,
                 coefficients,
-                data,
-                width,
                 self.kept.clone(),
                 output,
                 bands,
@@ -254,9 +253,8 @@ impl<T: Sample> Strip<'_, T> {
             Rows::new(&mut averaged.offset, width),
         );
         filter.average(
+            &problem,
             coefficients,
-            small_data,
-            width,
             0..height,
             parts,
             bands,
