@@ -322,7 +322,7 @@ struct Pump {
     stderr: pipe::Receiver,
     orders: mpsc::UnboundedReceiver<Order>,
     /// What was ordered before it had connected.
-    early: Vec<Box<Command>>,
+    early: Vec<Command>,
     replier: mpsc::UnboundedSender<Reply>,
     sink: Sink,
     assembler: Assembler,
@@ -442,7 +442,7 @@ impl Pump {
                     return Err(format!("it did not connect within {} s", START_PATIENCE.as_secs()));
                 }
                 order = self.orders.recv() => match order {
-                    Some(Order::Send(command)) => early.push(command),
+                    Some(Order::Send(command)) => early.push(*command),
                     Some(Order::Kill) => self.kill(),
                     None => return Err("nobody waits for it any more".to_owned()),
                 },

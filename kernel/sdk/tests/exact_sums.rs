@@ -67,8 +67,8 @@ fn uses(source: &str) -> Vec<(usize, String)> {
                 .map(|(at, _)| &line[at + call.len()..]);
             calls.any(|rest| !rest.starts_with(')')) || line.contains(&format!("Tensor::{name}("))
         };
-        let is_use = METHODS.iter().any(|name| method(&name))
-            || WITH_ARGUMENTS.iter().any(|name| with_arguments(&name))
+        let is_use = METHODS.iter().any(method)
+            || WITH_ARGUMENTS.iter().any(with_arguments)
             || FUNCTIONS.iter().any(|name| line.contains(name));
         let excused = lines[number.saturating_sub(3)..=number]
             .iter()

@@ -143,7 +143,7 @@ impl Run {
         &mut self,
         of: impl Fn(&Network, usize) -> Result<Vec<Tensor>>,
     ) -> Result<(Vec<f64>, Vec<usize>)> {
-        if self.step % 2 == 0 {
+        if self.step.is_multiple_of(2) {
             self.balancer.begin_epoch(self.step / 2)?;
         }
         self.before = self.state();

@@ -187,7 +187,7 @@ pub const TARGETS: &[Target] = &[
             b"ccollections\nOrderedDict\n",
             b"ctorch._utils\n_rebuild_parameter\n",
             b"X\x07\0\0\0storage",
-            b"X\x01\0\0\00",
+            b"X\x01\0\0\x000",
             b"X\x03\0\0\0cpu",
             b"(",
             b"t",

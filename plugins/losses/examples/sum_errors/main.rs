@@ -15,6 +15,9 @@ use cases::{BLOCK, cases, found_and_expected, numbers};
 
 type Reduction = fn(&Tensor) -> Result<Tensor>;
 
+/// The exact result from the count, the mean, and the mean squared deviation.
+type Exact = fn(f64, f64, f64) -> f64;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let largest = env::args().nth(1).map_or(Ok(7), |text| text.parse())?;
     patchbay_losses::register()?;
@@ -29,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let block: Vec<f64> = positive(BLOCK)?.to_dtype(DType::F64)?.to_vec1()?;
     let mean = block.iter().sum::<f64>() / BLOCK as f64;
     let square = block.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / BLOCK as f64;
-    let rows: [(&str, Reduction, fn(f64, f64, f64) -> f64); 6] = [
+    let rows: [(&str, Reduction, Exact); 6] = [
         ("ops::sum_all", ops::sum_all, |n, mean, _| n * mean),
         ("candle's sum_all", Tensor::sum_all, |n, mean, _| n * mean),
         ("ops::mean", |x| ops::mean(x, 0), |_, mean, _| mean),

@@ -1,4 +1,4 @@
-//! BMP, of any depth and compression that zune-bmp reads; written without compression.
+//! BMP of 8 bits a pixel and more, with any compression that zune-bmp reads; written without compression.
 
 use zune_bmp::{
     BmpDecoder,
@@ -14,6 +14,12 @@ type Decoder<'a> = BmpDecoder<ZCursor<&'a [u8]>>;
 
 /// The decoder behind the headers, and how many channels its pixels have.
 fn open(file: &[u8]) -> Result<(Decoder<'_>, usize), Reason> {
+    // zune-bmp reads pixels of 1 bit wrong.
+    if let Some(bits @ 1..8) = bits_of_a_pixel(file) {
+        return Err(format!(
+            "a BMP of {bits} bits a pixel; expected 8 or more: convert it to PNG"
+        ));
+    }
     let options = DecoderOptions::default()
         .set_strict_mode(true)
         .set_max_width(1 << 24)
@@ -60,6 +66,15 @@ pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Ext
     samples.bytes.resize(length(header.shape, 1)?, 0);
     decoder.decode_into(&mut samples.bytes).map_err(one_line)?;
     Ok(Extras::default())
+}
+
+/// What the header says, of 12 bytes or more.
+fn bits_of_a_pixel(file: &[u8]) -> Option<u16> {
+    let at = match u32::from_le_bytes(file.get(14..18)?.try_into().ok()?) {
+        0..40 => 24,
+        _ => 28,
+    };
+    Some(u16::from_le_bytes(file.get(at..at + 2)?.try_into().ok()?))
 }
 
 /// Of a picture without compression: where its rows begin, and the rows, each a multiple of four bytes.
