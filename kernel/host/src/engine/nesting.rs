@@ -18,6 +18,10 @@ const STACK_BYTES: usize = 512 << 20;
 /// How many levels any thread's stack holds. A thread of its own for every text would cost more than most texts take.
 const LEVELS_OF_A_SMALL_STACK: usize = 24;
 
+/// How many colons a path has at most that any thread's stack holds. A `use` is parsed a level for each name of its path,
+/// which are no levels of a text: all other paths are lists.
+const COLONS_OF_A_SMALL_STACK: usize = 64;
+
 thread_local! {
     /// Whether this thread has the large stack.
     static IS_LARGE: Cell<bool> = const { Cell::new(false) };
@@ -119,14 +123,14 @@ pub fn read<T: Send>(text: &str, reader: impl FnOnce() -> T + Send) -> Result<T,
 
 fn read_short<T: Send>(text: &str, reader: impl FnOnce() -> T + Send) -> Result<T, Refusal> {
     let _reading = Reading::begin();
-    let depth = depth(text);
+    let Nesting { depth, colons } = nesting(text);
     if depth > LIMIT {
         return Err(Refusal::TooDeep {
             depth,
             limit: LIMIT,
         });
     }
-    if depth <= LEVELS_OF_A_SMALL_STACK {
+    if depth <= LEVELS_OF_A_SMALL_STACK && colons <= COLONS_OF_A_SMALL_STACK {
         return Ok(reader());
     }
     on_large_stack(|is_large| {
@@ -217,6 +221,8 @@ struct Level {
     base: usize,
     /// How many levels the present statement, argument or arm has so far.
     chain: usize,
+    /// How many colons it has.
+    colons: usize,
     /// Whether these are a macro's tokens, in which only brackets nest.
     is_macro: bool,
     before: Before,
@@ -244,19 +250,31 @@ const KEYWORDS: [&str; 36] = [
 /// How many levels a text has at most, whatever its syntax; 0 where it has no tokens.
 pub fn depth(text: &str) -> usize {
     let _reading = Reading::begin();
+    nesting(text).depth
+}
+
+#[derive(Default)]
+struct Nesting {
+    depth: usize,
+    /// The most colons of one statement, argument or arm.
+    colons: usize,
+}
+
+fn nesting(text: &str) -> Nesting {
+    let mut deepest = Nesting::default();
     let Ok(tokens) = text.parse::<TokenStream>() else {
         // What cannot be taken apart into tokens is not parsed either.
-        return 0;
+        return deepest;
     };
     let level = |tokens: TokenStream, base, is_macro| Level {
         tokens: tokens.into_iter(),
         base,
         chain: 0,
+        colons: 0,
         is_macro,
         before: Before::Nothing,
     };
     let mut levels = vec![level(tokens, 0, false)];
-    let mut deepest = 0;
     while let Some(top) = levels.last_mut() {
         let Some(token) = top.tokens.next() else {
             levels.pop();
@@ -266,7 +284,7 @@ pub fn depth(text: &str) -> usize {
         let before = std::mem::replace(&mut top.before, Before::Other);
         let starts_anew = before == Before::Braces && !continues(&token);
         if starts_anew {
-            top.chain = 0;
+            (top.chain, top.colons) = (0, 0);
         }
         match token {
             TokenTree::Group(group) => {
@@ -281,8 +299,9 @@ pub fn depth(text: &str) -> usize {
                 }
             }
             TokenTree::Punct(punct) => match punct.as_char() {
-                ';' | ',' => top.chain = 0,
-                ':' | '#' | '\'' => {}
+                ';' | ',' => (top.chain, top.colons) = (0, 0),
+                ':' => top.colons += 1,
+                '#' | '\'' => {}
                 '!' if before == Before::Name => top.before = Before::Call,
                 _ if top.is_macro => {}
                 _ => top.chain += 1,
@@ -300,7 +319,8 @@ pub fn depth(text: &str) -> usize {
             }
             TokenTree::Literal(_) => {}
         }
-        deepest = deepest.max(top.base + top.chain);
+        deepest.depth = deepest.depth.max(top.base + top.chain);
+        deepest.colons = deepest.colons.max(top.colons);
         levels.extend(inner);
     }
     deepest
