@@ -8,6 +8,7 @@
 use std::path::PathBuf;
 
 use patchbay_protocol::{CommMessage, Failure, Output};
+pub use patchbay_protocol::{Completion, Completions, StreamName};
 use serde::{Deserialize, Serialize};
 
 /// What the host asks.
@@ -100,13 +101,6 @@ pub enum Event {
     },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StreamName {
-    Stdout,
-    Stderr,
-}
-
 /// How a cell ended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "end", rename_all = "snake_case")]
@@ -121,26 +115,6 @@ pub enum End {
     ProcessEnded { cause: String },
     /// evcxr itself could not go on.
     EngineError { message: String },
-}
-
-/// What can stand at a place.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Completions {
-    /// The bytes of the text that a completion replaces.
-    pub start: usize,
-    pub end: usize,
-    pub items: Vec<Completion>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Completion {
-    /// What is put into the place.
-    pub text: String,
-    /// `function`, `class`, `module`, `instance`, `keyword`, `magic`: what JupyterLab has icons for.
-    pub kind: String,
-    /// The type or signature, if it is known.
-    #[serde(default)]
-    pub signature: String,
 }
 
 /// A message as a line.

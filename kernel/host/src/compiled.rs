@@ -20,7 +20,6 @@
 pub mod output;
 
 use std::{
-    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -29,12 +28,10 @@ use anyhow::{Context, Result, bail};
 use patchbay_files::{Access, replace};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    dependency::Bundle,
-    engine::compile::Compiler,
-    notebook::parameters::Parameter,
-    snapshot::{FileRecord, Manifest, Snapshot},
-};
+use patchbay_engine::compile::Compiler;
+use patchbay_notebook::parameters::Parameter;
+use patchbay_session::Kept;
+use patchbay_toolchain::snapshot::{FileRecord, Manifest, Snapshot};
 
 /// The name of the manifest.
 pub const MANIFEST: &str = "program.json";
@@ -68,15 +65,6 @@ pub struct Program {
     /// The compiler that compiled the cells; a part of their keys.
     pub compiler: Compiler,
     pub kept: Kept,
-}
-
-/// What a notebook asked for while it was compiled.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Kept {
-    /// The crates of each `:dep`, by the requests that had been made until then.
-    pub bundles: BTreeMap<String, Bundle>,
-    /// The libraries of each `%plugin PATH`, by path, as files in `plugins`.
-    pub plugins: BTreeMap<String, PathBuf>,
 }
 
 impl Program {

@@ -8,11 +8,10 @@ use std::{
 
 use anyhow::Result;
 
-use crate::{
-    engine::cache::Cache,
-    kernelspec, side,
-    snapshot::{Manifest, REBUILD, Snapshot, Store},
-};
+use crate::kernelspec;
+use patchbay_engine::cache::Cache;
+use patchbay_side as side;
+use patchbay_toolchain::snapshot::{Manifest, REBUILD, Snapshot, Store};
 
 /// How a check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +64,7 @@ impl Check {
 
 /// Examines everything.
 pub fn examine() -> Vec<Check> {
-    let snapshot = Snapshot::locate();
+    let snapshot = Snapshot::locate(&kernelspec::registered_prefixes);
     let mut checks = sdk(&snapshot);
     checks.push(kernelspec_check(snapshot.as_ref().ok()));
     checks.extend(snapshot.as_ref().ok().map(completion));
@@ -305,7 +304,7 @@ fn first_line(command: &mut Command) -> Option<String> {
 ///
 /// Fails where the disk refuses.
 pub fn prune(report: &mut dyn FnMut(&Path, Option<u64>)) -> Result<()> {
-    let mut kept: Vec<PathBuf> = Snapshot::locate()
+    let mut kept: Vec<PathBuf> = Snapshot::locate(&kernelspec::registered_prefixes)
         .into_iter()
         .map(|snapshot| snapshot.prefix)
         .collect();

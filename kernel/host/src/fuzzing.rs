@@ -7,28 +7,28 @@ use std::{fs, io, path::Path, sync::Arc};
 use serde_json::json;
 use tokio::io::{join, sink};
 
-use crate::{
-    compiled,
-    completion::place,
+use crate::compiled;
+use patchbay_completion::place;
+use patchbay_engine::{
+    Engine,
+    cache::Cache,
+    completeness,
+    directive::{self, Part},
+    history::Variable,
+    lessons, nesting, parse,
+    plan::{self, Level},
+    plugin_cell,
+    program::Source,
+};
+use patchbay_jupyter::wire::{
+    ConnectionInfo, Message, Signer,
+    zmtp::{self, Incoming, Limits, SocketType},
+};
+use patchbay_notebook::{self as notebook, Notebook, html, parameters};
+use patchbay_session::magics;
+use patchbay_toolchain::{
     dependency::Request,
-    engine::{
-        Engine,
-        cache::Cache,
-        completeness,
-        directive::{self, Part},
-        history::Variable,
-        lessons, nesting, parse,
-        plan::{self, Level},
-        plugin_cell,
-        program::Source,
-    },
-    html,
-    notebook::{self, Notebook, parameters},
     snapshot::{self, Description, section},
-    wire::{
-        ConnectionInfo, Message, Signer,
-        zmtp::{self, Incoming, Limits, SocketType},
-    },
 };
 
 /// The separator of cells in the input of [`cells`].
@@ -78,7 +78,7 @@ pub fn cells(bytes: &[u8]) {
     };
     let mut engine = Engine::default();
     for (number, code) in (1..).zip(text.split(NEXT_CELL)) {
-        completeness::judge(code);
+        completeness::judge(code, magics());
         for cursor in [code.len(), code.len() / 2] {
             let cursor = code.floor_char_boundary(cursor);
             let (start, _) = place::name_at(code, cursor);
@@ -92,7 +92,7 @@ pub fn cells(bytes: &[u8]) {
 }
 
 fn cell(engine: &mut Engine, code: &str, number: u32) {
-    let (magic, parts) = directive::split(code, &directive::names_of(engine));
+    let (magic, parts) = directive::split(code, magics(), &directive::names_of(engine));
     for part in parts {
         let (text, first_line, timing) = match part {
             Part::Rust {
@@ -171,7 +171,7 @@ pub fn notebook(bytes: &[u8]) {
     let nowhere = Path::new("/nonexistent/folder");
     let _ = html::write_page(&notebook, nowhere, "fuzzed", &mut io::sink());
     notebook.upgrade();
-    notebook.set_kernel("1");
+    notebook.set_kernel(json!({}), "1");
     drop(notebook.to_text());
 }
 

@@ -42,29 +42,16 @@ macro_rules! styled_eprintln {
 
 mod cli;
 mod compiled;
-mod completion;
-mod dependency;
 mod doctor;
-mod engine;
 mod engines;
 #[doc(hidden)]
 pub mod fuzzing;
-mod html;
 mod kernelspec;
 mod memory;
-mod notebook;
-mod output;
-mod panics;
-mod plugin;
-mod runtime;
-mod server;
-mod session;
-mod side;
-mod snapshot;
-mod wire;
-mod workplace;
 
 use std::process::ExitCode;
+
+use patchbay_toolchain::dependency;
 
 /// The program.
 pub fn main() -> ExitCode {

@@ -9,16 +9,18 @@
 //! it goes on. The host empties the pipes before it acknowledges, so text printed before a
 //! picture is shown before it and text printed after is shown after it.
 
+mod completion;
 mod deep;
 mod frame;
 mod message;
 mod size;
 
+pub use completion::{Completion, Completions};
 pub use deep::{MAX_VALUE_DEPTH, depth_of};
 pub use frame::{MAX_FRAME_BYTES, decode, encode, read, read_body, write};
 pub use message::{
     CommMessage, Command, Event, Failure, FailureKind, LineRange, Location, MimeBundle, Outcome,
-    Output, Places, StoredVariable,
+    Output, Places, StoredVariable, StreamName,
 };
 pub use size::readable_bytes;
 

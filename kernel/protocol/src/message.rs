@@ -16,6 +16,14 @@ pub struct MimeBundle {
     pub metadata: Map<String, Value>,
 }
 
+/// One of the two streams that a process prints to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamName {
+    Stdout,
+    Stderr,
+}
+
 /// What the host asks of the runtime.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]

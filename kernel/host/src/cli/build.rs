@@ -1,19 +1,18 @@
 //! `patchbay build`
 
-use std::{env, path::PathBuf, process::ExitCode};
+use std::{env, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Result;
 use tokio::sync::mpsc;
 
 use super::{block_on, progress::Terminal, run};
-use crate::{
-    compiled::{self, Program, output::Output},
-    engine::cache::Cache,
-    engines::AnyControl,
-    notebook::{self, Engine, Notebook, Options},
-    session::{CellReply, CellRequest, Session, SessionEvent},
-    snapshot::Snapshot,
-};
+use crate::compiled::{self, Program, output::Output};
+use crate::kernelspec;
+use patchbay_contract::{Answer, CellReply, CellRequest, Control, Session, SessionEvent};
+use patchbay_engine::cache::Cache;
+use patchbay_notebook::{self as notebook, Notebook, Options};
+use patchbay_session::EngineSession;
+use patchbay_toolchain::snapshot::Snapshot;
 
 /// Compile a notebook into a folder that runs where there is no Rust
 ///
@@ -35,27 +34,25 @@ pub struct Arguments {
 }
 
 /// A session that compiles what it is told to execute.
-struct CompileOnly(Session);
+struct CompileOnly(EngineSession);
 
-impl Engine for CompileOnly {
-    type Control = AnyControl;
-
-    fn control(&self) -> AnyControl {
-        AnyControl::Own(self.0.control())
+impl Session for CompileOnly {
+    fn control(&self) -> Arc<dyn Control> {
+        self.0.control()
     }
 
-    async fn execute(
-        &mut self,
+    fn execute<'a>(
+        &'a mut self,
         request: CellRequest,
-        events: &mpsc::UnboundedSender<SessionEvent>,
-    ) -> CellReply {
-        self.0.compile_only(request, events).await
+        events: &'a mpsc::UnboundedSender<SessionEvent>,
+    ) -> Answer<'a, CellReply> {
+        Box::pin(self.0.compile_only(request, events))
     }
 }
 
 pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     let mut notebook = Notebook::read(&arguments.notebook)?;
-    let snapshot = Snapshot::locate()?;
+    let snapshot = Snapshot::locate(&kernelspec::registered_prefixes)?;
     let path = env::current_dir()?.join(&arguments.notebook);
     let output = Output::new(&arguments.output)?;
     let folder = output.folder().to_owned();
@@ -73,7 +70,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     };
     let mut progress = Terminal::new(notebook::executed_cells(&notebook), false);
     let report = block_on(async {
-        let mut session = CompileOnly(Session::start(config).await?);
+        let mut session = CompileOnly(EngineSession::start(config).await?);
         let report = notebook::execute(&mut notebook, &mut session, options, &mut progress).await?;
         if report.fatal().is_none() {
             Program::new(

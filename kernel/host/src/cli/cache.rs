@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use crate::engine::cache::Cache;
+use patchbay_engine::cache::Cache;
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {

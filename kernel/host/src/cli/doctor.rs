@@ -4,10 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::{
-    doctor::{self, Verdict},
-    snapshot::Store,
-};
+use crate::doctor::{self, Verdict};
+use patchbay_toolchain::snapshot::Store;
 
 /// Check compiler, SDK, kernelspec, Jupyter and CUDA; say how to mend what is broken
 #[derive(Debug, clap::Args)]

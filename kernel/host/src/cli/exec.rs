@@ -10,11 +10,11 @@ use super::{
 };
 use crate::{
     compiled::{self, Program},
-    dependency::Workshop,
-    engine::cache::Cache,
     engines::EngineConfig,
-    notebook::{Options, parameters},
 };
+use patchbay_engine::cache::Cache;
+use patchbay_notebook::{Options, parameters};
+use patchbay_toolchain::dependency::Workshop;
 
 /// Run a notebook that `patchbay build` has compiled
 ///

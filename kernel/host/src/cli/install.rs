@@ -10,11 +10,9 @@ use std::{
 use anyhow::Result;
 use patchbay_files::Access;
 
-use crate::{
-    kernelspec::{self, DISPLAY_NAME, Environment, Place},
-    side,
-    snapshot::{Snapshot, Store},
-};
+use crate::kernelspec::{self, DISPLAY_NAME, Environment, Place};
+use patchbay_side as side;
+use patchbay_toolchain::snapshot::{Snapshot, Store};
 
 /// Register the kernel, so that Jupyter lists it as "Rust (Patchbay)"
 #[derive(Debug, clap::Args)]
@@ -63,13 +61,13 @@ impl PlaceArguments {
 }
 
 pub fn install(arguments: InstallArguments) -> Result<ExitCode> {
-    let mut snapshot = Snapshot::locate()?;
+    let mut snapshot = Snapshot::locate(&kernelspec::registered_prefixes)?;
     if arguments.completion {
         println!(
             "building the side process for completion; the first time this takes some minutes"
         );
         side::config::build(&snapshot)?;
-        snapshot = Snapshot::locate()?;
+        snapshot = Snapshot::locate(&kernelspec::registered_prefixes)?;
     }
     let place = arguments.place.into_place();
     let access = match place {

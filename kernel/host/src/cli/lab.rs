@@ -9,10 +9,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 use patchbay_files::Access;
 
-use crate::{
-    kernelspec::{self, Environment, Place},
-    snapshot::Snapshot,
-};
+use crate::kernelspec::{self, Environment, Place};
+use patchbay_toolchain::snapshot::Snapshot;
 
 const MISSING: &str = "JupyterLab is not installed\nget it with: pip install jupyterlab\n\
                        without it: patchbay run NOTEBOOK --html PAGE.html";
@@ -44,7 +42,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => bail!(MISSING),
         Err(error) => return Err(error).context("jupyter does not start"),
     }
-    let snapshot = Snapshot::locate()?;
+    let snapshot = Snapshot::locate(&kernelspec::registered_prefixes)?;
     let folder = Place::User.folder(&Environment::of_process())?;
     kernelspec::install(&folder, &snapshot.program(), Access::Owner)?;
     // JupyterLab takes the place of this process, so that Ctrl-C and the terminal are its own.

@@ -17,12 +17,12 @@ use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, process::ExitCode
 
 use clap::{Parser, Subcommand};
 
-use crate::{
+use crate::engines::{EngineConfig, EngineName};
+use patchbay_engine::cache::Cache;
+use patchbay_session::SessionConfig;
+use patchbay_side::SideConfig;
+use patchbay_toolchain::{
     dependency::Workshop,
-    engine::cache::Cache,
-    engines::{EngineConfig, EngineName},
-    session::SessionConfig,
-    side::SideConfig,
     snapshot::{Held, Snapshot},
 };
 

@@ -12,7 +12,8 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::block_on;
-use crate::{
+use crate::kernelspec;
+use patchbay_toolchain::{
     plugin::{self, Sdk},
     snapshot::Snapshot,
 };
@@ -57,7 +58,7 @@ pub enum Command {
 }
 
 pub fn main(command: &Command) -> Result<ExitCode> {
-    let snapshot = Snapshot::locate()?;
+    let snapshot = Snapshot::locate(&kernelspec::registered_prefixes)?;
     let sdk = Sdk::from(&snapshot.compiler());
     match command {
         Command::List { pattern } => {

@@ -9,10 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use patchbay_protocol::MimeBundle;
 
-use crate::{
-    notebook::Progress,
-    session::{SessionEvent, StreamName},
-};
+use patchbay_contract::{SessionEvent, StreamName};
+use patchbay_notebook::Progress;
 
 /// How much of a line of code or output is shown.
 const SHOWN: usize = 60;

@@ -6,11 +6,9 @@ use anyhow::{Context, Result};
 use patchbay_files::Access;
 
 use super::run::{self, Outputs};
-use crate::{
-    kernelspec::{self, DISPLAY_NAME, Environment, Place},
-    notebook::Options,
-    snapshot::Snapshot,
-};
+use crate::kernelspec::{self, DISPLAY_NAME, Environment, Place};
+use patchbay_notebook::Options;
+use patchbay_toolchain::snapshot::Snapshot;
 
 const NOTEBOOK: &str = "notebooks/quickstart.ipynb";
 
@@ -35,7 +33,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
         .clone()
         .unwrap_or_else(|| repository.join("target/quickstart"));
     fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    let snapshot = Snapshot::locate()?;
+    let snapshot = Snapshot::locate(&kernelspec::registered_prefixes)?;
     println!("SDK         {}", snapshot.prefix.display());
     if !arguments.no_install {
         let spec = Place::User.folder(&Environment::of_process())?;

@@ -10,12 +10,10 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use super::{block_on, engine_config, progress::Terminal};
-use crate::{
-    engines::{AnySession, EngineConfig, EngineName},
-    html,
-    notebook::{self, Failure, Notebook, Options, Report, parameters},
-    snapshot::Snapshot,
-};
+use crate::engines::{EngineConfig, EngineName};
+use crate::kernelspec;
+use patchbay_notebook::{self as notebook, Failure, Notebook, Options, Report, html, parameters};
+use patchbay_toolchain::snapshot::Snapshot;
 
 /// Execute a notebook from top to bottom, without Jupyter
 #[derive(Debug, clap::Args)]
@@ -90,7 +88,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 pub fn main(arguments: &Arguments) -> Result<ExitCode> {
-    let snapshot = Snapshot::locate()?;
+    let snapshot = Snapshot::locate(&kernelspec::registered_prefixes)?;
     let folder = folder_of(&arguments.notebook)?;
     let mut config = engine_config(&snapshot, arguments.engine, folder.clone())?;
     let options = &arguments.options;
@@ -186,12 +184,15 @@ pub fn execute(
     }
     let mut progress = Terminal::new(notebook::executed_cells(&notebook), outputs.prints);
     let report = block_on(async {
-        let mut session = AnySession::start(config).await?;
-        notebook::execute(&mut notebook, &mut session, options, &mut progress).await
+        let mut session = config.start().await?;
+        notebook::execute(&mut notebook, &mut *session, options, &mut progress).await
     });
     progress.finish();
     let report = report?;
-    notebook.set_kernel(&snapshot.language_version());
+    notebook.set_kernel(
+        kernelspec::notebook_metadata(),
+        &snapshot.language_version(),
+    );
     if let Some(output) = &outputs.notebook {
         notebook.upgrade();
         notebook.write(output)?;

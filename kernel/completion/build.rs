@@ -1,0 +1,40 @@
+//! Gives completion the sources of the SDK, which say what it tells of the SDK.
+
+use std::{env, fmt::Write, fs, io, path::Path};
+
+/// The crates whose public names a cell can use, and where their sources are.
+const CRATES: [(&str, &str); 2] = [("patchbay", "../sdk/src"), ("patchbay_ops", "../ops/src")];
+
+fn main() -> io::Result<()> {
+    println!("cargo::rerun-if-changed=build.rs");
+    let mut table = String::from("&[\n");
+    for (name, folder) in CRATES {
+        println!("cargo::rerun-if-changed={folder}");
+        list(&fs::canonicalize(folder)?, name, &mut table)?;
+    }
+    table += "]\n";
+    let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets OUT_DIR"))?;
+    fs::write(Path::new(&out).join("sdk_sources.rs"), table)
+}
+
+/// Adds the files of a module's folder, each with the path of its module.
+fn list(folder: &Path, module: &str, table: &mut String) -> io::Result<()> {
+    let mut entries: Vec<_> = fs::read_dir(folder)?.collect::<Result<_, _>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let child = format!("{module}::{name}");
+        if path.is_dir() {
+            list(&path, &child, table)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let module = match name.as_ref() {
+                "lib" | "mod" => module,
+                _ => &child,
+            };
+            writeln!(table, "    ({module:?}, include_str!({path:?})),")
+                .map_err(io::Error::other)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! What the kernel itself knows, at once: magics, components and their settings, variables, items, the
+//! prelude's names.
+
+use std::time::Duration;
+
+use patchbay_protocol::Completion;
+use serde_json::{Value, json};
+
+use super::{library, place::Place};
+use patchbay_engine::{Engine, history::Item, magic::Magics, parse::ItemKey, types::shorten};
+use patchbay_runtime_client::Sender;
+
+/// How long the runtime may take to say what components there are.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The completions of a place, all that begin with what is typed; `path` is what stands before the name: `plot` of
+/// `plot::lines`.
+pub async fn complete(
+    place: &Place,
+    path: &[&str],
+    typed: &str,
+    engine: &Engine,
+    magics: Magics,
+    runtime: &Sender,
+) -> Vec<Completion> {
+    let mut found = match place {
+        Place::Magic { .. } => names_of_magics(magics),
+        Place::PluginId { .. } => components(runtime).await,
+        Place::Setting { id, quoted, .. } => settings(runtime, id, *quoted).await,
+        Place::Name { .. } => names(engine),
+        Place::Member { .. } if is_the_sdks(path, engine) => library::members(path),
+        Place::Member { .. } | Place::Nothing => Vec::new(),
+    };
+    found.retain(|completion| completion.text.starts_with(typed) && completion.text != typed);
+    found
+}
+
+fn names_of_magics(magics: Magics) -> Vec<Completion> {
+    let magics = magics.iter();
+    let names = magics.flat_map(|magic| magic.names.iter().map(|name| (*name, magic.summary)));
+    names
+        // `!` needs no completion.
+        .filter(|(name, _)| name.starts_with(['%', ':']))
+        .map(|(name, summary)| completion(name, "magic", summary))
+        .collect()
+}
+
+async fn components(runtime: &Sender) -> Vec<Completion> {
+    let components = ask(runtime, json!({ "request": "catalogue" })).await;
+    let components = components.unwrap_or_default();
+    let components = components["components"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    components
+        .iter()
+        .map(|component| {
+            completion(
+                text(&component["id"]),
+                "instance",
+                text(&component["summary"]),
+            )
+        })
+        .collect()
+}
+
+async fn settings(runtime: &Sender, id: &str, quoted: bool) -> Vec<Completion> {
+    let settings = ask(runtime, json!({ "request": "settings", "id": id })).await;
+    let settings = settings.unwrap_or_default();
+    let settings = settings["settings"].as_array().cloned().unwrap_or_default();
+    settings
+        .iter()
+        .map(|setting| {
+            let key = text(&setting["key"]);
+            let key = if quoted {
+                key.to_owned()
+            } else {
+                format!("\"{key}\"")
+            };
+            let signature = format!(
+                "{} = {}: {}",
+                text(&setting["type"]),
+                text(&setting["default"]),
+                text(&setting["meaning"])
+            );
+            completion(&key, "property", &signature)
+        })
+        .collect()
+}
+
+fn names(engine: &Engine) -> Vec<Completion> {
+    let mut found: Vec<Completion> = engine
+        .variables
+        .iter()
+        .map(|(name, variable)| completion(name, "instance", &shorten(&variable.type_text)))
+        .collect();
+    for item in engine.sound_items() {
+        let first = item.text().lines().next().unwrap_or_default().trim();
+        for key in &item.parsed.keys {
+            let (name, kind) = match key {
+                ItemKey::Type(name) => (name, "class"),
+                ItemKey::Value(name) => (name, "function"),
+                ItemKey::Import(name) if !name.contains(['*', ':', ' ']) => (name, "module"),
+                ItemKey::Macro(name) => {
+                    found.push(completion(&format!("{name}!"), "function", first));
+                    continue;
+                }
+                _ => continue,
+            };
+            found.push(completion(name, kind, first));
+        }
+    }
+    found.extend(library::prelude());
+    found
+}
+
+/// Whether a path begins with a name that no cell has defined.
+fn is_the_sdks(path: &[&str], engine: &Engine) -> bool {
+    path.first().is_some_and(|first| {
+        !engine.variables.contains_key(*first) && item(first, engine).is_none()
+    })
+}
+
+/// The latest item of a name.
+fn item<'a>(name: &str, engine: &'a Engine) -> Option<&'a Item> {
+    let items = engine.items.iter().map(|item| &**item);
+    items.rev().find(|item| {
+        item.parsed.keys.iter().any(|key| {
+            matches!(key, ItemKey::Type(known) | ItemKey::Value(known) | ItemKey::Macro(known) if known == name)
+        })
+    })
+}
+
+/// What the SDK's sources say about a name of theirs, as Markdown; `path` is what stands before it.
+pub fn library(place: &Place, path: &[&str], word: &str, engine: &Engine) -> Option<String> {
+    let is_path = match place {
+        Place::Name { .. } => true,
+        // A method of a value has no path.
+        Place::Member { .. } => !path.is_empty(),
+        _ => false,
+    };
+    let path = [path, &[word]].concat();
+    (is_path && is_the_sdks(&path, engine))
+        .then(|| library::describe(&path))
+        .flatten()
+}
+
+/// What is known about a name, as Markdown.
+pub async fn inspect(
+    place: &Place,
+    word: &str,
+    engine: &Engine,
+    magics: Magics,
+    runtime: &Sender,
+) -> Option<String> {
+    match place {
+        Place::Magic { .. } => magics
+            .of_line(word)
+            .or_else(|| magics.of_cell(word))
+            .map(|magic| {
+                let usage = format!("{} {}", magic.names.join(", "), magic.usage);
+                format!("`{}`: {}", usage.trim_end(), magic.summary)
+            }),
+        Place::Name { .. } => {
+            if let Some(variable) = engine.variables.get(word) {
+                let mutable = if variable.mutable { "mut " } else { "" };
+                return Some(format!(
+                    "```rust\nlet {mutable}{word}: {}\n```\ndefined in cell [{}], {} bytes",
+                    variable.type_text, variable.cell, variable.bytes
+                ));
+            }
+            let item = item(word, engine)?;
+            Some(format!(
+                "```rust\n{}\n```\ndefined in cell [{}]",
+                item.text(),
+                item.source.cell
+            ))
+        }
+        Place::Setting { id, .. } => settings(runtime, id, true)
+            .await
+            .into_iter()
+            .find(|setting| setting.text == word)
+            .map(|setting| format!("`{word}`: {}", setting.signature)),
+        Place::PluginId { .. } | Place::Member { .. } | Place::Nothing => None,
+    }
+}
+
+/// The description of a component, as text.
+pub async fn describe(runtime: &Sender, id: &str) -> Option<String> {
+    let answer = ask(runtime, json!({ "request": "describe", "id": id })).await?;
+    Some(format!("```text\n{}\n```", text(&answer["text"])))
+}
+
+/// Asks the plugins' registry; `None` where it has no answer, or none in time.
+async fn ask(runtime: &Sender, request: Value) -> Option<Value> {
+    let answer = tokio::time::timeout(PATIENCE, runtime.ask("plugin", request)).await;
+    answer.ok()?.ok()
+}
+
+fn completion(text: &str, kind: &str, signature: &str) -> Completion {
+    Completion {
+        text: text.to_owned(),
+        kind: kind.to_owned(),
+        signature: signature.to_owned(),
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}

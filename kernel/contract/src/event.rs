@@ -1,0 +1,71 @@
+//! What a cell shows while it runs.
+
+use patchbay_protocol::{CommMessage, MimeBundle, StreamName};
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+/// What happens while a cell runs, in the order in which a front end should show it.
+#[derive(Clone, Debug)]
+pub enum SessionEvent {
+    /// Text on `stdout` or `stderr`; already gathered into chunks.
+    Stream {
+        name: StreamName,
+        text: String,
+    },
+    Display {
+        bundle: MimeBundle,
+        display_id: Option<String>,
+        update: bool,
+    },
+    Result {
+        bundle: MimeBundle,
+    },
+    Clear {
+        wait: bool,
+    },
+    /// A text for a new cell below the one that runs.
+    NextInput {
+        text: String,
+    },
+    InputRequest {
+        prompt: String,
+        password: bool,
+    },
+    Comm(CommMessage),
+    /// The process that held the cells' ends of all comms has ended.
+    CommsLost,
+    /// Dropped when what came before it has been taken by all who read; until then the cell has to wait.
+    Barrier(mpsc::Sender<()>),
+}
+
+impl SessionEvent {
+    /// About how many bytes it takes.
+    pub fn size(&self) -> usize {
+        fn of(value: &Value) -> usize {
+            match value {
+                Value::String(text) => text.len(),
+                Value::Array(values) => values.iter().map(of).sum(),
+                Value::Object(entries) => entries
+                    .iter()
+                    .map(|(key, value)| key.len() + of(value))
+                    .sum(),
+                Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+            }
+        }
+        let content = match self {
+            SessionEvent::Stream { text, .. } => text.len(),
+            SessionEvent::Display { bundle, .. } | SessionEvent::Result { bundle } => bundle
+                .data
+                .values()
+                .chain(bundle.metadata.values())
+                .map(of)
+                .sum(),
+            SessionEvent::Comm(message) => {
+                let buffers: usize = message.buffers.iter().map(String::len).sum();
+                buffers + of(&message.data) + of(&message.metadata)
+            }
+            _ => 0,
+        };
+        content + 256
+    }
+}

@@ -1,0 +1,58 @@
+//! `%help`: all magics.
+
+use patchbay_contract::CellError;
+use patchbay_engine::magic::{Argument, Magic};
+use serde_json::json;
+
+use super::{Call, Changes, Entry, Run, entries, instead};
+
+pub(super) const MAGICS: &[Entry] = &[
+    Entry {
+        magic: Magic {
+            names: &["%help", ":help", "%lsmagic"],
+            usage: "",
+            summary: "this list",
+            argument: Argument::Words,
+            evcxr: Some("help"),
+        },
+        changes: Changes::Nothing,
+        run: Run::Now(help),
+    },
+];
+
+fn help(call: &mut Call<'_>) -> Result<(), CellError> {
+    call.payload.push(json!({
+        "source": "page",
+        "data": { "text/plain": text() },
+        "start": 0,
+    }));
+    Ok(())
+}
+
+fn text() -> String {
+    let magics = || {
+        entries()
+            .map(|entry| &entry.magic)
+            .filter(|magic| !instead::is_answer(magic))
+    };
+    let usage = |magic: &Magic| {
+        let separator = if magic.names == ["!"] { "" } else { " " };
+        let usage = format!("{}{separator}{}", magic.names.join(", "), magic.usage);
+        usage.trim_end().to_owned()
+    };
+    let width = magics()
+        .map(|magic| usage(magic).chars().count())
+        .max()
+        .unwrap_or(0);
+    let lines = magics().map(|magic| format!("{:width$}  {}\n", usage(magic), magic.summary));
+    let answers: Vec<&str> = entries()
+        .filter(|entry| instead::is_answer(&entry.magic))
+        .filter_map(|entry| entry.magic.names.first().copied())
+        .collect();
+    lines
+        .chain([format!(
+            "\nevcxr's other commands say what Patchbay does instead: {}\n",
+            answers.join(", ")
+        )])
+        .collect()
+}

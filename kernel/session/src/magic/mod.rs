@@ -1,0 +1,285 @@
+//! The magics: `%who`, `%time`, `!ls` and their like. A magic is a file here and its name in the list below.
+//!
+//! The table of all of them is what execution, help, completion, the reader of cells, `patchbay build` and the evcxr engine go
+//! by. A magic says in [`Changes`] whether later programs depend on it, so that a build neither runs what it need not nor
+//! passes over what it must.
+
+mod support;
+
+use std::sync::LazyLock;
+
+use patchbay_contract::{Answer, CellError, SessionEvent};
+use patchbay_engine::{
+    directive::{CellMagic, Directive, Part, Timing},
+    magic::{Argument, Magic, Magics},
+};
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::EngineSession;
+
+pub(crate) use support::{describe_seconds, print, tell_time};
+
+/// Declares the modules of the magics and the table of what they export.
+macro_rules! magics {
+    ($($name:ident),* $(,)?) => {
+        $(mod $name;)*
+
+        /// All magics, in the order of the help.
+        const TABLE: &[&[Entry]] = &[$($name::MAGICS),*];
+    };
+}
+
+magics! {
+    who,
+    time,
+    timeit,
+    opt,
+    env,
+    cd,
+    shell,
+    load,
+    reset,
+    cache,
+    items,
+    type_of,
+    doc,
+    timing,
+    completion,
+    version,
+    plugin,
+    autoreload,
+    plugins,
+    dep,
+    show_deps,
+    offline,
+    build_env,
+    explain,
+    restart,
+    last_compile_dir,
+    quit,
+    help,
+    instead,
+}
+
+type Events = mpsc::UnboundedSender<SessionEvent>;
+
+/// A magic and what it does.
+pub(crate) struct Entry {
+    magic: Magic,
+    changes: Changes,
+    run: Run,
+}
+
+/// What a magic leaves behind, and so what `patchbay build` does about it.
+#[derive(Clone, Copy)]
+pub(crate) enum Changes {
+    /// Nothing, or the running session only: a build leaves it out.
+    Nothing,
+    /// Later programs. A build runs it.
+    Programs,
+    /// Later programs, in a part: a build does this in its place.
+    ProgramsBy(Run),
+}
+
+/// A function of a magic.
+#[derive(Clone, Copy)]
+pub(crate) enum Run {
+    Now(fn(&mut Call<'_>) -> Result<(), CellError>),
+    Later(for<'a, 's> fn(&'a mut Call<'s>) -> Answer<'a, Result<(), CellError>>),
+}
+
+/// A call of a magic.
+pub(crate) struct Call<'s> {
+    session: &'s mut EngineSession,
+    argument: &'s str,
+    /// The parts of the cell behind a `%%name`.
+    parts: Vec<Part>,
+    /// Its text.
+    body: &'s str,
+    events: &'s Events,
+    payload: &'s mut Vec<Value>,
+}
+
+impl Run {
+    async fn call(self, call: &mut Call<'_>) -> Result<(), CellError> {
+        match self {
+            Run::Now(run) => run(call),
+            Run::Later(run) => run(call).await,
+        }
+    }
+}
+
+/// Returns the magics, for whoever reads or completes cells.
+pub const fn magics() -> Magics {
+    static ALL: LazyLock<Vec<&'static Magic>> =
+        LazyLock::new(|| entries().map(|entry| &entry.magic).collect());
+    Magics(|| &ALL)
+}
+
+fn entries() -> impl Iterator<Item = &'static Entry> {
+    TABLE.iter().copied().flatten()
+}
+
+fn of_line(name: &str) -> Option<&'static Entry> {
+    entries().find(|entry| entry.magic.is_of_line(name))
+}
+
+fn of_cell(name: &str) -> Option<&'static Entry> {
+    entries().find(|entry| entry.magic.is_of_cell(name))
+}
+
+/// Tells whether later programs may be others once this magic has run.
+pub(crate) fn changes_programs(name: &str) -> bool {
+    of_line(name).is_none_or(|entry| !matches!(entry.changes, Changes::Nothing))
+}
+
+/// Tells whether the cell behind this `%%name` is compiled as it would be without.
+pub(crate) fn keeps_program(magic: &CellMagic) -> bool {
+    of_cell(&magic.name).is_some_and(|entry| matches!(entry.changes, Changes::Nothing))
+}
+
+/// Returns how the Rust behind this `%%name` is timed; `None` where that is as without.
+pub(crate) fn timing_of_cell(magic: &CellMagic) -> Option<Timing> {
+    match of_cell(&magic.name)?.magic.argument {
+        Argument::Statement(timing) => Some(timing),
+        Argument::Words | Argument::Manifest => None,
+    }
+}
+
+impl EngineSession {
+    /// Runs a cell that begins with `%%name`.
+    pub(crate) async fn run_cell_magic(
+        &mut self,
+        magic: &CellMagic,
+        parts: Vec<Part>,
+        code: &str,
+        events: &Events,
+        payload: &mut Vec<Value>,
+    ) -> Result<(), CellError> {
+        let entry = of_cell(&magic.name).ok_or_else(|| unknown("%%", &magic.name))?;
+        let mut call = Call {
+            session: self,
+            argument: &magic.argument,
+            parts,
+            body: code.split_once('\n').map_or("", |(_, body)| body),
+            events,
+            payload,
+        };
+        entry.run.call(&mut call).await
+    }
+
+    /// Does for `patchbay build` what a `%%name` does in place of compiling its cell. Returns whether there is nothing more
+    /// to do.
+    pub(crate) async fn prepare_cell_magic(
+        &mut self,
+        magic: &CellMagic,
+        code: &str,
+        events: &Events,
+    ) -> Result<bool, CellError> {
+        let entry = of_cell(&magic.name).ok_or_else(|| unknown("%%", &magic.name))?;
+        let Changes::ProgramsBy(run) = entry.changes else {
+            return Ok(false);
+        };
+        let mut call = Call {
+            session: self,
+            argument: &magic.argument,
+            parts: Vec::new(),
+            body: code.split_once('\n').map_or("", |(_, body)| body),
+            events,
+            payload: &mut Vec::new(),
+        };
+        run.call(&mut call).await?;
+        Ok(true)
+    }
+
+    /// Runs one line that is not Rust.
+    pub(crate) async fn run_directive(
+        &mut self,
+        directive: &Directive,
+        events: &Events,
+        payload: &mut Vec<Value>,
+    ) -> Result<(), CellError> {
+        let entry = of_line(&directive.name).ok_or_else(|| unknown("%", &directive.name))?;
+        self.call_line(entry.run, directive, events, payload).await
+    }
+
+    /// Does for `patchbay build` what a line changes of later programs.
+    pub(crate) async fn prepare_directive(
+        &mut self,
+        directive: &Directive,
+        events: &Events,
+    ) -> Result<(), CellError> {
+        let entry = of_line(&directive.name).ok_or_else(|| unknown("%", &directive.name))?;
+        let run = match entry.changes {
+            Changes::Nothing => return Ok(()),
+            Changes::Programs => entry.run,
+            Changes::ProgramsBy(run) => run,
+        };
+        self.call_line(run, directive, events, &mut Vec::new())
+            .await
+    }
+
+    async fn call_line(
+        &mut self,
+        run: Run,
+        directive: &Directive,
+        events: &Events,
+        payload: &mut Vec<Value>,
+    ) -> Result<(), CellError> {
+        let mut call = Call {
+            session: self,
+            argument: &directive.argument,
+            parts: Vec::new(),
+            body: "",
+            events,
+            payload,
+        };
+        run.call(&mut call).await
+    }
+}
+
+impl Call<'_> {
+    fn print(&self, text: &str) {
+        print(self.events, text);
+    }
+}
+
+fn unknown(sign: &str, name: &str) -> CellError {
+    CellError::plain(
+        "MagicError",
+        format!("there is no magic `{sign}{name}`; %help lists those there are"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_name_is_one_magic() {
+        let mut known = BTreeSet::new();
+        for entry in entries() {
+            let magic = &entry.magic;
+            assert!(!magic.summary.is_empty(), "{magic:?}");
+            for name in magic.names {
+                let bare = name.trim_start_matches(['%', ':']);
+                let is_of_cell = name.starts_with("%%");
+                assert!(known.insert((is_of_cell, bare)), "{name} is there twice");
+                let is_found = match is_of_cell {
+                    true => magic.is_of_cell(bare),
+                    false => magic.is_of_line(bare),
+                };
+                assert!(is_found, "{name}");
+            }
+        }
+        for name in ["who", "vars", "t", "timeit", "!", "sccache", "dep"] {
+            assert!(of_line(name).is_some(), "{name}");
+        }
+        for name in ["time", "timeit", "plugin"] {
+            assert!(of_cell(name).is_some(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! `%plugins`: the components that there are.
+
+use patchbay_contract::CellError;
+use patchbay_engine::magic::{Argument, Magic};
+use serde_json::json;
+
+use super::{Call, Changes, Entry, Run, support::display};
+
+pub(super) const MAGICS: &[Entry] = &[
+    Entry {
+        magic: Magic {
+            names: &["%plugins"],
+            usage: "[PATTERN]",
+            summary: "the components that there are; describe one with plugin::describe(\"loss/focal\")?",
+            argument: Argument::Words,
+            evcxr: None,
+        },
+        changes: Changes::Nothing,
+        run: Run::Later(|call| Box::pin(list(call))),
+    },
+];
+
+async fn list(call: &mut Call<'_>) -> Result<(), CellError> {
+    let pattern = if call.argument.is_empty() {
+        "*"
+    } else {
+        call.argument
+    };
+    let question = json!({ "request": "list", "pattern": pattern });
+    let answer = call.session.ask_plugins(question).await?;
+    if let Ok(bundle) = serde_json::from_value(answer["bundle"].clone()) {
+        display(call.events, bundle);
+    }
+    Ok(())
+}
