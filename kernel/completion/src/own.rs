@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-use patchbay_protocol::Completion;
-use serde_json::{Value, json};
+use patchbay_protocol::{
+    Ask, Completion,
+    question::{Components, DescribeComponent, Settings},
+};
 
 use super::{library, place::Place};
 use patchbay_engine::{Engine, history::Item, magic::Magics, parse::ItemKey, types::shorten};
@@ -46,43 +48,28 @@ fn names_of_magics(magics: Magics) -> Vec<Completion> {
 }
 
 async fn components(runtime: &Sender) -> Vec<Completion> {
-    let components = ask(runtime, json!({ "request": "catalogue" })).await;
-    let components = components.unwrap_or_default();
-    let components = components["components"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
+    let components = ask(runtime, Components {}).await.unwrap_or_default();
     components
         .iter()
-        .map(|component| {
-            completion(
-                text(&component["id"]),
-                "instance",
-                text(&component["summary"]),
-            )
-        })
+        .map(|component| completion(&component.id, "instance", &component.summary))
         .collect()
 }
 
 async fn settings(runtime: &Sender, id: &str, quoted: bool) -> Vec<Completion> {
-    let settings = ask(runtime, json!({ "request": "settings", "id": id })).await;
-    let settings = settings.unwrap_or_default();
-    let settings = settings["settings"].as_array().cloned().unwrap_or_default();
+    let question = Settings { id: id.to_owned() };
+    let settings = ask(runtime, question).await.unwrap_or_default();
     settings
-        .iter()
+        .into_iter()
         .map(|setting| {
-            let key = text(&setting["key"]);
-            let key = if quoted {
-                key.to_owned()
-            } else {
-                format!("\"{key}\"")
-            };
             let signature = format!(
                 "{} = {}: {}",
-                text(&setting["type"]),
-                text(&setting["default"]),
-                text(&setting["meaning"])
+                setting.kind, setting.default, setting.meaning
             );
+            let key = if quoted {
+                setting.key
+            } else {
+                format!("\"{}\"", setting.key)
+            };
             completion(&key, "property", &signature)
         })
         .collect()
@@ -185,15 +172,15 @@ pub async fn inspect(
     }
 }
 
-/// The description of a component, as text.
+/// Returns the description of a component, as text.
 pub async fn describe(runtime: &Sender, id: &str) -> Option<String> {
-    let answer = ask(runtime, json!({ "request": "describe", "id": id })).await?;
-    Some(format!("```text\n{}\n```", text(&answer["text"])))
+    let answer = ask(runtime, DescribeComponent { id: id.to_owned() }).await?;
+    Some(format!("```text\n{}\n```", answer.text))
 }
 
 /// Asks the plugins' registry; `None` where it has no answer, or none in time.
-async fn ask(runtime: &Sender, request: Value) -> Option<Value> {
-    let answer = tokio::time::timeout(PATIENCE, runtime.ask("plugin", request)).await;
+async fn ask<Q: Ask>(runtime: &Sender, question: Q) -> Option<Q::Answer> {
+    let answer = tokio::time::timeout(PATIENCE, runtime.ask(question)).await;
     answer.ok()?.ok()
 }
 
@@ -203,8 +190,4 @@ fn completion(text: &str, kind: &str, signature: &str) -> Completion {
         kind: kind.to_owned(),
         signature: signature.to_owned(),
     }
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
 }

@@ -2,8 +2,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use patchbay_protocol::{CommMessage, Completions};
-use serde_json::Value;
+use patchbay_protocol::{CommMessage, Completions, question::MemoryOfGpu};
 use tokio::sync::mpsc;
 
 use crate::{CellReply, CellRequest, Completeness, SessionEvent};
@@ -63,8 +62,8 @@ pub trait Control: Send + Sync {
         Box::pin(async { None })
     }
 
-    /// Returns the memory of the cells' GPU, `{name, used, total}` in bytes; null where there is none.
-    fn gpu_memory(&self) -> Answer<'_, Value> {
-        Box::pin(async { Value::Null })
+    /// Returns the memory of the cells' GPU; nothing where there is none.
+    fn gpu_memory(&self) -> Answer<'_, Option<MemoryOfGpu>> {
+        Box::pin(async { None })
     }
 }

@@ -13,6 +13,7 @@ mod completion;
 mod deep;
 mod frame;
 mod message;
+pub mod question;
 mod size;
 
 pub use completion::{Completion, Completions};
@@ -22,6 +23,7 @@ pub use message::{
     CommMessage, Command, Event, Failure, FailureKind, LineRange, Location, MimeBundle, Outcome,
     Output, Places, StoredVariable, StreamName,
 };
+pub use question::{Ask, Question};
 pub use size::readable_bytes;
 
 /// The environment variable that names the socket on which the host listens for its runtime.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::deep;
+use crate::{deep, question::Question};
 
 /// One result in several representations, keyed by MIME type, as Jupyter's `data` and `metadata`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -60,13 +60,8 @@ pub enum Command {
     Ack { sequence: u64 },
     /// A comm message from a front end. Not answered.
     Comm(CommMessage),
-    /// A request that a module of the SDK answers, the plugin registry for instance. It is served
-    /// while a cell runs, too. Answered by [`Event::Answer`] with the same id.
-    Ask {
-        id: u64,
-        topic: String,
-        content: Value,
-    },
+    /// A question to the SDK, which is answered while a cell runs, too. Answered by [`Event::Answer`] with the same id.
+    Ask { id: u64, question: Question },
     /// End the process.
     Shutdown,
 }

@@ -19,7 +19,7 @@ use std::{
 
 use anyhow::Context;
 use patchbay_protocol::{
-    Command, Event, MAX_FRAME_BYTES, Outcome, Output, PARAMETERS_VARIABLE, SOCKET_VARIABLE,
+    Ask, Command, Event, MAX_FRAME_BYTES, Outcome, Output, PARAMETERS_VARIABLE, SOCKET_VARIABLE,
 };
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use serde_json::Value;
@@ -135,12 +135,12 @@ impl Sender {
         let _ = self.orders.send(Order::Kill);
     }
 
-    /// Asks a part of the SDK a question, also while a cell runs.
+    /// Asks the SDK a question, also while a cell runs.
     ///
     /// # Errors
     ///
     /// Returns the SDK's error, or that the runtime has ended.
-    pub async fn ask(&self, topic: &str, content: Value) -> Result<Value, String> {
+    pub async fn ask<Q: Ask>(&self, question: Q) -> Result<Q::Answer, String> {
         static ASKED: AtomicU64 = AtomicU64::new(0);
         let id = ASKED.fetch_add(1, Ordering::Relaxed);
         let (asker, answer) = oneshot::channel();
@@ -148,17 +148,19 @@ impl Sender {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(id, asker);
-        let topic = topic.to_owned();
-        let order = Order::Send(Box::new(Command::Ask { id, topic, content }));
+        let question = question.into();
+        let order = Order::Send(Box::new(Command::Ask { id, question }));
         if self.orders.send(order).is_err() {
             self.questions
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .remove(&id);
         }
-        answer
+        let answer = answer
             .await
-            .unwrap_or_else(|_| Err("the process that runs the cells has ended".to_owned()))
+            .unwrap_or_else(|_| Err("the process that runs the cells has ended".to_owned()))?;
+        serde_json::from_value(answer)
+            .map_err(|error| format!("the cells' process gave an answer of another form: {error}"))
     }
 }
 

@@ -26,10 +26,10 @@ use patchbay::{build, channel, comm, interrupt, widgets};
 use patchbay_protocol::{Command, Event, SOCKET_VARIABLE};
 
 fn main() -> ExitCode {
-    if let [_, ask, topic, content] = &env::args().collect::<Vec<_>>()[..]
+    if let [_, ask, question] = &env::args().collect::<Vec<_>>()[..]
         && ask == "ask"
     {
-        return questions::answer_once(topic, content);
+        return questions::answer_once(question);
     }
     let Some(path) = env::var_os(SOCKET_VARIABLE) else {
         eprintln!(
@@ -103,8 +103,8 @@ fn read_commands(stream: UnixStream, queue: &mpsc::Sender<Command>) {
             Ok(Command::InputReply { value }) => channel::answer_input(value),
             Ok(Command::Comm(message)) => comm::deliver(message),
             Ok(Command::Shutdown) => return,
-            Ok(Command::Ask { id, topic, content }) => {
-                questions::ask(questions::Question { id, topic, content });
+            Ok(Command::Ask { id, question }) => {
+                questions::ask(id, question);
             }
             Ok(command) => {
                 if queue.send(command).is_err() {

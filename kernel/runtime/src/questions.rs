@@ -10,8 +10,8 @@ use std::{
     thread,
 };
 
-use patchbay::{channel, memory, plugin};
-use patchbay_protocol::Event;
+use patchbay::{channel, plugin};
+use patchbay_protocol::{Event, Question};
 use serde_json::Value;
 
 use crate::clock;
@@ -19,16 +19,9 @@ use crate::clock;
 /// How long a question may keep the others waiting, in milliseconds.
 const PATIENCE: u64 = 5000;
 
-/// A question of the host.
-pub struct Question {
-    pub id: u64,
-    /// The part of the SDK that answers.
-    pub topic: String,
-    pub content: Value,
-}
-
 struct Desk {
-    waiting: VecDeque<Question>,
+    /// The questions with their ids.
+    waiting: VecDeque<(u64, Question)>,
     /// The thread that answers; the ones before it end with what they are doing.
     clerk: u64,
     /// When the question that is being answered was taken up; 0 while there is none.
@@ -44,10 +37,9 @@ static DESK: Mutex<Desk> = Mutex::new(Desk {
 static ASKED: Condvar = Condvar::new();
 
 /// Hands in a question. It is answered, unless its own answer hangs.
-pub fn ask(question: Question) {
-    let id = question.id;
+pub fn ask(id: u64, question: Question) {
     let mut desk = desk();
-    desk.waiting.push_back(question);
+    desk.waiting.push_back((id, question));
     if desk.clerk == 0 && !hire(&mut desk) {
         desk.waiting.pop_back();
         drop(desk);
@@ -94,17 +86,13 @@ fn answer_all(own: u64) {
         if desk.clerk != own {
             return;
         }
-        let Some(question) = desk.waiting.pop_front() else {
+        let Some((id, question)) = desk.waiting.pop_front() else {
             continue;
         };
         desk.since = clock::now();
         drop(desk);
         let content = answer(&question);
-        let event = Event::Answer {
-            id: question.id,
-            content,
-        };
-        if channel::send(&event).is_err() {
+        if channel::send(&Event::Answer { id, content }).is_err() {
             return;
         }
         let mut desk = self::desk();
@@ -114,40 +102,30 @@ fn answer_all(own: u64) {
     }
 }
 
+/// What a plugin does when it is loaded is its author's, and may panic; so may the panic's payload when it is dropped.
 fn answer(question: &Question) -> Result<Value, String> {
-    match question.topic.as_str() {
-        // What a plugin does when it is loaded is its author's, and may panic; so may the panic's payload when it is dropped.
-        "plugin" => {
-            panic::catch_unwind(|| plugin::serve(&question.content)).unwrap_or_else(|payload| {
-                if let Err(another) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-                    std::mem::forget(another);
-                }
-                Err("a plugin panicked while it was asked".to_owned())
-            })
+    panic::catch_unwind(|| plugin::serve(question)).unwrap_or_else(|payload| {
+        if let Err(another) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(another);
         }
-        "memory" => serde_json::to_value(memory::gpu_memory()).map_err(|error| error.to_string()),
-        other => Err(format!("nobody answers questions about `{other}`")),
-    }
+        Err("a plugin panicked while it was asked".to_owned())
+    })
 }
 
 fn desk() -> MutexGuard<'static, Desk> {
     DESK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Answers one question of the command line on stdout.
-pub fn answer_once(topic: &str, content: &str) -> ExitCode {
-    let content = match serde_json::from_str(content) {
-        Ok(content) => content,
+/// Answers one question of the command line, as JSON, by the answer's text on stdout.
+pub fn answer_once(question: &str) -> ExitCode {
+    let question = match serde_json::from_str(question) {
+        Ok(question) => question,
         Err(error) => {
-            eprintln!("the question is no JSON: {error}");
+            eprintln!("the question is not one that the SDK knows: {error}");
             return ExitCode::from(2);
         }
     };
-    match answer(&Question {
-        id: 0,
-        topic: topic.to_owned(),
-        content,
-    }) {
+    match answer(&question) {
         Ok(answer) => {
             println!("{}", answer["text"].as_str().unwrap_or_default().trim_end());
             ExitCode::SUCCESS

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use serde_json::json;
+use patchbay_protocol::question::LoadPlugin;
 use tokio::{
     sync::{Mutex, mpsc},
     task::AbortHandle,
@@ -140,12 +140,15 @@ impl Workshop {
         let built = plugin::build(&self.sdk, path, &folder)
             .await
             .map_err(|error| format!("{}: {error:#}", path.display()))?;
-        let question = json!({ "request": "load", "path": built.library });
         let runtime = self.shared.runtime();
-        let answer = runtime.ask("plugin", question).await?;
+        let answer = runtime
+            .ask(LoadPlugin {
+                path: built.library.clone(),
+            })
+            .await?;
         self.shared
             .remember_plugin(&path.display().to_string(), built.library);
-        let text = answer["text"].as_str().unwrap_or_default().trim_end();
+        let text = answer.text.trim_end();
         let warnings = built.warnings.trim_end();
         let separator = if warnings.is_empty() { "" } else { "\n" };
         let seconds = built.duration.as_secs_f64();

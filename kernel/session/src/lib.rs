@@ -27,7 +27,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use patchbay_protocol::{CommMessage, Command, Failure, FailureKind};
+use patchbay_protocol::{
+    CommMessage, Command, Failure, FailureKind,
+    question::{GpuMemory, MemoryOfGpu},
+};
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
 
@@ -525,8 +528,8 @@ impl Control for EngineControl {
         Box::pin(async move { completer.inspect(&self.runtime(), code, offset).await })
     }
 
-    /// Null also where there is no answer within a second.
-    fn gpu_memory(&self) -> Answer<'_, Value> {
+    /// Nothing also where there is no answer within a second.
+    fn gpu_memory(&self) -> Answer<'_, Option<MemoryOfGpu>> {
         Box::pin(self.shared.gpu_memory())
     }
 }
@@ -563,12 +566,12 @@ impl Shared {
         self.interrupts.load(Ordering::SeqCst) > 0
     }
 
-    async fn gpu_memory(&self) -> Value {
+    async fn gpu_memory(&self) -> Option<MemoryOfGpu> {
         let runtime = self.runtime();
-        let answer = runtime.ask("memory", Value::Null);
+        let answer = runtime.ask(GpuMemory {});
         match tokio::time::timeout(Duration::from_secs(1), answer).await {
             Ok(Ok(memory)) => memory,
-            _ => Value::Null,
+            _ => None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use serde_json::{Value, json};
+use patchbay_protocol::{Ask, question::LoadPlugin};
 use tokio::sync::mpsc;
 
 use super::{EngineSession, build::BuildError};
@@ -183,21 +183,19 @@ impl EngineSession {
     /// Loads a plugin into the runtime; a new runtime will load it again.
     async fn load_plugin(&mut self, source: &str, library: PathBuf) -> Result<String, CellError> {
         let answer = self
-            .ask_plugins(json!({ "request": "load", "path": library }))
+            .ask_plugins(LoadPlugin {
+                path: library.clone(),
+            })
             .await?;
         self.shared.remember_plugin(source, library);
-        Ok(answer["text"]
-            .as_str()
-            .unwrap_or_default()
-            .trim_end()
-            .to_owned())
+        Ok(answer.text.trim_end().to_owned())
     }
 
     /// Asks the registry of plugins.
-    pub(super) async fn ask_plugins(&self, question: Value) -> Result<Value, CellError> {
+    pub(super) async fn ask_plugins<Q: Ask>(&self, question: Q) -> Result<Q::Answer, CellError> {
         self.runtime
             .sender()
-            .ask("plugin", question)
+            .ask(question)
             .await
             .map_err(|message| CellError::plain("PluginError", message))
     }
@@ -208,11 +206,9 @@ impl EngineSession {
         let plugins = plugins.lock().unwrap_or_else(PoisonError::into_inner);
         let (sender, plugins) = (self.runtime.sender(), plugins.clone());
         self.loading_again = Some(tokio::spawn(async move {
-            for (_, library) in plugins {
+            for (_, path) in plugins {
                 // A plugin that does not load again is missed, with a clear error, where it is used.
-                let _ = sender
-                    .ask("plugin", json!({ "request": "load", "path": library }))
-                    .await;
+                let _ = sender.ask(LoadPlugin { path }).await;
             }
         }));
     }

@@ -9,10 +9,13 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use clap::Subcommand;
-use serde_json::{Value, json};
 
 use super::block_on;
 use crate::kernelspec;
+use patchbay_protocol::{
+    Ask,
+    question::{DescribeComponent, ListComponents, Shown},
+};
 use patchbay_toolchain::{
     plugin::{self, Sdk},
     snapshot::Snapshot,
@@ -62,9 +65,10 @@ pub fn main(command: &Command) -> Result<ExitCode> {
     let sdk = Sdk::from(&snapshot.compiler());
     match command {
         Command::List { pattern } => {
-            ask(&snapshot, &json!({ "request": "list", "pattern": pattern }))?
+            let pattern = pattern.clone();
+            ask(&snapshot, ListComponents { pattern })?
         }
-        Command::Describe { id } => ask(&snapshot, &json!({ "request": "describe", "id": id }))?,
+        Command::Describe { id } => ask(&snapshot, DescribeComponent { id: id.clone() })?,
         Command::New { path, kind } => {
             let path = env::current_dir()?.join(path);
             let path = plugin::create(&sdk, &path, kind)?;
@@ -80,9 +84,10 @@ pub fn main(command: &Command) -> Result<ExitCode> {
 }
 
 /// Prints what the registry of plugins answers. The SDK is in the runtime, which is started for it.
-fn ask(snapshot: &Snapshot, question: &Value) -> Result<()> {
+fn ask(snapshot: &Snapshot, question: impl Ask<Answer = Shown>) -> Result<()> {
+    let question = serde_json::to_string(&question.into())?;
     let output = process::Command::new(snapshot.runtime())
-        .args(["ask", "plugin", &question.to_string()])
+        .args(["ask", &question])
         .env("LD_LIBRARY_PATH", super::library_path(snapshot))
         .stderr(process::Stdio::inherit())
         .output()

@@ -62,8 +62,9 @@ async fn answer_usage(request: Message, channel: Channel, kernel: Arc<Kernel>) {
     match measured {
         Ok(mut content) => {
             let gpu = kernel.control.gpu_memory().await;
-            if !gpu.is_null() {
-                content["gpu_memory"] = gpu;
+            if let Some(gpu) = gpu {
+                content["gpu_memory"] =
+                    json!({ "name": gpu.name, "used": gpu.used, "total": gpu.total });
             }
             channel
                 .send(&kernel.reply(&request, content), &kernel)

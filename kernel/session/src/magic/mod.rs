@@ -254,20 +254,25 @@ fn unknown(sign: &str, name: &str) -> CellError {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::BTreeMap;
 
     use super::*;
 
     #[test]
     fn every_name_is_one_magic() {
-        let mut known = BTreeSet::new();
-        for entry in entries() {
+        let mut known = BTreeMap::new();
+        for (index, entry) in entries().enumerate() {
             let magic = &entry.magic;
             assert!(!magic.summary.is_empty(), "{magic:?}");
             for name in magic.names {
                 let bare = name.trim_start_matches(['%', ':']);
                 let is_of_cell = name.starts_with("%%");
-                assert!(known.insert((is_of_cell, bare)), "{name} is there twice");
+                // `%opt` and `:opt` are the same.
+                let other = known.insert((is_of_cell, bare), index);
+                assert!(
+                    other.is_none_or(|other| other == index),
+                    "{name} is two magics"
+                );
                 let is_found = match is_of_cell {
                     true => magic.is_of_cell(bare),
                     false => magic.is_of_line(bare),

@@ -2,7 +2,7 @@
 
 use patchbay_contract::CellError;
 use patchbay_engine::magic::{Argument, Magic};
-use serde_json::json;
+use patchbay_protocol::question::ListComponents;
 
 use super::{Call, Changes, Entry, Run, support::display};
 
@@ -26,10 +26,8 @@ async fn list(call: &mut Call<'_>) -> Result<(), CellError> {
     } else {
         call.argument
     };
-    let question = json!({ "request": "list", "pattern": pattern });
-    let answer = call.session.ask_plugins(question).await?;
-    if let Ok(bundle) = serde_json::from_value(answer["bundle"].clone()) {
-        display(call.events, bundle);
-    }
+    let pattern = pattern.to_owned();
+    let answer = call.session.ask_plugins(ListComponents { pattern }).await?;
+    display(call.events, answer.bundle);
     Ok(())
 }

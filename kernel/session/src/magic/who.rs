@@ -7,8 +7,8 @@ use patchbay_engine::{
     magic::{Argument, Magic},
     types::shorten,
 };
-use patchbay_protocol::{MimeBundle, readable_bytes};
-use serde_json::{Value, json};
+use patchbay_protocol::{MimeBundle, question::MemoryOfGpu, readable_bytes};
+use serde_json::json;
 
 use super::{Call, Changes, Entry, Run, support::{display, escape}};
 
@@ -28,13 +28,13 @@ pub(super) const MAGICS: &[Entry] = &[
 
 async fn who(call: &mut Call<'_>) -> Result<(), CellError> {
     let gpu = call.session.shared.gpu_memory().await;
-    display(call.events, variable_table(&call.session.engine, &gpu));
+    display(call.events, variable_table(&call.session.engine, gpu.as_ref()));
     Ok(())
 }
 
 /// The variables with their sizes; columns of tensors are there if there are any. `gpu` is the runtime's answer about the
 /// GPU's memory.
-fn variable_table(engine: &Engine, gpu: &Value) -> MimeBundle {
+fn variable_table(engine: &Engine, gpu: Option<&MemoryOfGpu>) -> MimeBundle {
     let mut bundle = MimeBundle::default();
     if engine.variables.is_empty() {
         bundle
@@ -84,13 +84,12 @@ fn variable_table(engine: &Engine, gpu: &Value) -> MimeBundle {
         column("on GPU", &|variable| size(variable.gpu_bytes));
     }
     column("cell", &|variable| format!("[{}]", variable.cell));
-    let footer = gpu["total"].as_u64().map(|total| {
-        let bytes = |number: u64| size(usize::try_from(number).unwrap_or(usize::MAX));
+    let footer = gpu.map(|gpu| {
         format!(
             "{}: {} of {} taken",
-            gpu["name"].as_str().unwrap_or("GPU"),
-            bytes(gpu["used"].as_u64().unwrap_or(0)),
-            bytes(total)
+            gpu.name,
+            size(gpu.used),
+            size(gpu.total)
         )
     });
     let widths: Vec<usize> = (0..rows[0].len())

@@ -2,7 +2,7 @@
 //!
 //! A plugin is built against the SDK snapshot that the session runs on, by one call of rustc where
 //! it depends on the SDK alone, else by cargo. The running process is told to load the library by
-//! `{"request": "load", "path": ...}` on the topic `plugin`. (`%%plugin` cells are compiled by the cell engine.)
+//! the question `LoadPlugin`. (`%%plugin` cells are compiled by the cell engine.)
 
 mod build;
 mod manifest;
