@@ -2,6 +2,7 @@
 //! fails a test that leaves an output unasserted.
 
 mod client;
+pub mod arrows;
 pub mod corpus;
 pub mod differential;
 mod execution;
