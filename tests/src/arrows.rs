@@ -51,10 +51,7 @@ pub fn of_crate(source: &Path) -> Arrows {
                 continue;
             };
             if target != **module {
-                arrows
-                    .entry((*module).clone())
-                    .or_default()
-                    .insert(target);
+                arrows.entry((*module).clone()).or_default().insert(target);
             }
         }
     }
@@ -83,7 +80,12 @@ impl Arrows {
                 .collect();
             seen.extend(&circle);
             if circle.len() > most {
-                circles.push(circle.iter().map(|module| self.files[*module].clone()).collect());
+                circles.push(
+                    circle
+                        .iter()
+                        .map(|module| self.files[*module].clone())
+                        .collect(),
+                );
             }
         }
         circles
@@ -102,10 +104,15 @@ impl Arrows {
 }
 
 fn list(folder: &Path, module: &Module, files: &mut BTreeMap<Module, PathBuf>) {
-    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let entries =
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     for entry in entries.flatten() {
         let path = entry.path();
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let mut inner = module.clone();
         if path.is_dir() {
             inner.push(name);
@@ -120,7 +127,8 @@ fn list(folder: &Path, module: &Module, files: &mut BTreeMap<Module, PathBuf>) {
 }
 
 fn read_file(path: &Path) -> File {
-    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text =
+        fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let parsed = parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut reader = Reader(File {
         used: Vec::new(),
@@ -158,9 +166,15 @@ impl<'ast> Visit<'ast> for Reader {
         }
     }
 
+    /// `pub(crate)` names no crate.
+    fn visit_visibility(&mut self, _: &'ast Visibility) {}
+
     fn visit_path(&mut self, path: &'ast RustPath) {
         if path.leading_colon.is_none() {
-            let names = path.segments.iter().map(|segment| segment.ident.to_string());
+            let names = path
+                .segments
+                .iter()
+                .map(|segment| segment.ident.to_string());
             self.0.used.push(names.collect());
         }
         visit::visit_path(self, path);

@@ -1,8 +1,8 @@
 //! A front end for tests. It starts a real kernel, speaks Jupyter's protocol to it over ZeroMQ, and
 //! fails a test that leaves an output unasserted.
 
-mod client;
 pub mod arrows;
+mod client;
 pub mod corpus;
 pub mod differential;
 mod execution;

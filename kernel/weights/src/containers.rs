@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use super::{
+    checkpoint::Source,
     pickle::{Id, Pickle, Value},
     torch::{is_float_tensor, rebuilt},
 };
@@ -48,17 +49,6 @@ const DEEPEST: usize = 8;
 
 /// The longest name of a tensor in bytes. Names may be used again in the file, and are copied here.
 pub const LONGEST_NAME: usize = 1 << 12;
-
-/// What the tensors are members of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// A dictionary of tensors.
-    Dict,
-    /// A pickled network.
-    Network,
-    /// A network of TorchScript.
-    Script,
-}
 
 /// A place in the file that has tensors with names.
 pub struct Candidate {

@@ -5,66 +5,21 @@
 //! build plain values, and a call of anything but the making of a tensor or a dictionary gives a value
 //! without meaning.
 
+mod checkpoint;
 mod containers;
+mod element;
 mod onnx;
 mod pickle;
+mod tensor;
 mod torch;
 mod zip;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::Path,
-};
+use std::{collections::BTreeSet, fs, path::Path};
 
-pub use containers::Source;
+pub use checkpoint::{Checkpoint, Source};
+use element::{Kind, element};
 use safetensors::{Dtype, SafeTensors, tensor::Metadata};
-use torch::{Kind, element};
-
-/// A tensor in row-major order.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tensor {
-    pub shape: Vec<usize>,
-    pub values: Vec<f32>,
-}
-
-/// Tensors by name.
-pub type Tensors = BTreeMap<String, Tensor>;
-
-/// The tensors of a file, and where in it they are.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Checkpoint {
-    pub tensors: Tensors,
-    /// The names of the dictionaries around them, joined by dots, as `state_dict` or `ema.module`; empty where there are
-    /// none.
-    pub container: String,
-    /// Whether they are a moving average of the weights (EMA), by the container's name.
-    pub is_average: bool,
-    /// The other containers of the file that have tensors: optimisers and the like are not among them.
-    pub others: Vec<String>,
-    /// Where the file has averages without names, which cannot be read.
-    pub unnamed_average: Option<String>,
-    pub source: Source,
-}
-
-impl Checkpoint {
-    /// Of a format without containers.
-    fn flat(tensors: Tensors, container: Option<&str>) -> Result<Checkpoint, String> {
-        match container {
-            Some(name) if !name.is_empty() => Err(format!(
-                "a file without containers: leave {name:?} away; a prefix chooses among its names"
-            )),
-            _ => Ok(Checkpoint {
-                tensors,
-                container: String::new(),
-                is_average: false,
-                others: Vec::new(),
-                unnamed_average: None,
-                source: Source::Dict,
-            }),
-        }
-    }
-}
+pub use tensor::{Tensor, Tensors};
 
 /// Reads a file; what it is, its first bytes say. Of a checkpoint with several state dicts it is the one that
 /// [`read_checkpoint`] takes by itself.

@@ -9,8 +9,8 @@
 use std::collections::HashMap;
 
 use super::{
-    Tensor, Tensors,
-    torch::{Kind, element},
+    element::{Kind, element},
+    tensor::{Tensor, Tensors},
 };
 
 /// A field of a message.

@@ -5,7 +5,7 @@ use std::{env, path::PathBuf, process::ExitCode, sync::Arc};
 use anyhow::Result;
 use tokio::sync::mpsc;
 
-use super::{block_on, progress::Terminal, run};
+use super::{progress::Terminal, run, start::block_on};
 use crate::compiled::{self, Program, output::Output};
 use crate::kernelspec;
 use patchbay_contract::{Answer, CellReply, CellRequest, Control, Session, SessionEvent};
@@ -56,7 +56,8 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     let path = env::current_dir()?.join(&arguments.notebook);
     let output = Output::new(&arguments.output)?;
     let folder = output.folder().to_owned();
-    let mut config = super::session_config(&snapshot, path.parent().unwrap_or(&path).to_owned());
+    let mut config =
+        super::start::session_config(&snapshot, path.parent().unwrap_or(&path).to_owned());
     config.cache = Some(Cache::new(folder.join("cells"), u64::MAX));
     let name = path
         .file_stem()

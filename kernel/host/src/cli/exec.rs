@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::{
     run::{self, Outputs},
-    session_config,
+    start::session_config,
 };
 use crate::{
     compiled::{self, Program},

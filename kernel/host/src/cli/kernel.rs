@@ -28,9 +28,9 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     let connection = ConnectionInfo::read(&arguments.connection_file)?;
     let snapshot = Snapshot::locate(&kernelspec::registered_prefixes)?;
     let folder = env::current_dir().context("the working directory is gone\ntype: cd ~")?;
-    let config = super::engine_config(&snapshot, arguments.engine, folder)?;
+    let config = super::start::engine_config(&snapshot, arguments.engine, folder)?;
     let about = about(&snapshot.language_version());
-    super::block_on(server::run(&connection, config.start(), about))?;
+    super::start::block_on(server::run(&connection, config.start(), about))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -12,19 +12,11 @@ mod plugin;
 mod progress;
 mod quickstart;
 mod run;
+mod start;
 
-use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-
-use crate::engines::{EngineConfig, EngineName};
-use patchbay_engine::cache::Cache;
-use patchbay_session::SessionConfig;
-use patchbay_side::SideConfig;
-use patchbay_toolchain::{
-    dependency::Workshop,
-    snapshot::{Held, Snapshot},
-};
 
 /// A Jupyter kernel for Rust with tensors, plots and machine-learning plugins.
 #[derive(Debug, Parser)]
@@ -78,64 +70,6 @@ pub fn main() -> ExitCode {
         styled_eprintln!("\x1b[1;31merror\x1b[0m: {error:#}");
         ExitCode::FAILURE
     })
-}
-
-/// How a session of this snapshot starts in a folder.
-fn session_config(snapshot: &Snapshot, working_directory: PathBuf) -> SessionConfig {
-    let library_path = library_path(snapshot);
-    SessionConfig {
-        // Without it, completion knows what the kernel itself knows.
-        side: SideConfig::of(snapshot, library_path.clone()).ok(),
-        snapshot: Some(Arc::new(Held::of(snapshot))),
-        compiler: snapshot.compiler(),
-        runtime: snapshot.runtime(),
-        library_path,
-        cache: Cache::of_user(),
-        dependencies: Workshop::new(snapshot),
-        plugins: BTreeMap::new(),
-        parameters: None,
-        working_directory,
-    }
-}
-
-/// How a session on an engine starts in a folder.
-///
-/// # Errors
-///
-/// Fails where the engine is evcxr and the side process is missing.
-fn engine_config(
-    snapshot: &Snapshot,
-    engine: EngineName,
-    working_directory: PathBuf,
-) -> anyhow::Result<EngineConfig> {
-    Ok(match engine {
-        EngineName::Patchbay => {
-            EngineConfig::Own(Box::new(session_config(snapshot, working_directory)))
-        }
-        EngineName::Evcxr => EngineConfig::Evcxr {
-            side: Box::new(SideConfig::of(snapshot, library_path(snapshot))?),
-            working_directory,
-        },
-    })
-}
-
-/// Where programs find the SDK's libraries.
-fn library_path(snapshot: &Snapshot) -> OsString {
-    let mut path = snapshot.library_folder().into_os_string();
-    if let Some(inherited) = std::env::var_os("LD_LIBRARY_PATH") {
-        path.push(":");
-        path.push(inherited);
-    }
-    path
-}
-
-/// Runs a future on an executor with two workers: sockets and processes are all it has to serve.
-fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?
-        .block_on(future)
 }
 
 #[cfg(test)]

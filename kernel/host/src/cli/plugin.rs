@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::Subcommand;
 
-use super::block_on;
+use super::start::block_on;
 use crate::kernelspec;
 use patchbay_protocol::{
     Ask,
@@ -88,7 +88,7 @@ fn ask(snapshot: &Snapshot, question: impl Ask<Answer = Shown>) -> Result<()> {
     let question = serde_json::to_string(&question.into())?;
     let output = process::Command::new(snapshot.runtime())
         .args(["ask", &question])
-        .env("LD_LIBRARY_PATH", super::library_path(snapshot))
+        .env("LD_LIBRARY_PATH", super::start::library_path(snapshot))
         .stderr(process::Stdio::inherit())
         .output()
         .with_context(|| format!("{} does not start", snapshot.runtime().display()))?;

@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::{block_on, engine_config, progress::Terminal};
+use super::{
+    progress::Terminal,
+    start::{block_on, engine_config},
+};
 use crate::engines::{EngineConfig, EngineName};
 use crate::kernelspec;
 use patchbay_notebook::{self as notebook, Failure, Notebook, Options, Report, html, parameters};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use patchbay_contract::Completions;
 use serde_json::{Value, json};
 
-use super::{Channel, Kernel};
+use super::{kernel::Kernel, sockets::Channel};
 use crate::wire::Message;
 use patchbay_contract::panics::caught_content;
 
@@ -22,9 +22,7 @@ pub async fn answer(request: Message, channel: Channel, kernel: Arc<Kernel>) {
         }
     });
     let content = content.await;
-    channel
-        .send(&kernel.reply(&request, content), &kernel)
-        .await;
+    channel.send(&kernel.reply(&request, content)).await;
     kernel.status(&request, "idle");
     kernel.repeat_busy();
 }

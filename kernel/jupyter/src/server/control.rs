@@ -5,8 +5,13 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::{Channel, DRAIN, Kernel, info, log};
+use super::{
+    info,
+    kernel::{DRAIN, Kernel},
+    sockets::Channel,
+};
 use crate::wire::Message;
+use patchbay_contract::log;
 
 /// Serves interrupts, shutdown and questions about the kernel.
 pub async fn serve(mut requests: mpsc::Receiver<Message>, channel: Channel, kernel: Arc<Kernel>) {
@@ -43,7 +48,7 @@ pub async fn serve(mut requests: mpsc::Receiver<Message>, channel: Channel, kern
         if stops {
             kernel.publish("shutdown_reply", Some(&request), reply.content.clone());
         }
-        channel.send(&reply, &kernel).await;
+        channel.send(&reply).await;
         kernel.status(&request, "idle");
         if stops {
             tokio::time::sleep(DRAIN).await;
@@ -66,9 +71,7 @@ async fn answer_usage(request: Message, channel: Channel, kernel: Arc<Kernel>) {
                 content["gpu_memory"] =
                     json!({ "name": gpu.name, "used": gpu.used, "total": gpu.total });
             }
-            channel
-                .send(&kernel.reply(&request, content), &kernel)
-                .await;
+            channel.send(&kernel.reply(&request, content)).await;
         }
         Err(error) => log(format_args!("the usage could not be measured: {error}")),
     }

@@ -9,7 +9,7 @@ use patchbay_protocol::MimeBundle;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
-use super::{Channel, Kernel, comms, subshells};
+use super::{comm_messages, kernel::Kernel, sockets::Channel, subshells};
 use crate::wire::Message;
 use patchbay_contract::{
     CellError, CellReply, CellRequest, Session, SessionEvent, StreamName, Timings,
@@ -77,7 +77,7 @@ pub async fn serve(
         for request in aborted {
             kernel.status(&request, "busy");
             let content = json!({ "status": "aborted", "execution_count": execution_count });
-            shell.send(&kernel.reply(&request, content), &kernel).await;
+            shell.send(&kernel.reply(&request, content)).await;
             kernel.status(&request, "idle");
         }
     }
@@ -172,7 +172,7 @@ async fn execute(
         },
     );
     message.metadata = timings(&reply.timings);
-    shell.send(&message, kernel).await;
+    shell.send(&message).await;
     {
         // Under the lock, so that no other task says `busy` after it.
         let mut running = kernel.running();
@@ -237,8 +237,8 @@ pub async fn publish_late_outputs(
     let request = request.as_ref();
     while let Some(event) = events.recv().await {
         match &event {
-            SessionEvent::Comm(message) => comms::publish(message, request, &kernel),
-            SessionEvent::CommsLost => comms::close_all(request, &kernel),
+            SessionEvent::Comm(message) => comm_messages::publish(message, request, &kernel),
+            SessionEvent::CommsLost => comm_messages::close_all(request, &kernel),
             SessionEvent::Barrier(barrier) => hold(barrier.clone(), &kernel),
             event if !silent => {
                 if let Some((msg_type, content)) = broadcast(event, None) {
@@ -297,9 +297,9 @@ impl Outputs<'_> {
                 self.stdin.send(&message, self.kernel).await;
             }
             SessionEvent::Comm(message) => {
-                comms::publish(&message, Some(self.request), self.kernel);
+                comm_messages::publish(&message, Some(self.request), self.kernel);
             }
-            SessionEvent::CommsLost => comms::close_all(Some(self.request), self.kernel),
+            SessionEvent::CommsLost => comm_messages::close_all(Some(self.request), self.kernel),
             SessionEvent::Barrier(barrier) => hold(barrier, self.kernel),
             SessionEvent::NextInput { text } => {
                 *self

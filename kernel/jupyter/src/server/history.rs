@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::log;
+use patchbay_contract::log;
 
 const SETTING: &str = "PATCHBAY_HISTORY";
 

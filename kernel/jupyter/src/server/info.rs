@@ -2,20 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::Kernel;
+use super::kernel::Kernel;
 use crate::wire::PROTOCOL_VERSION;
-
-/// What a kernel says of itself and of its language.
-#[derive(Clone, Debug)]
-pub struct About {
-    pub implementation: &'static str,
-    pub implementation_version: &'static str,
-    /// The field `language_info` of the reply.
-    pub language: Value,
-    pub banner: String,
-    /// Titles and addresses for the front end's help menu.
-    pub help_links: &'static [(&'static str, &'static str)],
-}
 
 /// Returns the content of a `kernel_info_reply`.
 pub fn content(kernel: &Kernel) -> Value {

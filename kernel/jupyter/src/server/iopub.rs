@@ -15,11 +15,12 @@ use patchbay_protocol::readable_bytes;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use super::{log, sockets::answer_ping};
+use super::sockets::answer_ping;
 use crate::wire::{
     Message, Signer,
     zmtp::{Full, Incoming, Limits, Listener, Peer, Queue, SocketType},
 };
+use patchbay_contract::log;
 
 /// The bytes that wait for a subscriber before cells wait for it.
 const HIGH: usize = 32 << 20;

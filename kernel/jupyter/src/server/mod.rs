@@ -5,6 +5,8 @@
 //! wrong with a message is logged and the message dropped; nothing ends a loop but the end of the
 //! kernel.
 
+mod about;
+mod comm_messages;
 mod comms;
 mod completion;
 mod control;
@@ -12,6 +14,7 @@ mod executor;
 mod history;
 mod info;
 mod iopub;
+mod kernel;
 mod shell;
 mod sockets;
 mod stdin;
@@ -21,41 +24,21 @@ mod usage;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
-use patchbay_contract::{Control, Session, log};
+use patchbay_contract::{Control, Session};
 
 use crate::wire::{
-    ConnectionInfo, Message, Signer,
+    ConnectionInfo, Signer,
     zmtp::{Limits, Listener},
 };
-pub use info::About;
+pub use about::About;
+use kernel::{DRAIN, Kernel};
 use sockets::Channel;
-
-/// How long the last messages may take to leave before the process ends.
-const DRAIN: Duration = Duration::from_millis(100);
 
 /// How long they may take where a client does not read.
 const MOST_DRAIN: Duration = Duration::from_secs(1);
-
-/// What all tasks share.
-pub struct Kernel {
-    signer: Signer,
-    /// The kernel's own session id, in the headers of all that it sends.
-    session_id: String,
-    iopub: Arc<iopub::Outbox>,
-    control: Arc<dyn Control>,
-    about: About,
-    /// The request of the running cell, for the busy status and for late outputs.
-    running: std::sync::Mutex<Option<Message>>,
-    comms: comms::Comms,
-    history: history::Desk,
-    subshells: subshells::Subshells,
-    usage: usage::Usage,
-    stop: watch::Sender<bool>,
-}
 
 /// Serves a connection file around a session, which starts while clients connect, until a shutdown request, the end of the front end, or SIGTERM.
 ///
@@ -184,42 +167,6 @@ async fn end_of_parent() {
         interval.tick().await;
         if parent != 1 && std::os::unix::process::parent_id() != parent {
             return;
-        }
-    }
-}
-
-impl Kernel {
-    /// Broadcasts a message.
-    fn publish(&self, msg_type: &str, parent: Option<&Message>, content: Value) {
-        let mut message = Message::new(msg_type, &self.session_id, parent, content);
-        message.identities = vec![Bytes::from(format!(
-            "kernel.{}.{msg_type}",
-            self.session_id
-        ))];
-        self.iopub.send(message);
-    }
-
-    fn status(&self, parent: &Message, state: &str) {
-        self.publish("status", Some(parent), json!({ "execution_state": state }));
-    }
-
-    fn reply(&self, request: &Message, content: Value) -> Message {
-        let msg_type = request.header.msg_type.replace("_request", "_reply");
-        Message::new(&msg_type, &self.session_id, Some(request), content)
-    }
-
-    fn running(&self) -> std::sync::MutexGuard<'_, Option<Message>> {
-        self.running
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    /// Says again that the running cell is busy, after another request has ended with `idle`: front
-    /// ends show the last status they have seen.
-    fn repeat_busy(&self) {
-        // Under the lock: the cell's `idle` must not come before it.
-        if let Some(request) = &*self.running() {
-            self.status(request, "busy");
         }
     }
 }

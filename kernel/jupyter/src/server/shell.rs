@@ -5,8 +5,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::{Channel, DRAIN, Kernel, comms, completion, info, log};
+use super::{
+    comm_messages, completion, info,
+    kernel::{DRAIN, Kernel},
+    sockets::Channel,
+};
 use crate::wire::Message;
+use patchbay_contract::log;
 use patchbay_contract::{Completeness, Control, panics::caught_content};
 
 /// Serves the shell socket.
@@ -30,7 +35,7 @@ pub async fn serve(
                 continue;
             }
             kernel.status(&request, "busy");
-            channel.send(&kernel.reply(&request, error), &kernel).await;
+            channel.send(&kernel.reply(&request, error)).await;
             kernel.status(&request, "idle");
             continue;
         }
@@ -66,14 +71,14 @@ pub async fn serve(
             "kernel_info_request" => Some(info::content(&kernel)),
             "comm_info_request" => Some(kernel.comms.info(&request)),
             "comm_open" | "comm_msg" | "comm_close" => {
-                comms::deliver(&request, &kernel);
+                comm_messages::deliver(&request, &kernel);
                 None
             }
             "shutdown_request" => {
                 let restart = request.content["restart"].as_bool().unwrap_or(false);
                 let reply = kernel.reply(&request, json!({ "status": "ok", "restart": restart }));
                 kernel.publish("shutdown_reply", Some(&request), reply.content.clone());
-                channel.send(&reply, &kernel).await;
+                channel.send(&reply).await;
                 kernel.status(&request, "idle");
                 tokio::time::sleep(DRAIN).await;
                 let _ = kernel.stop.send(true);
@@ -89,9 +94,7 @@ pub async fn serve(
             }
         };
         if let Some(content) = content {
-            channel
-                .send(&kernel.reply(&request, content), &kernel)
-                .await;
+            channel.send(&kernel.reply(&request, content)).await;
         }
         kernel.status(&request, "idle");
         kernel.repeat_busy();
@@ -101,9 +104,7 @@ pub async fn serve(
 async fn answer_history(request: Message, channel: Channel, kernel: Arc<Kernel>) {
     kernel.status(&request, "busy");
     let content = caught_content(kernel.history.answer(request.content.clone())).await;
-    channel
-        .send(&kernel.reply(&request, content), &kernel)
-        .await;
+    channel.send(&kernel.reply(&request, content)).await;
     kernel.status(&request, "idle");
     kernel.repeat_busy();
 }
@@ -116,9 +117,7 @@ async fn answer_is_complete(mut request: Message, channel: Channel, kernel: Arc<
         caught_content(async { is_complete(&*kernel.control, code.as_str().unwrap_or_default()) })
             .await;
     drop(code);
-    channel
-        .send(&kernel.reply(&request, content), &kernel)
-        .await;
+    channel.send(&kernel.reply(&request, content)).await;
     kernel.status(&request, "idle");
     kernel.repeat_busy();
 }

@@ -13,11 +13,11 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
 
-use super::{Kernel, log};
 use crate::wire::{
     Message, Signer,
     zmtp::{Full, Incoming, Limits, Listener, Peer, Queue, SocketType},
 };
+use patchbay_contract::log;
 
 /// How many requests may have come and not been looked at.
 const MOST_REQUESTS: usize = 64;
@@ -34,6 +34,7 @@ pub struct Channel(Arc<Clients>);
 
 struct Clients {
     name: &'static str,
+    signer: Signer,
     connected: Mutex<HashMap<u64, Client>>,
 }
 
@@ -53,6 +54,7 @@ impl Channel {
         let (sender, requests) = mpsc::channel(MOST_REQUESTS);
         let clients = Arc::new(Clients {
             name,
+            signer: signer.clone(),
             connected: Mutex::default(),
         });
         let channel = Channel(clients.clone());
@@ -77,9 +79,9 @@ impl Channel {
 
     /// Sends a message to the client that has asked, or, where its connection has gone, to those of its identity. A client
     /// that has gone away is logged.
-    pub async fn send(&self, message: &Message, kernel: &Kernel) {
+    pub async fn send(&self, message: &Message) {
         let kind = &message.header.msg_type;
-        let mut frames = match message.encode(&kernel.signer) {
+        let mut frames = match message.encode(&self.0.signer) {
             Ok(frames) => frames,
             Err(error) => return log(format_args!("a {kind} could not be written: {error}")),
         };

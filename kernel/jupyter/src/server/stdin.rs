@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::{Kernel, log};
+use super::kernel::Kernel;
 use crate::wire::Message;
+use patchbay_contract::log;
 
 /// Hands the answers to the cell that asked.
 pub async fn serve(mut answers: mpsc::Receiver<Message>, kernel: Arc<Kernel>) {

@@ -2,7 +2,7 @@
 
 use anstyle_parse::{DefaultCharAccumulator, Params, Parser, Perform};
 
-use super::escape_into;
+use super::escape::escape_into;
 
 /// How many characters of a line can be overwritten. What is before them is written out, so that a line of any length
 /// takes little more memory than its text.

@@ -1,7 +1,7 @@
 //! Rust code with highlighting. It is a lexer of its own because cells hold what no Rust parser
 //! takes: magics, shell commands, code that does not compile.
 
-use super::escape_to;
+use super::escape::escape_to;
 
 const KEYWORDS: &[&str] = &[
     "as", "async", "await", "break", "const", "continue", "crate", "dyn", "else", "enum", "extern",

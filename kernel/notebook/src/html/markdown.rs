@@ -5,7 +5,7 @@ use std::path::Path;
 use pulldown_cmark::{CodeBlockKind, CowStr, Event, Options, Parser, Tag, TagEnd, html};
 use serde_json::Value;
 
-use super::{code, escape, images};
+use super::{code, escape::escape, images};
 use crate as notebook;
 
 /// The text as HTML. Pictures from the cell's attachments and from files beside the notebook

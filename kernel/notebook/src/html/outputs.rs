@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{ansi, escape, images, markdown};
+use super::{ansi, escape::escape, images, markdown};
 use crate::text;
 
 /// The representations that a page can show, the best first.

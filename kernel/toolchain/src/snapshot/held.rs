@@ -12,7 +12,10 @@ use std::{
 use anyhow::{Context, Result};
 use patchbay_files::{create_folders, create_new, unique_name};
 
-use super::{MANIFEST_NAME, REBUILD, Snapshot, lock, store::is_staging};
+use super::{
+    Snapshot, lock,
+    names::{MANIFEST_NAME, REBUILD, is_staging},
+};
 
 /// A prefix whose files are held open.
 #[derive(Debug)]

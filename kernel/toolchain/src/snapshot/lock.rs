@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::{MANIFEST_NAME, REBUILD};
+use super::names::{MANIFEST_NAME, REBUILD};
 
 /// The file that is locked; it is never replaced.
 pub const LOCK_NAME: &str = "lock";

@@ -11,10 +11,14 @@ use anyhow::{Context, Result, bail};
 use patchbay_files::{Access, replace};
 use serde::{Deserialize, Serialize};
 
-use super::{Description, FileRecord, REBUILD, Rustc, SdkCrate, linker};
-
-/// The manifest's file name.
-pub const MANIFEST_NAME: &str = "sdk.json";
+use super::{
+    crates::SdkCrate,
+    linker,
+    names::{MANIFEST_NAME, REBUILD, is_staging},
+    record::FileRecord,
+    rustc::Rustc,
+    section::Description,
+};
 
 /// The version of the layout; a prefix of another layout is made anew.
 const LAYOUT: u32 = 5;
@@ -147,7 +151,7 @@ impl Manifest {
         for folder in ["bin", "plugins"] {
             for entry in fs::read_dir(prefix.join(folder))?.flatten() {
                 let path = entry.path();
-                if super::store::is_staging(&path) || !path.is_file() {
+                if is_staging(&path) || !path.is_file() {
                     continue;
                 }
                 let name = Path::new(folder).join(entry.file_name());

@@ -18,6 +18,7 @@ mod held;
 mod linker;
 mod lock;
 mod manifest;
+mod names;
 pub mod native;
 mod placement;
 mod record;
@@ -40,7 +41,8 @@ use patchbay_engine::compile::Compiler;
 pub use build_tree::BuildTree;
 pub use crates::SdkCrate;
 pub use held::Held;
-pub use manifest::{MANIFEST_NAME, Manifest};
+pub use manifest::Manifest;
+pub use names::{MANIFEST_NAME, REBUILD};
 pub use record::FileRecord;
 pub use rustc::Rustc;
 pub use section::Description;
@@ -59,9 +61,6 @@ const NAMEABLE: [&str; 7] = [
 
 /// The environment variable that names a prefix to use, whatever program is run.
 pub const PREFIX_VARIABLE: &str = "PATCHBAY_PREFIX";
-
-/// The command that makes a new snapshot.
-pub const REBUILD: &str = "cargo build --release && target/release/patchbay install";
 
 /// A verified snapshot.
 #[derive(Clone, Debug)]

@@ -11,8 +11,8 @@ use anyhow::{Context, Result};
 use patchbay_files::{Access, Hasher, create_new, seal, user};
 
 use super::{
-    FileRecord,
-    store::{STAGING, is_staging},
+    names::{STAGING, is_staging},
+    record::FileRecord,
 };
 
 /// Copies one file, with its time of change, to a place where nothing is. A prefix has its own files: what a build tree

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use patchbay_files::{digest_of_file, user};
 use serde::{Deserialize, Serialize};
 
-use super::REBUILD;
+use super::names::REBUILD;
 
 /// A file as it was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

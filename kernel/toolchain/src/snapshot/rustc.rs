@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
-use super::REBUILD;
+use super::names::REBUILD;
 
 /// The compiler that built the SDK.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,14 +12,12 @@ use anyhow::{Context, Result};
 use patchbay_files::{Access, create_folders, create_new, unique_name};
 
 use super::{
-    BuildTree, MANIFEST_NAME, Manifest, REBUILD, SdkCrate, Snapshot,
+    BuildTree, Manifest, SdkCrate, Snapshot,
     lock::{self, LOCK_NAME},
+    names::{MANIFEST_NAME, REBUILD, STAGING, is_staging},
     native,
     placement::{follow, place, share},
 };
-
-/// The beginning of the names of prefixes that are being made or removed.
-pub const STAGING: &str = ".staging-";
 
 /// A prefix that no kernelspec starts is kept for this long.
 const LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -492,12 +490,6 @@ fn is_made_here(path: &Path) -> bool {
 /// Whether a file of a prefix is run or loaded by its path.
 fn is_program(name: &Path) -> bool {
     name.starts_with("bin") || name.starts_with("plugins")
-}
-
-/// Whether this is a file or folder that has not reached its place.
-pub fn is_staging(path: &Path) -> bool {
-    path.file_name()
-        .is_some_and(|name| name.to_string_lossy().starts_with(STAGING))
 }
 
 fn is_standard_library(path: &Path) -> bool {

@@ -1,0 +1,13 @@
+//! Tensors as files hold them.
+
+use std::collections::BTreeMap;
+
+/// A tensor in row-major order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    pub shape: Vec<usize>,
+    pub values: Vec<f32>,
+}
+
+/// Tensors by name.
+pub type Tensors = BTreeMap<String, Tensor>;
