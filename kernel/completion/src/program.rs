@@ -89,6 +89,7 @@ mod tests {
             usage: "",
             summary: "",
             argument: Argument::Statement(Timing::Once),
+            changes_programs: false,
             evcxr: None,
         }]
     });

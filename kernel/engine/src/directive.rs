@@ -372,6 +372,7 @@ mod tests {
             usage: "",
             summary: "",
             argument,
+            changes_programs: false,
             evcxr: None,
         }
     }

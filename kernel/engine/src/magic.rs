@@ -12,6 +12,8 @@ pub struct Magic {
     /// One line that says what it does.
     pub summary: &'static str,
     pub argument: Argument,
+    /// Whether later programs are others once it has run.
+    pub changes_programs: bool,
     /// The command of evcxr that does the same, if there is one.
     pub evcxr: Option<&'static str>,
 }

@@ -12,88 +12,21 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::{sync::Notify, task::AbortHandle};
+use tokio::task::AbortHandle;
 
-use super::{
+use crate::{
     build::{Builder, Job},
-    chunk::parse_chunk,
-    magic,
-    variables::after_success,
+    defined::after_success,
+    parsed::parse_chunk,
+    upcoming::{Position, Upcoming},
 };
 use patchbay_engine::{
     Engine,
     directive::{self, Part, Timing},
+    magic::Magics,
     plan::Level,
     program::Source,
 };
-
-/// The cells that wait, in order.
-#[derive(Default)]
-pub struct Upcoming {
-    waiting: Mutex<Waiting>,
-    arrived: Notify,
-}
-
-#[derive(Default)]
-struct Waiting {
-    cells: VecDeque<String>,
-    /// How many cells have gone from the front since the beginning.
-    gone: usize,
-}
-
-/// What there is at a position, counted from the first cell that ever waited.
-enum Position {
-    Cell(String),
-    NotYet,
-    Gone,
-}
-
-impl Upcoming {
-    /// Adds a cell that will be executed after those that were added before.
-    pub fn push(&self, code: &str) {
-        self.lock().cells.push_back(code.to_owned());
-        self.arrived.notify_waiters();
-    }
-
-    /// Takes note that this cell is executed now.
-    pub fn begin(&self, code: &str) {
-        let mut waiting = self.lock();
-        if waiting.cells.front().is_some_and(|next| next == code) {
-            waiting.cells.pop_front();
-            waiting.gone += 1;
-        } else {
-            // Something else is executed than what was announced.
-            waiting.clear();
-        }
-    }
-
-    pub fn clear(&self) {
-        self.lock().clear();
-    }
-
-    fn at(&self, position: usize) -> Position {
-        let waiting = self.lock();
-        match position.checked_sub(waiting.gone) {
-            None => Position::Gone,
-            Some(index) => waiting
-                .cells
-                .get(index)
-                .cloned()
-                .map_or(Position::NotYet, Position::Cell),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Waiting {
-    fn clear(&mut self) {
-        self.gone += self.cells.len();
-        self.cells.clear();
-    }
-}
 
 /// A compile ahead that ends when this is dropped. Compiles that are under way go on.
 pub struct Ahead {
@@ -121,6 +54,7 @@ impl Ahead {
         builder: Arc<Builder>,
         upcoming: Arc<Upcoming>,
         engine: Engine,
+        magics: Magics,
         level: Level,
         cell: u32,
     ) -> Ahead {
@@ -141,7 +75,8 @@ impl Ahead {
                 };
                 let number =
                     cell.saturating_add(u32::try_from(position - first + 1).unwrap_or(u32::MAX));
-                let Some(key) = compile(&builder, &code, &mut engine, level, number).await else {
+                let Some(key) = compile(&builder, &code, &mut engine, magics, level, number).await
+                else {
                     return;
                 };
                 lock_foreseen(&noted).push_back((number, key));
@@ -174,12 +109,17 @@ async fn compile(
     builder: &Arc<Builder>,
     code: &str,
     engine: &mut Engine,
+    magics: Magics,
     level: Level,
     cell: u32,
 ) -> Option<String> {
     let mut key = String::new();
-    let (magic, parts) = directive::split(code, magic::magics(), &directive::names_of(engine));
-    if magic.is_some_and(|magic| !magic::keeps_program(&magic)) {
+    let (magic, parts) = directive::split(code, magics, &directive::names_of(engine));
+    if magic.is_some_and(|magic| {
+        magics
+            .of_cell(&magic.name)
+            .is_none_or(|magic| magic.changes_programs)
+    }) {
         return None;
     }
     let last = parts
@@ -216,7 +156,11 @@ async fn compile(
                 }
             }
             // These change what later programs are made of.
-            Part::Directive(directive) if magic::changes_programs(&directive.name) => {
+            Part::Directive(directive)
+                if magics
+                    .of_line(&directive.name)
+                    .is_none_or(|magic| magic.changes_programs) =>
+            {
                 return None;
             }
             Part::Directive(_) => {}

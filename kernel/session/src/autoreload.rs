@@ -8,7 +8,7 @@ use tokio::{
     task::AbortHandle,
 };
 
-use super::Shared;
+use crate::shared::Shared;
 use patchbay_contract::{SessionEvent, StreamName};
 use patchbay_runtime_client::runtime::Sink;
 use patchbay_toolchain::{
@@ -36,7 +36,7 @@ struct Workshop {
 }
 
 impl Autoreload {
-    pub(super) fn new(sdk: Sdk, place: Arc<Workplace>, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(sdk: Sdk, place: Arc<Workplace>, shared: Arc<Shared>) -> Self {
         let workshop = Workshop {
             sdk,
             place,
@@ -55,18 +55,18 @@ impl Autoreload {
     /// # Errors
     ///
     /// Returns the compiler's words, or the registry's.
-    pub(super) async fn load(&self, path: &Path) -> Result<String, String> {
+    pub(crate) async fn load(&self, path: &Path) -> Result<String, String> {
         let mut workshop = self.workshop.lock().await;
         // Noted before it is built: what is saved meanwhile is a change.
         workshop.sources.add(path);
         workshop.load(path).await
     }
 
-    pub(super) fn is_on(&self) -> bool {
+    pub(crate) fn is_on(&self) -> bool {
         self.task.is_some()
     }
 
-    pub(super) fn switch_off(&mut self) {
+    pub(crate) fn switch_off(&mut self) {
         if let Some(task) = self.task.take() {
             task.abort();
         }
@@ -74,7 +74,7 @@ impl Autoreload {
 
     /// Builds and loads every source that is saved from here on. Outputs go to `sink`, the cell that
     /// runs at that time, or wait for the next.
-    pub(super) async fn switch_on(&mut self, sink: Sink) {
+    pub(crate) async fn switch_on(&mut self, sink: Sink) {
         self.switch_off();
         // What was saved before is not a change.
         self.workshop.lock().await.sources.changed();
@@ -97,7 +97,7 @@ impl Autoreload {
 
     /// Waits until everything that was saved before now is loaded, so that the cell which is about to
     /// run sees it.
-    pub(super) async fn settle(&self, events: &mpsc::UnboundedSender<SessionEvent>) {
+    pub(crate) async fn settle(&self, events: &mpsc::UnboundedSender<SessionEvent>) {
         if !self.is_on() {
             return;
         }

@@ -10,28 +10,28 @@ use std::{
 use patchbay_protocol::{Command, FailureKind};
 use tokio::sync::mpsc;
 
-use super::{
+use crate::{
     EngineSession,
     ahead::Ahead,
     build::{BuildError, Compiled, Job},
-    variables::after_success,
+    defined::after_success,
+    parsed::parse_chunk,
+    say::{describe_seconds, print_note},
 };
 use patchbay_contract::{CellError, SessionEvent, StreamName};
 use patchbay_engine::error;
 use patchbay_engine::{
-    Engine,
     compile::CompileError,
     diagnostics::{self, Diagnostic},
     directive::Timing,
-    edits, nesting,
-    parse::{self, Chunk},
+    edits, nesting, parse,
     plan::{self, ENTRY, Plan},
     program::Source,
 };
 
 impl EngineSession {
     /// Compiles and runs a chunk.
-    pub(super) async fn run_chunk(
+    pub(crate) async fn run_chunk(
         &mut self,
         text: Arc<str>,
         first_line: u32,
@@ -68,7 +68,7 @@ impl EngineSession {
         if !warnings.is_empty() {
             let program = &compiled.plan.program;
             let rendered = diagnostics::render(&warnings, program, &program.file_name(), &|_| None);
-            say(events, &format!("{rendered}\n"));
+            print_note(events, &format!("{rendered}\n"));
         }
         // What follows the last chunk is the next cell.
         if shows {
@@ -81,7 +81,7 @@ impl EngineSession {
         }
         let set_aside = &compiled.record.lessons.set_aside;
         for note in self.engine.add_items(&job.chunk, &source, set_aside) {
-            say(events, &note);
+            print_note(events, &note);
         }
         if compiled.plan.items_only {
             return Ok(());
@@ -118,7 +118,7 @@ impl EngineSession {
             .await?;
         if timing == Timing::Once {
             let seconds = Duration::from_nanos(outcome.run_nanoseconds).as_secs_f64();
-            let text = format!("Wall time: {}\n", crate::magic::describe_seconds(seconds));
+            let text = format!("Wall time: {}\n", describe_seconds(seconds));
             let _ = events.send(SessionEvent::Stream {
                 name: StreamName::Stdout,
                 text,
@@ -164,7 +164,7 @@ impl EngineSession {
         }
     }
 
-    pub(super) async fn compile(
+    pub(crate) async fn compile(
         &mut self,
         source: &Source,
         timing: Timing,
@@ -220,13 +220,14 @@ impl EngineSession {
             self.builder.clone(),
             self.shared.upcoming.clone(),
             engine,
+            self.magics,
             self.level,
             self.cell,
         ));
     }
 
     /// Why the compiler could not do its work.
-    pub(super) fn no_compiler(&self, error: &BuildError) -> CellError {
+    pub(crate) fn no_compiler(&self, error: &BuildError) -> CellError {
         let error = match error {
             BuildError::NoCompiler(error) => error,
             BuildError::NoWorkplace(text) => return CellError::plain("StartError", text.clone()),
@@ -271,7 +272,7 @@ impl EngineSession {
         }
     }
 
-    pub(super) fn compile_error(&self, all: &[Diagnostic], plan: &Plan, other: &str) -> CellError {
+    pub(crate) fn compile_error(&self, all: &[Diagnostic], plan: &Plan, other: &str) -> CellError {
         let file = plan.program.file_name();
         let in_cells = |diagnostic: &&Diagnostic| diagnostic.marks(plan, &file).is_empty();
         let errors: Vec<&Diagnostic> = all
@@ -362,7 +363,7 @@ impl EngineSession {
         // One that the redefining cell makes anew is there again at its end.
         let cells: Vec<String> = cells.iter().map(|cell| format!("[{cell}]")).collect();
         let one = names.len() == 1;
-        say(
+        print_note(
             events,
             &format!(
                 "note: {} {} dropped, because cell [{}] redefines {}, of which {} made; to make {} anew, run cell {} \
@@ -397,21 +398,6 @@ impl EngineSession {
     }
 }
 
-/// Parses a chunk; one that does not show its last expression runs it as a statement.
-///
-/// # Errors
-///
-/// Returns syn's error.
-pub(super) fn parse_chunk(text: &str, shows: bool, engine: &Engine) -> syn::Result<Chunk> {
-    let parse = || parse::parse_with(text, &|name| engine.makes_items(name));
-    let mut chunk = nesting::read(text, parse)??;
-    chunk.expect_variables_of_macros(|name| engine.knows(name));
-    if !shows && let Some(last) = chunk.last.take() {
-        chunk.statements.push(last);
-    }
-    Ok(chunk)
-}
-
 /// What a cell that was given up has left: the variables that it took with it, and the cells that make them.
 fn what_is_left(lost: &[(String, u32)]) -> String {
     if lost.is_empty() {
@@ -431,19 +417,11 @@ fn what_is_left(lost: &[(String, u32)]) -> String {
 }
 
 /// An interrupt came before the cell, or the rest of it, ran.
-pub(super) fn interrupted_before() -> CellError {
+pub(crate) fn interrupted_before() -> CellError {
     CellError::plain(
         "Interrupted",
         "the cell was interrupted before it ran; all variables are still there",
     )
-}
-
-/// A line of the session's own, on stderr.
-pub(super) fn say(events: &mpsc::UnboundedSender<SessionEvent>, text: &str) {
-    let _ = events.send(SessionEvent::Stream {
-        name: StreamName::Stderr,
-        text: text.to_owned(),
-    });
 }
 
 fn list<'a>(names: impl IntoIterator<Item = &'a (impl Display + 'a)>) -> String {

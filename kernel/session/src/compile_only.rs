@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use tokio::sync::mpsc;
 
-use super::{EngineSession, magic, variables::after_success};
 use crate::Kept;
+use crate::{EngineSession, defined::after_success, magic};
 use patchbay_contract::{CellError, CellReply, CellRequest, SessionEvent};
 use patchbay_engine::{
     directive::{self, Part, Timing},
@@ -39,7 +39,7 @@ impl EngineSession {
         events: &mpsc::UnboundedSender<SessionEvent>,
     ) -> Result<(), CellError> {
         let (magic, parts) =
-            directive::split(code, magic::magics(), &directive::names_of(&self.engine));
+            directive::split(code, self.magics, &directive::names_of(&self.engine));
         let mut cell_timing = None;
         if let Some(magic) = &magic {
             if self.prepare_cell_magic(magic, code, events).await? {
@@ -77,7 +77,7 @@ impl EngineSession {
     }
 
     /// Builds the plugin in a folder or a source file.
-    pub(super) async fn build_plugin_source(&self, path: &str) -> Result<PathBuf, CellError> {
+    pub(crate) async fn build_plugin_source(&self, path: &str) -> Result<PathBuf, CellError> {
         let path = self.config.working_directory.join(path);
         self.workplace
             .restore()

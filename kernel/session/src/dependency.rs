@@ -6,11 +6,11 @@ use patchbay_protocol::{Command, MimeBundle, Places};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::{
+use crate::{
     EngineSession,
     build::Job,
-    chunk::{parse_chunk, say},
-    magic::describe_seconds,
+    parsed::parse_chunk,
+    say::{describe_seconds, print_note},
 };
 use patchbay_contract::{CellError, SessionEvent, StreamName};
 use patchbay_engine::{
@@ -19,31 +19,11 @@ use patchbay_engine::{
     plan::{ENTRY, Level},
     program::Source,
 };
-use patchbay_toolchain::dependency::{Bundle, InUse, Progress, Request, Settings, merged};
-
-/// The crates of a session.
-#[derive(Default)]
-pub(super) struct Crates {
-    /// What the notebook has asked for, in order.
-    pub(super) requests: Vec<Request>,
-    pub(super) settings: Settings,
-    /// What the process of the cells has used of them, which stays as it is.
-    in_use: InUse,
-    /// The tokio whose runtime drives the futures of cells.
-    executor: Option<PathBuf>,
-}
-
-impl Crates {
-    /// Notes that the cells are in a new process.
-    pub(super) fn begin_anew(&mut self) {
-        self.in_use = InUse::default();
-        self.executor = None;
-    }
-}
+use patchbay_toolchain::dependency::{Bundle, InUse, Progress, Request, merged};
 
 impl EngineSession {
     /// Makes crates usable by the cells that follow.
-    pub(super) async fn add_dependency(
+    pub(crate) async fn add_dependency(
         &mut self,
         argument: &str,
         events: &mpsc::UnboundedSender<SessionEvent>,
@@ -134,7 +114,7 @@ impl EngineSession {
         }
         for (variable, name) in &gone {
             let why = format!("the crate `{name}` of its type was loaded again, as it is now");
-            say(
+            print_note(
                 events,
                 &format!("note: `{variable}` was dropped, because {why}\n"),
             );
@@ -149,7 +129,7 @@ impl EngineSession {
     }
 
     /// Sees to it that a chunk that is about to run finds what its crates need, and notes that they are in use.
-    pub(super) async fn prepare_crates(
+    pub(crate) async fn prepare_crates(
         &mut self,
         events: &mpsc::UnboundedSender<SessionEvent>,
     ) -> Result<(), CellError> {
@@ -179,7 +159,7 @@ impl EngineSession {
 
     /// Notes that crates are in use, and compiles the program that hands tokio's runtime to the SDK; `None` where
     /// there is no tokio or its runtime is there.
-    pub(super) async fn compile_executor(&mut self) -> Result<Option<PathBuf>, CellError> {
+    pub(crate) async fn compile_executor(&mut self) -> Result<Option<PathBuf>, CellError> {
         let bundle = &self.builder.compiler.bundle;
         if self.crates.in_use.bundle != *bundle {
             self.crates.in_use = InUse {
@@ -234,7 +214,7 @@ impl EngineSession {
     }
 
     /// Compiles with another compiler from here on.
-    pub(super) fn use_compiler(&mut self, compiler: patchbay_engine::compile::Compiler) {
+    pub(crate) fn use_compiler(&mut self, compiler: patchbay_engine::compile::Compiler) {
         self.ahead = None;
         self.builder.abandon_all();
         self.builder = Arc::new(self.builder.with_compiler(compiler));

@@ -1,19 +1,16 @@
 //! Files that cells include, and the types in them.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     path::{Path, PathBuf},
 };
 
-use super::EngineSession;
-
-/// The files that programs of the session have included, with the digests of their contents then.
-pub(super) type Included = BTreeMap<PathBuf, String>;
+use crate::EngineSession;
 
 impl EngineSession {
     /// The variables whose types may come from a file that has changed since a program included it: a value of a
     /// type as it was must not be taken for one of the type as it is.
-    pub(super) fn made_stale_by_files(
+    pub(crate) fn made_stale_by_files(
         &mut self,
         files: &[(PathBuf, String)],
     ) -> Vec<(String, String)> {

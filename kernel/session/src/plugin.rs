@@ -1,14 +1,11 @@
 //! Plugins that a notebook makes: `%%plugin kind/name`.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, PoisonError},
-};
+use std::{path::PathBuf, sync::Arc};
 
 use patchbay_protocol::{Ask, question::LoadPlugin};
 use tokio::sync::mpsc;
 
-use super::{EngineSession, build::BuildError};
+use crate::{EngineSession, build::BuildError};
 use patchbay_contract::{CellError, SessionEvent, StreamName};
 use patchbay_engine::{
     cache::{Cache, Record},
@@ -22,7 +19,7 @@ use patchbay_engine::{
 
 impl EngineSession {
     /// Compiles the body of a `%%plugin` cell, optimised, and registers its components.
-    pub(super) async fn run_plugin_cell(
+    pub(crate) async fn run_plugin_cell(
         &mut self,
         id: &str,
         body: &str,
@@ -38,7 +35,7 @@ impl EngineSession {
     }
 
     /// Compiles the body of a `%%plugin` cell.
-    pub(super) async fn compile_plugin_cell(
+    pub(crate) async fn compile_plugin_cell(
         &mut self,
         id: &str,
         body: &str,
@@ -73,7 +70,7 @@ impl EngineSession {
     }
 
     /// Builds and loads the plugin in a folder or a source file: `%plugin PATH`.
-    pub(super) async fn load_plugin_source(
+    pub(crate) async fn load_plugin_source(
         &mut self,
         path: &str,
         events: &mpsc::UnboundedSender<SessionEvent>,
@@ -109,7 +106,7 @@ impl EngineSession {
     }
 
     /// `%autoreload on|off`.
-    pub(super) async fn set_autoreload(
+    pub(crate) async fn set_autoreload(
         &mut self,
         argument: &str,
     ) -> Result<&'static str, CellError> {
@@ -192,24 +189,11 @@ impl EngineSession {
     }
 
     /// Asks the registry of plugins.
-    pub(super) async fn ask_plugins<Q: Ask>(&self, question: Q) -> Result<Q::Answer, CellError> {
+    pub(crate) async fn ask_plugins<Q: Ask>(&self, question: Q) -> Result<Q::Answer, CellError> {
         self.runtime
             .sender()
             .ask(question)
             .await
             .map_err(|message| CellError::plain("PluginError", message))
-    }
-
-    /// Loads into a new runtime what the notebook had loaded into the last one; the next cell waits for it.
-    pub(super) fn load_plugins_again(&mut self) {
-        let plugins = &self.shared.plugins;
-        let plugins = plugins.lock().unwrap_or_else(PoisonError::into_inner);
-        let (sender, plugins) = (self.runtime.sender(), plugins.clone());
-        self.loading_again = Some(tokio::spawn(async move {
-            for (_, path) in plugins {
-                // A plugin that does not load again is missed, with a clear error, where it is used.
-                let _ = sender.ask(LoadPlugin { path }).await;
-            }
-        }));
     }
 }

@@ -5,23 +5,22 @@ use std::collections::BTreeSet;
 use patchbay_protocol::{Command, Outcome};
 use tokio::sync::mpsc;
 
-use super::{
+use crate::{
     EngineSession,
     build::{Compiled, Job},
-    chunk::say,
+    defined::type_names,
+    say::print_note,
 };
 use patchbay_contract::{CellError, SessionEvent};
 use patchbay_engine::{
-    Engine,
     history::Variable,
     lessons::{Binding, is_nameable},
-    names, nesting,
 };
 
 impl EngineSession {
     /// The variables that a cell had taken when it was given up, and that have not come back, with the cells that made them.
     /// They are noted as lost.
-    pub(super) fn lost_with_the_cell(
+    pub(crate) fn lost_with_the_cell(
         &mut self,
         compiled: &Compiled,
         outcome: &Outcome,
@@ -43,7 +42,7 @@ impl EngineSession {
     }
 
     /// Notes which variables are alive after a run.
-    pub(super) async fn account_for_variables(
+    pub(crate) async fn account_for_variables(
         &mut self,
         job: &Job,
         compiled: &Compiled,
@@ -122,7 +121,7 @@ impl EngineSession {
                                 continue;
                             }
                             let why = why_unnameable(text);
-                            say(
+                            print_note(
                                 events,
                                 &format!("note: `{name}` is not kept for later cells: {why}\n"),
                             );
@@ -147,7 +146,7 @@ impl EngineSession {
                         .map_or("{closure}", |(_, text)| text.as_str());
                     let why = why_unnameable(text);
                     if !failed && !closures.contains(name.as_str()) {
-                        say(
+                        print_note(
                             events,
                             &format!("note: `{name}` is not kept for later cells: {why}\n"),
                         );
@@ -165,7 +164,7 @@ impl EngineSession {
                     let why = "it borrows from a variable of its own cell; keep an owned value \
                                (clone it, or use the index or a range)";
                     if !failed {
-                        say(
+                        print_note(
                             events,
                             &format!("note: `{name}` is not kept for later cells: {why}\n"),
                         );
@@ -204,7 +203,7 @@ impl EngineSession {
             .filter(|name| !failed && !kept.contains(**name))
         {
             if let Some(why) = self.engine.lost.get(*name) {
-                say(
+                print_note(
                     events,
                     &format!("note: `{name}` is not kept for later cells: {why}\n"),
                 );
@@ -222,49 +221,6 @@ impl EngineSession {
         }
         Ok(())
     }
-}
-
-/// The session as it will be if a chunk succeeds.
-pub(super) fn after_success(engine: &mut Engine, job: &Job, compiled: &Compiled) {
-    for (name, _) in engine.variables_made_stale(&job.chunk) {
-        engine.variables.remove(&name);
-    }
-    let lessons = &compiled.record.lessons;
-    engine.add_items(&job.chunk, &job.source, &lessons.set_aside);
-    for name in &compiled.plan.takes {
-        if lessons.moved.contains(&Binding {
-            name: name.clone(),
-            ordinal: 0,
-        }) {
-            engine.variables.remove(name);
-        }
-    }
-    for definition in &compiled.plan.defines {
-        let stored = compiled.record.types.iter().find(|(binding, text)| {
-            binding.name == definition.name
-                && is_nameable(text)
-                && !lessons.ends_with_cell(binding)
-                && !lessons.moved.contains(binding)
-        });
-        match stored {
-            Some((_, text)) => {
-                let variable = Variable {
-                    type_text: text.clone(),
-                    type_names: type_names(text),
-                    mutable: definition.mutable,
-                    cell: job.source.cell,
-                    bytes: 0,
-                    tensor_bytes: 0,
-                    gpu_bytes: 0,
-                };
-                engine.variables.insert(definition.name.clone(), variable);
-            }
-            None => {
-                engine.variables.remove(&definition.name);
-            }
-        }
-    }
-    engine.keep_closures(&job.chunk, &job.source, &compiled.plan.takes, lessons);
 }
 
 fn why_unnameable(type_text: &str) -> String {
@@ -285,15 +241,4 @@ fn why_unnameable(type_text: &str) -> String {
         return advice.to_owned();
     }
     format!("{advice} (its type: {type_text})")
-}
-
-fn type_names(type_text: &str) -> BTreeSet<String> {
-    let collect = || {
-        let mut found = BTreeSet::new();
-        if let Ok(tokens) = type_text.parse() {
-            names::collect(tokens, &mut found);
-        }
-        found
-    };
-    nesting::read(type_text, collect).unwrap_or_default()
 }

@@ -439,6 +439,7 @@ mod tests {
             usage: "",
             summary: "",
             argument,
+            changes_programs: false,
             evcxr,
         }
     }

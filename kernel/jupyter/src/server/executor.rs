@@ -294,7 +294,7 @@ impl Outputs<'_> {
                     Some(self.request),
                     content,
                 );
-                self.stdin.send(&message, self.kernel).await;
+                self.stdin.send(&message).await;
             }
             SessionEvent::Comm(message) => {
                 comm_messages::publish(&message, Some(self.request), self.kernel);

@@ -13,14 +13,13 @@ use tokio::sync::watch;
 use super::{
     about::About, comms::Comms, history::Desk, iopub::Outbox, subshells::Subshells, usage::Usage,
 };
-use crate::wire::{Message, Signer};
+use crate::wire::Message;
 
 /// How long the last messages may take to leave before the process ends.
 pub const DRAIN: Duration = Duration::from_millis(100);
 
 /// What all tasks of the server share.
 pub struct Kernel {
-    pub signer: Signer,
     /// The kernel's own session id, in the headers of all that it sends.
     pub session_id: String,
     pub iopub: Arc<Outbox>,

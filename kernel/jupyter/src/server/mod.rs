@@ -71,7 +71,6 @@ pub async fn run(
     let early = session.take_early_events();
     let (stop, mut stopped) = watch::channel(false);
     let kernel = Arc::new(Kernel {
-        signer,
         session_id,
         iopub,
         control: session.control(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use patchbay_contract::CellError;
 use patchbay_engine::magic::{Argument, Magic};
 
-use super::{Call, Changes, Entry, Run};
+use super::{Call, Entry, Run};
 
 pub(super) const MAGICS: &[Entry] = &[
     Entry {
@@ -14,9 +14,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "[clear|MEGABYTES]",
             summary: "the compiled cells on disk: how many, how large; remove them; how large they may grow, 0 for none in this session",
             argument: Argument::Words,
+            changes_programs: false,
             evcxr: None,
         },
-        changes: Changes::Nothing,
+        prepare: None,
         run: Run::Now(cache),
     },
     Entry {
@@ -25,9 +26,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "",
             summary: "remove the compiled cells on disk",
             argument: Argument::Words,
+            changes_programs: false,
             evcxr: None,
         },
-        changes: Changes::Nothing,
+        prepare: None,
         run: Run::Now(clear),
     },
 ];

@@ -4,7 +4,7 @@ use patchbay_contract::CellError;
 use patchbay_engine::magic::{Argument, Magic};
 use patchbay_protocol::Command;
 
-use super::{Call, Changes, Entry, Run, support::expand_home};
+use super::{Call, Entry, Run, support::expand_home};
 
 pub(super) const MAGICS: &[Entry] = &[
     Entry {
@@ -13,9 +13,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "FOLDER",
             summary: "change the working folder, to which a path in :dep is relative; include_str!, mod x; and their like stay relative to the notebook's folder",
             argument: Argument::Words,
+            changes_programs: true,
             evcxr: None,
         },
-        changes: Changes::ProgramsBy(Run::Later(|call| Box::pin(try_to_change_directory(call)))),
+        prepare: Some(Run::Later(|call| Box::pin(try_to_change_directory(call)))),
         run: Run::Later(|call| Box::pin(change_directory(call))),
     },
 ];

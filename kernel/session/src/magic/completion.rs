@@ -3,7 +3,7 @@
 use patchbay_contract::CellError;
 use patchbay_engine::magic::{Argument, Magic};
 
-use super::{Call, Changes, Entry, Run};
+use super::{Call, Entry, Run};
 
 pub(super) const MAGICS: &[Entry] = &[
     Entry {
@@ -12,9 +12,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "[on|off]",
             summary: "completion by rust-analyzer, which takes some hundred megabytes; off frees them",
             argument: Argument::Words,
+            changes_programs: false,
             evcxr: None,
         },
-        changes: Changes::Nothing,
+        prepare: None,
         run: Run::Now(set_completion),
     },
 ];

@@ -3,7 +3,7 @@
 use patchbay_contract::CellError;
 use patchbay_engine::magic::{Argument, Magic};
 
-use super::{Call, Changes, Entry, Run};
+use super::{Call, Entry, Run};
 
 pub(super) const MAGICS: &[Entry] = &[
     Entry {
@@ -12,9 +12,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "NAME = \"VERSION\"",
             summary: "a crate for the cells that follow; also { version, features, path, git } as in Cargo.toml, :dep ../crate for one in a folder, :dep { a = \"1\", b = \"2\" } for several; what is loaded stays as it is",
             argument: Argument::Manifest,
+            changes_programs: true,
             evcxr: Some("dep"),
         },
-        changes: Changes::Programs,
+        prepare: None,
         run: Run::Later(|call| Box::pin(add(call))),
     },
 ];

@@ -5,7 +5,7 @@ use patchbay_engine::magic::{Argument, Magic};
 use serde_json::json;
 
 use super::{
-    Call, Changes, Entry, Run,
+    Call, Entry, Run,
     support::{display, plain_bundle},
 };
 
@@ -16,9 +16,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "NAME",
             summary: "what is known about a name: definition, type, documentation",
             argument: Argument::Words,
+            changes_programs: false,
             evcxr: None,
         },
-        changes: Changes::Nothing,
+        prepare: None,
         run: Run::Later(|call| Box::pin(show_documentation(call))),
     },
 ];

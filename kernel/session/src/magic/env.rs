@@ -6,7 +6,7 @@ use patchbay_contract::CellError;
 use patchbay_engine::magic::{Argument, Magic};
 use patchbay_protocol::Command;
 
-use super::{Call, Changes, Entry, Run};
+use super::{Call, Entry, Run};
 
 pub(super) const MAGICS: &[Entry] = &[
     Entry {
@@ -15,9 +15,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "[NAME[=VALUE]]",
             summary: "show or set environment variables of the process that runs cells",
             argument: Argument::Words,
+            changes_programs: false,
             evcxr: Some("env"),
         },
-        changes: Changes::Nothing,
+        prepare: None,
         run: Run::Later(|call| Box::pin(environment(call))),
     },
 ];

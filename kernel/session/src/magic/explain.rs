@@ -7,7 +7,7 @@ use patchbay_engine::{
     magic::{Argument, Magic},
 };
 
-use super::{Call, Changes, Entry, Run};
+use super::{Call, Entry, Run};
 use crate::build::BuildError;
 
 pub(super) const MAGICS: &[Entry] = &[
@@ -17,9 +17,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "",
             summary: "rustc's explanation of the last compile error",
             argument: Argument::Words,
+            changes_programs: false,
             evcxr: None,
         },
-        changes: Changes::Nothing,
+        prepare: None,
         run: Run::Later(|call| Box::pin(explain(call))),
     },
     Entry {
@@ -28,9 +29,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "",
             summary: "the last compile error as rustc gave it",
             argument: Argument::Words,
+            changes_programs: false,
             evcxr: None,
         },
-        changes: Changes::Nothing,
+        prepare: None,
         run: Run::Now(last_error_json),
     },
 ];

@@ -4,7 +4,7 @@ use patchbay_contract::CellError;
 use patchbay_engine::magic::{Argument, Magic};
 use serde_json::json;
 
-use super::{Call, Changes, Entry, Run, entries, instead};
+use super::{Call, Entry, Run, entries, instead};
 
 pub(super) const MAGICS: &[Entry] = &[
     Entry {
@@ -13,9 +13,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "",
             summary: "this list",
             argument: Argument::Words,
+            changes_programs: false,
             evcxr: Some("help"),
         },
-        changes: Changes::Nothing,
+        prepare: None,
         run: Run::Now(help),
     },
 ];

@@ -3,7 +3,7 @@
 use patchbay_contract::CellError;
 use patchbay_engine::magic::{Argument, Magic};
 
-use super::{Call, Changes, Entry, Run, entries};
+use super::{Call, Entry, Run, entries};
 
 pub(super) const MAGICS: &[Entry] = &[
     answer(
@@ -77,9 +77,10 @@ const fn answer(names: &'static [&'static str], summary: &'static str, run: Run)
             usage: USAGE,
             summary,
             argument: Argument::Words,
+            changes_programs: false,
             evcxr: None,
         },
-        changes: Changes::Nothing,
+        prepare: None,
         run,
     }
 }

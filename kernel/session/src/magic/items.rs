@@ -6,7 +6,7 @@ use patchbay_engine::{
     magic::{Argument, Magic},
 };
 
-use super::{Call, Changes, Entry, Run};
+use super::{Call, Entry, Run};
 
 pub(super) const MAGICS: &[Entry] = &[
     Entry {
@@ -15,9 +15,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "",
             summary: "the functions, types and imports that later cells can use",
             argument: Argument::Words,
+            changes_programs: false,
             evcxr: None,
         },
-        changes: Changes::Nothing,
+        prepare: None,
         run: Run::Now(items),
     },
 ];

@@ -4,7 +4,7 @@ use patchbay_contract::CellError;
 use patchbay_engine::magic::{Argument, Magic};
 use serde_json::json;
 
-use super::{Call, Changes, Entry, Run, support::expand_home};
+use super::{Call, Entry, Run, support::expand_home};
 
 pub(super) const MAGICS: &[Entry] = &[
     Entry {
@@ -13,9 +13,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "FILE",
             summary: "put a file's text into the cell; from Rust: set_next_input(text), into a new cell below",
             argument: Argument::Words,
+            changes_programs: false,
             evcxr: None,
         },
-        changes: Changes::Nothing,
+        prepare: None,
         run: Run::Now(load),
     },
 ];

@@ -1,8 +1,8 @@
 //! The magics: `%who`, `%time`, `!ls` and their like. A magic is a file here and its name in the list below.
 //!
 //! The table of all of them is what execution, help, completion, the reader of cells, `patchbay build` and the evcxr engine go
-//! by. A magic says in [`Changes`] whether later programs depend on it, so that a build neither runs what it need not nor
-//! passes over what it must.
+//! by. A magic says whether later programs depend on it, so that a build neither runs what it need not nor passes over what it
+//! must.
 
 mod support;
 
@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use patchbay_contract::{Answer, CellError, SessionEvent};
 use patchbay_engine::{
-    directive::{CellMagic, Directive, Part, Timing},
+    directive::{CellMagic, Directive, Timing},
     magic::{Argument, Magic, Magics},
 };
 use serde_json::Value;
@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use crate::EngineSession;
 
-pub(crate) use support::{describe_seconds, print, tell_time};
+use crate::say::{describe_seconds, print};
 
 /// Declares the modules of the magics and the table of what they export.
 macro_rules! magics {
@@ -67,19 +67,9 @@ type Events = mpsc::UnboundedSender<SessionEvent>;
 /// A magic and what it does.
 pub(crate) struct Entry {
     magic: Magic,
-    changes: Changes,
+    /// What `patchbay build` does in place of running it, of a magic that changes programs.
+    prepare: Option<Run>,
     run: Run,
-}
-
-/// What a magic leaves behind, and so what `patchbay build` does about it.
-#[derive(Clone, Copy)]
-pub(crate) enum Changes {
-    /// Nothing, or the running session only: a build leaves it out.
-    Nothing,
-    /// Later programs. A build runs it.
-    Programs,
-    /// Later programs, in a part: a build does this in its place.
-    ProgramsBy(Run),
 }
 
 /// A function of a magic.
@@ -87,15 +77,15 @@ pub(crate) enum Changes {
 pub(crate) enum Run {
     Now(fn(&mut Call<'_>) -> Result<(), CellError>),
     Later(for<'a, 's> fn(&'a mut Call<'s>) -> Answer<'a, Result<(), CellError>>),
+    /// Runs the cell behind a `%%name` as it stands, in the timing of its argument, and then this.
+    Cell(fn(&mut Call<'_>)),
 }
 
 /// A call of a magic.
 pub(crate) struct Call<'s> {
     session: &'s mut EngineSession,
     argument: &'s str,
-    /// The parts of the cell behind a `%%name`.
-    parts: Vec<Part>,
-    /// Its text.
+    /// The text of the cell behind a `%%name`.
     body: &'s str,
     events: &'s Events,
     payload: &'s mut Vec<Value>,
@@ -106,8 +96,19 @@ impl Run {
         match self {
             Run::Now(run) => run(call),
             Run::Later(run) => run(call).await,
+            Run::Cell(_) => Ok(()),
         }
     }
+}
+
+/// What is left to do of a cell behind a `%%name`.
+pub(crate) enum Rest {
+    Nothing,
+    /// Its parts are to be run, in this timing if there is one; then [`EngineSession::end_cell_magic`].
+    Parts {
+        timing: Option<Timing>,
+        end: fn(&mut Call<'_>),
+    },
 }
 
 /// Returns the magics, for whoever reads or completes cells.
@@ -129,16 +130,6 @@ fn of_cell(name: &str) -> Option<&'static Entry> {
     entries().find(|entry| entry.magic.is_of_cell(name))
 }
 
-/// Tells whether later programs may be others once this magic has run.
-pub(crate) fn changes_programs(name: &str) -> bool {
-    of_line(name).is_none_or(|entry| !matches!(entry.changes, Changes::Nothing))
-}
-
-/// Tells whether the cell behind this `%%name` is compiled as it would be without.
-pub(crate) fn keeps_program(magic: &CellMagic) -> bool {
-    of_cell(&magic.name).is_some_and(|entry| matches!(entry.changes, Changes::Nothing))
-}
-
 /// Returns how the Rust behind this `%%name` is timed; `None` where that is as without.
 pub(crate) fn timing_of_cell(magic: &CellMagic) -> Option<Timing> {
     match of_cell(&magic.name)?.magic.argument {
@@ -148,25 +139,44 @@ pub(crate) fn timing_of_cell(magic: &CellMagic) -> Option<Timing> {
 }
 
 impl EngineSession {
-    /// Runs a cell that begins with `%%name`.
+    /// Runs the magic of a cell that begins with `%%name`.
     pub(crate) async fn run_cell_magic(
         &mut self,
         magic: &CellMagic,
-        parts: Vec<Part>,
         code: &str,
         events: &Events,
         payload: &mut Vec<Value>,
-    ) -> Result<(), CellError> {
+    ) -> Result<Rest, CellError> {
         let entry = of_cell(&magic.name).ok_or_else(|| unknown("%%", &magic.name))?;
+        if let Run::Cell(end) = entry.run {
+            let timing = timing_of_cell(magic);
+            return Ok(Rest::Parts { timing, end });
+        }
         let mut call = Call {
             session: self,
             argument: &magic.argument,
-            parts,
             body: code.split_once('\n').map_or("", |(_, body)| body),
             events,
             payload,
         };
-        entry.run.call(&mut call).await
+        entry.run.call(&mut call).await?;
+        Ok(Rest::Nothing)
+    }
+
+    /// Does what a magic does once its cell has run.
+    pub(crate) fn end_cell_magic(
+        &mut self,
+        end: fn(&mut Call<'_>),
+        events: &Events,
+        payload: &mut Vec<Value>,
+    ) {
+        end(&mut Call {
+            session: self,
+            argument: "",
+            body: "",
+            events,
+            payload,
+        });
     }
 
     /// Does for `patchbay build` what a `%%name` does in place of compiling its cell. Returns whether there is nothing more
@@ -178,13 +188,12 @@ impl EngineSession {
         events: &Events,
     ) -> Result<bool, CellError> {
         let entry = of_cell(&magic.name).ok_or_else(|| unknown("%%", &magic.name))?;
-        let Changes::ProgramsBy(run) = entry.changes else {
+        let Some(run) = entry.prepare else {
             return Ok(false);
         };
         let mut call = Call {
             session: self,
             argument: &magic.argument,
-            parts: Vec::new(),
             body: code.split_once('\n').map_or("", |(_, body)| body),
             events,
             payload: &mut Vec::new(),
@@ -211,11 +220,10 @@ impl EngineSession {
         events: &Events,
     ) -> Result<(), CellError> {
         let entry = of_line(&directive.name).ok_or_else(|| unknown("%", &directive.name))?;
-        let run = match entry.changes {
-            Changes::Nothing => return Ok(()),
-            Changes::Programs => entry.run,
-            Changes::ProgramsBy(run) => run,
-        };
+        if !entry.magic.changes_programs {
+            return Ok(());
+        }
+        let run = entry.prepare.unwrap_or(entry.run);
         self.call_line(run, directive, events, &mut Vec::new())
             .await
     }
@@ -230,7 +238,6 @@ impl EngineSession {
         let mut call = Call {
             session: self,
             argument: &directive.argument,
-            parts: Vec::new(),
             body: "",
             events,
             payload,

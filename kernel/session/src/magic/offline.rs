@@ -3,7 +3,7 @@
 use patchbay_contract::CellError;
 use patchbay_engine::magic::{Argument, Magic};
 
-use super::{Call, Changes, Entry, Run};
+use super::{Call, Entry, Run};
 
 pub(super) const MAGICS: &[Entry] = &[
     Entry {
@@ -12,9 +12,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "[0|1]",
             summary: "let :dep use what has been downloaded only",
             argument: Argument::Words,
+            changes_programs: true,
             evcxr: None,
         },
-        changes: Changes::Programs,
+        prepare: None,
         run: Run::Now(set_offline),
     },
 ];

@@ -6,7 +6,7 @@ use patchbay_engine::{
     plan::Level,
 };
 
-use super::{Call, Changes, Entry, Run};
+use super::{Call, Entry, Run};
 
 pub(super) const MAGICS: &[Entry] = &[
     Entry {
@@ -15,9 +15,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "[0|1|2|3|auto]",
             summary: "how hard cells are optimized; auto decides by what a cell does",
             argument: Argument::Words,
+            changes_programs: true,
             evcxr: Some("opt"),
         },
-        changes: Changes::Programs,
+        prepare: None,
         run: Run::Now(set_level),
     },
 ];

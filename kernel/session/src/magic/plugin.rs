@@ -3,7 +3,7 @@
 use patchbay_contract::CellError;
 use patchbay_engine::magic::{Argument, Magic};
 
-use super::{Call, Changes, Entry, Run};
+use super::{Call, Entry, Run};
 
 pub(super) const MAGICS: &[Entry] = &[
     Entry {
@@ -12,9 +12,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "KIND/NAME",
             summary: "make the cell a plugin: compiled optimized, registered, live in all slots that hold it",
             argument: Argument::Words,
+            changes_programs: true,
             evcxr: None,
         },
-        changes: Changes::ProgramsBy(Run::Later(|call| Box::pin(compile_cell(call)))),
+        prepare: Some(Run::Later(|call| Box::pin(compile_cell(call)))),
         run: Run::Later(|call| Box::pin(run_cell(call))),
     },
     Entry {
@@ -23,9 +24,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "PATH",
             summary: "build and load the plugin in a folder or a source file",
             argument: Argument::Words,
+            changes_programs: true,
             evcxr: None,
         },
-        changes: Changes::ProgramsBy(Run::Later(|call| Box::pin(build_source(call)))),
+        prepare: Some(Run::Later(|call| Box::pin(build_source(call)))),
         run: Run::Later(|call| Box::pin(load_source(call))),
     },
 ];

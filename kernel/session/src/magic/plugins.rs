@@ -4,7 +4,7 @@ use patchbay_contract::CellError;
 use patchbay_engine::magic::{Argument, Magic};
 use patchbay_protocol::question::ListComponents;
 
-use super::{Call, Changes, Entry, Run, support::display};
+use super::{Call, Entry, Run, support::display};
 
 pub(super) const MAGICS: &[Entry] = &[
     Entry {
@@ -13,9 +13,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "[PATTERN]",
             summary: "the components that there are; describe one with plugin::describe(\"loss/focal\")?",
             argument: Argument::Words,
+            changes_programs: false,
             evcxr: None,
         },
-        changes: Changes::Nothing,
+        prepare: None,
         run: Run::Later(|call| Box::pin(list(call))),
     },
 ];

@@ -4,7 +4,7 @@ use patchbay_contract::CellError;
 use patchbay_engine::magic::{Argument, Magic};
 use patchbay_protocol::Command;
 
-use super::{Call, Changes, Entry, Run};
+use super::{Call, Entry, Run};
 
 pub(super) const MAGICS: &[Entry] = &[
     Entry {
@@ -13,9 +13,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "",
             summary: "forget all variables and items",
             argument: Argument::Words,
+            changes_programs: true,
             evcxr: Some("clear"),
         },
-        changes: Changes::ProgramsBy(Run::Now(forget)),
+        prepare: Some(Run::Now(forget)),
         run: Run::Later(|call| Box::pin(reset(call))),
     },
 ];

@@ -3,7 +3,7 @@
 use patchbay_contract::CellError;
 use patchbay_engine::magic::{Argument, Magic};
 
-use super::{Call, Changes, Entry, Run};
+use super::{Call, Entry, Run};
 
 pub(super) const MAGICS: &[Entry] = &[
     Entry {
@@ -12,9 +12,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "",
             summary: "start the process of the cells anew: variables go, functions, types and crates stay",
             argument: Argument::Words,
+            changes_programs: false,
             evcxr: None,
         },
-        changes: Changes::Nothing,
+        prepare: None,
         run: Run::Now(restart),
     },
 ];

@@ -4,7 +4,7 @@ use patchbay_contract::CellError;
 use patchbay_engine::magic::{Argument, Magic};
 use patchbay_protocol::Command;
 
-use super::{Call, Changes, Entry, Run};
+use super::{Call, Entry, Run};
 
 pub(super) const MAGICS: &[Entry] = &[
     Entry {
@@ -13,9 +13,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "COMMAND",
             summary: "run a shell command; a line is Rust instead if it is an expression of known names (!flag && !done), or has a call, a macro or a path in it (!v.is_empty()); `! name` with a space is always a command",
             argument: Argument::Words,
+            changes_programs: false,
             evcxr: None,
         },
-        changes: Changes::Nothing,
+        prepare: None,
         run: Run::Later(|call| Box::pin(shell(call))),
     },
 ];

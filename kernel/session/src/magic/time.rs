@@ -1,12 +1,11 @@
 //! `%time` and `%%time`: how long a statement or a cell takes.
 
-use patchbay_contract::CellError;
 use patchbay_engine::{
     directive::Timing,
     magic::{Argument, Magic},
 };
 
-use super::{Call, Changes, Entry, Run, describe_seconds, support};
+use super::{Call, Entry, Run, describe_seconds, support};
 
 pub(super) const MAGICS: &[Entry] = &[
     Entry {
@@ -15,9 +14,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "STATEMENT",
             summary: "run a statement and print how long it took",
             argument: Argument::Statement(Timing::Once),
+            changes_programs: false,
             evcxr: Some("time"),
         },
-        changes: Changes::Nothing,
+        prepare: None,
         run: Run::Now(|_| Err(support::wants_statement("time"))),
     },
     Entry {
@@ -26,19 +26,15 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "",
             summary: "the same for the whole cell, with the time to compile it",
             argument: Argument::Words,
+            changes_programs: false,
             evcxr: Some("time"),
         },
-        changes: Changes::Nothing,
-        run: Run::Later(|call| Box::pin(time_cell(call))),
+        prepare: None,
+        run: Run::Cell(tell_times),
     },
 ];
 
-async fn time_cell(call: &mut Call<'_>) -> Result<(), CellError> {
-    let parts = std::mem::take(&mut call.parts);
-    let result = call
-        .session
-        .run_parts(parts, call.events, call.payload)
-        .await;
+fn tell_times(call: &mut Call<'_>) {
     let seconds = |nanoseconds: u64| describe_seconds(nanoseconds as f64 / 1e9);
     let timings = &call.session.timings;
     let source = if timings.cached {
@@ -51,5 +47,4 @@ async fn time_cell(call: &mut Call<'_>) -> Result<(), CellError> {
         seconds(timings.load_nanoseconds + timings.run_nanoseconds),
         seconds(timings.compile_nanoseconds),
     ));
-    result
 }

@@ -1,12 +1,11 @@
 //! `%timeit` and `%%timeit`: the mean and spread of many runs.
 
-use patchbay_contract::CellError;
 use patchbay_engine::{
-    directive::{Part, Timing},
+    directive::Timing,
     magic::{Argument, Magic},
 };
 
-use super::{Call, Changes, Entry, Run, support};
+use super::{Entry, Run, support};
 
 pub(super) const MAGICS: &[Entry] = &[
     Entry {
@@ -15,9 +14,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "EXPRESSION",
             summary: "run an expression many times; mean and spread of its time",
             argument: Argument::Statement(Timing::Repeated),
+            changes_programs: false,
             evcxr: None,
         },
-        changes: Changes::Nothing,
+        prepare: None,
         run: Run::Now(|_| Err(support::wants_statement("timeit"))),
     },
     Entry {
@@ -26,28 +26,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "",
             summary: "the same for each piece of Rust in the cell",
             argument: Argument::Statement(Timing::Repeated),
+            changes_programs: true,
             evcxr: None,
         },
-        changes: Changes::Programs,
-        run: Run::Later(|call| Box::pin(timeit_cell(call))),
+        prepare: None,
+        run: Run::Cell(|_| ()),
     },
 ];
-
-async fn timeit_cell(call: &mut Call<'_>) -> Result<(), CellError> {
-    let parts = std::mem::take(&mut call.parts)
-        .into_iter()
-        .map(|part| match part {
-            Part::Rust {
-                text, first_line, ..
-            } => Part::Rust {
-                text,
-                first_line,
-                timing: Timing::Repeated,
-            },
-            directive => directive,
-        })
-        .collect();
-    call.session
-        .run_parts(parts, call.events, call.payload)
-        .await
-}

@@ -7,7 +7,7 @@ use patchbay_engine::{
 };
 
 use super::{
-    Call, Changes, Entry, Run,
+    Call, Entry, Run,
     support::{display, plain_bundle},
 };
 
@@ -18,9 +18,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "NAME",
             summary: "the type of a variable",
             argument: Argument::Words,
+            changes_programs: false,
             evcxr: None,
         },
-        changes: Changes::Nothing,
+        prepare: None,
         run: Run::Now(show_type),
     },
 ];

@@ -10,7 +10,7 @@ use patchbay_engine::{
 use patchbay_protocol::{MimeBundle, question::MemoryOfGpu, readable_bytes};
 use serde_json::json;
 
-use super::{Call, Changes, Entry, Run, support::{display, escape}};
+use super::{Call, Entry, Run, support::{display, escape}};
 
 pub(super) const MAGICS: &[Entry] = &[
     Entry {
@@ -19,9 +19,10 @@ pub(super) const MAGICS: &[Entry] = &[
             usage: "",
             summary: "the variables: name, type, size, the cell that defined each",
             argument: Argument::Words,
+            changes_programs: false,
             evcxr: Some("vars"),
         },
-        changes: Changes::Nothing,
+        prepare: None,
         run: Run::Later(|call| Box::pin(who(call))),
     },
 ];

@@ -1,0 +1,76 @@
+//! The cells that wait to be executed.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::Notify;
+
+/// The cells that wait, in order.
+#[derive(Default)]
+pub struct Upcoming {
+    waiting: Mutex<Waiting>,
+    pub(crate) arrived: Notify,
+}
+
+#[derive(Default)]
+pub(crate) struct Waiting {
+    cells: VecDeque<String>,
+    /// How many cells have gone from the front since the beginning.
+    pub(crate) gone: usize,
+}
+
+/// What there is at a position, counted from the first cell that ever waited.
+pub(crate) enum Position {
+    Cell(String),
+    NotYet,
+    Gone,
+}
+
+impl Upcoming {
+    /// Adds a cell that will be executed after those that were added before.
+    pub fn push(&self, code: &str) {
+        self.lock().cells.push_back(code.to_owned());
+        self.arrived.notify_waiters();
+    }
+
+    /// Takes note that this cell is executed now.
+    pub fn begin(&self, code: &str) {
+        let mut waiting = self.lock();
+        if waiting.cells.front().is_some_and(|next| next == code) {
+            waiting.cells.pop_front();
+            waiting.gone += 1;
+        } else {
+            // Something else is executed than what was announced.
+            waiting.clear();
+        }
+    }
+
+    pub fn clear(&self) {
+        self.lock().clear();
+    }
+
+    pub(crate) fn at(&self, position: usize) -> Position {
+        let waiting = self.lock();
+        match position.checked_sub(waiting.gone) {
+            None => Position::Gone,
+            Some(index) => waiting
+                .cells
+                .get(index)
+                .cloned()
+                .map_or(Position::NotYet, Position::Cell),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn clear(&mut self) {
+        self.gone += self.cells.len();
+        self.cells.clear();
+    }
+}
