@@ -1,5 +1,6 @@
 //! One program for all tests from outside; each starts a kernel of its own.
 
+mod arrows;
 mod attacks_outputs;
 mod attacks_pages;
 mod attacks_text;
