@@ -4,31 +4,17 @@
 //! it captures by reference are variables that live on, so a later program that names it writes it anew
 //! in front of the cell: a call sees the variables as they are then, as a borrow would.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::collections::BTreeSet;
 
 use super::{
     Engine,
+    chunk::Chunk,
+    closure::Closure,
     history::Variable,
     lessons::{Lessons, bindings},
-    parse::{Chunk, ItemKey, Statement},
-    plan::Plan,
+    planned::{CHECK, Plan},
     program::Source,
 };
-
-/// A closure that lives on as the text that makes it.
-#[derive(Clone, Debug)]
-pub struct Closure {
-    pub name: String,
-    pub source: Source,
-    /// The `let` that defines it.
-    pub range: Range<usize>,
-    pub loop_bodies: Vec<usize>,
-    /// The identifiers that the `let` mentions.
-    pub mentions: BTreeSet<String>,
-    /// The variables that it names.
-    pub captures: BTreeSet<String>,
-    pub repeats: bool,
-}
 
 impl Engine {
     /// Remembers the closures that a chunk has defined, after the account of its variables, and forgets those
@@ -197,43 +183,9 @@ impl Plan {
                 &closure.source,
                 closure.range.clone(),
                 &closure.loop_bodies,
-                super::plan::CHECK,
+                CHECK,
             );
             self.program.generated("\n");
         }
-    }
-}
-
-impl Chunk {
-    /// Whether the chunk defines a function, constant or static of this name.
-    pub fn has_value(&self, name: &str) -> bool {
-        self.items.iter().flat_map(|item| &item.keys).any(
-            |key| matches!(key, ItemKey::Value(known) | ItemKey::Import(known) if known == name),
-        )
-    }
-
-    /// The position of the `let` of a closure that nothing in the chunk uses and that an error points at.
-    pub fn unused_closure(&self, touched: &BTreeSet<usize>) -> Option<usize> {
-        let is_unused = |position: usize, statement: &Statement| {
-            self.statements
-                .iter()
-                .chain(&self.last)
-                .skip(position + 1)
-                .all(|later| {
-                    statement
-                        .defines
-                        .iter()
-                        .all(|definition| !later.mentions.contains(&definition.name))
-                })
-        };
-        self.statements
-            .iter()
-            .enumerate()
-            .find(|(position, statement)| {
-                statement.is_closure
-                    && touched.contains(position)
-                    && is_unused(*position, statement)
-            })
-            .map(|(position, _)| position)
     }
 }

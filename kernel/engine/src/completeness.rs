@@ -1,6 +1,6 @@
 //! Whether a text can be executed as it stands, for consoles that decide what Enter does.
 
-use super::{brackets::Scanner, directive, magic::Magics, nesting, parse};
+use super::{brackets::Scanner, directive, magic::Magics, nesting, spans};
 use patchbay_contract::Completeness;
 
 /// Judges a cell's text.
@@ -16,7 +16,7 @@ pub fn judge(code: &str, magics: Magics) -> Completeness {
     }
     let judge = || match syn::parse::Parser::parse_str(syn::Block::parse_within, text) {
         Ok(_) => Completeness::Complete,
-        Err(error) if parse::error_is_at_the_end(&error, text) => Completeness::Incomplete {
+        Err(error) if spans::error_is_at_the_end(&error, text) => Completeness::Incomplete {
             indent: String::new(),
         },
         Err(_) => Completeness::Invalid,

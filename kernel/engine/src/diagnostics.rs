@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     lessons::Binding,
-    plan::{Mark, Plan},
+    planned::{Mark, Plan},
     program::{Place, Program},
 };
 

@@ -4,11 +4,12 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use syn::{Attribute, Block, Item, Stmt, parse::Parser};
 
+pub use super::timing::Timing;
 use super::{
     Engine,
     brackets::Scanner,
     magic::{Argument, Magics},
-    names, negation, nesting, parse,
+    negation, nesting, parse, spans,
 };
 
 /// The most lines that the brackets of a `:dep` are looked for in.
@@ -31,17 +32,6 @@ pub enum Part {
         timing: Timing,
     },
     Directive(Directive),
-}
-
-/// Whether and how a part is timed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Timing {
-    #[default]
-    No,
-    /// `%time`: once.
-    Once,
-    /// `%timeit`: many times, with the mean and the spread.
-    Repeated,
 }
 
 /// A line that is not Rust.
@@ -185,7 +175,7 @@ impl Rust {
         }
         match statements(rest) {
             Ok(statements) => {
-                self.defined.extend(names::defined_by(rest));
+                self.defined.extend(defined_by(rest));
                 if statements.last().is_none_or(ends) {
                     self.settled = self.text.len();
                 }
@@ -193,7 +183,7 @@ impl Rust {
             }
             Err(error) => {
                 self.is_hopeless =
-                    self.scanner.is_broken() || !parse::error_is_at_the_end(&error, rest);
+                    self.scanner.is_broken() || !spans::error_is_at_the_end(&error, rest);
                 false
             }
         }
@@ -226,6 +216,21 @@ impl Rust {
         );
         taken.text
     }
+}
+
+/// The names of the variables and items that whole statements define.
+fn defined_by(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let chunk = parse::parse_with(text, &|_| false);
+    if let Ok(chunk) = chunk {
+        for statement in &chunk.statements {
+            found.extend(statement.defines.iter().map(|known| known.name.clone()));
+        }
+        for item in &chunk.items {
+            found.extend(item.provides.iter().cloned());
+        }
+    }
+    found
 }
 
 /// Whether nothing that follows can go on with a statement.

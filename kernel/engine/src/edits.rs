@@ -9,56 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use serde::{Deserialize, Serialize};
-
-use super::{diagnostics::Diagnostic, history::Item, plan::Plan};
-
-/// Why an item is set aside.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Aside {
-    /// The compiler's words.
-    pub reason: String,
-    /// Whether a newer item is in its place.
-    #[serde(default)]
-    pub replaced: bool,
-}
-
-impl Aside {
-    /// A newer item is in the place of an older one.
-    pub fn replaced(reason: String) -> Aside {
-        Aside {
-            reason,
-            replaced: true,
-        }
-    }
-
-    /// What the user is told when an item is set aside.
-    pub fn note(&self, item: &Item) -> String {
-        if self.replaced {
-            return format!(
-                "note: {} makes way for a newer definition: {}\n",
-                item.title(),
-                self.reason
-            );
-        }
-        format!(
-            "note: {} no longer compiles: {}; run cell [{}] again when it is mended\n",
-            item.title(),
-            self.reason,
-            item.source.cell
-        )
-    }
-
-    /// What the user is told when a cell needs the item.
-    fn hint(&self, item: &Item) -> String {
-        format!(
-            "{} no longer compiles ({}): mend cell [{}] and run it again",
-            item.title(),
-            self.reason,
-            item.source.cell
-        )
-    }
-}
+use super::{aside::Aside, diagnostics::Diagnostic, item::Item, planned::Plan};
 
 /// Errors that two items make together. The newer one stays.
 const CONFLICTS: [&str; 8] = [
@@ -151,7 +102,7 @@ pub fn hint(error: &Diagnostic, plan: &Plan) -> Option<String> {
         let Some(position) = position else { break };
         let (item, aside) = open.remove(position);
         words.extend(quoted(&aside.reason));
-        hints.push(aside.hint(item));
+        hints.push(aside.hint(&item.title(), item.source.cell));
     }
     // What others rest on is to be mended first.
     hints.reverse();

@@ -3,14 +3,15 @@
 use std::{fmt::Write, sync::Arc};
 
 use super::{
-    closures::Closure,
-    directive::Timing,
-    history::{Engine, Item},
+    chunk::{Chunk, Statement},
+    closure::Closure,
+    history::Engine,
+    item::Item,
     lessons::{Binding, Lessons, is_unwanted},
-    parse::{Chunk, Statement},
-    plan::{CHECK, ENTRY, Mark, Plan},
+    planned::{CHECK, ENTRY, Mark, Plan},
     program::Source,
     segments::{Export, Segments},
+    timing::Timing,
 };
 
 /// What stands in front of the cell's own statements.

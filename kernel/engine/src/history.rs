@@ -5,18 +5,17 @@ use std::{
     sync::Arc,
 };
 
-use sha2::{Digest, Sha256};
-
+pub use super::item::Item;
 use super::{
-    closures::Closure,
-    edits::Aside,
+    aside::Aside,
+    chunk::{Chunk, ItemKey, ParsedItem},
+    closure::Closure,
+    item::{Births, Scope},
     items::{
-        scope::{Births, Scope},
-        select,
+        layout::layout_of,
         statics::{Lives, Symbols},
-        write,
+        text::Omitted,
     },
-    parse::{Chunk, ItemKey, ParsedItem},
     program::Source,
 };
 
@@ -33,69 +32,6 @@ pub struct Engine {
     pub closures: Vec<Closure>,
     /// Names that are gone, with the reason, for the error of the cell that asks for one.
     pub lost: HashMap<String, String>,
-}
-
-/// An item that lives on.
-#[derive(Debug)]
-pub struct Item {
-    /// A digest of its text.
-    pub id: String,
-    pub source: Source,
-    pub parsed: Arc<ParsedItem>,
-    /// What later cells have defined anew.
-    pub omitted: Omitted,
-    /// What names meant when it was defined.
-    pub scope: Scope,
-    text: String,
-}
-
-/// Parts of an item that later cells have defined anew.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Omitted {
-    /// Members of an inherent impl.
-    pub members: BTreeSet<String>,
-    /// Traits that a type derives.
-    pub derives: BTreeSet<String>,
-}
-
-impl Item {
-    pub fn new(source: Source, parsed: Arc<ParsedItem>, omitted: Omitted, scope: Scope) -> Item {
-        let text = match &parsed.replacement {
-            Some(text) => text.clone(),
-            None => write::text_of(&parsed, &source, &omitted),
-        };
-        let id = Sha256::digest(text.as_bytes())[..8]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        Item {
-            id,
-            source,
-            parsed,
-            omitted,
-            scope,
-            text,
-        }
-    }
-
-    /// The item's text as the user wrote it.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
-    fn without(&self, omitted: Omitted) -> Item {
-        Item::new(
-            self.source.clone(),
-            self.parsed.clone(),
-            omitted,
-            self.scope.clone(),
-        )
-    }
-
-    /// What the user calls it: "cell [2]'s impl of `Net`".
-    pub fn title(&self) -> String {
-        format!("cell [{}]'s {}", self.source.cell, self.parsed.shape.title)
-    }
 }
 
 /// A variable that lives on.
@@ -165,7 +101,7 @@ impl Engine {
         self.variables
             .iter()
             .filter_map(|(name, variable)| {
-                let reached = select::layout_of(&variable.type_names, &self.items);
+                let reached = layout_of(&variable.type_names, &self.items);
                 let redefined = reached
                     .into_iter()
                     .find_map(|index| redefined.get(self.items[index].id.as_str()))?;
@@ -316,7 +252,7 @@ impl Engine {
             if let Some(aside) = self.aside.get(&item.id)
                 && before.get(&item.id) != Some(aside)
             {
-                notes.push(aside.note(item));
+                notes.push(aside.note(&item.title(), item.source.cell));
             }
         }
         if !chunk.items.is_empty() {

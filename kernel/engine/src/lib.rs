@@ -4,9 +4,12 @@
 //! hold, [`Program`] is its text with a map back to the cells, [`compile`] calls rustc once, and
 //! [`Engine::commit`] remembers what a cell has defined.
 
+mod aside;
 mod brackets;
 pub mod bundle;
 pub mod cache;
+pub mod chunk;
+mod closure;
 pub mod closures;
 pub mod compile;
 pub mod completeness;
@@ -16,7 +19,10 @@ pub mod edits;
 mod entry;
 pub mod error;
 pub mod history;
+mod imports;
+mod item;
 pub mod items;
+pub mod learn;
 pub mod lessons;
 pub mod magic;
 pub mod names;
@@ -26,9 +32,12 @@ pub mod nesting;
 mod own_places;
 pub mod parse;
 pub mod plan;
+mod planned;
 pub mod plugin_cell;
 pub mod program;
 mod segments;
+mod spans;
+pub mod timing;
 pub mod types;
 
 pub use history::Engine;

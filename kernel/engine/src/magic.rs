@@ -1,6 +1,6 @@
 //! Magics, as far as a reader of cells has to know them. Whoever runs cells has the table.
 
-use crate::directive::Timing;
+use crate::timing::Timing;
 
 /// A magic. One that runs a line and one that runs a cell (`%time`, `%%time`) are two.
 #[derive(Debug)]

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::parse;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// Adds every identifier of `tokens` to `names`, those inside macro calls and those that format
@@ -53,18 +52,10 @@ pub fn write_with(tokens: TokenStream, text: &mut String, other: &dyn Fn(&str) -
     }
 }
 
-/// The names of the variables and items that whole statements define.
-pub fn defined_by(text: &str) -> BTreeSet<String> {
+/// The identifiers that tokens mention.
+pub fn mentions(tokens: TokenStream) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    let chunk = parse::parse_with(text, &|_| false);
-    if let Ok(chunk) = chunk {
-        for statement in &chunk.statements {
-            found.extend(statement.defines.iter().map(|known| known.name.clone()));
-        }
-        for item in &chunk.items {
-            found.extend(item.provides.iter().cloned());
-        }
-    }
+    collect(tokens, &mut found);
     found
 }
 

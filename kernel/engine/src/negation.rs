@@ -15,7 +15,7 @@ use syn::{
     visit::{self, Visit},
 };
 
-use super::{brackets::Scanner, parse};
+use super::{brackets::Scanner, spans};
 
 /// The most lines that one expression is looked for in.
 const MOST_LINES: usize = 100;
@@ -41,7 +41,7 @@ pub fn lines(lines: &[&str], knows: &dyn Fn(&str) -> bool) -> Option<usize> {
         match Block::parse_within.parse_str(&text) {
             Ok(statements) => return is_rust(&statements, knows).then_some(index + 1),
             // An operator waits for its right side.
-            Err(error) if parse::error_is_at_the_end(&error, &text) => {}
+            Err(error) if spans::error_is_at_the_end(&error, &text) => {}
             Err(_) => return None,
         }
     }

@@ -1,139 +1,24 @@
 //! Reading a chunk of Rust: items, statements, the final expression.
 
-use std::{collections::BTreeSet, ops::Range, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
-    Block, Expr, ExprForLoop, ExprLoop, ExprWhile, ImplItem, Item, Pat, Stmt, UseTree,
+    Block, Expr, ExprForLoop, ExprLoop, ExprWhile, ImplItem, Item, Pat, Stmt,
     parse::Parser,
     visit::{self, Visit},
 };
 
+pub use super::chunk::{Chunk, Definition, ItemKey, ParsedItem, Statement};
 use super::{
+    chunk::Insertion,
+    imports::flatten,
     items::{Shape, attributes, macros},
     lessons::Lessons,
-    names,
+    names::{self, mentions},
+    spans::range,
 };
-
-/// A chunk of a cell as the engine understands it. All positions are byte offsets into its text.
-#[derive(Debug, Default)]
-pub struct Chunk {
-    pub items: Vec<Arc<ParsedItem>>,
-    /// The statements that run, in order.
-    pub statements: Vec<Statement>,
-    /// The final expression, which is shown.
-    pub last: Option<Statement>,
-    /// Whether `.await` occurs outside every function and block of its own.
-    pub awaits: bool,
-    /// Whether the text did not parse, and is one statement as it stands.
-    pub is_unparsed: bool,
-    /// Inner attributes for the whole program.
-    pub crate_attributes: Vec<String>,
-    /// Lint levels for the items, as attributes.
-    pub lint_levels: String,
-    /// An attribute that no cell can have, and why.
-    pub refused: Option<(Range<usize>, String)>,
-}
-
-/// A statement or the final expression.
-#[derive(Debug)]
-pub struct Statement {
-    pub range: Range<usize>,
-    /// The identifiers it mentions.
-    pub mentions: BTreeSet<String>,
-    /// The variables that it defines at the chunk's top level.
-    pub defines: Vec<Definition>,
-    /// Where an interruption check goes: the positions behind the opening braces of its loops.
-    pub loop_bodies: Vec<usize>,
-    /// Whether it is worth optimising: it has loops, or functions and closures that may run often.
-    pub repeats: bool,
-    /// Whether it is a `let`.
-    pub is_let: bool,
-    /// Whether it is a `let` that only names a literal.
-    pub is_constant: bool,
-    /// Whether it is a `let` of a closure or an async block, whose type has no name.
-    pub is_closure: bool,
-    /// Whether that closure takes what it captures by value.
-    pub is_moving: bool,
-    /// Whether it is a macro call.
-    pub is_macro: bool,
-    /// The identifiers between the brackets of a macro of the user's, each of which may name a variable that the macro
-    /// defines.
-    pub macro_names: Vec<String>,
-    /// Whether a closure or a reference is in it, which may borrow what is named.
-    pub captures: bool,
-    /// What is inserted where it returns from the cell, in the order of the positions.
-    pub returns: Vec<Insertion>,
-    /// Variables that it gives away as a whole, as far as its syntax tells.
-    pub gives_away: BTreeSet<String>,
-    /// Variables that it assigns as a whole.
-    pub assigns: BTreeSet<String>,
-}
-
-/// Text that a program has behind a position of the source.
-#[derive(Debug)]
-pub struct Insertion {
-    pub position: usize,
-    pub text: &'static str,
-}
-
-/// A variable that a `let` defines.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Definition {
-    pub name: String,
-    pub mutable: bool,
-}
-
-/// An item: a function, a type, a trait, an impl, an import, a macro, a module.
-#[derive(Debug)]
-pub struct ParsedItem {
-    pub range: Range<usize>,
-    /// What a later definition with an equal key replaces.
-    pub keys: Vec<ItemKey>,
-    /// The identifiers under which other code reaches the item.
-    pub provides: BTreeSet<String>,
-    /// The local names of an impl's header: it belongs to a program that has all of them.
-    pub belongs_to: Option<BTreeSet<String>>,
-    pub mentions: BTreeSet<String>,
-    pub loop_bodies: Vec<usize>,
-    pub repeats: bool,
-    /// Whether it defines a type, whose variables a redefinition makes stale.
-    pub is_type: bool,
-    /// Whether it has state of its own, so that two runs must not share one loaded program.
-    pub has_state: bool,
-    /// The text to use in place of the source, for a part of a grouped import.
-    pub replacement: Option<String>,
-    /// Whether every program repeats it: an import of an outside crate, whose traits are reached
-    /// without being named.
-    pub always: bool,
-    /// Where types and modules within a module are defined that are private to it: the positions of their keywords.
-    pub private_types: Vec<usize>,
-    pub shape: Shape,
-}
-
-/// What makes two items the same item.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ItemKey {
-    Type(String),
-    Value(String),
-    Macro(String),
-    Import(String),
-    /// An impl of a trait, by its header.
-    Impl(String),
-    /// A method or constant of an inherent impl, by header and name.
-    Inherent(String, String),
-}
-
-impl ItemKey {
-    /// The name that a type has.
-    pub fn type_name(&self) -> Option<&str> {
-        match self {
-            ItemKey::Type(name) => Some(name),
-            _ => None,
-        }
-    }
-}
 
 /// Parses a chunk; `makes_items` says of macros of earlier cells whether calls of them make items.
 ///
@@ -173,36 +58,6 @@ pub fn parse_with(source: &str, makes_items: &dyn Fn(&str) -> bool) -> syn::Resu
     Ok(chunk)
 }
 
-impl Chunk {
-    /// Whether a name was taken for a variable because the call of a macro mentions it.
-    pub fn is_of_macro(&self, name: &str) -> bool {
-        self.statements.iter().any(|statement| {
-            statement.is_macro && statement.defines.iter().any(|known| known.name == name)
-        })
-    }
-
-    /// Takes the names in calls of the user's macros for variables that the macros define, where `is_known` says
-    /// of nothing else of the name. The compiler is asked whether they are there.
-    pub fn expect_variables_of_macros(&mut self, is_known: impl Fn(&str) -> bool) {
-        let mut known: BTreeSet<String> = self
-            .items
-            .iter()
-            .flat_map(|item| item.provides.iter().cloned())
-            .collect();
-        for statement in &mut self.statements {
-            for name in &statement.macro_names {
-                if known.insert(name.clone()) && !is_known(name) {
-                    statement.defines.push(Definition {
-                        name: name.clone(),
-                        mutable: true,
-                    });
-                }
-            }
-            known.extend(statement.defines.iter().map(|known| known.name.clone()));
-        }
-    }
-}
-
 /// Returns a text that does not parse as one statement: it runs as it stands if the compiler accepts it,
 /// and defines nothing for later cells. `None` where it is not even made of tokens.
 pub fn one_statement(source: &str) -> Option<Chunk> {
@@ -230,21 +85,6 @@ pub fn one_statement(source: &str) -> Option<Chunk> {
         is_unparsed: true,
         ..Chunk::default()
     })
-}
-
-/// The range of a syntax tree in its source.
-pub fn range(tree: &impl ToTokens) -> Range<usize> {
-    let tokens = tree.to_token_stream();
-    let mut spans = tokens.into_iter().map(|token| token.span().byte_range());
-    let first = spans.next().unwrap_or(0..0);
-    let end = spans.last().map_or(first.end, |last| last.end);
-    first.start..end
-}
-
-fn mentions(tokens: TokenStream) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    names::collect(tokens, &mut names);
-    names
 }
 
 fn parse_statement(tree: &Stmt, awaits: &mut bool) -> Statement {
@@ -952,80 +792,6 @@ fn item_attributes(item: &Item) -> &[syn::Attribute] {
         Item::Use(node) => &node.attrs,
         _ => &[],
     }
-}
-
-/// The leaves of an import: the text of each, and the name that it binds.
-pub fn import_leaves(import: &syn::ItemUse) -> Vec<(String, Option<String>)> {
-    let mut leaves = Vec::new();
-    flatten(&import.tree, String::new(), &mut leaves);
-    leaves
-        .into_iter()
-        .map(|leaf| (leaf.text, leaf.bound))
-        .collect()
-}
-
-struct Leaf {
-    path: String,
-    text: String,
-    /// The name that the import binds; `None` for a glob or `as _`.
-    bound: Option<String>,
-}
-
-fn flatten(tree: &UseTree, prefix: String, leaves: &mut Vec<Leaf>) {
-    let join = |name: &str| {
-        if prefix.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{prefix}::{name}")
-        }
-    };
-    match tree {
-        UseTree::Path(node) => flatten(&node.tree, join(&node.ident.to_string()), leaves),
-        UseTree::Group(node) => {
-            node.items
-                .iter()
-                .for_each(|tree| flatten(tree, prefix.clone(), leaves));
-        }
-        UseTree::Glob(_) => {
-            leaves.push(Leaf {
-                path: prefix.clone(),
-                text: join("*"),
-                bound: None,
-            });
-        }
-        UseTree::Name(node) => {
-            let name = node.ident.to_string();
-            if name == "self" {
-                let bound = prefix.rsplit("::").next().map(str::to_owned);
-                leaves.push(Leaf {
-                    path: prefix.clone(),
-                    text: prefix,
-                    bound,
-                });
-            } else {
-                leaves.push(Leaf {
-                    path: join(&name),
-                    text: join(&name),
-                    bound: Some(name),
-                });
-            }
-        }
-        UseTree::Rename(node) => {
-            let path = join(&node.ident.to_string());
-            let rename = node.rename.to_string();
-            leaves.push(Leaf {
-                text: format!("{path} as {rename}"),
-                path,
-                bound: (rename != "_").then_some(rename),
-            });
-        }
-    }
-}
-
-/// Where an error of syn lies: at the end of the text, or before it.
-pub fn error_is_at_the_end(error: &syn::Error, source: &str) -> bool {
-    let range = error.span().byte_range();
-    range == (0..0) || range.start >= source.trim_end().len()
 }
 
 #[cfg(test)]

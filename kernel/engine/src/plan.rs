@@ -2,33 +2,29 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ops::Range,
     sync::Arc,
 };
 
+pub use super::planned::{ENTRY, Level, Mark, Plan};
 use super::{
     brackets::Scanner,
-    directive::Timing,
-    edits::Aside,
+    chunk::{Chunk, Definition},
     entry::Earlier,
-    history::{Engine, Item},
+    history::Engine,
+    item::Item,
     items::{
         scope::Root,
         select::{self, Needed},
         write::Writer,
     },
-    lessons::{Binding, Lessons, is_unwanted},
-    parse::{Chunk, Definition},
+    lessons::{Lessons, is_unwanted},
+    planned::CHECK,
     program::{Program, Source},
+    timing::Timing,
 };
-
-/// The symbol of a cell's entry.
-pub const ENTRY: &str = "patchbay_cell";
 
 /// The name of the crate of every cell.
 const CELL_CRATE: &str = "cell";
-
-pub(super) const CHECK: &str = "::patchbay::interrupt::check();";
 
 /// Lints that say nothing in a notebook: a cell's program has names that only later cells use.
 const LINTS: &str = "#![allow(unused_variables, unused_mut, unused_imports, unused_macros, unused_assignments, \
@@ -43,73 +39,6 @@ const STATICS: &str = "#![feature(linkage)]\n";
 
 /// Tells the runtime to let other programs see the statics.
 const SHARES_STATICS: &str = "#[unsafe(no_mangle)] static patchbay_shares_statics: u8 = 0;\n";
-
-/// How hard to optimise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Level {
-    /// By what the cell does.
-    #[default]
-    Auto,
-    Fixed(u8),
-}
-
-/// A program with all that the session must know about it.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    pub program: Program,
-    /// The earlier variables that the cell takes.
-    pub takes: Vec<String>,
-    /// The variables that it stores.
-    pub defines: Vec<Definition>,
-    /// The names of variables that the cell assigns as a whole.
-    pub assigns: BTreeSet<String>,
-    /// Lines of the program that stand for a variable.
-    pub marks: BTreeMap<usize, Mark>,
-    /// `-C opt-level`.
-    pub optimisation: u8,
-    /// The crate's name. Equal names (and metadata) make a type that a cell defines one type in
-    /// all cells.
-    pub crate_name: String,
-    /// Environment variables that the program reads when it is compiled.
-    pub environment: Vec<(String, String)>,
-    /// Whether there is nothing to run, so that the program is checked and not compiled.
-    pub items_only: bool,
-    /// Whether the program has state of its own and must not be shared by two runs.
-    pub has_state: bool,
-    /// Whether it has statics, which all programs share.
-    pub has_statics: bool,
-    /// Where the earlier items lie in the program.
-    pub items: Vec<(Range<usize>, Arc<Item>)>,
-    /// The earlier items that no longer compile.
-    pub aside: Vec<(Arc<Item>, Aside)>,
-}
-
-/// What a line of the engine's own does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mark {
-    /// Makes the compiler name the type.
-    AskType(Binding),
-    /// Stores a variable, or puts it back.
-    Store(Binding),
-    /// Ends a borrow, so that what it borrows from can be stored.
-    Release(Binding),
-    /// Hands the variables of a segment to the next.
-    Segment,
-    /// Takes earlier variables, by their types.
-    Take,
-}
-
-impl Mark {
-    /// The variable that the line is about.
-    pub fn binding(&self) -> Option<Binding> {
-        match self {
-            Mark::AskType(binding) | Mark::Store(binding) | Mark::Release(binding) => {
-                Some(binding.clone())
-            }
-            Mark::Segment | Mark::Take => None,
-        }
-    }
-}
 
 /// Plans the program of a chunk.
 pub fn plan(

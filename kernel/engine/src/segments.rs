@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    chunk::{Chunk, Definition},
     lessons::{Binding, Lessons},
-    parse::{Chunk, Definition},
 };
 
 /// The parts of a cell that run one after the other. A `let` ends a segment: what it defines is

@@ -15,7 +15,7 @@ use patchbay_engine::{
     completeness,
     directive::{self, Part},
     history::Variable,
-    lessons, nesting, parse,
+    learn, nesting, parse,
     plan::{self, Level},
     plugin_cell,
     program::Source,
@@ -124,7 +124,7 @@ fn cell(engine: &mut Engine, code: &str, number: u32) {
         if chunk.refused.is_some() {
             continue;
         }
-        let lessons = lessons::predict(&chunk, engine);
+        let lessons = learn::predict(&chunk, engine);
         let plan = plan::plan(engine, &chunk, &source, &lessons, Level::Auto, timing);
         drop(plan::plan(
             engine,

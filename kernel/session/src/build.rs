@@ -18,7 +18,8 @@ use patchbay_engine::{
     diagnostics::Diagnostic,
     directive::Timing,
     edits,
-    lessons::{self, Binding, Checked, Lessons, Refused, Step},
+    learn::{self, Checked, Refused, Step},
+    lessons::{Binding, Lessons},
     parse::{Chunk, ItemKey},
     plan::{self, Level, Plan},
     program::Source,
@@ -167,7 +168,7 @@ impl Builder {
         self: &Arc<Self>,
         job: &Arc<Job>,
     ) -> Result<Compiled, Arc<Result<(PathBuf, Record), BuildError>>> {
-        let lessons = lessons::predict(&job.chunk, &job.engine);
+        let lessons = learn::predict(&job.chunk, &job.engine);
         let first = self.plan(job, &lessons);
         let key = Cache::key(&self.compiler, &first);
         if let Some((library, record)) = self.find(&key) {

@@ -7,7 +7,7 @@ use syn::{
     punctuated::Punctuated,
 };
 
-use crate::parse::{Chunk, range};
+use crate::{chunk::Chunk, spans::range};
 
 /// Lints whose level stays as it is: the engine's own lines would be refused.
 const ENGINES_LINTS: [&str; 2] = ["warnings", "unsafe_code"];

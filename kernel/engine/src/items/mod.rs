@@ -1,10 +1,14 @@
 //! Items: what the engine must know about a function, a type, an impl or an import beyond its text.
 
 pub mod attributes;
+mod change;
+pub mod layout;
 pub mod macros;
 pub mod scope;
 pub mod select;
+pub mod static_sites;
 pub mod statics;
+pub mod text;
 pub mod write;
 
 use std::{collections::BTreeSet, ops::Range};
@@ -13,11 +17,8 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Attribute, ImplItem, Item, Visibility, visit::Visit};
 
-use super::{
-    names,
-    parse::{import_leaves, range},
-};
-use statics::{StaticSite, StaticSites};
+use super::{imports::import_leaves, names, spans::range};
+use static_sites::{StaticSite, StaticSites};
 
 /// How an item is built, as far as programs change or leave out parts of it.
 #[derive(Debug, Default)]
@@ -435,11 +436,4 @@ impl<'ast> Visit<'ast> for Heads {
 
     // Attributes have names of their own.
     fn visit_attribute(&mut self, _: &'ast Attribute) {}
-}
-
-/// The identifiers that tokens mention.
-pub fn mentions(tokens: TokenStream) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    names::collect(tokens, &mut found);
-    found
 }

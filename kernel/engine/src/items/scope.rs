@@ -3,75 +3,12 @@
 //! Items of all cells stand in one module, where a name means one thing. If a later cell imports another thing by a
 //! name that an item mentions, the item is moved into a module that has the names of its own time.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Range,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use crate::{
-    history::Item,
-    parse::{Chunk, ItemKey, ParsedItem},
+    chunk::{Chunk, ParsedItem},
+    item::{Births, Item, Scope, local_names},
 };
-
-/// What names meant when an item was defined.
-#[derive(Clone, Debug, Default)]
-pub struct Scope {
-    pub imports: Arc<Vec<Arc<Item>>>,
-    /// The number of the chunk that defined it.
-    chunk: u64,
-}
-
-/// When each name became one of an item of the cells: the number of the chunk.
-#[derive(Clone, Debug, Default)]
-pub struct Births {
-    names: Arc<BTreeMap<String, u64>>,
-    chunks: u64,
-    imports: Arc<Vec<Arc<Item>>>,
-}
-
-impl Births {
-    /// Counts a chunk after which the items are these. Returns the scope of its items.
-    pub fn count(&mut self, items: &[Arc<Item>], of_chunk: &Chunk) -> Scope {
-        self.chunks += 1;
-        let new = of_chunk.items.iter().flat_map(|item| local_names(item));
-        for name in new {
-            if !self.names.contains_key(name) {
-                Arc::make_mut(&mut self.names).insert(name.to_owned(), self.chunks);
-            }
-        }
-        let imports = || {
-            let all = items.iter();
-            all.filter(|item| item.parsed.shape.import.is_some())
-        };
-        let is_same = self.imports.len() == imports().count()
-            && imports()
-                .zip(self.imports.iter())
-                .all(|(one, other)| Arc::ptr_eq(one, other));
-        if !is_same {
-            self.imports = Arc::new(imports().cloned().collect());
-        }
-        Scope {
-            imports: self.imports.clone(),
-            chunk: self.chunks,
-        }
-    }
-
-    /// Whether a name was one of an item of the cells when a scope's items were defined.
-    fn has(&self, name: &str, scope: &Scope) -> bool {
-        self.names
-            .get(name)
-            .is_some_and(|birth| *birth <= scope.chunk)
-    }
-}
-
-/// The names that an item has in the module of all items.
-fn local_names(item: &ParsedItem) -> impl Iterator<Item = &str> {
-    item.keys.iter().filter_map(|key| match key {
-        ItemKey::Type(name) | ItemKey::Value(name) => Some(name.as_str()),
-        _ => None,
-    })
-}
 
 /// What names mean in the module of all items of a program.
 pub struct Root<'a> {

@@ -4,13 +4,15 @@ use std::{ops::Range, sync::Arc};
 
 use super::{
     Stage,
+    change::Change,
     scope::{Move, Root},
-    statics::{self, Change, Symbols},
+    statics::{self, Symbols},
+    text::{Omitted, omissions},
 };
 use crate::{
-    history::{Item, Omitted},
+    chunk::{Chunk, ParsedItem},
+    item::Item,
     lessons::Lessons,
-    parse::{Chunk, ParsedItem},
     program::{Program, Source},
 };
 
@@ -131,53 +133,4 @@ impl Writer<'_> {
         program.source(source, at..item.range.end, &[], "");
         program.generated("\n");
     }
-}
-
-/// What later cells have defined anew is left out.
-fn omissions(item: &ParsedItem, omitted: &Omitted) -> Vec<Change> {
-    let members = item
-        .shape
-        .members
-        .iter()
-        .filter(|member| omitted.members.contains(&member.name))
-        .map(|member| Change {
-            range: member.range.clone(),
-            text: String::new(),
-        });
-    let derives = item
-        .shape
-        .derives
-        .iter()
-        .filter(|derive| {
-            let mut names = derive.traits.iter();
-            names.any(|(name, _)| omitted.derives.contains(name))
-        })
-        .map(|derive| {
-            let kept: Vec<&str> = derive
-                .traits
-                .iter()
-                .filter(|(name, _)| !omitted.derives.contains(name))
-                .map(|(_, path)| path.as_str())
-                .collect();
-            Change {
-                range: derive.range.clone(),
-                text: format!("#[derive({})]", kept.join(", ")),
-            }
-        });
-    members.chain(derives).collect()
-}
-
-/// The text of an item without what was left out, for whoever asks what it is.
-pub fn text_of(item: &ParsedItem, source: &Source, omitted: &Omitted) -> String {
-    let mut program = Program::default();
-    let mut at = item.range.start;
-    let mut changes = omissions(item, omitted);
-    changes.sort_by_key(|change| change.range.start);
-    for change in changes {
-        program.generated(&source.text[at..change.range.start]);
-        program.generated(&change.text);
-        at = change.range.end;
-    }
-    program.generated(&source.text[at..item.range.end]);
-    program.text
 }
