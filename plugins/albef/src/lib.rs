@@ -5,19 +5,17 @@
 //! ([`queue`]), the targets of the contrastive loss ([`contrastive`]), hard negatives ([`negatives`]), masked words
 //! ([`masking`]) and their head ([`word_head`]). Encoders and losses are other plugins' components, made by name.
 
-pub mod classification;
 pub mod contrastive;
 pub mod encoders;
 pub mod inputs;
 pub mod masking;
 pub mod momentum;
 pub mod negatives;
-pub mod objective;
 pub mod passes;
 pub mod queue;
 pub mod word_head;
 
-pub use classification::AlbefClassification;
-pub use objective::Albef;
-
-patchbay::export_plugin!(Albef, AlbefClassification);
+patchbay::components! {
+    classification::AlbefClassification,
+    objective::Albef,
+}

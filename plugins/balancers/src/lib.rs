@@ -19,73 +19,27 @@ pub mod linear_algebra;
 pub mod losses;
 pub mod simplex;
 
-pub mod aligned_mtl;
-pub mod cagrad;
-pub mod db_mtl;
-pub mod dwa;
-pub mod equal;
-pub mod excess_mtl;
-pub mod fairgrad;
-pub mod famo;
-pub mod fixed;
-pub mod gls;
-pub mod gradnorm;
-pub mod gradvac;
-pub mod imtl_g;
-pub mod mgda;
-pub mod moco;
-pub mod nash_mtl;
-pub mod pcgrad;
-pub mod rlw;
-pub mod sdmgrad;
-pub mod stch;
-pub mod uncertainty;
-pub mod upgrad;
-
-pub use aligned_mtl::AlignedMtl;
-pub use cagrad::CaGrad;
-pub use db_mtl::DbMtl;
-pub use dwa::Dwa;
-pub use equal::Equal;
-pub use excess_mtl::ExcessMtl;
-pub use fairgrad::FairGrad;
-pub use famo::Famo;
-pub use fixed::Fixed;
-pub use gls::Gls;
-pub use gradnorm::GradNorm;
-pub use gradvac::GradVac;
-pub use imtl_g::ImtlG;
-pub use mgda::Mgda;
-pub use moco::MoCo;
-pub use nash_mtl::NashMtl;
-pub use pcgrad::PcGrad;
-pub use rlw::Rlw;
-pub use sdmgrad::SdmGrad;
-pub use stch::Stch;
-pub use uncertainty::Uncertainty;
-pub use upgrad::UpGrad;
-
-patchbay::export_plugin!(
-    AlignedMtl,
-    CaGrad,
-    DbMtl,
-    Dwa,
-    Equal,
-    ExcessMtl,
-    FairGrad,
-    Famo,
-    Fixed,
-    Gls,
-    GradNorm,
-    GradVac,
-    ImtlG,
-    Mgda,
-    MoCo,
-    NashMtl,
-    PcGrad,
-    Rlw,
-    SdmGrad,
-    Stch,
-    Uncertainty,
-    UpGrad,
-);
+patchbay::components! {
+    aligned_mtl::AlignedMtl,
+    cagrad::CaGrad,
+    db_mtl::DbMtl,
+    dwa::Dwa,
+    equal::Equal,
+    excess_mtl::ExcessMtl,
+    fairgrad::FairGrad,
+    famo::Famo,
+    fixed::Fixed,
+    gls::Gls,
+    gradnorm::GradNorm,
+    gradvac::GradVac,
+    imtl_g::ImtlG,
+    mgda::Mgda,
+    moco::MoCo,
+    nash_mtl::NashMtl,
+    pcgrad::PcGrad,
+    rlw::Rlw,
+    sdmgrad::SdmGrad,
+    stch::Stch,
+    uncertainty::Uncertainty,
+    upgrad::UpGrad,
+}

@@ -6,18 +6,13 @@
 //! [`stochastic_depth`]. [`word_piece`] makes the token ids that text encoders read.
 
 pub mod attention;
-pub mod bert;
 pub mod initial;
-pub mod multimodal;
-pub mod sequence;
 pub mod stochastic_depth;
-pub mod vit;
-pub mod word_piece;
 
-pub use bert::Bert;
-pub use multimodal::Multimodal;
-pub use sequence::Sequence;
-pub use vit::Vit;
-pub use word_piece::WordPiece;
-
-patchbay::export_plugin!(Vit, Bert, Multimodal, Sequence, WordPiece);
+patchbay::components! {
+    bert::Bert,
+    multimodal::Multimodal,
+    sequence::Sequence,
+    vit::Vit,
+    word_piece::WordPiece,
+}

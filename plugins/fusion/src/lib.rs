@@ -5,20 +5,11 @@
 //! that is missing for an example has a mask (`mask`, `context_mask`) of zeros there, and any values; what takes its place is
 //! each component's affair ([`modalities`]).
 
-pub mod concat;
-pub mod cross_attention;
-pub mod gated;
-pub mod late_average;
 pub mod modalities;
 
-pub use concat::FusionConcat;
-pub use cross_attention::FusionCrossAttention;
-pub use gated::FusionGated;
-pub use late_average::FusionLateAverage;
-
-patchbay::export_plugin!(
-    FusionConcat,
-    FusionGated,
-    FusionCrossAttention,
-    FusionLateAverage
-);
+patchbay::components! {
+    concat::FusionConcat,
+    cross_attention::FusionCrossAttention,
+    gated::FusionGated,
+    late_average::FusionLateAverage,
+}

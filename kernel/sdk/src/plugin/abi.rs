@@ -37,6 +37,29 @@ pub type Components = fn() -> Vec<Registration>;
 /// What the symbol [`ANCHOR_SYMBOL`] is.
 pub type Anchor = extern "C" fn() -> *const u8;
 
+/// Declares the components of a plugin, each in a module of its own, and exports them. Called once, in the root of the crate.
+///
+/// ```ignore
+/// patchbay::components! {
+///     cross_entropy::CrossEntropy,
+///     focal::Focal,
+/// }
+/// ```
+///
+/// A component is its file and its line here: the line declares the module, makes the type a name of the crate, and hands it to
+/// [`export_plugin`](crate::export_plugin).
+#[macro_export]
+macro_rules! components {
+    ($($module:ident::$component:ident),+ $(,)?) => {
+        $(
+            pub mod $module;
+            pub use $module::$component;
+        )+
+
+        $crate::export_plugin!($($component),+);
+    };
+}
+
 /// Exports the components of a plugin. Called once, in the root of the crate.
 ///
 /// ```ignore

@@ -5,20 +5,18 @@ use patchbay_engine::magic::{Argument, Magic};
 
 use super::{Call, Entry, Run};
 
-pub(super) const MAGICS: &[Entry] = &[
-    Entry {
-        magic: Magic {
-            names: &[":build_env"],
-            usage: "NAME=VALUE",
-            summary: "an environment variable for compiling cells and crates",
-            argument: Argument::Words,
-            changes_programs: true,
-            evcxr: None,
-        },
-        prepare: None,
-        run: Run::Now(set),
+pub(super) const MAGICS: &[Entry] = &[Entry {
+    magic: Magic {
+        names: &[":build_env"],
+        usage: "NAME=VALUE",
+        summary: "an environment variable for compiling cells and crates",
+        argument: Argument::Words,
+        changes_programs: true,
+        evcxr: None,
     },
-];
+    prepare: None,
+    run: Run::Now(set),
+}];
 
 fn set(call: &mut Call<'_>) -> Result<(), CellError> {
     let Some((name, value)) = call

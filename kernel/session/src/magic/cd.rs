@@ -6,20 +6,18 @@ use patchbay_protocol::Command;
 
 use super::{Call, Entry, Run, support::expand_home};
 
-pub(super) const MAGICS: &[Entry] = &[
-    Entry {
-        magic: Magic {
-            names: &["%cd"],
-            usage: "FOLDER",
-            summary: "change the working folder, to which a path in :dep is relative; include_str!, mod x; and their like stay relative to the notebook's folder",
-            argument: Argument::Words,
-            changes_programs: true,
-            evcxr: None,
-        },
-        prepare: Some(Run::Later(|call| Box::pin(try_to_change_directory(call)))),
-        run: Run::Later(|call| Box::pin(change_directory(call))),
+pub(super) const MAGICS: &[Entry] = &[Entry {
+    magic: Magic {
+        names: &["%cd"],
+        usage: "FOLDER",
+        summary: "change the working folder, to which a path in :dep is relative; include_str!, mod x; and their like stay relative to the notebook's folder",
+        argument: Argument::Words,
+        changes_programs: true,
+        evcxr: None,
     },
-];
+    prepare: Some(Run::Later(|call| Box::pin(try_to_change_directory(call)))),
+    run: Run::Later(|call| Box::pin(change_directory(call))),
+}];
 
 async fn change_directory(call: &mut Call<'_>) -> Result<(), CellError> {
     let path = expand_home(call.argument);

@@ -5,20 +5,18 @@ use patchbay_engine::magic::{Argument, Magic};
 
 use super::{Call, Entry, Run};
 
-pub(super) const MAGICS: &[Entry] = &[
-    Entry {
-        magic: Magic {
-            names: &["%completion"],
-            usage: "[on|off]",
-            summary: "completion by rust-analyzer, which takes some hundred megabytes; off frees them",
-            argument: Argument::Words,
-            changes_programs: false,
-            evcxr: None,
-        },
-        prepare: None,
-        run: Run::Now(set_completion),
+pub(super) const MAGICS: &[Entry] = &[Entry {
+    magic: Magic {
+        names: &["%completion"],
+        usage: "[on|off]",
+        summary: "completion by rust-analyzer, which takes some hundred megabytes; off frees them",
+        argument: Argument::Words,
+        changes_programs: false,
+        evcxr: None,
     },
-];
+    prepare: None,
+    run: Run::Now(set_completion),
+}];
 
 fn set_completion(call: &mut Call<'_>) -> Result<(), CellError> {
     let completer = &call.session.shared.completer;

@@ -9,20 +9,18 @@ use super::{
     support::{display, plain_bundle},
 };
 
-pub(super) const MAGICS: &[Entry] = &[
-    Entry {
-        magic: Magic {
-            names: &[":doc"],
-            usage: "NAME",
-            summary: "what is known about a name: definition, type, documentation",
-            argument: Argument::Words,
-            changes_programs: false,
-            evcxr: None,
-        },
-        prepare: None,
-        run: Run::Later(|call| Box::pin(show_documentation(call))),
+pub(super) const MAGICS: &[Entry] = &[Entry {
+    magic: Magic {
+        names: &[":doc"],
+        usage: "NAME",
+        summary: "what is known about a name: definition, type, documentation",
+        argument: Argument::Words,
+        changes_programs: false,
+        evcxr: None,
     },
-];
+    prepare: None,
+    run: Run::Later(|call| Box::pin(show_documentation(call))),
+}];
 
 async fn show_documentation(call: &mut Call<'_>) -> Result<(), CellError> {
     let name = call.argument;

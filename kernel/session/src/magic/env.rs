@@ -8,20 +8,18 @@ use patchbay_protocol::Command;
 
 use super::{Call, Entry, Run};
 
-pub(super) const MAGICS: &[Entry] = &[
-    Entry {
-        magic: Magic {
-            names: &["%env"],
-            usage: "[NAME[=VALUE]]",
-            summary: "show or set environment variables of the process that runs cells",
-            argument: Argument::Words,
-            changes_programs: false,
-            evcxr: Some("env"),
-        },
-        prepare: None,
-        run: Run::Later(|call| Box::pin(environment(call))),
+pub(super) const MAGICS: &[Entry] = &[Entry {
+    magic: Magic {
+        names: &["%env"],
+        usage: "[NAME[=VALUE]]",
+        summary: "show or set environment variables of the process that runs cells",
+        argument: Argument::Words,
+        changes_programs: false,
+        evcxr: Some("env"),
     },
-];
+    prepare: None,
+    run: Run::Later(|call| Box::pin(environment(call))),
+}];
 
 async fn environment(call: &mut Call<'_>) -> Result<(), CellError> {
     let argument = call.argument;

@@ -6,20 +6,18 @@ use serde_json::json;
 
 use super::{Call, Entry, Run, entries, instead};
 
-pub(super) const MAGICS: &[Entry] = &[
-    Entry {
-        magic: Magic {
-            names: &["%help", ":help", "%lsmagic"],
-            usage: "",
-            summary: "this list",
-            argument: Argument::Words,
-            changes_programs: false,
-            evcxr: Some("help"),
-        },
-        prepare: None,
-        run: Run::Now(help),
+pub(super) const MAGICS: &[Entry] = &[Entry {
+    magic: Magic {
+        names: &["%help", ":help", "%lsmagic"],
+        usage: "",
+        summary: "this list",
+        argument: Argument::Words,
+        changes_programs: false,
+        evcxr: Some("help"),
     },
-];
+    prepare: None,
+    run: Run::Now(help),
+}];
 
 fn help(call: &mut Call<'_>) -> Result<(), CellError> {
     call.payload.push(json!({

@@ -8,20 +8,18 @@ use patchbay_engine::{
 
 use super::{Call, Entry, Run};
 
-pub(super) const MAGICS: &[Entry] = &[
-    Entry {
-        magic: Magic {
-            names: &["%items"],
-            usage: "",
-            summary: "the functions, types and imports that later cells can use",
-            argument: Argument::Words,
-            changes_programs: false,
-            evcxr: None,
-        },
-        prepare: None,
-        run: Run::Now(items),
+pub(super) const MAGICS: &[Entry] = &[Entry {
+    magic: Magic {
+        names: &["%items"],
+        usage: "",
+        summary: "the functions, types and imports that later cells can use",
+        argument: Argument::Words,
+        changes_programs: false,
+        evcxr: None,
     },
-];
+    prepare: None,
+    run: Run::Now(items),
+}];
 
 fn items(call: &mut Call<'_>) -> Result<(), CellError> {
     call.print(&item_list(&call.session.engine));

@@ -6,20 +6,18 @@ use serde_json::json;
 
 use super::{Call, Entry, Run, support::expand_home};
 
-pub(super) const MAGICS: &[Entry] = &[
-    Entry {
-        magic: Magic {
-            names: &["%load"],
-            usage: "FILE",
-            summary: "put a file's text into the cell; from Rust: set_next_input(text), into a new cell below",
-            argument: Argument::Words,
-            changes_programs: false,
-            evcxr: None,
-        },
-        prepare: None,
-        run: Run::Now(load),
+pub(super) const MAGICS: &[Entry] = &[Entry {
+    magic: Magic {
+        names: &["%load"],
+        usage: "FILE",
+        summary: "put a file's text into the cell; from Rust: set_next_input(text), into a new cell below",
+        argument: Argument::Words,
+        changes_programs: false,
+        evcxr: None,
     },
-];
+    prepare: None,
+    run: Run::Now(load),
+}];
 
 /// Adds the payload that replaces the cell by the file's text.
 fn load(call: &mut Call<'_>) -> Result<(), CellError> {

@@ -5,20 +5,18 @@ use patchbay_engine::magic::{Argument, Magic};
 
 use super::{Call, Entry, Run};
 
-pub(super) const MAGICS: &[Entry] = &[
-    Entry {
-        magic: Magic {
-            names: &[":offline"],
-            usage: "[0|1]",
-            summary: "let :dep use what has been downloaded only",
-            argument: Argument::Words,
-            changes_programs: true,
-            evcxr: None,
-        },
-        prepare: None,
-        run: Run::Now(set_offline),
+pub(super) const MAGICS: &[Entry] = &[Entry {
+    magic: Magic {
+        names: &[":offline"],
+        usage: "[0|1]",
+        summary: "let :dep use what has been downloaded only",
+        argument: Argument::Words,
+        changes_programs: true,
+        evcxr: None,
     },
-];
+    prepare: None,
+    run: Run::Now(set_offline),
+}];
 
 /// Without an argument the switch is turned over.
 fn set_offline(call: &mut Call<'_>) -> Result<(), CellError> {

@@ -8,20 +8,18 @@ use patchbay_engine::{
 
 use super::{Call, Entry, Run};
 
-pub(super) const MAGICS: &[Entry] = &[
-    Entry {
-        magic: Magic {
-            names: &["%opt", ":opt"],
-            usage: "[0|1|2|3|auto]",
-            summary: "how hard cells are optimized; auto decides by what a cell does",
-            argument: Argument::Words,
-            changes_programs: true,
-            evcxr: Some("opt"),
-        },
-        prepare: None,
-        run: Run::Now(set_level),
+pub(super) const MAGICS: &[Entry] = &[Entry {
+    magic: Magic {
+        names: &["%opt", ":opt"],
+        usage: "[0|1|2|3|auto]",
+        summary: "how hard cells are optimized; auto decides by what a cell does",
+        argument: Argument::Words,
+        changes_programs: true,
+        evcxr: Some("opt"),
     },
-];
+    prepare: None,
+    run: Run::Now(set_level),
+}];
 
 fn set_level(call: &mut Call<'_>) -> Result<(), CellError> {
     let before = call.session.level;

@@ -6,20 +6,18 @@ use patchbay_protocol::question::ListComponents;
 
 use super::{Call, Entry, Run, support::display};
 
-pub(super) const MAGICS: &[Entry] = &[
-    Entry {
-        magic: Magic {
-            names: &["%plugins"],
-            usage: "[PATTERN]",
-            summary: "the components that there are; describe one with plugin::describe(\"loss/focal\")?",
-            argument: Argument::Words,
-            changes_programs: false,
-            evcxr: None,
-        },
-        prepare: None,
-        run: Run::Later(|call| Box::pin(list(call))),
+pub(super) const MAGICS: &[Entry] = &[Entry {
+    magic: Magic {
+        names: &["%plugins"],
+        usage: "[PATTERN]",
+        summary: "the components that there are; describe one with plugin::describe(\"loss/focal\")?",
+        argument: Argument::Words,
+        changes_programs: false,
+        evcxr: None,
     },
-];
+    prepare: None,
+    run: Run::Later(|call| Box::pin(list(call))),
+}];
 
 async fn list(call: &mut Call<'_>) -> Result<(), CellError> {
     let pattern = if call.argument.is_empty() {

@@ -6,20 +6,18 @@ use serde_json::json;
 
 use super::{Call, Entry, Run};
 
-pub(super) const MAGICS: &[Entry] = &[
-    Entry {
-        magic: Magic {
-            names: &[":quit"],
-            usage: "",
-            summary: "ask the front end to end this kernel",
-            argument: Argument::Words,
-            changes_programs: false,
-            evcxr: None,
-        },
-        prepare: None,
-        run: Run::Now(quit),
+pub(super) const MAGICS: &[Entry] = &[Entry {
+    magic: Magic {
+        names: &[":quit"],
+        usage: "",
+        summary: "ask the front end to end this kernel",
+        argument: Argument::Words,
+        changes_programs: false,
+        evcxr: None,
     },
-];
+    prepare: None,
+    run: Run::Now(quit),
+}];
 
 fn quit(call: &mut Call<'_>) -> Result<(), CellError> {
     call.payload

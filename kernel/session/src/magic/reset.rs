@@ -6,20 +6,18 @@ use patchbay_protocol::Command;
 
 use super::{Call, Entry, Run};
 
-pub(super) const MAGICS: &[Entry] = &[
-    Entry {
-        magic: Magic {
-            names: &["%reset", ":clear"],
-            usage: "",
-            summary: "forget all variables and items",
-            argument: Argument::Words,
-            changes_programs: true,
-            evcxr: Some("clear"),
-        },
-        prepare: Some(Run::Now(forget)),
-        run: Run::Later(|call| Box::pin(reset(call))),
+pub(super) const MAGICS: &[Entry] = &[Entry {
+    magic: Magic {
+        names: &["%reset", ":clear"],
+        usage: "",
+        summary: "forget all variables and items",
+        argument: Argument::Words,
+        changes_programs: true,
+        evcxr: Some("clear"),
     },
-];
+    prepare: Some(Run::Now(forget)),
+    run: Run::Later(|call| Box::pin(reset(call))),
+}];
 
 async fn reset(call: &mut Call<'_>) -> Result<(), CellError> {
     let names: Vec<String> = call.session.engine.variables.keys().cloned().collect();

@@ -5,20 +5,18 @@ use patchbay_engine::magic::{Argument, Magic};
 
 use super::{Call, Entry, Run};
 
-pub(super) const MAGICS: &[Entry] = &[
-    Entry {
-        magic: Magic {
-            names: &[":restart"],
-            usage: "",
-            summary: "start the process of the cells anew: variables go, functions, types and crates stay",
-            argument: Argument::Words,
-            changes_programs: false,
-            evcxr: None,
-        },
-        prepare: None,
-        run: Run::Now(restart),
+pub(super) const MAGICS: &[Entry] = &[Entry {
+    magic: Magic {
+        names: &[":restart"],
+        usage: "",
+        summary: "start the process of the cells anew: variables go, functions, types and crates stay",
+        argument: Argument::Words,
+        changes_programs: false,
+        evcxr: None,
     },
-];
+    prepare: None,
+    run: Run::Now(restart),
+}];
 
 fn restart(call: &mut Call<'_>) -> Result<(), CellError> {
     call.session.shared.runtime().kill();

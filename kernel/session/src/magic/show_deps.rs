@@ -5,20 +5,18 @@ use patchbay_engine::magic::{Argument, Magic};
 
 use super::{Call, Entry, Run};
 
-pub(super) const MAGICS: &[Entry] = &[
-    Entry {
-        magic: Magic {
-            names: &[":show_deps"],
-            usage: "",
-            summary: "the crates that were asked for",
-            argument: Argument::Words,
-            changes_programs: false,
-            evcxr: None,
-        },
-        prepare: None,
-        run: Run::Now(show),
+pub(super) const MAGICS: &[Entry] = &[Entry {
+    magic: Magic {
+        names: &[":show_deps"],
+        usage: "",
+        summary: "the crates that were asked for",
+        argument: Argument::Words,
+        changes_programs: false,
+        evcxr: None,
     },
-];
+    prepare: None,
+    run: Run::Now(show),
+}];
 
 fn show(call: &mut Call<'_>) -> Result<(), CellError> {
     let session = &call.session;

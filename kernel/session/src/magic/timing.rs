@@ -5,20 +5,18 @@ use patchbay_engine::magic::{Argument, Magic};
 
 use super::{Call, Entry, Run};
 
-pub(super) const MAGICS: &[Entry] = &[
-    Entry {
-        magic: Magic {
-            names: &[":timing"],
-            usage: "",
-            summary: "tell after every cell how long it took, or stop telling",
-            argument: Argument::Words,
-            changes_programs: false,
-            evcxr: None,
-        },
-        prepare: None,
-        run: Run::Now(switch_timing),
+pub(super) const MAGICS: &[Entry] = &[Entry {
+    magic: Magic {
+        names: &[":timing"],
+        usage: "",
+        summary: "tell after every cell how long it took, or stop telling",
+        argument: Argument::Words,
+        changes_programs: false,
+        evcxr: None,
     },
-];
+    prepare: None,
+    run: Run::Now(switch_timing),
+}];
 
 fn switch_timing(call: &mut Call<'_>) -> Result<(), CellError> {
     let tells = !call.session.tells_time;

@@ -11,20 +11,18 @@ use super::{
     support::{display, plain_bundle},
 };
 
-pub(super) const MAGICS: &[Entry] = &[
-    Entry {
-        magic: Magic {
-            names: &[":type", ":t"],
-            usage: "NAME",
-            summary: "the type of a variable",
-            argument: Argument::Words,
-            changes_programs: false,
-            evcxr: None,
-        },
-        prepare: None,
-        run: Run::Now(show_type),
+pub(super) const MAGICS: &[Entry] = &[Entry {
+    magic: Magic {
+        names: &[":type", ":t"],
+        usage: "NAME",
+        summary: "the type of a variable",
+        argument: Argument::Words,
+        changes_programs: false,
+        evcxr: None,
     },
-];
+    prepare: None,
+    run: Run::Now(show_type),
+}];
 
 fn show_type(call: &mut Call<'_>) -> Result<(), CellError> {
     let name = call.argument;

@@ -5,20 +5,18 @@ use patchbay_engine::magic::{Argument, Magic};
 
 use super::{Call, Entry, Run};
 
-pub(super) const MAGICS: &[Entry] = &[
-    Entry {
-        magic: Magic {
-            names: &["%version"],
-            usage: "",
-            summary: "the versions of Patchbay and of the compiler",
-            argument: Argument::Words,
-            changes_programs: false,
-            evcxr: Some("version"),
-        },
-        prepare: None,
-        run: Run::Now(version),
+pub(super) const MAGICS: &[Entry] = &[Entry {
+    magic: Magic {
+        names: &["%version"],
+        usage: "",
+        summary: "the versions of Patchbay and of the compiler",
+        argument: Argument::Words,
+        changes_programs: false,
+        evcxr: Some("version"),
     },
-];
+    prepare: None,
+    run: Run::Now(version),
+}];
 
 fn version(call: &mut Call<'_>) -> Result<(), CellError> {
     let compiler = &call.session.builder.compiler;

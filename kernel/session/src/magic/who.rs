@@ -10,26 +10,30 @@ use patchbay_engine::{
 use patchbay_protocol::{MimeBundle, question::MemoryOfGpu, readable_bytes};
 use serde_json::json;
 
-use super::{Call, Entry, Run, support::{display, escape}};
+use super::{
+    Call, Entry, Run,
+    support::{display, escape},
+};
 
-pub(super) const MAGICS: &[Entry] = &[
-    Entry {
-        magic: Magic {
-            names: &["%who", "%whos", ":vars"],
-            usage: "",
-            summary: "the variables: name, type, size, the cell that defined each",
-            argument: Argument::Words,
-            changes_programs: false,
-            evcxr: Some("vars"),
-        },
-        prepare: None,
-        run: Run::Later(|call| Box::pin(who(call))),
+pub(super) const MAGICS: &[Entry] = &[Entry {
+    magic: Magic {
+        names: &["%who", "%whos", ":vars"],
+        usage: "",
+        summary: "the variables: name, type, size, the cell that defined each",
+        argument: Argument::Words,
+        changes_programs: false,
+        evcxr: Some("vars"),
     },
-];
+    prepare: None,
+    run: Run::Later(|call| Box::pin(who(call))),
+}];
 
 async fn who(call: &mut Call<'_>) -> Result<(), CellError> {
     let gpu = call.session.shared.gpu_memory().await;
-    display(call.events, variable_table(&call.session.engine, gpu.as_ref()));
+    display(
+        call.events,
+        variable_table(&call.session.engine, gpu.as_ref()),
+    );
     Ok(())
 }
 
@@ -140,4 +144,3 @@ fn size(bytes: usize) -> String {
         _ => readable_bytes(bytes),
     }
 }
-
