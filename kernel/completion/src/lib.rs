@@ -10,11 +10,12 @@ mod own;
 pub mod place;
 mod program;
 
+use parking_lot::{Mutex, MutexGuard};
 use std::{
     env,
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -435,7 +436,7 @@ impl Completer {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

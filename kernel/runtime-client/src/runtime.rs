@@ -4,6 +4,7 @@
 //! reach the front ends in the order in which the cell produced them: before an output is passed
 //! on, the pipes are emptied, and only then is the output acknowledged.
 
+use parking_lot::Mutex;
 use std::{
     collections::HashMap,
     io,
@@ -11,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -87,7 +88,7 @@ impl Sink {
     /// Sends an output. A front end that has gone away takes no more; the cell runs on. Returns
     /// whether anyone takes it.
     pub fn send(&self, event: SessionEvent) -> bool {
-        let sink = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let sink = self.0.lock();
         sink.send(event).is_ok()
     }
 }
@@ -144,17 +145,11 @@ impl Sender {
         static ASKED: AtomicU64 = AtomicU64::new(0);
         let id = ASKED.fetch_add(1, Ordering::Relaxed);
         let (asker, answer) = oneshot::channel();
-        self.questions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, asker);
+        self.questions.lock().insert(id, asker);
         let question = question.into();
         let order = Order::Send(Box::new(Command::Ask { id, question }));
         if self.orders.send(order).is_err() {
-            self.questions
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .remove(&id);
+            self.questions.lock().remove(&id);
         }
         let answer = answer
             .await
@@ -264,7 +259,7 @@ impl Runtime {
 
     /// Where outputs go from here on.
     pub fn set_sink(&self, events: mpsc::UnboundedSender<SessionEvent>) {
-        *self.sink.0.lock().unwrap_or_else(PoisonError::into_inner) = events;
+        *self.sink.0.lock() = events;
     }
 
     pub fn sink(&self) -> Sink {
@@ -408,10 +403,7 @@ impl Pump {
         self.empty_pipes();
         self.send_all();
         // Whoever waits for an answer learns by the end of the channel that there is none.
-        self.questions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.questions.lock().clear();
         let _ = self.replier.send(Reply::Ended(how));
     }
 
@@ -556,11 +548,7 @@ impl Pump {
         match event {
             Event::Ready { .. } => {}
             Event::Answer { id, content } => {
-                let asker = self
-                    .questions
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .remove(&id);
+                let asker = self.questions.lock().remove(&id);
                 if let Some(asker) = asker {
                     let _ = asker.send(content);
                 }

@@ -7,10 +7,8 @@
 //! One task looks at each waiting cell once. It goes on as long as cells turn out to be what it took them for
 //! ([`Ahead::foresaw`]), so that a queue of any length is read once, not once a cell.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use parking_lot::{Mutex, MutexGuard};
+use std::{collections::VecDeque, sync::Arc};
 
 use tokio::task::AbortHandle;
 
@@ -44,7 +42,7 @@ impl Drop for Ahead {
 }
 
 fn lock_foreseen(foreseen: &Foreseen) -> MutexGuard<'_, VecDeque<(u32, String)>> {
-    foreseen.lock().unwrap_or_else(PoisonError::into_inner)
+    foreseen.lock()
 }
 
 impl Ahead {

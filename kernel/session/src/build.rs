@@ -1,10 +1,11 @@
 //! From a chunk to a compiled program: once, whoever asks for it.
 
+use parking_lot::Mutex;
 use std::{
     collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -197,13 +198,13 @@ impl Builder {
 
     /// Gives up all compiles that are under way.
     pub fn abandon_all(&self) {
-        for (_, build) in lock(&self.in_flight).drain() {
+        for (_, build) in self.in_flight.lock().drain() {
             build.task.abort();
         }
     }
 
     fn find(&self, key: &str) -> Option<(PathBuf, Record)> {
-        let local = lock(&self.local).get(key).cloned();
+        let local = self.local.lock().get(key).cloned();
         // A program with nothing to run has no library.
         let local = local.filter(|(library, record)| !record.has_library || library.is_file());
         local
@@ -273,7 +274,7 @@ impl Builder {
         first: Plan,
         lessons: Lessons,
     ) -> (watch::Receiver<Option<BuildResult>>, bool) {
-        let mut in_flight = lock(&self.in_flight);
+        let mut in_flight = self.in_flight.lock();
         if let Some(build) = in_flight.get(key) {
             return (build.result.clone(), false);
         }
@@ -281,7 +282,7 @@ impl Builder {
         let (builder, job, key_of_task) = (self.clone(), job.clone(), key.to_owned());
         let task = tokio::spawn(async move {
             let result = builder.compile(&key_of_task, &job, first, lessons).await;
-            lock(&builder.in_flight).remove(&key_of_task);
+            builder.in_flight.lock().remove(&key_of_task);
             let _ = sender.send(Some(Arc::new(result)));
         });
         let build = InFlight {
@@ -399,7 +400,9 @@ impl Builder {
                 path
             }
             None => {
-                lock(&self.local).insert(key.to_owned(), (output.to_path_buf(), record.clone()));
+                self.local
+                    .lock()
+                    .insert(key.to_owned(), (output.to_path_buf(), record.clone()));
                 output.to_path_buf()
             }
         }
@@ -488,9 +491,4 @@ fn record(
         programs,
         files: Vec::new(),
     }
-}
-
-/// A poisoned lock guards maps here, which are valid at every step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,6 @@
 //! The errors of the last cell that did not compile, for `:explain`.
 
-use std::sync::{Mutex, PoisonError};
-
+use parking_lot::Mutex;
 use patchbay_engine::diagnostics::Diagnostic;
 
 #[derive(Default)]
@@ -11,13 +10,10 @@ impl LastErrors {
     /// Remembers why a cell did not compile.
     pub(crate) fn note(&self, errors: &[&Diagnostic]) {
         let errors = errors.iter().map(|error| (*error).clone()).collect();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = errors;
+        *self.0.lock() = errors;
     }
 
     pub(crate) fn get(&self) -> Vec<Diagnostic> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.lock().clone()
     }
 }

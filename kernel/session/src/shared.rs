@@ -1,9 +1,10 @@
 //! What a session shares with those that reach it while a cell runs.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::{
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -55,13 +56,11 @@ impl Shared {
     }
 
     pub(crate) fn first_interrupt(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.first_interrupt
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.first_interrupt.lock()
     }
 
     pub(crate) fn running(&self) -> MutexGuard<'_, bool> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock()
     }
 
     /// Whether the user has interrupted the cell that runs, or ran last.
@@ -79,15 +78,12 @@ impl Shared {
     }
 
     pub(crate) fn runtime(&self) -> Sender {
-        self.runtime
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.runtime.lock().clone()
     }
 
     /// Notes a plugin's newest library. `source` tells plugins apart.
     pub(crate) fn remember_plugin(&self, source: &str, library: PathBuf) {
-        let mut plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut plugins = self.plugins.lock();
         match plugins.iter_mut().find(|(known, _)| known == source) {
             Some((_, known)) => *known = library,
             None => plugins.push((source.to_owned(), library)),

@@ -1,10 +1,11 @@
 //! A session's state: the engine, the runtime process and what belongs to both.
 
+use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
 };
@@ -159,11 +160,7 @@ impl EngineSession {
         }
         self.runtime =
             start_runtime(&self.config, &self.workplace, events.clone()).map_err(failed)?;
-        *self
-            .shared
-            .runtime
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = self.runtime.sender();
+        *self.shared.runtime.lock() = self.runtime.sender();
         self.crates.begin_anew();
         self.load_plugins_again();
         // A front end that has gone away has no comms either.
@@ -174,7 +171,7 @@ impl EngineSession {
     /// Loads into a new runtime what the notebook had loaded into the last one; the next cell waits for it.
     pub(crate) fn load_plugins_again(&mut self) {
         let plugins = &self.shared.plugins;
-        let plugins = plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        let plugins = plugins.lock();
         let (sender, plugins) = (self.runtime.sender(), plugins.clone());
         self.loading_again = Some(tokio::spawn(async move {
             for (_, path) in plugins {

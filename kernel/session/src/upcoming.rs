@@ -1,9 +1,7 @@
 //! The cells that wait to be executed.
 
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use parking_lot::{Mutex, MutexGuard};
+use std::collections::VecDeque;
 
 use tokio::sync::Notify;
 
@@ -64,7 +62,7 @@ impl Upcoming {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 }
 

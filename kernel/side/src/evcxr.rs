@@ -4,10 +4,11 @@
 //! errors in the same way. What evcxr cannot do stays so: an interrupt ends the process that holds the
 //! variables, and our magics other than those that evcxr has are errors.
 
+use parking_lot::Mutex;
 use std::{
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -161,11 +162,7 @@ impl EvcxrSession {
             .context("the lock file cannot be copied")
             .map_err(failed)?;
         self.give_sdk(&process).await?;
-        *self
-            .shared
-            .process
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(process.clone());
+        *self.shared.process.lock() = Some(process.clone());
         Ok(process)
     }
 
@@ -350,10 +347,7 @@ fn translate(code: &str, magics: Magics) -> Result<(String, bool), CellError> {
 
 impl Shared {
     fn process(&self) -> Option<SideProcess> {
-        self.process
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.process.lock().clone()
     }
 }
 

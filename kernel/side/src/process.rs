@@ -1,11 +1,12 @@
 //! The side process and its messages.
 
+use parking_lot::Mutex;
 use std::{
     collections::HashMap,
     path::Path,
     process::Stdio,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -100,16 +101,16 @@ impl SideProcess {
     pub async fn ask(&self, request: impl FnOnce(u64) -> Request) -> Option<Event> {
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
         let (asker, answer) = oneshot::channel();
-        lock(&self.shared.waiting).insert(id, asker);
+        self.shared.waiting.lock().insert(id, asker);
         if self.requests.send(request(id)).is_err() {
-            lock(&self.shared.waiting).remove(&id);
+            self.shared.waiting.lock().remove(&id);
         }
         answer.await.ok()
     }
 
     /// Where the outputs of cells go from here on.
     pub fn set_sink(&self, sink: mpsc::UnboundedSender<Event>) {
-        *lock(&self.shared.sink) = Some(sink);
+        *self.shared.sink.lock() = Some(sink);
     }
 
     /// Lets the process stand still.
@@ -181,20 +182,20 @@ async fn read(stdout: ChildStdout, shared: std::sync::Weak<Shared>) {
         };
         match answered(&event) {
             Some(id) => {
-                let asker = lock(&shared.waiting).remove(&id);
+                let asker = shared.waiting.lock().remove(&id);
                 if let Some(asker) = asker {
                     let _ = asker.send(event);
                 }
             }
             None => {
-                if let Some(sink) = &*lock(&shared.sink) {
+                if let Some(sink) = &*shared.sink.lock() {
                     let _ = sink.send(event);
                 }
             }
         }
     }
     if let Some(shared) = shared.upgrade() {
-        lock(&shared.waiting).clear();
+        shared.waiting.lock().clear();
     }
 }
 
@@ -210,9 +211,4 @@ fn answered(event: &Event) -> Option<u64> {
         | Event::InputRequest { .. }
         | Event::Comm { .. } => None,
     }
-}
-
-/// A poisoned lock guards plain values here, which are valid at every step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,10 +1,8 @@
 //! Where a session works: the folder of its files, and the snapshot that it compiles against. Both are looked after while it
 //! runs, because somebody may tidy up.
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-};
+use parking_lot::Mutex;
+use std::{path::Path, sync::Arc};
 
 use anyhow::{Context, Result};
 use patchbay_files::Scratch;
@@ -91,14 +89,11 @@ impl Workplace {
 
     /// Notes something for the user.
     pub fn note(&self, text: String) {
-        self.notes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(text);
+        self.notes.lock().push(text);
     }
 
     /// What was noted since the last call.
     pub fn take_notes(&self) -> Vec<String> {
-        std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.notes.lock())
     }
 }

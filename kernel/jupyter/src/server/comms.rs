@@ -1,9 +1,7 @@
 //! The comms that are open.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use parking_lot::{Mutex, MutexGuard};
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
@@ -15,7 +13,7 @@ pub struct Comms(Mutex<BTreeMap<String, String>>);
 
 impl Comms {
     pub fn open(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     pub fn note(&self, kind: &str, id: &str, target: &str) {

@@ -1,9 +1,7 @@
 //! Cells, one after the other.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
-};
+use parking_lot::Mutex;
+use std::{collections::VecDeque, sync::Arc};
 
 use patchbay_protocol::MimeBundle;
 use serde_json::{Map, Value, json};
@@ -274,10 +272,7 @@ struct Outputs<'a> {
 
 impl Outputs<'_> {
     fn next_input(&self) -> Option<String> {
-        let mut text = self
-            .next_input
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut text = self.next_input.lock();
         text.take()
     }
 
@@ -302,10 +297,7 @@ impl Outputs<'_> {
             SessionEvent::CommsLost => comm_messages::close_all(Some(self.request), self.kernel),
             SessionEvent::Barrier(barrier) => hold(barrier, self.kernel),
             SessionEvent::NextInput { text } => {
-                *self
-                    .next_input
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner) = Some(text);
+                *self.next_input.lock() = Some(text);
             }
             _ if self.silent => {}
             event => {

@@ -4,11 +4,8 @@
 //! ([`Outbox::room`]); one that has stopped reading is not waited for: beyond what is kept for it, it loses outputs, and
 //! is told so where it reads on. Statuses, errors and the opening and closing of comms are never left out.
 
-use std::{
-    io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use parking_lot::{Mutex, MutexGuard};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use patchbay_protocol::readable_bytes;
@@ -164,15 +161,13 @@ impl Outbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Subscriber>>> {
-        self.subscribers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.subscribers.lock()
     }
 }
 
 impl Subscriber {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn wants(&self, topic: &[u8]) -> bool {

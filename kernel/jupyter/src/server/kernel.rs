@@ -1,9 +1,7 @@
 //! The state that all tasks of the server share.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use parking_lot::{Mutex, MutexGuard};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use patchbay_contract::Control;
@@ -55,7 +53,7 @@ impl Kernel {
     }
 
     pub fn running(&self) -> MutexGuard<'_, Option<Message>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock()
     }
 
     /// Says again that the running cell is busy, after another request has ended with `idle`: front

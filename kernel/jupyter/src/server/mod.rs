@@ -21,6 +21,7 @@ mod stdin;
 mod subshells;
 mod usage;
 
+use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
@@ -75,7 +76,7 @@ pub async fn run(
         iopub,
         control: session.control(),
         about,
-        running: std::sync::Mutex::new(None),
+        running: Mutex::new(None),
         comms: comms::Comms::default(),
         history: history::Desk::open(),
         subshells: subshells::Subshells::default(),

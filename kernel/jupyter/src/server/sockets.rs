@@ -1,10 +1,11 @@
 //! The sockets on which requests come, and the heartbeat.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::{
     collections::HashMap,
     io,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -131,9 +132,7 @@ impl Channel {
 impl Clients {
     /// A poisoned lock guards a map here, which is valid at every step.
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Client>> {
-        self.connected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.connected.lock()
     }
 }
 

@@ -4,10 +4,8 @@
 //! which one of them has at a time: those of a subshell run when no other runs, in the order in which they came. An
 //! error aborts what waits on its own subshell only.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use parking_lot::{Mutex, MutexGuard};
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
@@ -19,7 +17,7 @@ pub struct Subshells(Mutex<BTreeSet<String>>);
 
 impl Subshells {
     fn known(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     pub fn create(&self) -> Value {

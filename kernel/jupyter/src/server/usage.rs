@@ -1,7 +1,6 @@
 //! What the kernel uses of the machine, for the front end's display.
 
-use std::sync::{Mutex, PoisonError};
-
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use sysinfo::{
     CpuRefreshKind, MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System,
@@ -18,7 +17,7 @@ impl Usage {
     /// The content of a `usage_reply`: the kernel is this process with all that it has started, the cells' process and
     /// compilers among them. Memory is in bytes, `kernel_cpu` in per cent of one core.
     pub fn content(&self) -> Value {
-        let mut system = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut system = self.0.lock();
         system.refresh_cpu_specifics(CpuRefreshKind::nothing().with_cpu_usage());
         system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
         system.refresh_processes_specifics(

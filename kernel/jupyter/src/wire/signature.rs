@@ -1,8 +1,9 @@
 //! Signatures of messages: HMAC-SHA256 over the four JSON frames.
 
+use parking_lot::Mutex;
 use std::{
     collections::{HashSet, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -97,7 +98,7 @@ impl Signer {
             mac.update(frame.as_ref());
         }
         mac.verify_slice(&signature).map_err(|_| Refusal::Wrong)?;
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         match seen.note(&signature) {
             true => Ok(()),
             false => Err(Refusal::Repeated),

@@ -1,12 +1,12 @@
 //! The files of a prefix, held open by a session, so that they can be put back where somebody removes them.
 
+use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
     fs::{self, File},
     io::{self, Seek, SeekFrom},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
 };
 
 use anyhow::{Context, Result};
@@ -45,7 +45,7 @@ impl Held {
     /// Says what is missing and cannot be written.
     pub fn restore(&self) -> Result<bool> {
         let prefix = &self.snapshot.prefix;
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut files = self.files.lock();
         let missing: Vec<PathBuf> = files
             .keys()
             .filter(|name| fs::symlink_metadata(prefix.join(name)).is_err())
@@ -71,7 +71,7 @@ impl Held {
             })?;
         }
         if let Ok(share) = lock::share(prefix) {
-            *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(share);
+            *self.lock.lock() = Some(share);
         }
         Ok(true)
     }

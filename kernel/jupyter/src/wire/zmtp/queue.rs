@@ -1,9 +1,10 @@
 //! What waits for one peer, and the task that writes it.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::{
     collections::VecDeque,
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -153,7 +154,7 @@ impl Queue {
 
     /// A poisoned lock guards numbers and a list here, which are valid at every step.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
