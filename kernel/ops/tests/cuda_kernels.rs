@@ -7,10 +7,7 @@ use std::{path::Path, process::Command, sync::OnceLock};
 
 use candle_core::{Device, Result, Tensor, Var};
 use libloading::{Library, Symbol};
-use patchbay_ops::{
-    self as ops,
-    optimiser_step::{Adam, Factors, Rule, update},
-};
+use patchbay_ops::{self as ops, Adam, Factors, Rule, optimizer_step};
 
 /// Threads of a block; the kernels must not mind how many.
 const THREADS: u32 = 64;
@@ -27,6 +24,8 @@ fn kernels() -> Option<&'static Library> {
             let status = Command::new(&compiler)
                 .args(["-shared", "-fPIC", "-O1", "-std=c++17", "-pthread", "-I"])
                 .arg(&folder)
+                .arg("-I")
+                .arg(folder.join("../../src/cuda"))
                 .arg("-o")
                 .arg(&library)
                 .arg(folder.join("kernels.cpp"))
@@ -320,7 +319,7 @@ fn layer_norm_with_all_its_gradients() {
 }
 
 #[test]
-fn optimisers_and_averages() {
+fn optimizers_and_averages() {
     let Some(library) = kernels() else { return };
     let adam = function!(
         library,
@@ -388,7 +387,7 @@ fn optimisers_and_averages() {
             );
         }
         let moments = moments.as_detached_tensor();
-        let moments = update(&parameter, &grad, moments, Rule::Adam(rule)).unwrap();
+        let moments = optimizer_step(&parameter, &grad, moments, Rule::Adam(rule)).unwrap();
         same("parameter after Adam", &ours, &parameter);
         same("moments after Adam", &our_moments, &moments);
     }
@@ -424,7 +423,7 @@ fn optimisers_and_averages() {
                 i32::from(nesterov),
             );
         }
-        let buffer = update(&parameter, &grad, buffer.as_detached_tensor(), rule).unwrap();
+        let buffer = optimizer_step(&parameter, &grad, buffer.as_detached_tensor(), rule).unwrap();
         same("parameter after SGD", &ours, &parameter);
         same("momentum after SGD", &our_buffer, &buffer);
     }
@@ -619,7 +618,7 @@ fn the_kth_largest_of_each_row() {
                 out.as_mut_ptr(),
             );
         }
-        let expected = ops::largest::kth_largest(&tensor, k).unwrap();
+        let expected = ops::kth_largest(&tensor, k).unwrap();
         let expected: Vec<f32> = expected.flatten_all().unwrap().to_vec1().unwrap();
         assert_eq!(out, expected, "k is {k}");
     }
