@@ -119,16 +119,6 @@ pub(crate) fn cpu_storage<'a>(storage: &'a Storage, op: &'static str) -> Result<
     }
 }
 
-/// Binds `$name` to the row-major values of a tensor on the CPU, for the rest of the block.
-macro_rules! read {
-    ($name:ident: $real:ty = $tensor:expr, $op:expr) => {
-        let (storage, layout) = $tensor.storage_and_layout();
-        let $name =
-            $crate::storage::values::<$real>($crate::storage::cpu_storage(&storage, $op)?, layout)?;
-    };
-}
-pub(crate) use read;
-
 /// A tensor of these values on the CPU, which is where the other tensors of the op are.
 pub(crate) fn tensor<T: Real>(values: Vec<T>, shape: &Shape) -> Result<Tensor> {
     Tensor::from_vec(values, shape, &candle_core::Device::Cpu)

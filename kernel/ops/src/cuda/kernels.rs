@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use candle_core::{
-    CudaDevice, CudaStorage, Error, Layout, Result, Shape, Storage, Tensor,
-    WithDType,
+    CudaDevice, CudaStorage, Error, Layout, Result, Shape, Storage, Tensor, WithDType,
     cuda_backend::{
         CudaDType,
         cudarc::driver::{

@@ -28,16 +28,3 @@ pub fn l2_normalize(x: &Tensor, dim: i64, eps: f64) -> Result<Tensor> {
         }
     }
 }
-
-/// The former name of [`l2_normalize`].
-///
-/// # Errors
-///
-/// As [`l2_normalize`].
-#[deprecated(
-    since = "0.1.0",
-    note = "it is `l2_normalize` now, and this name will go"
-)]
-pub fn l2_normalise(x: &Tensor, dim: i64, eps: f64) -> Result<Tensor> {
-    l2_normalize(x, dim, eps)
-}

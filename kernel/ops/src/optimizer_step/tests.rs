@@ -2,10 +2,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 
-use crate::{
-    self as ops, Adam, Rule,
-    reference::Checks,
-};
+use crate::{self as ops, Adam, Rule, reference::Checks};
 
 pub(crate) const CHECKS: Checks = Checks {
     reference: b"",

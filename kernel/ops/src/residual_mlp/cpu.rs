@@ -1,6 +1,8 @@
 //! The kernels of the CPU.
 
-use candle_core::{Result, Shape};
+use std::{borrow::Cow, ops::Deref};
+
+use candle_core::{Layout, Result, Shape, Storage};
 
 use rayon::prelude::*;
 
@@ -13,24 +15,25 @@ use crate::{
     op::{Op, Operand},
     real::Real,
     simd::simd_kernel,
-    storage::read,
+    storage::{cpu_storage, values},
 };
+
+const NAME: &str = "residual-mlp";
 
 /// Without gradients, for any widths.
 impl Op<1> for Layers<'_> {
     fn name(&self) -> &'static str {
-        "residual-mlp"
+        NAME
     }
 
     fn forward<T: Real>(&self, [x]: [Operand<'_>; 1]) -> Result<(Vec<T>, Shape)> {
         let (x_layout, x) = (x.layout(), x.values::<T>()?);
-        let name = "residual-mlp";
-        read!(hidden: T = self.hidden.0, name);
-        read!(hidden_bias: T = self.hidden.1, name);
-        read!(out: T = self.output.0, name);
-        read!(output_bias: T = self.output.1, name);
-        read!(skip: T = self.skip.0, name);
-        read!(skip_bias: T = self.skip.1, name);
+        let operands = [self.hidden, self.output, self.skip]
+            .map(|(weight, bias)| (weight.storage_and_layout(), bias.storage_and_layout()));
+        let [(hidden, hidden_bias), (out, output_bias), (skip, skip_bias)] = &operands;
+        let (hidden, hidden_bias) = (read::<T>(hidden)?, read::<T>(hidden_bias)?);
+        let (out, output_bias) = (read::<T>(out)?, read::<T>(output_bias)?);
+        let (skip, skip_bias) = (read::<T>(skip)?, read::<T>(skip_bias)?);
         let bias: Vec<T> = output_bias
             .iter()
             .zip(&*skip_bias)
@@ -63,6 +66,13 @@ impl Op<1> for Layers<'_> {
     }
 }
 
+/// The values of a tensor that is locked for reading.
+fn read<'a, T: Real>(
+    (storage, layout): &'a (impl Deref<Target = Storage>, &'a Layout),
+) -> Result<Cow<'a, [T]>> {
+    values::<T>(cpu_storage(storage, NAME)?, layout)
+}
+
 /// A share for each thread, so that threads meet once and not after each layer; but not so few rows that laying out the
 /// weights takes longer than multiplying with them, and not more hidden values than 1 MiB.
 fn rows_of_a_share(rows: usize, units: usize) -> usize {
@@ -89,7 +99,7 @@ pub(super) struct Narrow {
 
 impl Op<3> for Narrow {
     fn name(&self) -> &'static str {
-        "residual-mlp"
+        NAME
     }
 
     fn forward<T: Real>(&self, [x, first, second]: [Operand<'_>; 3]) -> Result<(Vec<T>, Shape)> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use candle_core::{Device, Result, Tensor, Var, backprop::GradStore};
 use candle_nn::Optimizer;
 
-use crate::ops::optimiser_step::{Rule, update};
+use crate::ops::{Rule, optimizer_step};
 
 use super::parameters::{OptimizerState, ParameterGroup, ParameterNames, Parameters};
 
@@ -89,7 +89,7 @@ impl Optimizer for SGD {
                 nesterov: self.settings.nesterov,
                 first: parameter.steps == 0,
             };
-            let moments = update(&parameter.var, grad, moments, rule)?;
+            let moments = optimizer_step(&parameter.var, grad, moments, rule)?;
             parameter.moments = has_momentum.then_some(moments);
             parameter.steps += 1;
         }
