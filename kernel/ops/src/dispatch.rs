@@ -24,21 +24,27 @@ pub fn composed<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Whether the tensor is where the CPU's kernels are.
+/// Whether ops are composed, wherever their tensors are.
+pub(crate) fn is_composing() -> bool {
+    COMPOSING.get()
+}
+
+/// Whether the tensor is where the CPU's kernels are, and they are wanted.
 pub(crate) fn has_cpu_kernels(x: &Tensor) -> bool {
-    x.device().is_cpu() && !COMPOSING.get()
+    x.device().is_cpu() && !is_composing()
 }
 
 /// Whether the tensor is where the GPU's kernels are, and of a type that they compute in.
 #[cfg(feature = "cuda")]
 pub(crate) fn has_cuda_kernels(x: &Tensor) -> bool {
-    !COMPOSING.get() && crate::cuda::computes_in(x.dtype()) && x.device().is_cuda()
+    crate::cuda::computes_in(x.dtype()) && x.device().is_cuda()
 }
 
-/// Ends the function with what computes an op for the tensor `$x`: the first that there is of
+/// Ends the function with what computes an op for the tensor `$x`: the first that fits of
 ///
+/// - `composed => ..`, within [`composed`];
 /// - `cuda => ..`, on an NVIDIA GPU, with `cuda if .. => ..` only where the kernel fits;
-/// - `composed => ..`, on all other devices, and within [`composed`];
+/// - `composed => ..`, on all other devices;
 /// - `cpu(x) => ..`, with `x` in f32 where it comes in half precision, and the result in its dtype again; `cpu => ..`, as it is.
 macro_rules! dispatch {
     (
@@ -64,13 +70,18 @@ macro_rules! dispatch {
         // With an arm for the CPU alone it is looked at by nothing.
         let _ = place;
         $(
+            if $crate::dispatch::is_composing() {
+                return $composed;
+            }
+        )?
+        $(
             #[cfg(feature = "cuda")]
             if $crate::dispatch::has_cuda_kernels(place) $(&& $fits)? {
                 return $cuda;
             }
         )?
         $(
-            if !$crate::dispatch::has_cpu_kernels(place) {
+            if !place.device().is_cpu() {
                 return $composed;
             }
         )?

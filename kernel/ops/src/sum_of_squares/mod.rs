@@ -34,6 +34,7 @@ fn on_device(tensors: &[&Tensor]) -> Result<f64> {
     dispatch! {
         first;
         cuda => cuda::total("sum-of-squares", tensors);
+        composed => composed::total(tensors);
         cpu => composed::total(tensors)
     }
 }
