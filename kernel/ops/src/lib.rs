@@ -95,7 +95,7 @@ ops! {
     pub use linear_gelu::{linear_gelu};
     pub use masked_fill::{masked_fill};
     pub use matmul::{linear, matmul};
-    pub use optimizer_step::{Adam, Factors, Rule, optimizer_step};
+    pub use optimizer_step::{AdamFactors, AdamRule, OptimizerRule, optimizer_step};
     pub use pooling::{adaptive_avg_pool2d, avg_pool2d, max_pool2d};
     pub use reduce::{mean, mean_all, mean_keepdim, sum, sum_all, sum_keepdim, var, var_all, var_keepdim, var_with};
     pub use residual_mlp::{residual_mlp};

@@ -21,10 +21,12 @@ pub mod largest {
 /// The former place of [`crate::optimizer_step`] and its rules.
 #[deprecated(
     since = "0.1.0",
-    note = "its names are `ops::{optimizer_step, Adam, Factors, Rule}`"
+    note = "its names are `ops::{optimizer_step, AdamRule, AdamFactors, OptimizerRule}`"
 )]
 pub mod optimiser_step {
-    pub use crate::{Adam, Factors, Rule, optimizer_step as update};
+    pub use crate::{
+        AdamFactors as Factors, AdamRule as Adam, OptimizerRule as Rule, optimizer_step as update,
+    };
 }
 
 #[cfg(test)]

@@ -2,13 +2,18 @@
 
 use candle_core::{Result, Tensor, Var};
 
-use super::rule::Rule;
+use super::rule::OptimizerRule;
 
-pub(super) fn step(parameter: &Var, grad: &Tensor, moments: &Tensor, rule: Rule) -> Result<Tensor> {
+pub(super) fn step(
+    parameter: &Var,
+    grad: &Tensor,
+    moments: &Tensor,
+    rule: OptimizerRule,
+) -> Result<Tensor> {
     let (p, grad) = (parameter.as_detached_tensor(), grad.detach());
     let moment = |index: usize| moments.get(index)?.reshape(p.shape());
     match rule {
-        Rule::Adam(adam) => {
+        OptimizerRule::Adam(adam) => {
             let (beta1, beta2) = (adam.beta1, adam.beta2);
             let factors = adam.factors();
             let grad = if adam.decoupled {
@@ -22,7 +27,7 @@ pub(super) fn step(parameter: &Var, grad: &Tensor, moments: &Tensor, rule: Rule)
             parameter.set(&((p * factors.shrink)? - (direction * factors.rate)?)?)?;
             Tensor::stack(&[m.flatten_all()?, v.flatten_all()?], 0)
         }
-        Rule::Sgd {
+        OptimizerRule::Sgd {
             learning_rate,
             momentum,
             dampening,

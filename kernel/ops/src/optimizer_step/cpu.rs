@@ -7,7 +7,7 @@ use candle_core::{
 };
 use rayon::prelude::*;
 
-use super::rule::{Adam, Factors, Rule};
+use super::rule::{AdamFactors, AdamRule, OptimizerRule};
 use crate::{
     real::Real,
     simd::{GRAIN, simd_kernel},
@@ -16,7 +16,7 @@ use crate::{
 
 pub(super) struct Update<'a> {
     pub(super) moments: &'a Tensor,
-    pub(super) rule: Rule,
+    pub(super) rule: OptimizerRule,
 }
 
 impl InplaceOp2 for Update<'_> {
@@ -43,7 +43,7 @@ impl InplaceOp2 for Update<'_> {
 struct Moments<'a, T> {
     parameter: RefCell<&'a mut [T]>,
     grad: &'a [T],
-    rule: Rule,
+    rule: OptimizerRule,
 }
 
 impl<T: Real> InplaceOp1 for Moments<'_, T> {
@@ -57,7 +57,7 @@ impl<T: Real> InplaceOp1 for Moments<'_, T> {
         let parameter = &mut *self.parameter.borrow_mut();
         let (grad, rule) = (self.grad, self.rule);
         match rule {
-            Rule::Adam(rule) => parameter
+            OptimizerRule::Adam(rule) => parameter
                 .par_chunks_mut(GRAIN)
                 .zip(grad.par_chunks(GRAIN))
                 .zip(
@@ -68,11 +68,11 @@ impl<T: Real> InplaceOp1 for Moments<'_, T> {
                 .for_each(|((parameter, grad), (first, second))| {
                     adam(parameter, grad, first, second, rule)
                 }),
-            Rule::Sgd { momentum: 0.0, .. } => parameter
+            OptimizerRule::Sgd { momentum: 0.0, .. } => parameter
                 .par_chunks_mut(GRAIN)
                 .zip(grad.par_chunks(GRAIN))
                 .for_each(|(parameter, grad)| sgd(parameter, grad, &mut [], rule)),
-            Rule::Sgd { .. } => parameter
+            OptimizerRule::Sgd { .. } => parameter
                 .par_chunks_mut(GRAIN)
                 .zip(grad.par_chunks(GRAIN))
                 .zip(first.par_chunks_mut(GRAIN))
@@ -84,9 +84,9 @@ impl<T: Real> InplaceOp1 for Moments<'_, T> {
 
 simd_kernel! {
     fn adam['a, T: Real](
-        parameter: &'a mut [T], grad: &'a [T], first: &'a mut [T], second: &'a mut [T], rule: Adam,
+        parameter: &'a mut [T], grad: &'a [T], first: &'a mut [T], second: &'a mut [T], rule: AdamRule,
     ) -> () {
-        let Factors { rate, root_scale, shrink, decay } = rule.factors();
+        let AdamFactors { rate, root_scale, shrink, decay } = rule.factors();
         let (rate, root_scale) = (T::of(rate), T::of(root_scale));
         let (shrink, decay) = (T::of(shrink), T::of(decay));
         let (beta1, beta2, eps) = (T::of(rule.beta1), T::of(rule.beta2), T::of(rule.eps));
@@ -101,8 +101,8 @@ simd_kernel! {
 }
 
 simd_kernel! {
-    fn sgd['a, T: Real](parameter: &'a mut [T], grad: &'a [T], buffer: &'a mut [T], rule: Rule) -> () {
-        let Rule::Sgd { learning_rate, momentum, dampening, weight_decay, nesterov, first } = rule else { return };
+    fn sgd['a, T: Real](parameter: &'a mut [T], grad: &'a [T], buffer: &'a mut [T], rule: OptimizerRule) -> () {
+        let OptimizerRule::Sgd { learning_rate, momentum, dampening, weight_decay, nesterov, first } = rule else { return };
         let (rate, decay) = (T::of(learning_rate), T::of(weight_decay));
         if momentum == 0.0 {
             for (p, &g) in parameter.iter_mut().zip(grad) {

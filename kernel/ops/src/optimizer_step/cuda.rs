@@ -12,7 +12,7 @@ use candle_core::{
     },
 };
 
-use super::rule::{Factors, Rule};
+use super::rule::{AdamFactors, OptimizerRule};
 use crate::cuda::{
     kernels::{Number, by_number, elementwise, kernel, ptx, view, view_mut},
     op::not_on_cpu,
@@ -23,13 +23,18 @@ use crate::cuda::{
 /// # Errors
 ///
 /// Fails where the GPU does.
-pub(super) fn step(parameter: &Var, grad: &Tensor, moments: &Tensor, rule: Rule) -> Result<()> {
+pub(super) fn step(
+    parameter: &Var,
+    grad: &Tensor,
+    moments: &Tensor,
+    rule: OptimizerRule,
+) -> Result<()> {
     parameter.inplace_op2(&grad.contiguous()?, &Step { moments, rule })
 }
 
 struct Step<'a> {
     moments: &'a Tensor,
-    rule: Rule,
+    rule: OptimizerRule,
 }
 
 impl InplaceOp2 for Step<'_> {
@@ -52,7 +57,7 @@ impl InplaceOp2 for Step<'_> {
             let device = parameter.device().clone();
             let grad = view::<T>(grad, grad_layout)?;
             let mut parameter = view_mut::<T>(parameter, layout)?;
-            if matches!(self.rule, Rule::Sgd { momentum: 0.0, .. }) {
+            if matches!(self.rule, OptimizerRule::Sgd { momentum: 0.0, .. }) {
                 return launch::<T>(&device, &mut parameter, &grad, None, self.rule);
             }
             let parameter = RefCell::new(parameter);
@@ -65,7 +70,7 @@ impl InplaceOp2 for Step<'_> {
 struct Moments<'a, T> {
     parameter: RefCell<CudaViewMut<'a, T>>,
     grad: CudaView<'a, T>,
-    rule: Rule,
+    rule: OptimizerRule,
 }
 
 impl<T: Number> InplaceOp1 for Moments<'_, T> {
@@ -97,12 +102,12 @@ fn launch<T: Number>(
     parameter: &mut CudaViewMut<'_, T>,
     grad: &CudaView<'_, T>,
     mut moments: Option<&mut CudaViewMut<'_, T>>,
-    rule: Rule,
+    rule: OptimizerRule,
 ) -> Result<()> {
     let count = grad.len();
     let (name, rows) = match rule {
-        Rule::Adam(_) => ("adam", 2),
-        Rule::Sgd { momentum, .. } => ("sgd", usize::from(momentum != 0.0)),
+        OptimizerRule::Adam(_) => ("adam", 2),
+        OptimizerRule::Sgd { momentum, .. } => ("sgd", usize::from(momentum != 0.0)),
     };
     let given = moments.as_ref().map_or(0, |moments| moments.len());
     if parameter.len() != count || given < rows * count {
@@ -122,8 +127,8 @@ fn launch<T: Number>(
         None => launch.arg(&none),
     };
     match rule {
-        Rule::Adam(adam) => {
-            let Factors {
+        OptimizerRule::Adam(adam) => {
+            let AdamFactors {
                 rate,
                 root_scale,
                 shrink,
@@ -136,7 +141,7 @@ fn launch<T: Number>(
             // moments were checked above.
             unsafe { launch.launch(elementwise(count)) }.w()?;
         }
-        Rule::Sgd {
+        OptimizerRule::Sgd {
             learning_rate,
             momentum,
             dampening,

@@ -7,7 +7,7 @@ mod rule;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use self::rule::{Adam, Factors, Rule};
+pub use self::rule::{AdamFactors, AdamRule, OptimizerRule};
 
 use candle_core::{Result, Tensor, Var};
 
@@ -24,7 +24,7 @@ pub fn optimizer_step(
     parameter: &Var,
     grad: &Tensor,
     moments: Tensor,
-    rule: Rule,
+    rule: OptimizerRule,
 ) -> Result<Tensor> {
     if grad.dims() != parameter.dims() || grad.dtype() != parameter.dtype() {
         candle_core::bail!(

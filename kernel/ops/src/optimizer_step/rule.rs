@@ -2,8 +2,8 @@
 
 /// The update of one parameter by Adam (Kingma and Ba, 2015), AdamW (Loshchilov and Hutter, 2019) or SGD.
 #[derive(Clone, Copy)]
-pub enum Rule {
-    Adam(Adam),
+pub enum OptimizerRule {
+    Adam(AdamRule),
     Sgd {
         learning_rate: f64,
         momentum: f64,
@@ -16,7 +16,7 @@ pub enum Rule {
 
 /// Adam or AdamW.
 #[derive(Clone, Copy)]
-pub struct Adam {
+pub struct AdamRule {
     pub learning_rate: f64,
     pub beta1: f64,
     pub beta2: f64,
@@ -29,7 +29,7 @@ pub struct Adam {
 }
 
 /// What a step of Adam multiplies with.
-pub struct Factors {
+pub struct AdamFactors {
     /// The learning rate, corrected for the zeros that the first moment began with.
     pub rate: f64,
     /// Of the second moment's root, corrected for the same.
@@ -40,15 +40,15 @@ pub struct Factors {
     pub decay: f64,
 }
 
-impl Adam {
+impl AdamRule {
     /// What the step that comes multiplies with.
-    pub fn factors(&self) -> Factors {
+    pub fn factors(&self) -> AdamFactors {
         let (shrink, decay) = if self.decoupled {
             (1.0 - self.learning_rate * self.weight_decay, 0.0)
         } else {
             (1.0, self.weight_decay)
         };
-        Factors {
+        AdamFactors {
             rate: self.learning_rate / (1.0 - self.beta1.powi(self.step as i32)),
             root_scale: 1.0 / (1.0 - self.beta2.powi(self.step as i32)).sqrt(),
             shrink,

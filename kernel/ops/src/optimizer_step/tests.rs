@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 
-use crate::{self as ops, Adam, Rule, reference::Checks};
+use crate::{self as ops, AdamRule, OptimizerRule, reference::Checks};
 
 pub(crate) const CHECKS: Checks = Checks {
     reference: b"",
@@ -19,7 +19,7 @@ pub(crate) const CHECKS: Checks = Checks {
 #[test]
 fn the_composition_takes_the_kernels_steps() {
     let adam = |decoupled, step| {
-        Rule::Adam(Adam {
+        OptimizerRule::Adam(AdamRule {
             learning_rate: 0.1,
             beta1: 0.9,
             beta2: 0.99,
@@ -29,7 +29,7 @@ fn the_composition_takes_the_kernels_steps() {
             step,
         })
     };
-    let sgd = |nesterov, step| Rule::Sgd {
+    let sgd = |nesterov, step| OptimizerRule::Sgd {
         learning_rate: 0.1,
         momentum: 0.9,
         dampening: if nesterov { 0.0 } else { 0.3 },
@@ -65,7 +65,7 @@ fn the_composition_takes_the_kernels_steps() {
 /// Kingma and Ba (2015), section 2.1: the corrected moments of the first step are the gradient and its square.
 #[test]
 fn the_first_step_of_adam_is_the_learning_rate() {
-    let rule = Rule::Adam(Adam {
+    let rule = OptimizerRule::Adam(AdamRule {
         learning_rate: 0.1,
         beta1: 0.9,
         beta2: 0.999,
@@ -98,7 +98,7 @@ fn the_first_step_of_adam_is_the_learning_rate() {
 
 #[test]
 fn a_gradient_of_another_shape_or_dtype_is_refused() {
-    let rule = Rule::Sgd {
+    let rule = OptimizerRule::Sgd {
         learning_rate: 0.1,
         momentum: 0.0,
         dampening: 0.0,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use candle_core::{Device, Result, Tensor, Var, backprop::GradStore};
 use candle_nn::Optimizer;
 
-use crate::ops::{Rule, optimizer_step};
+use crate::ops::{OptimizerRule, optimizer_step};
 
 use super::parameters::{OptimizerState, ParameterGroup, ParameterNames, Parameters};
 
@@ -81,7 +81,7 @@ impl Optimizer for SGD {
             } else {
                 no_moments(parameter.var.dtype())?
             };
-            let rule = Rule::Sgd {
+            let rule = OptimizerRule::Sgd {
                 learning_rate: learning_rate * parameter.learning_rate_scale,
                 momentum: self.settings.momentum,
                 dampening: self.settings.dampening,
