@@ -13,6 +13,8 @@ use candle_core::{DType, Device, Result, Tensor, Var, safetensors};
 use crate::{OPS, composed, cuda::test_device as device};
 
 type Run = fn(&[Tensor]) -> Result<Tensor>;
+type Edge = fn(&Tensor) -> Result<Tensor>;
+type Refused = fn() -> Result<Tensor>;
 
 /// What the `tests.rs` of an op says, in `CHECKS`.
 pub(crate) struct Checks {
@@ -22,13 +24,9 @@ pub(crate) struct Checks {
     /// entry of their own.
     pub cases: &'static [(&'static str, Run)],
     /// Runs with inputs of these shapes, whose first dimension is 0, and with the same where it is 1.
-    pub edges: &'static [(
-        &'static str,
-        &'static [usize],
-        fn(&Tensor) -> Result<Tensor>,
-    )],
+    pub edges: &'static [(&'static str, &'static [usize], Edge)],
     /// What is refused, and a part of what the error says.
-    pub errors: &'static [(fn() -> Result<Tensor>, &'static str)],
+    pub errors: &'static [(Refused, &'static str)],
     /// Functions without a value or a gradient to compare with PyTorch's, and the test of the same file that has them.
     pub otherwise: &'static [(&'static str, &'static str)],
 }
