@@ -11,7 +11,7 @@ mod settings;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use self::settings::Attention;
+pub use settings::Attention;
 
 use candle_core::{Result, Tensor};
 

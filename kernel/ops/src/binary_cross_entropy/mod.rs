@@ -6,7 +6,7 @@ mod settings;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use self::settings::BinaryCrossEntropy;
+pub use settings::BinaryCrossEntropy;
 
 use candle_core::{Result, Tensor};
 

@@ -6,7 +6,7 @@ mod settings;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use self::settings::{Conv1d, Conv2d};
+pub use settings::{Conv1d, Conv2d};
 
 use candle_core::{Result, Tensor};
 

@@ -6,7 +6,7 @@ mod settings;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use self::settings::{ConvTranspose1d, ConvTranspose2d};
+pub use settings::{ConvTranspose1d, ConvTranspose2d};
 
 use candle_core::{Result, Tensor};
 

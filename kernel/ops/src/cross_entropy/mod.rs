@@ -9,7 +9,7 @@ mod settings;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use self::settings::{CrossEntropy, IGNORE_INDEX, ignored_value};
+pub use settings::{CrossEntropy, IGNORE_INDEX, ignored_value};
 
 use candle_core::{Result, Tensor};
 

@@ -7,7 +7,7 @@ mod taps;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use self::settings::{Interpolate, Interpolation};
+pub use settings::{Interpolate, Interpolation};
 
 use candle_core::{Result, Tensor};
 

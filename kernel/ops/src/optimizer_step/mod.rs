@@ -7,7 +7,7 @@ mod rule;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use self::rule::{AdamFactors, AdamRule, OptimizerRule};
+pub use rule::{AdamFactors, AdamRule, OptimizerRule};
 
 use candle_core::{Result, Tensor, Var};
 
