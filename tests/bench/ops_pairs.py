@@ -3,7 +3,8 @@
     python3 tests/bench/ops_pairs.py ae872c5 [rounds]
 
 For each op and size, without and with the way back, it prints the median time of both and the median of the ratios of pairs, now
-over before. A ratio of 1 is no change. The earlier sources become a module of an example that is removed again.
+over before. A ratio of 1 is no change; with HEAD in the place of the revision it prints how far from 1 the comparison itself is. The
+earlier sources become a module of an example that is removed again.
 """
 
 import pathlib
