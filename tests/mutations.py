@@ -29,17 +29,17 @@ WEIGHTS = ["--lib", "--test", "containers", "--", "--skip", "operations_without_
 # What, package, file, old text, new text; then which of the package's tests run.
 MUTATIONS = [
     # Ops, against the CUDA kernels' source (compiled as C++) and their unit tests.
-    ("layer norm: a term of the gradient is dropped", "patchbay-ops", "kernel/ops/src/layer_norm.rs",
+    ("layer norm: a term of the gradient is dropped", "patchbay-ops", "kernel/ops/src/layer_norm/cpu.rs",
      "(grad * weight - mean_h - *out * mean_hx)", "(grad * weight - *out * mean_hx)", ["--test", "cuda_kernels"]),
-    ("layer norm: epsilon outside of the root", "patchbay-ops", "kernel/ops/src/layer_norm.rs",
+    ("layer norm: epsilon outside of the root", "patchbay-ops", "kernel/ops/src/layer_norm/cpu.rs",
      "T::ONE / (variance + T::of(eps)).sqrt()", "T::ONE / (variance.sqrt() + T::of(eps))", ["--test", "cuda_kernels"]),
-    ("softmax: the projection is not taken off the gradient", "patchbay-ops", "kernel/ops/src/softmax.rs",
+    ("softmax: the projection is not taken off the gradient", "patchbay-ops", "kernel/ops/src/softmax/cpu.rs",
      "let projected = dot(y, grad);", "let projected = T::ZERO * dot(y, grad);", ["--test", "cuda_kernels"]),
-    ("log-softmax: the sign of the logarithm", "patchbay-ops", "kernel/ops/src/softmax.rs",
+    ("log-softmax: the sign of the logarithm", "patchbay-ops", "kernel/ops/src/softmax/cpu.rs",
      "*y = x - shift - log_sum;", "*y = x - shift + log_sum;", ["--test", "cuda_kernels"]),
-    ("Adam: the second moment takes the gradient, not its square", "patchbay-ops", "kernel/ops/src/optimiser_step.rs",
+    ("Adam: the second moment takes the gradient, not its square", "patchbay-ops", "kernel/ops/src/optimizer_step/cpu.rs",
      "rest2 * g * g;", "rest2 * g;", ["--test", "cuda_kernels"]),
-    ("SGD: weight decay has the wrong sign", "patchbay-ops", "kernel/ops/src/optimiser_step.rs",
+    ("SGD: weight decay has the wrong sign", "patchbay-ops", "kernel/ops/src/optimizer_step/cpu.rs",
      "let g = g + decay * *p;\n            *b", "let g = g - decay * *p;\n            *b", ["--test", "cuda_kernels"]),
     # Files of weights.
     ("half precision: subnormal numbers are off by a factor of 2", "patchbay-weights", "kernel/weights/src/torch.rs",

@@ -130,6 +130,8 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
         let path = entry.path();
         if path.is_dir() {
             collect(&path, files);
+        } else if path.ends_with("tests.rs") {
+            // Tests in a file of their own are no part of the library.
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             files.push(path);
         }

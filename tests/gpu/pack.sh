@@ -3,7 +3,7 @@
 #
 #   source target/cuda-toolkit/environment
 #   cargo build --release --workspace --features patchbay/cuda --target-dir target/cuda
-#   cargo test --no-run --release --workspace --features patchbay/cuda --target-dir target/cuda --test ops_parity
+#   cargo test --no-run --release --package patchbay-ops --features cuda --target-dir target/cuda --lib
 #   bash tests/gpu/pack.sh target/cuda target/gpu-suites.tar.xz
 #
 # There: tar xf gpu-suites.tar.xz && gpu-suites/run.sh; without xz: python3 -m tarfile -e gpu-suites.tar.xz
@@ -21,10 +21,10 @@ mkdir "$suites"
 for suite in parity benchmark; do
     "$patchbay" build "$here/$suite.ipynb" -o "$suites/$suite"
 done
-# The comparison of every op with PyTorch's numbers is a test, and runs on `device()`.
-test=$(find "$(dirname "$patchbay")/deps" -name 'ops_parity-*' -executable -type f -printf '%T@ %p\n' | sort -n | tail -1 | cut -d' ' -f2)
+# The comparison of every op with PyTorch's numbers is a test of the ops, and runs on the first GPU.
+test=$(find "$(dirname "$patchbay")/deps" -name 'patchbay_ops-*' -executable -type f -printf '%T@ %p\n' | sort -n | tail -1 | cut -d' ' -f2)
 if [ -z "$test" ]; then
-    echo "no ops_parity in $1: cargo test --no-run --release --workspace --features patchbay/cuda --target-dir $1 --test ops_parity" >&2
+    echo "no tests of patchbay-ops in $1: cargo test --no-run --release --package patchbay-ops --features cuda --target-dir $1 --lib" >&2
     exit 1
 fi
 cp "$test" "$suites/ops_parity"

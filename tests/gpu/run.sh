@@ -44,7 +44,7 @@ failed=0
 {
     date --utc +'%Y-%m-%d'
     nvidia-smi --query-gpu=name,driver_version --format=csv,noheader 2>/dev/null || echo "no driver"
-    LD_LIBRARY_PATH="$PWD/parity/lib:${LD_LIBRARY_PATH:-}" ./ops_parity || failed=1
+    LD_LIBRARY_PATH="$PWD/parity/lib:${LD_LIBRARY_PATH:-}" ./ops_parity reference:: || failed=1
     parity/run -p require_gpu=$gpu -o results/parity.ipynb || failed=1
     benchmark/run -p quick=$quick -p peer="$PWD/peer.py" -o results/benchmark.ipynb || failed=1
     python3 - results/parity.ipynb results/benchmark.ipynb <<'PYTHON'

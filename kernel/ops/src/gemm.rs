@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{
+use crate::{
     real::Real,
     simd::{fill, rows_of_a_piece, simd_kernel, zeros},
 };
@@ -261,4 +261,15 @@ pub(crate) fn gemm_batched<'a, T: Real>(
             .zip(pairs)
             .for_each(|pair| product(pair, true));
     }
+}
+
+/// The product of an m×k and a k×n matrix, on this thread alone.
+pub(crate) fn on_this_thread<T: Real>(
+    size: (usize, usize, usize),
+    left: Matrix<'_, T>,
+    right: Matrix<'_, T>,
+    before: Before,
+    out: &mut [T],
+) {
+    gemm(size, left, right, T::ONE, before, out, size.2, false);
 }

@@ -10,7 +10,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use super::simd::LANES;
+use crate::simd::LANES;
 
 /// Which seed the process has, and how many streams were taken from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

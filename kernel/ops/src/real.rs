@@ -169,7 +169,7 @@ impl Real for f32 {
     }
 
     /// The upper tail is exp(-x^2 / 2) t P(u) with t = 1 / (1 + 0.3275911 |x| / sqrt(2)) and u an affine image of
-    /// it; `erfc_coefficients.py` among the tests' references fits P, with a relative error of 1.7e-7.
+    /// it; `erfc_coefficients.py` among the tests fits P, with a relative error of 1.7e-7.
     #[inline(always)]
     fn normal(self) -> (f32, f32) {
         const SLOPE: f32 = 0.231_641_89;

@@ -4,7 +4,7 @@
 
 use rayon::prelude::*;
 
-use super::{
+use crate::{
     real::Real,
     rows::across,
     simd::{LANES, simd_kernel},

@@ -1,6 +1,6 @@
 //! How a loss of many elements becomes one number.
 
-use candle_core::Result;
+use candle_core::{Result, Tensor};
 
 /// What a loss does with its elements: torch's `reduction`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,6 +11,21 @@ pub enum Reduction {
     Sum,
     /// They are returned as they are.
     None,
+}
+
+impl Reduction {
+    /// Of losses that candle's ops have made; `mean` divides their sum.
+    pub(crate) fn of(
+        self,
+        losses: Tensor,
+        mean: impl FnOnce(Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        match self {
+            Reduction::None => Ok(losses),
+            Reduction::Sum => crate::sum_all(&losses),
+            Reduction::Mean => mean(crate::sum_all(&losses)?),
+        }
+    }
 }
 
 impl std::str::FromStr for Reduction {

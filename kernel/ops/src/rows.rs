@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use super::{real::Real, simd::LANES};
+use crate::{real::Real, simd::LANES};
 
 /// Rows shorter than this are worked on as blocks.
 pub(crate) const SHORT: usize = 48;

@@ -4,7 +4,7 @@ use std::{mem::MaybeUninit, ops::Range};
 
 use rayon::prelude::*;
 
-use super::real::Real;
+use crate::real::Real;
 
 /// Defines a function whose body is compiled for the baseline, for AVX2 and for AVX-512, with the choice made
 /// at run time. What the body calls must be `#[inline(always)]`, and it takes no closures: what is not inlined

@@ -5,7 +5,7 @@ use std::{borrow::Cow, mem::MaybeUninit};
 use candle_core::{CpuStorage, DType, Error, Layout, Result, Shape, Storage, Tensor};
 use rayon::prelude::*;
 
-use super::{real::Real, simd::rows_of_a_piece};
+use crate::{real::Real, simd::rows_of_a_piece};
 
 /// Runs an expression with `$real` standing for the Rust type of a dtype: f32 or f64.
 macro_rules! by_dtype {
@@ -110,7 +110,7 @@ fn gather<T: Copy>(
 }
 
 /// The CPU storage behind a tensor's storage.
-pub(crate) fn on_cpu<'a>(storage: &'a Storage, op: &'static str) -> Result<&'a CpuStorage> {
+pub(crate) fn cpu_storage<'a>(storage: &'a Storage, op: &'static str) -> Result<&'a CpuStorage> {
     match storage {
         Storage::Cpu(storage) => Ok(storage),
         _ => candle_core::bail!(
@@ -119,19 +119,26 @@ pub(crate) fn on_cpu<'a>(storage: &'a Storage, op: &'static str) -> Result<&'a C
     }
 }
 
-/// Binds `$name` to the row-major values of a tensor on the CPU, for the rest of the block.
-macro_rules! read {
-    ($name:ident: $real:ty = $tensor:expr, $op:expr) => {
-        let (storage, layout) = $tensor.storage_and_layout();
-        let $name =
-            $crate::storage::values::<$real>($crate::storage::on_cpu(&storage, $op)?, layout)?;
-    };
-}
-pub(crate) use read;
-
 /// A tensor of these values on the CPU, which is where the other tensors of the op are.
 pub(crate) fn tensor<T: Real>(values: Vec<T>, shape: &Shape) -> Result<Tensor> {
     Tensor::from_vec(values, shape, &candle_core::Device::Cpu)
+}
+
+/// The values of a contiguous tensor, to write.
+pub(crate) fn slice_mut<'a, T: Real>(
+    storage: &'a mut CpuStorage,
+    layout: &Layout,
+) -> Result<&'a mut [T]> {
+    let Some((start, end)) = layout.contiguous_offsets() else {
+        candle_core::bail!("a tensor that is changed in place must be contiguous, as variables are")
+    };
+    match T::of_storage(storage) {
+        Some(values) => Ok(&mut values[start..end]),
+        None => candle_core::bail!(
+            "a tensor that is changed in place must be {}",
+            T::DTYPE.as_str()
+        ),
+    }
 }
 
 /// What a custom op's forward pass returns.

@@ -7,10 +7,7 @@ use std::{path::Path, process::Command, sync::OnceLock};
 
 use candle_core::{Device, Result, Tensor, Var};
 use libloading::{Library, Symbol};
-use patchbay_ops::{
-    self as ops,
-    optimiser_step::{Adam, Factors, Rule, update},
-};
+use patchbay_ops::{self as ops, AdamFactors, AdamRule, OptimizerRule, optimizer_step};
 
 /// Threads of a block; the kernels must not mind how many.
 const THREADS: u32 = 64;
@@ -27,6 +24,8 @@ fn kernels() -> Option<&'static Library> {
             let status = Command::new(&compiler)
                 .args(["-shared", "-fPIC", "-O1", "-std=c++17", "-pthread", "-I"])
                 .arg(&folder)
+                .arg("-I")
+                .arg(folder.join("../../src/cuda"))
                 .arg("-o")
                 .arg(&library)
                 .arg(folder.join("kernels.cpp"))
@@ -320,7 +319,7 @@ fn layer_norm_with_all_its_gradients() {
 }
 
 #[test]
-fn optimisers_and_averages() {
+fn optimizers_and_averages() {
     let Some(library) = kernels() else { return };
     let adam = function!(
         library,
@@ -353,7 +352,7 @@ fn optimisers_and_averages() {
         let (parameter, grad) = (some(&[count], 6), some(&[count], 7));
         let moments = Var::from_tensor(&some(&[2, count], 8).abs().unwrap()).unwrap();
         let (mut ours, mut our_moments) = (values(&parameter), values(&moments));
-        let rule = Adam {
+        let rule = AdamRule {
             learning_rate: 0.1,
             beta1: 0.9,
             beta2: 0.99,
@@ -362,7 +361,7 @@ fn optimisers_and_averages() {
             decoupled,
             step,
         };
-        let Factors {
+        let AdamFactors {
             rate,
             root_scale,
             shrink,
@@ -388,9 +387,10 @@ fn optimisers_and_averages() {
             );
         }
         let moments = moments.as_detached_tensor();
-        let moments = update(&parameter, &grad, moments, Rule::Adam(rule)).unwrap();
-        same("parameter after Adam", &ours, &parameter);
-        same("moments after Adam", &our_moments, &moments);
+        let moments =
+            optimizer_step(&parameter, &grad, moments, OptimizerRule::Adam(rule)).unwrap();
+        same("parameter after AdamRule", &ours, &parameter);
+        same("moments after AdamRule", &our_moments, &moments);
     }
     for (momentum, nesterov, first) in [(0.0, false, true), (0.9, false, false), (0.9, true, true)]
     {
@@ -398,7 +398,7 @@ fn optimisers_and_averages() {
             (some(&[count], 9), some(&[count], 10), some(&[1, count], 11));
         let (mut ours, mut our_buffer) = (values(&parameter), values(&buffer));
         let dampening = if nesterov { 0.0 } else { 0.3 };
-        let rule = Rule::Sgd {
+        let rule = OptimizerRule::Sgd {
             learning_rate: 0.1,
             momentum,
             dampening,
@@ -424,7 +424,7 @@ fn optimisers_and_averages() {
                 i32::from(nesterov),
             );
         }
-        let buffer = update(&parameter, &grad, buffer.as_detached_tensor(), rule).unwrap();
+        let buffer = optimizer_step(&parameter, &grad, buffer.as_detached_tensor(), rule).unwrap();
         same("parameter after SGD", &ours, &parameter);
         same("momentum after SGD", &our_buffer, &buffer);
     }
@@ -619,7 +619,7 @@ fn the_kth_largest_of_each_row() {
                 out.as_mut_ptr(),
             );
         }
-        let expected = ops::largest::kth_largest(&tensor, k).unwrap();
+        let expected = ops::kth_largest(&tensor, k).unwrap();
         let expected: Vec<f32> = expected.flatten_all().unwrap().to_vec1().unwrap();
         assert_eq!(out, expected, "k is {k}");
     }
@@ -764,8 +764,8 @@ fn f32_is_near_f64() {
             1.1,
         );
     }
-    near("parameter after Adam", &short, &wide);
-    near("moments after Adam", &short_moments, &wide_moments);
+    near("parameter after AdamRule", &short, &wide);
+    near("moments after AdamRule", &short_moments, &wide_moments);
     let sgd = function!(
         library,
         run_sgd_f64(u32, u32, usize, *mut f64, *const f64, *mut f64, f64, f64, f64, f64, i32)

@@ -366,11 +366,11 @@ fn contrastive() -> Result<Step> {
         nn::linear(768, 256, vb.pp("text"))?,
     );
     let (image, text) = (randn(&[64, 768])?, randn(&[64, 768])?);
-    let queue = || ops::l2_normalise(&randn(&[256, 65536])?, 0, 1e-12);
+    let queue = || ops::l2_normalize(&randn(&[256, 65536])?, 0, 1e-12);
     let (images, texts) = (queue()?, queue()?);
     train(&variables, move || {
-        let i = ops::l2_normalise(&image_map.forward(&image)?, -1, 1e-12)?;
-        let t = ops::l2_normalise(&text_map.forward(&text)?, -1, 1e-12)?;
+        let i = ops::l2_normalize(&image_map.forward(&image)?, -1, 1e-12)?;
+        let t = ops::l2_normalize(&text_map.forward(&text)?, -1, 1e-12)?;
         let direction = |from: &Tensor, to: &Tensor, queue: &Tensor| -> Result<Tensor> {
             let every = Tensor::cat(&[&to.detach().t()?, queue], 1)?;
             let one_hot = Tensor::cat(

@@ -215,7 +215,7 @@ fn convolutions_of_candles_ops_have_them_too() {
             Ok((vb.get(shape, "weight")?, vb.get(4, "bias")?))
         };
         compare(&name, build, |(weight, bias), x| {
-            ops::composed::conv2d(&x[0], weight, Some(bias), settings)
+            ops::composed(|| ops::conv2d(&x[0], weight, Some(bias), settings))
         });
     }
     for name in cases("conv_transpose2d") {
@@ -233,7 +233,7 @@ fn convolutions_of_candles_ops_have_them_too() {
             Ok((vb.get(shape, "weight")?, vb.get(3, "bias")?))
         };
         compare(&name, build, |(weight, bias), x| {
-            ops::composed::conv_transpose2d(&x[0], weight, Some(bias), settings)
+            ops::composed(|| ops::conv_transpose2d(&x[0], weight, Some(bias), settings))
         });
     }
     function("op conv2d", |x| {
@@ -243,7 +243,7 @@ fn convolutions_of_candles_ops_have_them_too() {
             dilation: (2, 1),
             groups: 2,
         };
-        ops::composed::conv2d(&x[0], &x[1], Some(&x[2]), settings)
+        ops::composed(|| ops::conv2d(&x[0], &x[1], Some(&x[2]), settings))
     });
     function("op conv_transpose2d", |x| {
         let settings = ops::ConvTranspose2d {
@@ -253,7 +253,7 @@ fn convolutions_of_candles_ops_have_them_too() {
             dilation: (3, 1),
             groups: 2,
         };
-        ops::composed::conv_transpose2d(&x[0], &x[1], Some(&x[2]), settings)
+        ops::composed(|| ops::conv_transpose2d(&x[0], &x[1], Some(&x[2]), settings))
     });
 }
 

@@ -694,7 +694,7 @@ impl Albef {
 
 /// The class tokens of `[batch, length, width]` to features `[batch, embed_dim]` of length 1.
 fn feature(tokens: &Tensor, projection: &nn::Linear) -> Result<Tensor> {
-    ops::l2_normalise(&projection.forward(&class_tokens(tokens)?)?, -1, 1e-12)
+    ops::l2_normalize(&projection.forward(&class_tokens(tokens)?)?, -1, 1e-12)
 }
 
 /// `[vocabulary, width]`: the decoder of masked words is tied to these.

@@ -32,7 +32,7 @@ impl FeatureQueue {
         let fresh = !context.carries(name);
         let features = context.buffer(name, (width, size), context.dtype(), normal)?;
         if fresh && size > 0 {
-            let directions = ops::l2_normalise(&features.as_detached_tensor(), 0, 1e-12)?;
+            let directions = ops::l2_normalize(&features.as_detached_tensor(), 0, 1e-12)?;
             features.set(&directions)?;
         }
         Ok(FeatureQueue {

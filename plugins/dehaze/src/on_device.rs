@@ -5,7 +5,7 @@
 //! airlight the device chooses one.
 
 use patchbay::{
-    ops::{self, largest::kth_largest},
+    ops::{self, kth_largest},
     plugin::prelude::*,
 };
 use patchbay_dehaze_core::{Dehazer, Guide, Prior, Shape, airlight::FRACTION};

@@ -100,8 +100,8 @@ impl Loss for InfoNce {
                 keys.dims()
             );
         }
-        let queries = ops::l2_normalise(&floats("queries", queries)?, -1, 1e-12)?;
-        let keys = ops::l2_normalise(&floats("keys", keys)?.to_dtype(queries.dtype())?, -1, 1e-12)?;
+        let queries = ops::l2_normalize(&floats("queries", queries)?, -1, 1e-12)?;
+        let keys = ops::l2_normalize(&floats("keys", keys)?.to_dtype(queries.dtype())?, -1, 1e-12)?;
         let batch = queries.dim(0)?;
         let queued = self
             .queue

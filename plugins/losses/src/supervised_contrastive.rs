@@ -97,7 +97,7 @@ impl Loss for SupervisedContrastive {
             let kept = Tensor::from_vec(kept, (anchors, 1), features.device())?;
             features = keep(&features, &kept.broadcast_as(features.shape())?)?;
         }
-        let z = ops::l2_normalise(&features, -1, 1e-12)?;
+        let z = ops::l2_normalize(&features, -1, 1e-12)?;
         let similarity = (ops::matmul(&z, &z.t()?)? / config.temperature)?;
         // An anchor is not compared with itself: e^-inf is 0, and a large number stays finite in the gradient.
         let mut own = vec![0f32; anchors * anchors];

@@ -1,214 +1,68 @@
-//! The ops' kernels for NVIDIA GPUs: what launches those of `kernel/ops/cuda`.
+//! What the ops' kernels for NVIDIA GPUs have in common: the device, its memory, how a kernel is launched.
 //!
-//! All compute in f32, f64, f16 and bf16, the last two in f32 within a thread. Inputs are made contiguous first. What has
-//! no kernel here is [`crate::composed`] of candle's ops, which stay on the GPU, too.
+//! A kernel's source, `.cu`, and what launches it, `cuda.rs`, are in the folder of its op. All compute in f32, f64, f16 and
+//! bf16, the last two in f32 within a thread. Inputs are made contiguous first. This module and those files are all that the
+//! feature `cuda` adds, with the arm of the macro that picks them.
 
-pub(crate) mod activation;
+#[cfg(feature = "cuda")]
 pub mod allocation;
+#[cfg(feature = "cuda")]
 pub mod device;
-pub(crate) mod index;
-pub(crate) mod largest;
-pub(crate) mod layer_norm;
-pub(crate) mod softmax;
-pub(crate) mod squares;
-pub(crate) mod update;
-pub(crate) mod window;
+#[cfg(feature = "cuda")]
+mod indices;
+#[cfg(feature = "cuda")]
+pub(crate) mod kernels;
+#[cfg(feature = "cuda")]
+pub(crate) mod op;
 
-use std::sync::Arc;
+use candle_core::{Result, Tensor};
 
-use candle_core::{
-    CudaDevice, CudaStorage, DType, Device, Error, Layout, Result, Shape, Storage, Tensor,
-    WithDType,
-    cuda_backend::{
-        CudaDType,
-        cudarc::driver::{
-            CudaFunction, CudaSlice, CudaStream, CudaView, CudaViewMut, DeviceRepr, LaunchArgs,
-            LaunchConfig,
-        },
-    },
-    op::BackpropOp,
-};
+/// Whether the kernels compute in this dtype.
+#[cfg(feature = "cuda")]
+pub(crate) fn computes_in(dtype: candle_core::DType) -> bool {
+    use candle_core::DType;
 
-mod ptx {
-    include!(concat!(env!("OUT_DIR"), "/ptx.rs"));
+    matches!(dtype, DType::F32 | DType::F64 | DType::F16 | DType::BF16)
 }
 
-/// The threads of a block.
-const THREADS: u32 = 256;
-
-/// The most blocks in the second and third dimension of a grid.
-const GRID: usize = 65_535;
-
-/// Whether the tensor is where the kernels are, and of a type that they compute in.
-pub(crate) fn has_kernels_for(x: &Tensor) -> bool {
-    let float = matches!(
-        x.dtype(),
-        DType::F32 | DType::F64 | DType::F16 | DType::BF16
-    );
-    float && matches!(x.device(), Device::Cuda(_))
-}
-
-/// A type that the kernels compute in.
-pub(crate) trait Number: CudaDType + DeviceRepr + WithDType {
-    /// What the names of its kernels end with.
-    const NAME: &'static str;
-    /// What is computed in.
-    type Wide: CudaDType + DeviceRepr;
-}
-
-macro_rules! number {
-    ($($number:ty, $name:literal, $wide:ty;)*) => {
-        $(impl Number for $number {
-            const NAME: &'static str = $name;
-            type Wide = $wide;
-        })*
-    };
-}
-number! {
-    f32, "f32", f32;
-    f64, "f64", f64;
-    half::f16, "f16", f32;
-    half::bf16, "bf16", f32;
-}
-
-/// Runs an expression with `$number` standing for the Rust type of a dtype.
-macro_rules! by_number {
-    ($dtype:expr, $op:expr, $number:ident => $body:expr) => {
-        match $dtype {
-            candle_core::DType::F32 => {
-                type $number = f32;
-                $body
-            }
-            candle_core::DType::F64 => {
-                type $number = f64;
-                $body
-            }
-            candle_core::DType::F16 => {
-                type $number = half::f16;
-                $body
-            }
-            candle_core::DType::BF16 => {
-                type $number = half::bf16;
-                $body
-            }
-            other => Err($crate::storage::unsupported(other, $op)),
-        }
-    };
-}
-pub(crate) use by_number;
-
-/// A kernel, and where it is queued.
-struct Kernel {
-    function: CudaFunction,
-    stream: Arc<CudaStream>,
-}
-
-impl Kernel {
-    fn builder(&self) -> LaunchArgs<'_> {
-        self.stream.launch_builder(&self.function)
+/// An index of a tensor on a GPU that is neither from 0 to below `limit` nor the ignored one, if there is one; none for a tensor
+/// elsewhere.
+///
+/// # Errors
+///
+/// Fails for other dtypes than i64, u32 and u8, and where the GPU does.
+#[cfg(feature = "cuda")]
+pub(crate) fn outside(
+    op: &'static str,
+    index: &Tensor,
+    limit: usize,
+    ignored: Option<i64>,
+) -> Result<Option<i64>> {
+    match index.device().is_cuda() {
+        true => indices::outside(op, index, limit, ignored),
+        false => Ok(None),
     }
 }
 
-/// The kernel of this name for `T`; its module is loaded once for each device.
-fn kernel<T: Number>(device: &CudaDevice, name: &str, module: &str, ptx: &str) -> Result<Kernel> {
-    named_kernel(device, &format!("{name}_{}", T::NAME), module, ptx)
+/// None: without the feature no tensor is on a GPU.
+///
+/// # Errors
+///
+/// Never fails.
+#[cfg(not(feature = "cuda"))]
+pub(crate) fn outside(_: &str, _: &Tensor, _: usize, _: Option<i64>) -> Result<Option<i64>> {
+    Ok(None)
 }
 
-/// The kernel of exactly this name.
-fn named_kernel(device: &CudaDevice, name: &str, module: &str, ptx: &str) -> Result<Kernel> {
-    Ok(Kernel {
-        function: device
-            .get_or_load_custom_func(name, module, ptx)?
-            .into_cuda_function(),
-        stream: device.cuda_stream(),
-    })
-}
-
-/// The values of a contiguous tensor.
-fn view<'a, T: CudaDType>(storage: &'a CudaStorage, layout: &Layout) -> Result<CudaView<'a, T>> {
-    let (start, end) = contiguous(layout)?;
-    Ok(storage.as_cuda_slice::<T>()?.slice(start..end))
-}
-
-/// [`view`] for a kernel that writes there.
-fn view_mut<'a, T: Number>(
-    storage: &'a mut CudaStorage,
-    layout: &Layout,
-) -> Result<CudaViewMut<'a, T>> {
-    let (start, end) = contiguous(layout)?;
-    Ok(storage.as_cuda_slice_mut::<T>()?.slice_mut(start..end))
-}
-
-fn contiguous(layout: &Layout) -> Result<(usize, usize)> {
-    layout.contiguous_offsets().ok_or_else(|| {
-        Error::Msg("a kernel got a tensor that is not contiguous: call `contiguous()` on it".into())
-            .bt()
-    })
-}
-
-/// Memory for the values that a kernel is about to write, all of them, before anything reads one.
-fn room<T: DeviceRepr>(device: &CudaDevice, count: usize) -> Result<CudaSlice<T>> {
-    // A GPU gives no memory of no bytes.
-    // SAFETY: what is there before the kernel has written is not read, by the promise of the function's callers.
-    unsafe { device.alloc::<T>(count.max(1)) }
-}
-
-/// The CUDA storage behind a tensor's storage.
-fn on_gpu<'a>(storage: &'a Storage, op: &str) -> Result<&'a CudaStorage> {
-    match storage {
-        Storage::Cuda(storage) => Ok(storage),
-        _ => candle_core::bail!(
-            "{op}: one of the tensors is not on the GPU: move it with `to_device`"
-        ),
+/// Where tests run: the first GPU if there is one.
+#[cfg(test)]
+pub(crate) fn test_device() -> candle_core::Device {
+    #[cfg(feature = "cuda")]
+    {
+        static DEVICE: std::sync::OnceLock<candle_core::Device> = std::sync::OnceLock::new();
+        let first = || device::open(0).unwrap_or(candle_core::Device::Cpu);
+        DEVICE.get_or_init(first).clone()
     }
-}
-
-/// Binds `$name` to the values of a contiguous tensor on the GPU, for the rest of the block.
-macro_rules! read {
-    ($name:ident: $number:ty = $tensor:expr, $op:expr) => {
-        let (storage, layout) = $tensor.storage_and_layout();
-        let $name = $crate::cuda::view::<$number>($crate::cuda::on_gpu(&storage, $op)?, layout)?;
-    };
-}
-pub(crate) use read;
-
-/// A tensor of what a kernel has written, without a gradient.
-fn tensor<T: CudaDType>(values: CudaSlice<T>, device: &CudaDevice, shape: &Shape) -> Tensor {
-    let storage = Storage::Cuda(CudaStorage::wrap_cuda_slice(values, device.clone()));
-    Tensor::from_storage(storage, shape, BackpropOp::none(), false)
-}
-
-/// A thread for each of `count` values, until the GPU is full; the kernels' loops do the rest.
-fn elementwise(count: usize) -> LaunchConfig {
-    let blocks = count.div_ceil(THREADS as usize).clamp(1, 1 << 16);
-    LaunchConfig {
-        grid_dim: (blocks as u32, 1, 1),
-        block_dim: (THREADS, 1, 1),
-        shared_mem_bytes: 0,
-    }
-}
-
-/// A block for each row of `n` values.
-fn rowwise(rows: usize, n: usize) -> LaunchConfig {
-    let threads = n.next_power_of_two().clamp(32, THREADS as usize);
-    LaunchConfig {
-        grid_dim: (rows as u32, 1, 1),
-        block_dim: (threads as u32, 1, 1),
-        shared_mem_bytes: 0,
-    }
-}
-
-/// A number as the kernels take lengths of rows.
-fn int(op: &'static str, number: usize) -> Result<i32> {
-    i32::try_from(number).map_err(|_| {
-        Error::Msg(format!(
-            "{op}: {number} values are too many for a GPU kernel"
-        ))
-        .bt()
-    })
-}
-
-/// What an op of this module answers on the CPU, where it is never called.
-fn on_cpu<T>(op: &str) -> Result<T> {
-    candle_core::bail!("{op}: this form of the op is for GPUs")
+    #[cfg(not(feature = "cuda"))]
+    candle_core::Device::Cpu
 }

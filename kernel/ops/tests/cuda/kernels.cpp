@@ -7,36 +7,40 @@
 float piece_f32[1 << 16];
 double piece_f64[1 << 16];
 
-#include "../../cuda/number.cuh"
+#include "number.cuh"
 namespace activation {
-#include "../../cuda/activation.cu"
+#include "../../src/activation/activation.cu"
 #undef KERNEL
 }
 namespace softmax {
-#include "../../cuda/softmax.cu"
+#include "../../src/softmax/softmax.cu"
 #undef KERNEL
 }
 namespace layer_norm {
-#include "../../cuda/layer_norm.cu"
+#include "../../src/layer_norm/layer_norm.cu"
 #undef KERNEL
 }
-namespace update {
-#include "../../cuda/update.cu"
+namespace optimizer_step {
+#include "../../src/optimizer_step/optimizer_step.cu"
+#undef KERNEL
+}
+namespace ema_update {
+#include "../../src/ema_update/ema_update.cu"
 #undef KERNEL
 }
 namespace squares {
-#include "../../cuda/squares.cu"
+#include "../../src/sum_of_squares/sum_of_squares.cu"
 #undef KERNEL
 }
 namespace index_ {
-#include "../../cuda/index.cu"
+#include "../../src/cuda/indices.cu"
 #undef KERNEL
 }
 namespace largest {
-#include "../../cuda/largest.cu"
+#include "../../src/kth_largest/kth_largest.cu"
 }
 namespace window {
-#include "../../cuda/window.cu"
+#include "../../src/window/window.cu"
 #undef KERNEL
 }
 
@@ -74,16 +78,16 @@ namespace window {
                          double rate, double beta1, double beta2, double eps, double shrink, double decay,             \
                          double root_scale) {                                                                          \
         launch({blocks, 1, 1}, threads, [=] {                                                                          \
-            update::adam_##NAME(count, parameter, grad, moments, rate, beta1, beta2, eps, shrink, decay, root_scale);  \
+            optimizer_step::adam_##NAME(count, parameter, grad, moments, rate, beta1, beta2, eps, shrink, decay, root_scale);  \
         });                                                                                                            \
     }                                                                                                                  \
     void run_sgd_##NAME(unsigned blocks, unsigned threads, size_t count, T *parameter, const T *grad, T *buffer,       \
                         double rate, double momentum, double rest, double decay, int nesterov) {                       \
         launch({blocks, 1, 1}, threads,                                                                                \
-               [=] { update::sgd_##NAME(count, parameter, grad, buffer, rate, momentum, rest, decay, nesterov); });    \
+               [=] { optimizer_step::sgd_##NAME(count, parameter, grad, buffer, rate, momentum, rest, decay, nesterov); });    \
     }                                                                                                                  \
     void run_ema_##NAME(unsigned blocks, unsigned threads, size_t count, double decay, T *target, const T *value) {    \
-        launch({blocks, 1, 1}, threads, [=] { update::ema_##NAME(count, decay, target, value); });                     \
+        launch({blocks, 1, 1}, threads, [=] { ema_update::ema_##NAME(count, decay, target, value); });                     \
     }                                                                                                                  \
     void run_squares_##NAME(unsigned blocks, unsigned threads, size_t count, const T *x, double *partial) {            \
         launch({blocks, 1, 1}, threads, [=] { squares::squares_##NAME(count, x, partial); });                          \
@@ -111,8 +115,8 @@ void run_total(unsigned threads, size_t count, const double *partial, double *to
 void run_largest(unsigned blocks, unsigned threads, unsigned rows, size_t n, unsigned k, const float *x, unsigned *state,
                  unsigned *counts, float *out) {
     for (int pass = 0; pass < 3; ++pass) {
-        launch({blocks, rows, 1}, threads, [=] { largest::largest_count(n, pass, x, state, counts); });
-        launch({rows, 1, 1}, threads, [=] { largest::largest_pick(k, pass, state, counts, out); });
+        launch({blocks, rows, 1}, threads, [=] { largest::kth_largest_count(n, pass, x, state, counts); });
+        launch({rows, 1, 1}, threads, [=] { largest::kth_largest_pick(k, pass, state, counts, out); });
     }
 }
 void run_outside_u8(unsigned blocks, unsigned threads, size_t count, long long limit, int ignores, long long ignored,

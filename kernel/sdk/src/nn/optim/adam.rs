@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use candle_core::{Result, Tensor, Var, backprop::GradStore};
 use candle_nn::{Optimizer, ParamsAdamW};
 
-use crate::ops::optimiser_step::{self, Rule, update};
+use crate::ops::{self, OptimizerRule, optimizer_step};
 
 use super::parameters::{OptimizerState, ParameterGroup, ParameterNames, Parameters};
 
@@ -106,7 +106,7 @@ fn step(
             continue;
         };
         let moments = Parameters::moments_of(parameter, 2)?;
-        let rule = Rule::Adam(optimiser_step::Adam {
+        let rule = OptimizerRule::Adam(ops::AdamRule {
             learning_rate: learning_rate * parameter.learning_rate_scale,
             beta1: settings.beta1,
             beta2: settings.beta2,
@@ -115,7 +115,7 @@ fn step(
             decoupled,
             step: parameter.steps + 1,
         });
-        parameter.moments = Some(update(&parameter.var, grad, moments, rule)?);
+        parameter.moments = Some(optimizer_step(&parameter.var, grad, moments, rule)?);
         parameter.steps += 1;
     }
     Ok(())

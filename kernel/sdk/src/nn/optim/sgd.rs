@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use candle_core::{Device, Result, Tensor, Var, backprop::GradStore};
 use candle_nn::Optimizer;
 
-use crate::ops::optimiser_step::{Rule, update};
+use crate::ops::{OptimizerRule, optimizer_step};
 
 use super::parameters::{OptimizerState, ParameterGroup, ParameterNames, Parameters};
 
@@ -81,7 +81,7 @@ impl Optimizer for SGD {
             } else {
                 no_moments(parameter.var.dtype())?
             };
-            let rule = Rule::Sgd {
+            let rule = OptimizerRule::Sgd {
                 learning_rate: learning_rate * parameter.learning_rate_scale,
                 momentum: self.settings.momentum,
                 dampening: self.settings.dampening,
@@ -89,7 +89,7 @@ impl Optimizer for SGD {
                 nesterov: self.settings.nesterov,
                 first: parameter.steps == 0,
             };
-            let moments = update(&parameter.var, grad, moments, rule)?;
+            let moments = optimizer_step(&parameter.var, grad, moments, rule)?;
             parameter.moments = has_momentum.then_some(moments);
             parameter.steps += 1;
         }

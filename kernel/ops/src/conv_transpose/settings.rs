@@ -1,0 +1,48 @@
+//! What transposed convolutions can be told.
+
+/// The settings of [`crate::conv_transpose2d`]. Each pair is (vertical, horizontal).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvTranspose2d {
+    pub stride: (usize, usize),
+    /// How many rows and columns of the result are left out at each side.
+    pub padding: (usize, usize),
+    /// How many rows and columns are added at the end: a strided convolution takes several sizes to one.
+    pub output_padding: (usize, usize),
+    pub dilation: (usize, usize),
+    /// Into how many parts the channels are divided; each part of the outputs sees one part of the inputs.
+    pub groups: usize,
+}
+
+impl Default for ConvTranspose2d {
+    fn default() -> ConvTranspose2d {
+        ConvTranspose2d {
+            stride: (1, 1),
+            padding: (0, 0),
+            output_padding: (0, 0),
+            dilation: (1, 1),
+            groups: 1,
+        }
+    }
+}
+
+/// The settings of [`crate::conv_transpose1d`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvTranspose1d {
+    pub stride: usize,
+    pub padding: usize,
+    pub output_padding: usize,
+    pub dilation: usize,
+    pub groups: usize,
+}
+
+impl Default for ConvTranspose1d {
+    fn default() -> ConvTranspose1d {
+        ConvTranspose1d {
+            stride: 1,
+            padding: 0,
+            output_padding: 0,
+            dilation: 1,
+            groups: 1,
+        }
+    }
+}
