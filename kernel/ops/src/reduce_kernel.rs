@@ -4,10 +4,7 @@
 
 use rayon::prelude::*;
 
-use super::{
-    real::Real,
-    simd::simd_kernel,
-};
+use super::{real::Real, simd::simd_kernel};
 
 /// How many values a piece of work holds.
 const PIECE: usize = 64 * 1024;
@@ -218,8 +215,14 @@ fn both<N: Real>(mut a: [N; SIDE], b: [N; SIDE]) -> [N; SIDE] {
 #[inline(always)]
 fn quarter<T: Real, M: Term>(x: &[T], about: f64) -> [M::Near<T>; SIDE] {
     both(
-        both(terms::<T, M>(&x[..SIDE], about), terms::<T, M>(&x[SIDE..2 * SIDE], about)),
-        both(terms::<T, M>(&x[2 * SIDE..3 * SIDE], about), terms::<T, M>(&x[3 * SIDE..4 * SIDE], about)),
+        both(
+            terms::<T, M>(&x[..SIDE], about),
+            terms::<T, M>(&x[SIDE..2 * SIDE], about),
+        ),
+        both(
+            terms::<T, M>(&x[2 * SIDE..3 * SIDE], about),
+            terms::<T, M>(&x[3 * SIDE..4 * SIDE], about),
+        ),
     )
 }
 
@@ -232,8 +235,14 @@ fn row<T: Real, M: Term>(x: &[T], about: f64) -> f64 {
     let rest = blocks.remainder();
     for block in blocks {
         let near = both(
-            both(quarter::<T, M>(block, about), quarter::<T, M>(&block[4 * SIDE..], about)),
-            both(quarter::<T, M>(&block[8 * SIDE..], about), quarter::<T, M>(&block[12 * SIDE..], about)),
+            both(
+                quarter::<T, M>(block, about),
+                quarter::<T, M>(&block[4 * SIDE..], about),
+            ),
+            both(
+                quarter::<T, M>(&block[8 * SIDE..], about),
+                quarter::<T, M>(&block[12 * SIDE..], about),
+            ),
         );
         for side in 0..SIDE {
             wide[side] += near[side].as_f64();
