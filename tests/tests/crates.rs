@@ -529,9 +529,9 @@ async fn rand_of_the_registry_stands_beside_the_seeded_one_of_tensors() {
         (
             ":dep rand = \"0.8\"",
             "rand::thread_rng()",
-            "{ use rand::Rng; generator.gen::<u64>() }",
+            "{ use rand::Rng; generator.r#gen::<u64>() }",
             "{ use rand::{Rng, SeedableRng, rngs::StdRng}; \
-             let value = |seed| StdRng::seed_from_u64(seed).gen::<u64>(); (value(5) == value(5), value(5) == value(6)) }",
+             let value = |seed| StdRng::seed_from_u64(seed).r#gen::<u64>(); (value(5) == value(5), value(5) == value(6)) }",
         ),
     ] {
         let mut client = Client::start().await;
