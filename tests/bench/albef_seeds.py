@@ -5,6 +5,7 @@ Usage: python tests/bench/albef_seeds.py [--seeds 1 2 3 5 6] [--steps 1500] [--r
 The notebook is compiled once and run with each seed, that of first values, masked words and negatives. Prints the share of
 test pictures whose own caption is the nearest (text R@1) and of captions whose own picture is (image R@1), by features alone and with
 the best candidates ranked again, and over the seeds the mean, the standard deviation, and the least.
+The figures that are quoted are those of one thread (RAYON_NUM_THREADS=1): the order of sums in products of matrices follows the threads.
 """
 
 import argparse

@@ -13,11 +13,14 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 def captions_are_found(cells):
-    """ALBEF finds the caption of most of 144 unseen pictures, and the picture of most captions; chance is 0.7 %."""
+    """ALBEF finds the caption of most of 144 unseen pictures, and the picture of most captions; chance is 0.7 %.
+
+    tests/bench/albef_seeds.py: 94.6 % over seeds with a standard deviation of 3.7 %, of which three are left below.
+    """
     texts = ["".join(output.get("text", [])) for cell in cells for output in cell.get("outputs", [])]
     found = re.search(r"text R@1 ([\d.]+) %, image R@1 ([\d.]+) %", "".join(texts))
     assert found, texts
-    assert min(map(float, found.groups())) >= 80, found.group()
+    assert min(map(float, found.groups())) >= 94.6 - 3 * 3.7, found.group()
 
 
 LEARNED = {"albef_small": captions_are_found}

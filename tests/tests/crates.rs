@@ -510,3 +510,49 @@ async fn bundled_c_libraries_of_the_registry_load() {
         .result("38600999")
         .ok();
 }
+
+#[tokio::test]
+async fn rand_of_the_registry_stands_beside_the_seeded_one_of_tensors() {
+    let drawn = "nn::seed_all(3)?; \
+                 let drawn = [Tensor::randn(0f32, 1.0, 4, &device())?.to_vec1::<f32>()?, Tensor::rand(0f32, 1.0, 4, &device())?.to_vec1::<f32>()?];";
+    let repeated = "nn::seed_all(3)?; drawn == [Tensor::randn(0f32, 1.0, 4, &device())?.to_vec1::<f32>()?, Tensor::rand(0f32, 1.0, 4, &device())?.to_vec1::<f32>()?]";
+    // Each with its own names of the same draws; 0.9 is what candle is built with, by a version of the workspace's own.
+    for (request, generator, draw, seeded) in [
+        (
+            ":dep rand = \"0.9\"\n:dep rand_distr = \"0.5\"",
+            "rand::rng()",
+            "{ use rand::Rng; generator.random::<u64>() }",
+            "{ use rand::{SeedableRng, rngs::StdRng}; use rand_distr::{Distribution, StandardNormal}; \
+             let values = |seed| -> Vec<f64> { let generator = StdRng::seed_from_u64(seed); StandardNormal.sample_iter(generator).take(3).collect() }; \
+             (values(5) == values(5), values(5) == values(6)) }",
+        ),
+        (
+            ":dep rand = \"0.8\"",
+            "rand::thread_rng()",
+            "{ use rand::Rng; generator.r#gen::<u64>() }",
+            "{ use rand::{Rng, SeedableRng, rngs::StdRng}; \
+             let value = |seed| StdRng::seed_from_u64(seed).r#gen::<u64>(); (value(5) == value(5), value(5) == value(6)) }",
+        ),
+    ] {
+        let mut client = Client::start().await;
+        client.execute(drawn).await.ok();
+        let Some(mut execution) = from_registry(&mut client, request).await else {
+            return;
+        };
+        execution.rest();
+        client.execute(seeded).await.result("(true, false)").ok();
+        // Draws of the crate neither take of the tensors' numbers nor follow their seed: keys and ids are made of them.
+        let draws = format!(
+            "let draw = || {{ let mut generator = {generator}; {draw} }}; nn::seed_all(3)?; let first = draw(); \
+             nn::seed_all(3)?; first == draw()"
+        );
+        client.execute(&draws).await.result("false").ok();
+        client.execute(repeated).await.result("true").ok();
+        let between = format!(
+            "nn::seed_all(3)?; let first = Tensor::randn(0f32, 1.0, 4, &device())?.to_vec1::<f32>()?; \
+             let mut generator = {generator}; let _ = {draw}; \
+             drawn == [first, Tensor::rand(0f32, 1.0, 4, &device())?.to_vec1::<f32>()?]"
+        );
+        client.execute(&between).await.result("true").ok();
+    }
+}

@@ -1,9 +1,9 @@
-//! `patchbay dehaze`, killed in the middle, and the notebook.
+//! `patchbay dehaze`: its exit codes, a run that is killed in the middle, and the notebook.
 
 use std::{
     collections::BTreeMap,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -12,6 +12,7 @@ use std::{
 use patchbay_dehaze_core::{
     Shape,
     codec::{self, Extras, Format, Header, Samples},
+    runner::read_report,
     synthesis::{Haze, Scene},
 };
 use patchbay_tests::program;
@@ -112,6 +113,144 @@ fn killed_twice(pictures: u64) -> bool {
     assert_eq!(contents(&output).len(), pictures as usize);
     assert!(contents(&output) == contents(&whole));
     true
+}
+
+/// Runs `patchbay dehaze` with these arguments: the exit code, what it prints, and its errors.
+fn dehaze(input: &Path, output: &Path, more: &[&str]) -> (i32, String, String) {
+    let done = Command::new(program())
+        .arg("dehaze")
+        .arg(input)
+        .arg(output)
+        .args(more)
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (
+        done.status.code().unwrap(),
+        text(done.stdout),
+        text(done.stderr),
+    )
+}
+
+/// A folder with as many pictures, and a place for what comes out.
+fn with_pictures(pictures: u64) -> (tempfile::TempDir, PathBuf, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in"), folder.path().join("out"));
+    fs::create_dir(&input).unwrap();
+    for seed in 0..pictures {
+        picture(&input.join(format!("{seed}.png")), seed);
+    }
+    (folder, input, output)
+}
+
+/// The status of each picture in the report.
+fn statuses(output: &Path) -> BTreeMap<String, String> {
+    let rows = read_report(output).unwrap();
+    rows.into_iter()
+        .map(|row| (row.path, format!("{:?}", row.status).to_lowercase()))
+        .collect()
+}
+
+#[test]
+fn pictures_that_are_all_dehazed_end_in_0_and_again_where_all_is_done() {
+    let (_folder, input, output) = with_pictures(3);
+    for _ in 0..2 {
+        let (code, printed, error) = dehaze(&input, &output, &["--all"]);
+        assert_eq!(code, 0, "{printed}{error}");
+        assert_eq!(contents(&output).len(), 3);
+    }
+    assert_eq!(statuses(&output).len(), 3);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_ends_in_3_and_the_others_are_written() {
+    let kinds: [(&str, &[u8]); 3] = [
+        ("text.png", b"this is no picture"),
+        ("empty.jpg", b""),
+        ("cut.tif", b"II*\0\x08\0\0\0"),
+    ];
+    for (name, bytes) in kinds {
+        let (_folder, input, output) = with_pictures(2);
+        fs::write(input.join(name), bytes).unwrap();
+        // Again, where the others are done and the file is as it was.
+        for _ in 0..2 {
+            let (code, printed, error) = dehaze(&input, &output, &["--all"]);
+            assert_eq!(code, 3, "{name}: {printed}{error}");
+            assert_eq!(contents(&output).len(), 2, "{name}");
+            assert!(!output.join(name).exists(), "{name}");
+            assert_eq!(statuses(&output)[name], "unreadable");
+        }
+    }
+}
+
+#[test]
+fn what_a_result_would_lose_ends_in_3_and_its_line_says_what_to_do() {
+    let files =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/dehaze/core/tests/reference/files");
+    let (_folder, input, output) = with_pictures(1);
+    let refused = ["uint16_4.tif", "pages.tif", "float32_3.tif", "gif.jpg"];
+    for name in refused {
+        fs::copy(files.join(name), input.join(name)).unwrap();
+    }
+    let (code, printed, error) = dehaze(&input, &output, &["--all"]);
+    assert_eq!(code, 3, "{printed}{error}");
+    assert_eq!(contents(&output).len(), 1);
+    for name in refused {
+        assert!(!output.join(name).exists(), "{name}");
+    }
+    let report = fs::read_to_string(output.join("dehaze-report.csv")).unwrap();
+    for words in ["-b 1 -b 2 -b 3", "several pictures", "-scale", "GIF"] {
+        assert!(report.contains(words), "{words}: {report}");
+    }
+}
+
+#[test]
+fn a_run_that_could_read_nothing_ends_in_1() {
+    let (folder, input, output) = with_pictures(0);
+    // Nothing that could be a picture, nothing at all, and no such folder.
+    fs::write(input.join("notes.txt"), "text").unwrap();
+    let empty = folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    for (input, words) in [
+        (&input, "there is no picture"),
+        (&empty, "there is no picture"),
+        (&folder.path().join("nowhere"), "nowhere"),
+    ] {
+        let (code, printed, error) = dehaze(input, &output, &[]);
+        assert_eq!(code, 1, "{printed}{error}");
+        assert!(error.contains(words), "{words}: {error}");
+    }
+    // Files of the right names, none of which can be read.
+    for name in ["a.png", "b.jpg"] {
+        fs::write(input.join(name), "text").unwrap();
+    }
+    for _ in 0..2 {
+        let (code, printed, error) = dehaze(&input, &output, &[]);
+        assert_eq!(code, 1, "{printed}{error}");
+    }
+    assert_eq!(statuses(&output).len(), 2);
+}
+
+#[test]
+fn settings_that_cannot_be_are_refused_before_anything_is_written() {
+    let (_folder, input, output) = with_pictures(1);
+    for (arguments, code, words) in [
+        (&["--patch", "14"][..], 1, "odd"),
+        (
+            &["--method", "aod-net", "--weights", "nowhere.pth"],
+            1,
+            "nowhere.pth",
+        ),
+        (&["--quality", "0"], 2, "1..=100"),
+        (&["--shard", "4/3"], 2, "4/3"),
+        (&["--memory", "much"], 2, "K, M or G"),
+        (&["--method", "magic"], 2, "magic"),
+    ] {
+        let (found, printed, error) = dehaze(&input, &output, arguments);
+        assert_eq!(found, code, "{arguments:?}: {printed}{error}");
+        assert!(error.contains(words), "{arguments:?}: {error}");
+        assert!(!output.exists(), "{arguments:?}");
+    }
 }
 
 #[test]

@@ -4,11 +4,7 @@
 
 use rayon::prelude::*;
 
-use crate::{
-    real::Real,
-    rows::across,
-    simd::{LANES, simd_kernel},
-};
+use crate::{real::Real, simd::simd_kernel};
 
 /// How many values a piece of work holds.
 const PIECE: usize = 64 * 1024;
@@ -24,25 +20,22 @@ const FEW: usize = 4 * PIECE;
 
 /// What is added up.
 trait Term: Sync + Send {
-    /// From a value and a number of its sum.
-    fn of<T: Real>(value: T, about: f64) -> f64;
+    /// What a few terms are added up in, before their sum is added to others in f64.
+    type Near<T: Real>: Real;
 
-    /// The sum of four.
-    fn of_four<T: Real>(values: [T; 4], about: f64) -> f64;
+    /// From a value and a number of its sum.
+    fn of<T: Real>(value: T, about: f64) -> Self::Near<T>;
 }
 
+/// A value, in its own type.
 struct Value;
 
 impl Term for Value {
-    #[inline(always)]
-    fn of<T: Real>(value: T, _: f64) -> f64 {
-        value.as_f64()
-    }
+    type Near<T: Real> = T;
 
-    /// In pairs of the values' own type, which are rounded twice: as exact as f32 is, and twice as fast as in f64.
     #[inline(always)]
-    fn of_four<T: Real>([a, b, c, d]: [T; 4], _: f64) -> f64 {
-        ((a + b) + (c + d)).as_f64()
+    fn of<T: Real>(value: T, _: f64) -> T {
+        value
     }
 }
 
@@ -50,29 +43,23 @@ impl Term for Value {
 struct Exact;
 
 impl Term for Exact {
+    type Near<T: Real> = f64;
+
     #[inline(always)]
     fn of<T: Real>(value: T, _: f64) -> f64 {
         value.as_f64()
-    }
-
-    #[inline(always)]
-    fn of_four<T: Real>([a, b, c, d]: [T; 4], _: f64) -> f64 {
-        (a.as_f64() + b.as_f64()) + (c.as_f64() + d.as_f64())
     }
 }
 
 struct SquaredDeviation;
 
 impl Term for SquaredDeviation {
+    type Near<T: Real> = f64;
+
     #[inline(always)]
     fn of<T: Real>(value: T, about: f64) -> f64 {
         let deviation = value.as_f64() - about;
         deviation * deviation
-    }
-
-    #[inline(always)]
-    fn of_four<T: Real>([a, b, c, d]: [T; 4], about: f64) -> f64 {
-        (Self::of(a, about) + Self::of(b, about)) + (Self::of(c, about) + Self::of(d, about))
     }
 }
 
@@ -109,7 +96,7 @@ fn run<T: Real, M: Term>(
             let slabs = out.len() / inner;
             let x = &x[first * slab..(first + slabs) * slab];
             let about = part(first * inner..first * inner + out.len());
-            slabs_kernel::<T, M>(x, n, inner, about, out);
+            add_slabs::<T, M>(x, n, inner, about, out);
         };
         if x.len() <= FEW {
             out.chunks_mut(group * inner).enumerate().for_each(one);
@@ -131,7 +118,11 @@ fn run<T: Real, M: Term>(
         let first = slab_index * inner + column;
         let mut sums = vec![0.0; columns];
         let about = part(first..first + columns);
-        columns_kernel::<T, M>(&x[start..], rows, inner, about, &mut sums);
+        if inner == 1 {
+            add_slabs::<T, M>(&x[start..start + rows], rows, 1, about, &mut sums);
+        } else {
+            columns_kernel::<T, M>(&x[start..], rows, inner, about, &mut sums);
+        }
         sums
     };
     let items = outer * tiles * pieces;
@@ -149,19 +140,43 @@ fn run<T: Real, M: Term>(
     out
 }
 
+/// Each way has a kernel of its own: together in one, the compiler fills half of each register.
+#[inline(always)]
+fn add_slabs<T: Real, M: Term>(x: &[T], n: usize, inner: usize, about: &[f64], out: &mut [f64]) {
+    match inner {
+        1 if n < SIDE => few_kernel::<T, M>(x, n, about, out),
+        1 => rows_kernel::<T, M>(x, n, about, out),
+        _ => slabs_kernel::<T, M>(x, n, inner, about, out),
+    }
+}
+
+simd_kernel! {
+    fn few_kernel['a, T: Real, M: Term](x: &'a [T], n: usize, about: &'a [f64], out: &'a mut [f64]) -> () {
+        for (index, (x, out)) in x.chunks_exact(n).zip(out).enumerate() {
+            let about = about.get(index).copied().unwrap_or(0.0);
+            *out = 0.0;
+            for &value in x {
+                *out += M::of(value, about).as_f64();
+            }
+        }
+    }
+}
+
+simd_kernel! {
+    fn rows_kernel['a, T: Real, M: Term](x: &'a [T], n: usize, about: &'a [f64], out: &'a mut [f64]) -> () {
+        for (index, (x, out)) in x.chunks_exact(n).zip(out).enumerate() {
+            *out = row::<T, M>(x, about.get(index).copied().unwrap_or(0.0));
+        }
+    }
+}
+
 simd_kernel! {
     fn slabs_kernel['a, T: Real, M: Term](
         x: &'a [T], n: usize, inner: usize, about: &'a [f64], out: &'a mut [f64],
     ) -> () {
-        if inner == 1 {
-            for (index, (x, out)) in x.chunks_exact(n).zip(out).enumerate() {
-                *out = row::<T, M>(x, about.get(index).copied().unwrap_or(0.0));
-            }
-        } else {
-            for (index, (x, out)) in x.chunks_exact(n * inner).zip(out.chunks_exact_mut(inner)).enumerate() {
-                let about = about.get(index * inner..(index + 1) * inner).unwrap_or(&[]);
-                columns::<T, M>(x, n, inner, about, out);
-            }
+        for (index, (x, out)) in x.chunks_exact(n * inner).zip(out.chunks_exact_mut(inner)).enumerate() {
+            let about = about.get(index * inner..(index + 1) * inner).unwrap_or(&[]);
+            columns::<T, M>(x, n, inner, about, out);
         }
     }
 }
@@ -171,40 +186,92 @@ simd_kernel! {
     fn columns_kernel['a, T: Real, M: Term](
         x: &'a [T], rows: usize, stride: usize, about: &'a [f64], out: &'a mut [f64],
     ) -> () {
-        if stride == 1 {
-            out[0] += row::<T, M>(&x[..rows], about.first().copied().unwrap_or(0.0));
-        } else {
-            columns::<T, M>(x, rows, stride, about, out);
-        }
+        columns::<T, M>(x, rows, stride, about, out);
     }
 }
 
+/// How many terms stand side by side in a [`row`]: a register of f32.
+const SIDE: usize = 8;
+
+/// The terms of as many values.
+#[inline(always)]
+fn terms<T: Real, M: Term>(x: &[T], about: f64) -> [M::Near<T>; SIDE] {
+    let mut terms = [M::Near::<T>::ZERO; SIDE];
+    for side in 0..SIDE {
+        terms[side] = M::of(x[side], about);
+    }
+    terms
+}
+
+#[inline(always)]
+fn both<N: Real>(mut a: [N; SIDE], b: [N; SIDE]) -> [N; SIDE] {
+    for side in 0..SIDE {
+        a[side] += b[side];
+    }
+    a
+}
+
+/// The terms of four times as many values, added in pairs.
+#[inline(always)]
+fn quarter<T: Real, M: Term>(x: &[T], about: f64) -> [M::Near<T>; SIDE] {
+    both(
+        both(
+            terms::<T, M>(&x[..SIDE], about),
+            terms::<T, M>(&x[SIDE..2 * SIDE], about),
+        ),
+        both(
+            terms::<T, M>(&x[2 * SIDE..3 * SIDE], about),
+            terms::<T, M>(&x[3 * SIDE..4 * SIDE], about),
+        ),
+    )
+}
+
+/// The sum of a row's terms. At most 16 of them are added in their own type, in five roundings at most; their sums in f64. In
+/// steps of four times as many the time would be that of f64.
 #[inline(always)]
 fn row<T: Real, M: Term>(x: &[T], about: f64) -> f64 {
-    // Lanes are named by constants only, so that they stay in registers.
-    let (mut lanes, mut rest) = ([0.0; LANES], 0.0);
-    let fours = x.chunks_exact(4 * LANES);
-    let ones = fours.remainder().chunks_exact(LANES);
-    for &value in ones.remainder() {
-        rest += M::of(value, about);
-    }
-    for four in fours {
-        for lane in 0..LANES {
-            let values = [
-                four[lane],
-                four[LANES + lane],
-                four[2 * LANES + lane],
-                four[3 * LANES + lane],
-            ];
-            lanes[lane] += M::of_four(values, about);
+    let mut wide = [0.0; SIDE];
+    let blocks = x.chunks_exact(16 * SIDE);
+    let rest = blocks.remainder();
+    for block in blocks {
+        let near = both(
+            both(
+                quarter::<T, M>(block, about),
+                quarter::<T, M>(&block[4 * SIDE..], about),
+            ),
+            both(
+                quarter::<T, M>(&block[8 * SIDE..], about),
+                quarter::<T, M>(&block[12 * SIDE..], about),
+            ),
+        );
+        for side in 0..SIDE {
+            wide[side] += near[side].as_f64();
         }
     }
-    for one in ones {
-        for lane in 0..LANES {
-            lanes[lane] += M::of(one[lane], about);
+    let mut last = 0.0;
+    if !rest.is_empty() {
+        let (mut near, mut more) = ([M::Near::<T>::ZERO; SIDE], [M::Near::<T>::ZERO; SIDE]);
+        let quarters = rest.chunks_exact(4 * SIDE);
+        let singles = quarters.remainder().chunks_exact(SIDE);
+        for &value in singles.remainder() {
+            last += M::of(value, about).as_f64();
+        }
+        for values in quarters {
+            near = both(near, quarter::<T, M>(values, about));
+        }
+        for values in singles {
+            more = both(more, terms::<T, M>(values, about));
+        }
+        near = both(near, more);
+        for side in 0..SIDE {
+            wide[side] += near[side].as_f64();
         }
     }
-    across(&lanes) + rest
+    let mut four = [0.0; SIDE / 2];
+    for side in 0..SIDE / 2 {
+        four[side] = wide[side] + wide[side + SIDE / 2];
+    }
+    ((four[0] + four[2]) + (four[1] + four[3])) + last
 }
 
 #[inline(always)]
@@ -236,6 +303,12 @@ fn columns<T: Real, M: Term>(x: &[T], rows: usize, stride: usize, about: &[f64],
     }
 }
 
+/// The sum of four terms, in pairs.
+#[inline(always)]
+fn of_four<T: Real, M: Term>([a, b, c, d]: [T; 4], about: f64) -> f64 {
+    ((M::of(a, about) + M::of(b, about)) + (M::of(c, about) + M::of(d, about))).as_f64()
+}
+
 #[inline(always)]
 fn add_rows<T: Real, M: Term>(x: &[T], rows: usize, stride: usize, about: &[f64], out: &mut [f64]) {
     let width = out.len();
@@ -245,18 +318,18 @@ fn add_rows<T: Real, M: Term>(x: &[T], rows: usize, stride: usize, about: &[f64]
         let (a, b, c, d) = (at(0), at(1), at(2), at(3));
         if about.is_empty() {
             for i in 0..width {
-                out[i] += M::of_four([a[i], b[i], c[i], d[i]], 0.0);
+                out[i] += of_four::<T, M>([a[i], b[i], c[i], d[i]], 0.0);
             }
         } else {
             let about = &about[..width];
             for i in 0..width {
-                out[i] += M::of_four([a[i], b[i], c[i], d[i]], about[i]);
+                out[i] += of_four::<T, M>([a[i], b[i], c[i], d[i]], about[i]);
             }
         }
     }
     for row in whole..rows {
         for (i, value) in x[row * stride..][..width].iter().enumerate() {
-            out[i] += M::of(*value, about.get(i).copied().unwrap_or(0.0));
+            out[i] += M::of(*value, about.get(i).copied().unwrap_or(0.0)).as_f64();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Forty ALBEF steps with batches of four pairs, in some of which no word is masked, with every balancer.
+//! Forty ALBEF steps with batches of four pairs, in some of which losses have no gradient, or hardly one, with every balancer.
 //!
 //! Run it with `cargo build --release --workspace --examples && target/release/examples/albef_balancers`: the components are
 //! loaded from the plugins of the build.
@@ -10,6 +10,8 @@ mod balancing;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use balancing::Case;
+
 const STEPS: usize = 40;
 const PAIRS: usize = 4;
 
@@ -18,26 +20,31 @@ fn main() -> Result<()> {
     patchbay_albef::register().map_err(candle::Error::wrap)?;
     let mut table = Table::new([
         "balancer",
+        "losses",
         "steps",
+        "without judged pairs",
         "without masked words",
         "sum of losses, first step",
         "mean of the last ten",
     ]);
     for id in balancing::balancers() {
-        let run = balancing::train(&id, STEPS, PAIRS)?;
-        let steps = match &run.error {
-            None => STEPS.to_string(),
-            Some((step, error)) => format!("ended in step {step}: {error}"),
-        };
-        let [itc, itm, mlm] = &run.absent;
-        assert!(itc.is_empty() && itm.is_empty(), "{}", run.id);
-        table.push([
-            run.id,
-            steps,
-            format!("{mlm:?}"),
-            format!("{:.3}", run.losses[0]),
-            format!("{:.3}", run.losses[1]),
-        ]);
+        for case in Case::ALL {
+            let run = balancing::train(&id, case, STEPS, PAIRS)?;
+            let steps = match &run.error {
+                None => STEPS.to_string(),
+                Some((step, error)) => format!("ended in step {step}: {error}"),
+            };
+            let [_, itm, mlm] = &run.absent;
+            table.push([
+                run.id,
+                format!("{case:?}"),
+                steps,
+                itm.len().to_string(),
+                mlm.len().to_string(),
+                format!("{:.3}", run.losses[0]),
+                format!("{:.3}", run.losses[1]),
+            ]);
+        }
     }
     println!("{table}");
     Ok(())

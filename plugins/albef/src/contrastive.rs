@@ -6,14 +6,15 @@ use patchbay::plugin::prelude::*;
 pub struct Similarity {
     /// Online features against the other side's momentum features and queue, over the temperature: `[batch, batch + queue]`.
     pub logits: Tensor,
-    /// `alpha softmax(momentum similarities) + (1 - alpha) identity`, without a gradient.
+    /// `alpha softmax(momentum similarities) + (1 - alpha) positives`, without a gradient. The positives are the diagonal, or what
+    /// was given.
     pub target: Tensor,
     /// The mean over rows of `-sum q log q` of the momentum softmax q; 0 at alpha 0.
     pub entropy: f64,
 }
 
 /// One direction: online features `[batch, width]`, the same side's momentum features, the other side's momentum features and
-/// its queue `[width, size]`.
+/// its queue `[width, size]`. `positives` are the targets without momentum, `[batch, batch + size]`; none are the diagonal.
 ///
 /// # Errors
 ///
@@ -25,6 +26,7 @@ pub fn similarity(
     queue: &Tensor,
     temperature: &Tensor,
     alpha: f64,
+    positives: Option<&Tensor>,
 ) -> Result<Similarity> {
     let other = other.t()?;
     let against_all = |features: &Tensor| {
@@ -36,16 +38,19 @@ pub fn similarity(
         }
     };
     let logits = ops::broadcast_div(&against_all(online)?, temperature)?;
-    let identity = identity(logits.dims2()?, &logits)?;
+    let positives = match positives {
+        Some(positives) => positives.to_dtype(logits.dtype())?,
+        None => identity(logits.dims2()?, &logits)?,
+    };
     let (target, entropy) = if alpha > 0.0 {
         let scores = against_all(momentum)?.broadcast_div(&temperature.detach())?;
         let log_q = ops::log_softmax(&scores.detach())?;
         let q = log_q.exp()?;
         let entropy = ops::mean_all(&ops::sum(&(&q * &log_q)?, 1)?)?.neg()?;
-        let target = ((q * alpha)? + (identity * (1.0 - alpha))?)?;
+        let target = ((q * alpha)? + (positives * (1.0 - alpha))?)?;
         (target, entropy.to_dtype(DType::F64)?.to_scalar()?)
     } else {
-        (identity, 0.0)
+        (positives, 0.0)
     };
     Ok(Similarity {
         logits,
@@ -61,6 +66,25 @@ fn identity((rows, columns): (usize, usize), like: &Tensor) -> Result<Tensor> {
         values[row * columns + row] = 1.0;
     }
     Tensor::from_vec(values, (rows, columns), like.device())?.to_dtype(like.dtype())
+}
+
+/// Targets `[batch, batch + queue]` of pairs with these ids: all of the batch and the queue with the row's id, in equal parts,
+/// as in the official program's fine-tuning for retrieval.
+///
+/// # Errors
+///
+/// Fails where the tensor cannot be made.
+pub fn shared_positives(ids: &[i64], queued: &[i64], device: &Device) -> Result<Tensor> {
+    let columns = ids.len() + queued.len();
+    let mut values = Vec::with_capacity(ids.len() * columns);
+    for own in ids {
+        let is_own = |id: &&i64| *id == own;
+        // At least the diagonal's.
+        let share = 1.0 / ids.iter().chain(queued).filter(is_own).count() as f32;
+        let of = |id: &i64| if id == own { share } else { 0.0 };
+        values.extend(ids.iter().chain(queued).map(of));
+    }
+    Tensor::from_vec(values, (ids.len(), columns), device)
 }
 
 /// Eq. 6 and 7 of the paper have a divergence KL(q, p) where the official program has the cross entropy of q and p. They

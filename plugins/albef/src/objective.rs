@@ -23,14 +23,14 @@ use patchbay::{
 };
 
 use crate::{
-    contrastive::{Distillation, Similarity, similarity},
+    contrastive::{Distillation, Similarity, shared_positives, similarity},
     encoders::{Encoders, class_tokens, encode},
     inputs::{Given, Inputs, finite},
     masking::{Chosen, SpecialTokens, mask_words, soft_cross_entropy},
     momentum::{follow, with_copy},
     negatives::hard_negatives,
     passes::Passes,
-    queue::FeatureQueue,
+    queue::{FeatureQueue, IdQueue},
     word_head::WordHead,
 };
 
@@ -56,6 +56,10 @@ patchbay::config! {
         embed_dim: usize = 256,
         /// How many features of earlier batches are compared with.
         queue_size: usize = 65536,
+        /// Whether pairs with the same `id` are positives of each other, in the batch and in the queues, as in the official
+        /// program's fine-tuning for retrieval. Else what is in the queues is a negative, whatever its id: with few different
+        /// captions, a row's own caption, too.
+        shared_positives: bool = false,
         /// How much of itself a momentum copy keeps at a step.
         #[schemars(range(min = 0.0, max = 1.0))]
         momentum: f64 = 0.995,
@@ -106,6 +110,8 @@ pub struct Albef {
     temperature: Var,
     image_queue: FeatureQueue,
     text_queue: FeatureQueue,
+    /// Where pairs share positives.
+    id_queue: Option<IdQueue>,
     /// Pairs of the tensors beside the encoders.
     heads: Vec<(Var, Var)>,
     contrastive_loss: Slot<dyn Loss>,
@@ -118,6 +124,7 @@ pub struct Albef {
 #[derive(Default)]
 struct Last {
     features: Option<(Tensor, Tensor)>,
+    ids: Vec<i64>,
     passes: Passes,
 }
 
@@ -132,10 +139,11 @@ impl Define for Albef {
     const SUMMARY: &'static str = "ALBEF: image-text contrastive loss, matching with hard negatives, masked words, momentum distillation";
     const DETAILS: Details = Details {
         formula: "itc = (CE(y_i2t, s_i2t) + CE(y_t2i, s_t2i)) / 2, y = alpha softmax(s_m) + (1 - alpha) I, s = f g_m / T; \
+                  with shared_positives, I is all pairs with the row's id, in equal parts; \
                   itm = CE of pairs and hard negatives; mlm = CE of masked words against alpha q_m + (1 - alpha) y",
         reference: "Li et al. 2021, Align before Fuse, arXiv 2107.07651, eq. 1-7; as salesforce/ALBEF's model_pretrain.py",
         shapes: "batch: image [batch, channels, height, width]; text [batch, length] (u32); text_mask [batch, length] (u8); \
-                 id [batch] (i64, optional: equal ids are no negatives); losses itc, itm, mlm []; features image and \
+                 id [batch] (i64, optional: equal ids are no negatives in matching, and with shared_positives positives of each other); losses itc, itm, mlm []; features image and \
                  text [batch, embed_dim]; pairs match [batch], attention [batch, layers, heads, length, image tokens]",
         trainable: true,
         example: r#"let objective = create::<dyn Objective>("objective/albef", json!({
@@ -224,6 +232,10 @@ objective.losses(&batch, 0.5)?"#,
             temperature: context.variable("temp", (), Init::Const(config.temperature))?,
             image_queue: queue("image_queue")?,
             text_queue: queue("text_queue")?,
+            id_queue: config
+                .shared_positives
+                .then(|| IdQueue::new(context, config.queue_size))
+                .transpose()?,
             config,
             encoders,
             image_projection,
@@ -286,7 +298,9 @@ impl Objective for Albef {
         let online = self.encode_online(&inputs, &hidden, &mut passes)?;
         let momentum = self.encode_momentum(&inputs, &hidden, alpha, &mut passes)?;
         let (to_text, to_image, contrastive) = passes.time("contrastive loss", device, || {
-            let (to_text, to_image) = self.similarities(&online, &momentum, &temperature, alpha)?;
+            let positives = self.positives(&inputs)?;
+            let (to_text, to_image) =
+                self.similarities(&online, &momentum, &temperature, alpha, positives.as_ref())?;
             let loss = self.contrastive(&to_text, &to_image, alpha)?;
             Ok((to_text, to_image, loss))
         })?;
@@ -309,6 +323,7 @@ impl Objective for Albef {
 
         let mut last = self.last();
         last.features = Some((momentum.image_feature, momentum.text_feature));
+        last.ids = inputs.ids.unwrap_or_default();
         last.passes = passes;
         Ok(vec![
             ("itc".to_owned(), contrastive),
@@ -321,9 +336,13 @@ impl Objective for Albef {
     fn after_step(&self) -> Result<()> {
         let mut last = self.last();
         let features = last.features.take();
+        let ids = std::mem::take(&mut last.ids);
         let device = self.temperature.device();
         if let Some((image, text)) = features {
             last.passes.time("queues", device, || {
+                if let Some(queue) = &self.id_queue {
+                    queue.push(&ids, self.image_queue.next()?)?;
+                }
                 self.image_queue.push(&image)?;
                 let next = self.text_queue.push(&text)?;
                 self.text_queue.advance(next)
@@ -507,6 +526,24 @@ impl Albef {
         })
     }
 
+    /// Which of the batch and the queues belong to each pair, `[batch, batch + queue]`, where pairs share positives.
+    fn positives(&self, inputs: &Inputs<'_>) -> Result<Option<Tensor>> {
+        let Some(queue) = &self.id_queue else {
+            return Ok(None);
+        };
+        let pairs = inputs.pairs()?;
+        match &inputs.ids {
+            Some(ids) if ids.len() == pairs => {
+                shared_positives(ids, &queue.ids()?, inputs.image.device()).map(Some)
+            }
+            Some(ids) => bail!("there are {} ids for {pairs} pairs", ids.len()),
+            None => bail!(
+                "`shared_positives` is set, and the batch has no tensor `id` [{pairs}] (i64): give pairs with the same caption the \
+                 same number, or leave the setting out"
+            ),
+        }
+    }
+
     /// Of images with texts, and of texts with images.
     fn similarities(
         &self,
@@ -514,6 +551,7 @@ impl Albef {
         momentum: &Momentum,
         temperature: &Tensor,
         alpha: f64,
+        positives: Option<&Tensor>,
     ) -> Result<(Similarity, Similarity)> {
         let to_text = similarity(
             &online.image_feature,
@@ -522,6 +560,7 @@ impl Albef {
             &self.text_queue.features(),
             temperature,
             alpha,
+            positives,
         )?;
         let to_image = similarity(
             &online.text_feature,
@@ -530,6 +569,7 @@ impl Albef {
             &self.image_queue.features(),
             temperature,
             alpha,
+            positives,
         )?;
         Ok((to_text, to_image))
     }

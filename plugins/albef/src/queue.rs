@@ -46,6 +46,15 @@ impl FeatureQueue {
         self.features.as_detached_tensor()
     }
 
+    /// Where the next feature is written.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the tensor cannot be read.
+    pub fn next(&self) -> Result<usize> {
+        Ok(self.pointer.to_vec1::<i64>()?[0] as usize)
+    }
+
     pub fn size(&self) -> usize {
         self.features.dims()[1]
     }
@@ -70,7 +79,7 @@ impl FeatureQueue {
             .t()?
             .contiguous()?;
         let count = batch - surplus;
-        let at = (self.pointer.to_vec1::<i64>()?[0] as usize + surplus) % size;
+        let at = (self.next()? + surplus) % size;
         let first = count.min(size - at);
         let mut all = self
             .features()
@@ -91,5 +100,52 @@ impl FeatureQueue {
     pub fn advance(&self, to: usize) -> Result<()> {
         self.pointer
             .set(&Tensor::new(&[to as i64], self.pointer.device())?)
+    }
+}
+
+/// The id of a place that no pair has been written to.
+const NONE: i64 = i64::MIN;
+
+/// The ids of the pairs whose features are in the queues: `[1, size]`, of i64.
+pub struct IdQueue(Var);
+
+impl IdQueue {
+    /// A queue of places without an id, named as the official program's for fine-tuning.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the name is taken by a tensor of another shape.
+    pub fn new(context: &Context, size: usize) -> Result<Self> {
+        let fresh = !context.carries("idx_queue");
+        let ids = context.buffer("idx_queue", (1, size), DType::I64, Init::Const(0.0))?;
+        if fresh {
+            ids.set(&Tensor::full(NONE, (1, size), ids.device())?)?;
+        }
+        Ok(IdQueue(ids))
+    }
+
+    /// # Errors
+    ///
+    /// Fails where the tensor cannot be read.
+    pub fn ids(&self) -> Result<Vec<i64>> {
+        self.0.flatten_all()?.to_vec1()
+    }
+
+    /// Writes the ids of the pairs whose features [`FeatureQueue::push`] writes, from the same place on.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the tensor cannot be written.
+    pub fn push(&self, ids: &[i64], at: usize) -> Result<()> {
+        let mut all = self.ids()?;
+        let size = all.len();
+        if size == 0 {
+            return Ok(());
+        }
+        for (offset, &id) in ids.iter().enumerate() {
+            all[(at + offset) % size] = id;
+        }
+        self.0
+            .set(&Tensor::from_vec(all, (1, size), self.0.device())?)
     }
 }

@@ -261,7 +261,7 @@ fn similarities_targets_and_negatives_are_those_of_the_official_program() {
         let similarity = |online: &str| {
             let (online, teacher, other) = (of(online), of(teacher), of(other));
             let queue = fixture.get(queue);
-            contrastive::similarity(online, teacher, other, queue, temperature, 0.4).unwrap()
+            contrastive::similarity(online, teacher, other, queue, temperature, 0.4, None).unwrap()
         };
         let found = similarity(online);
         for (found, expected) in [
@@ -624,6 +624,91 @@ fn queues_of_any_size_take_batches_of_any_size() {
             }
         }
     }
+}
+
+/// -Σ target log softmax(similarities / temperature), the mean over rows, in f64. A row's targets are all columns with its id.
+fn shared_contrast(own: &[Vec<f64>], other: &[Vec<f64>], ids: &[i64], all: &[i64]) -> f64 {
+    let rows = own.iter().zip(ids).map(|(own, id)| {
+        let scores: Vec<f64> = other
+            .iter()
+            .map(|other| own.iter().zip(other).map(|(a, b)| a * b).sum::<f64>() / 0.07)
+            .collect();
+        let log_sum = scores.iter().map(|score| score.exp()).sum::<f64>().ln();
+        let equal: Vec<usize> = (0..all.len()).filter(|&at| all[at] == *id).collect();
+        equal.iter().map(|&at| log_sum - scores[at]).sum::<f64>() / equal.len() as f64
+    });
+    rows.sum::<f64>() / own.len() as f64
+}
+
+#[test]
+fn pairs_of_one_id_are_positives_of_each_other_in_the_batch_and_the_queue() {
+    nn::seed_all(8).unwrap();
+    let ids = [
+        [4i64, 9, 4],
+        [9, -1, 5],
+        [5, 5, 5],
+        [i64::MAX, 9, 4],
+        [0, 1, 2],
+    ];
+    for queue in [7usize, 2, 0] {
+        // At alpha 0 the copies have no share in the targets; they stay as the network is.
+        let objective =
+            small(json!({ "queue_size": queue, "alpha": 0.0, "shared_positives": true }));
+        let tensor = |name: &str| {
+            let variables = objective.variables();
+            let named = variables.iter().find(|named| named.name == name).unwrap();
+            named.var.as_detached_tensor()
+        };
+        let wide = |tensor: Tensor| -> Vec<Vec<f64>> {
+            tensor
+                .to_dtype(DType::F64)
+                .unwrap()
+                .to_vec2()
+                .unwrap_or_default()
+        };
+        // No id yet.
+        let (mut queued, mut at) = (vec![None; queue], 0);
+        for (step, ids) in ids.iter().enumerate() {
+            let mut batch = noise(3, 6 + step);
+            batch.insert("id".to_owned(), Tensor::new(ids, &Device::Cpu).unwrap());
+            let features = objective.features(&batch).unwrap();
+            let [image, text] = ["image", "text"].map(|name| wide(features[name].clone()));
+            // Places without an id are negatives of all: a number that is nobody's.
+            let all: Vec<i64> = ids
+                .iter()
+                .copied()
+                .chain(queued.iter().map(|id| id.unwrap_or(1 << 40)))
+                .collect();
+            let with_queue = |batch: &[Vec<f64>], name: &str| {
+                let mut other = batch.to_vec();
+                other.extend(wide(tensor(name).t().unwrap()));
+                other
+            };
+            let expected = 0.5
+                * (shared_contrast(&image, &with_queue(&text, "text_queue"), ids, &all)
+                    + shared_contrast(&text, &with_queue(&image, "image_queue"), ids, &all));
+            let losses = objective.losses(&batch, 1.0).unwrap();
+            let found = number(&losses[0].1);
+            assert!(
+                (found - expected).abs() < 2e-5 * expected,
+                "queue {queue}, step {step}: {found}, expected {expected}"
+            );
+            objective.after_step().unwrap();
+            for &id in ids {
+                if queue > 0 {
+                    queued[at] = Some(id);
+                    at = (at + 1) % queue;
+                }
+            }
+        }
+    }
+    let objective = small(json!({ "shared_positives": true }));
+    let mut batch = noise(3, 6);
+    let error = objective.losses(&batch, 1.0).unwrap_err().to_string();
+    assert!(error.contains("no tensor `id` [3]"), "{error}");
+    batch.insert("id".to_owned(), Tensor::new(&[1i64], &Device::Cpu).unwrap());
+    let error = objective.losses(&batch, 1.0).unwrap_err().to_string();
+    assert!(error.contains("1 ids for 3 pairs"), "{error}");
 }
 
 #[test]

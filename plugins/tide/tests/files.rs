@@ -657,3 +657,63 @@ fn what_was_not_measured_counts_in_no_loss_and_no_error() {
         "{text}"
     );
 }
+
+#[test]
+fn numbers_of_another_format_are_reported_with_what_to_type_however_many_there_are() {
+    // Of four values none, one, three and all are above a thousand: a column is never taken for text.
+    for large in [0, 1, 3, 4] {
+        let mut file = "Datum;a;b\n".to_owned();
+        for day in 1..=4 {
+            let value = if day <= large { "-1.094,55" } else { "906,72" };
+            file += &format!("0{day}.07.2016;{value};{day},5\n");
+        }
+        if large == 0 {
+            assert_eq!(good(&file).names(), ["a", "b"]);
+            continue;
+        }
+        let error = refusal(&file, &CsvOptions::default());
+        assert!(
+            error.contains("decimal: Some(','), thousands: Some('.')")
+                && error.contains("column a: \"-1.094,55\""),
+            "{large}: {error}"
+        );
+        let options = CsvOptions {
+            decimal: Some(','),
+            thousands: Some('.'),
+            ..CsvOptions::default()
+        };
+        let frame = read(&file, &options).unwrap();
+        assert_eq!(frame.column("a").unwrap()[0], -1094.55);
+    }
+    for (values, advice) in [
+        (
+            ["1,234.5", "12,345,678.25"],
+            "decimal: Some('.'), thousands: Some(',')",
+        ),
+        (
+            ["1'234.5", "7'000'000.5"],
+            "decimal: Some('.'), thousands: Some('\\'')",
+        ),
+    ] {
+        let file = format!(
+            "time;a\n2020-01-01;{}\n2020-01-02;{}\n2020-01-03;2\n",
+            values[0], values[1]
+        );
+        let error = refusal(&file, &CsvOptions::default());
+        assert!(error.contains(advice), "{error}");
+    }
+    // One mark alone is the decimal point where no three digits follow it.
+    let options = CsvOptions {
+        decimal: Some('.'),
+        ..CsvOptions::default()
+    };
+    let error = refusal("time;a\n2020-01-01;1,5\n2020-01-02;2\n", &options);
+    assert!(
+        error.contains("CsvOptions { decimal: Some(','), .. }"),
+        "{error}"
+    );
+    // Names with points and versions are text as before.
+    let frame =
+        good("time,a,version\n2020-01-01,1,1.2.3\n2020-01-02,2,1.2.10\n2020-01-03,3,2.0.1\n");
+    assert_eq!(frame.names(), ["a"]);
+}

@@ -1,7 +1,8 @@
 //! Sums, means and variances over some or all dimensions, whose error does not grow with the number of values.
 //!
 //! candle adds the values one after the other in their own type: the mean of 16.8 million times 0.1 is 0.1153, and 300
-//! ones of type u8 add up to 44. Here at most four values are added in their own type, their sums in f64, integers in i128. The gradients are those of candle's
+//! ones of type u8 add up to 44. Here at most sixteen values are added in their own type, in
+//! pairs, their sums in f64, integers in i128. The gradients are those of candle's
 //! functions of the same names.
 
 mod composed;

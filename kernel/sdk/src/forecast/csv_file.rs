@@ -278,6 +278,46 @@ impl NumberFormat {
         })
     }
 
+    /// Whether it is a number as it is written somewhere: digits in groups, with another decimal point or none. A date has two points, too,
+    /// and none of its groups but the first has three digits.
+    fn is_of_another(text: &str) -> bool {
+        let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+        let groups: Vec<&str> = digits.split([',', '.', '\'', ' ']).collect();
+        let all_digits =
+            |group: &&str| !group.is_empty() && group.bytes().all(|b| b.is_ascii_digit());
+        let between = groups.get(1..groups.len().saturating_sub(1)).unwrap_or(&[]);
+        groups.len() > 1
+            && groups.iter().all(all_digits)
+            && groups[0].len() <= 3
+            && between.iter().all(|group| group.len() == 3)
+    }
+
+    /// What to type for a number of another format.
+    fn advice(self, text: &str) -> String {
+        let marks: Vec<char> = text.chars().filter(|c| ",.' ".contains(*c)).collect();
+        let last_group = text.rsplit([',', '.', '\'', ' ']).next();
+        if let [mark] = marks[..]
+            && last_group.is_some_and(|group| group.len() != 3)
+        {
+            return format!(
+                "; numbers as this one are read with CsvOptions {{ decimal: Some({mark:?}), .. }}"
+            );
+        }
+        let decimal = match marks.last() {
+            // A mark that comes twice, or after the decimal point, stands between thousands.
+            Some(last) if marks.iter().filter(|mark| *mark == last).count() > 1 => self.decimal,
+            Some(&last) if marks.len() > 1 => last,
+            _ => self.decimal,
+        };
+        let thousands = marks.iter().find(|mark| **mark != decimal);
+        match thousands {
+            Some(thousands) => format!(
+                "; numbers as this one are read with CsvOptions {{ decimal: Some({decimal:?}), thousands: Some({thousands:?}), .. }}"
+            ),
+            None => "; CsvOptions' decimal and thousands say how numbers are written".to_owned(),
+        }
+    }
+
     fn parse(self, text: &str) -> Option<f64> {
         if self.decimal == '.' && self.thousands.is_none() {
             return text.parse().ok();
@@ -305,7 +345,9 @@ impl Table {
             .filter(|text| !is_missing(text));
         for text in present {
             values += 1;
-            numbers += usize::from(self.numbers.parse(text).is_some());
+            // A number of another format is a mistake to report, and its column is not text.
+            let is_number = self.numbers.parse(text).is_some() || NumberFormat::is_of_another(text);
+            numbers += usize::from(is_number);
         }
         numbers > 0 && 2 * numbers >= values
     }
@@ -373,13 +415,9 @@ impl Table {
                 &format!(
                     "column {}: \"{text}\" is not a finite number{}",
                     &self.head[column],
-                    match text.contains([',', '.'])
-                        && text
-                            .bytes()
-                            .all(|b| b.is_ascii_digit() || b",.-".contains(&b))
-                    {
-                        true => "; CsvOptions' decimal and thousands say how numbers are written",
-                        false => "",
+                    match NumberFormat::is_of_another(text) {
+                        true => self.numbers.advice(text),
+                        false => String::new(),
                     }
                 ),
             );

@@ -7,6 +7,52 @@ use patchbay::{
     prelude::*,
 };
 
+/// What is done to the losses of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Case {
+    /// As they are: in some batches no word is masked.
+    Plain,
+    /// In the first step no word is masked, so that nothing is known of that loss yet.
+    FirstWithoutWords,
+    /// In every third step only the contrastive loss has a gradient.
+    TwoAbsent,
+    /// The loss of words is 1e-12 of what it is, where there is one.
+    Tiny,
+    /// The contrastive loss alone.
+    Single,
+}
+
+impl Case {
+    pub const ALL: [Case; 5] = [
+        Case::Plain,
+        Case::FirstWithoutWords,
+        Case::TwoAbsent,
+        Case::Tiny,
+        Case::Single,
+    ];
+
+    fn count(self) -> usize {
+        if self == Case::Single { 1 } else { NAMES.len() }
+    }
+
+    /// The losses of a step, some changed or left out.
+    fn of(self, step: usize, mut losses: Vec<(String, Tensor)>) -> Result<Vec<(String, Tensor)>> {
+        losses.truncate(self.count());
+        let without: &[usize] = match self {
+            Case::FirstWithoutWords if step == 0 => &[2],
+            Case::TwoAbsent if step % 3 == 1 => &[1, 2],
+            _ => &[],
+        };
+        for &loss in without {
+            losses[loss].1 = losses[loss].1.detach();
+        }
+        if self == Case::Tiny {
+            losses[2].1 = (&losses[2].1 * 1e-12)?;
+        }
+        Ok(losses)
+    }
+}
+
 /// What became of a run.
 pub struct Run {
     pub id: String,
@@ -27,7 +73,7 @@ pub fn balancers() -> Vec<String> {
 }
 
 /// `steps` steps with batches of `pairs` pairs.
-pub fn train(id: &str, steps: usize, pairs: usize) -> Result<Run> {
+pub fn train(id: &str, case: Case, steps: usize, pairs: usize) -> Result<Run> {
     nn::seed_all(7)?;
     let albef = create::<dyn Objective>(
         "objective/albef",
@@ -40,8 +86,8 @@ pub fn train(id: &str, steps: usize, pairs: usize) -> Result<Run> {
     )
     .map_err(candle::Error::wrap)?;
     let settings = match id {
-        "balancer/fixed" => json!({ "weights": [1.0, 1.0, 1.0] }),
-        "balancer/uncertainty" => json!({ "losses": 3 }),
+        "balancer/fixed" => json!({ "weights": vec![1.0; case.count()] }),
+        "balancer/uncertainty" => json!({ "losses": case.count() }),
         _ => json!({}),
     };
     let balancer = create::<dyn Balancer>(id, settings).map_err(candle::Error::wrap)?;
@@ -68,7 +114,7 @@ pub fn train(id: &str, steps: usize, pairs: usize) -> Result<Run> {
         }
         let batch = batch(step, pairs)?;
         let mut one = || -> Result<f64> {
-            let losses = albef.losses(&batch, progress)?;
+            let losses = case.of(step, albef.losses(&batch, progress)?)?;
             let balanced = balancer.backward_named(&losses, &shared)?;
             for absent in &balanced.absent {
                 assert_eq!(absent.name.as_deref(), Some(NAMES[absent.loss]));
@@ -76,7 +122,7 @@ pub fn train(id: &str, steps: usize, pairs: usize) -> Result<Run> {
             }
             optimiser.step(&balanced.gradients)?;
             if balancer.wants_losses_after() {
-                let after = albef.losses(&batch, progress)?;
+                let after = case.of(step, albef.losses(&batch, progress)?)?;
                 let after: Vec<Tensor> = after.into_iter().map(|(_, loss)| loss).collect();
                 balancer.after_step(&after)?;
             }
