@@ -4,7 +4,7 @@
     python3 tests/mutations.py                 # in a copy of the tracked files under target/mutations, which keeps its builds
     python3 tests/mutations.py --here          # in this working tree, which must have no changes in the files concerned
     python3 tests/mutations.py --only ops weights
-    python3 tests/mutations.py --list
+    python3 tests/mutations.py --list          # exits with 1 where a text is not there any more
 
 Each mutation is a file, a text in it that occurs once, what stands there instead, and the package and those of its tests of which one
 must fail. Prints a table of the mutations and the tests that failed; the exit code is 1 where one was not caught, or a text
@@ -47,13 +47,13 @@ MUTATIONS = [
     ("sums: doubles are added in f32", "patchbay-ops", "kernel/ops/src/real.rs",
      "fn as_f64(self) -> f64 {\n        self\n    }", "fn as_f64(self) -> f64 {\n        f64::from(self as f32)\n    }",
      ["--lib", "--test", "sums"]),
-    ("sums: over another axis", "patchbay-ops", "kernel/ops/src/reduce.rs",
+    ("sums: over another axis", "patchbay-ops", "kernel/ops/src/reduce/mod.rs",
      "let reduced = dims.contains(&dim);", "let reduced = dims.contains(&(layout.dims().len() - 1 - dim));", ["--test", "sums"]),
-    ("mean: the gradient lacks 1/n", "patchbay-ops", "kernel/ops/src/reduce.rs",
+    ("mean: the gradient lacks 1/n", "patchbay-ops", "kernel/ops/src/reduce/mod.rs",
      "What::Mean => (grad / self.over.count as f64)?,", "What::Mean => grad.clone(),", ["--test", "sums"]),
-    ("variance: the gradient is half of itself", "patchbay-ops", "kernel/ops/src/reduce.rs",
+    ("variance: the gradient is half of itself", "patchbay-ops", "kernel/ops/src/reduce/mod.rs",
      "(grad * (2.0 / divisor))?", "(grad * (1.0 / divisor))?", ["--test", "sums"]),
-    ("SGD: momentum that stays as it was", "patchbay-ops", "kernel/ops/src/optimiser_step.rs",
+    ("SGD: momentum that stays as it was", "patchbay-ops", "kernel/ops/src/optimizer_step/cpu.rs",
      "*b = momentum * *b + rest * g;", "*b = momentum * *b + T::ZERO * rest * g;", ["--test", "cuda_kernels"]),
     # ALBEF.
     ("ALBEF: a pair is a negative of itself", "patchbay-albef", "plugins/albef/src/negatives.rs",
@@ -69,7 +69,7 @@ MUTATIONS = [
     ("ALBEF: the queue's ids are one place behind", "patchbay-albef", "plugins/albef/src/queue.rs",
      "all[(at + offset) % size] = id;", "all[(at + offset + 1) % size] = id;", ["--test", "parity"]),
     # Files of weights.
-    ("half precision: subnormal numbers are off by a factor of 2", "patchbay-weights", "kernel/weights/src/torch.rs",
+    ("half precision: subnormal numbers are off by a factor of 2", "patchbay-weights", "kernel/weights/src/element.rs",
      "0 => fraction * 2f32.powi(-24),", "0 => fraction * 2f32.powi(-25),", WEIGHTS),
     ("PyTorch: the offset into a storage is ignored", "patchbay-weights", "kernel/weights/src/torch.rs",
      "let bytes = &self.data[self.offset * kind.size()..]", "let bytes = &self.data[0 * kind.size()..]", WEIGHTS),
@@ -116,10 +116,10 @@ MUTATIONS = [
      "(levels - 0.5)?", "(0.5 - levels)?", ["--test", "parity"]),
     ("focal and others: ignored positions weigh 1", "patchbay-losses", "plugins/losses/src/classes.rs",
      ".copied().unwrap_or(0.0))", ".copied().unwrap_or(1.0))", ["--test", "ignored", "--test", "parity"]),
-    ("the ignored index is one off", "patchbay-losses", "kernel/ops/src/cross_entropy.rs",
+    ("the ignored index is one off", "patchbay-losses", "kernel/ops/src/cross_entropy/cpu.rs",
      "let ignored = value == ignore;", "let ignored = value == ignore + 1;", ["--test", "ignored", "--test", "parity"]),
     ("binary cross entropy: the gradient of positives has the wrong sign", "patchbay-losses",
-     "kernel/ops/src/binary_cross_entropy.rs",
+     "kernel/ops/src/binary_cross_entropy/cpu.rs",
      "(T::ONE - y) * up - positive * y * down", "(T::ONE - y) * up + positive * y * down", ["--test", "parity"]),
     # Balancers.
     ("FAMO: follows the rise of losses, not their fall", "patchbay-balancers", "plugins/balancers/src/famo.rs",
@@ -184,9 +184,13 @@ def main():
     arguments = parser.parse_args()
     chosen = [m for m in MUTATIONS if not arguments.only or any(part in m[1] or part in m[0] for part in arguments.only)]
     if arguments.list:
-        for what, package, file, *_ in chosen:
-            print(f"{package:22} {file:50} {what}")
-        return 0
+        stale = 0
+        for what, package, file, old, *_ in chosen:
+            path = REPOSITORY / file
+            count = path.read_text().count(old) if path.is_file() else 0
+            stale += count != 1
+            print(f"{package:22} {file:50} {what}" + ("" if count == 1 else f": STALE, the text is there {count} times"))
+        return 1 if stale else 0
 
     environment = dict(os.environ)
     tree = REPOSITORY
