@@ -103,7 +103,7 @@ fn components_and_sdk_take_the_sums_of_ops() {
     for folder in [
         "kernel/sdk/src",
         "kernel/ops/src",
-        "kernel/host/src/plugin/template",
+        "kernel/toolchain/src/plugin/template",
     ] {
         sources(&root.join(folder), &mut files);
     }
