@@ -23,7 +23,7 @@ use crate::{
     cells::{self, Rest, Running},
     clock, end,
     freeze::Held,
-    probe::Probe,
+    probe::{Probe, Seen},
     questions, streams, tasks,
 };
 
@@ -49,6 +49,12 @@ const ATTEMPTS_FOR_STREAMS: usize = 4;
 
 /// How long a good moment is looked for. The host waits somewhat longer, then it ends the process.
 const SEARCH: Duration = Duration::from_secs(8);
+
+/// How long a moment is looked for at which no variable of a model is read or written.
+const SEARCH_BETWEEN_OPS: Duration = Duration::from_secs(5);
+
+/// How long threads that have nothing to do may take to end.
+const POOL_PATIENCE: Duration = Duration::from_millis(50);
 
 /// How long a thread goes on between two attempts.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -137,6 +143,9 @@ fn watch(parent: libc::pid_t) {
         };
         let died = rest.is_none() && cells::is_dead();
         let rest = if died { rest_of_dead() } else { rest };
+        if rest.is_some() || died {
+            stop_pool();
+        }
         if (rest.is_some() || died)
             && let Err(error) = cells::start(rest)
         {
@@ -186,7 +195,7 @@ fn rest_of_dead() -> Option<Rest> {
 /// Stops a thread for good, if there is a moment soon at which it can be. If not it goes on, and nobody waits for it.
 fn stop_in_passing(thread: libc::pid_t) {
     for patience in STEP_PATIENCE {
-        if stop(thread, patience, || true) {
+        if stop(thread, patience, |seen| is_moment(seen, false)) {
             break;
         }
         thread::sleep(PAUSE);
@@ -203,18 +212,20 @@ fn tell_processes(running: Running) {
 
 /// Stops the thread of a command for good. `None` where it has ended by itself, or there was no moment at which it could be.
 fn give_up(running: Running, failure: Failure, lent_is_whole: bool) -> Option<Rest> {
-    let deadline = Instant::now() + SEARCH;
+    let began = Instant::now();
     let mut patience = STEP_PATIENCE.into_iter().cycle().enumerate();
-    while Instant::now() < deadline {
+    while began.elapsed() < SEARCH {
         end::enforce();
         if cells::running() != Some(running) {
             return None;
         }
         let (attempt, patience) = patience.next().unwrap_or((0, SEARCH));
         let thread = cells::thread_id();
-        let is_stopped = stop(thread, patience, || cells::end(running))
-            || attempt >= ATTEMPTS_FOR_STREAMS
-                && stop_with_streams(thread, patience, || cells::end(running));
+        let wants_idle_tensors = began.elapsed() < SEARCH_BETWEEN_OPS;
+        let is_moment =
+            |seen: Option<Seen>| is_moment(seen, wants_idle_tensors) && cells::end(running);
+        let is_stopped = stop(thread, patience, is_moment)
+            || attempt >= ATTEMPTS_FOR_STREAMS && stop_with_streams(thread, patience, is_moment);
         if is_stopped {
             stop_threads_of(running);
             return Some(Rest {
@@ -229,15 +240,29 @@ fn give_up(running: Running, failure: Failure, lent_is_whole: bool) -> Option<Re
     None
 }
 
-/// Stops a thread for good if this is a moment at which it can be, and `decide` agrees.
-fn stop(thread: libc::pid_t, patience: Duration, decide: impl FnOnce() -> bool) -> bool {
+/// Whether a thread that is held can be stopped for good, after what the probe has seen. A tensor that it reads could be read by others
+/// and never be changed: where it may, it is given up between two ops.
+fn is_moment(seen: Option<Seen>, wants_idle_tensors: bool) -> bool {
+    match seen {
+        Some(Seen::Free) => true,
+        Some(Seen::TensorsInUse) => !wants_idle_tensors,
+        None => false,
+    }
+}
+
+/// Stops a thread for good if `decide` agrees after what the probe has seen.
+fn stop(
+    thread: libc::pid_t,
+    patience: Duration,
+    decide: impl FnOnce(Option<Seen>) -> bool,
+) -> bool {
     let Some(probe) = Probe::start(patience) else {
         return false;
     };
     let Some(held) = Held::hold(thread, patience) else {
         return false;
     };
-    if probe.succeeds(patience) && decide() {
+    if decide(probe.look(patience)) {
         held.keep();
         return true;
     }
@@ -251,7 +276,7 @@ fn stop(thread: libc::pid_t, patience: Duration, decide: impl FnOnce() -> bool) 
 fn stop_with_streams(
     thread: libc::pid_t,
     patience: Duration,
-    decide: impl FnOnce() -> bool,
+    decide: impl FnOnce(Option<Seen>) -> bool,
 ) -> bool {
     let Some(probe) = Probe::start_without_streams(patience) else {
         return false;
@@ -259,7 +284,7 @@ fn stop_with_streams(
     let Some(held) = Held::hold(thread, patience) else {
         return false;
     };
-    if streams::are_held_by_cells() && probe.succeeds(patience) && decide() {
+    if streams::are_held_by_cells() && decide(probe.look(patience)) {
         held.keep();
         // SAFETY: it has just been told to stay.
         if !unsafe { streams::take_away() } {
@@ -281,6 +306,29 @@ fn stop_threads_of(running: Running) {
         if thread != own {
             stop_in_passing(thread);
         }
+    }
+}
+
+/// Ends the threads that shared the ops of the thread that ran cells. Those that have nothing to do end by themselves; the others do a
+/// part of what was given up, and are stopped as it was.
+fn stop_pool() {
+    let Some(pool) = cells::take_pool() else {
+        return;
+    };
+    let name = pool.thread_name().to_owned();
+    // The thread that was stopped may have a lock of the pool: whoever drops it may wait for ever.
+    let _ = thread::Builder::new().spawn(move || drop(pool));
+    let deadline = Instant::now() + POOL_PATIENCE;
+    loop {
+        let left = tasks::threads_since(0, &name);
+        if left.is_empty() {
+            return;
+        }
+        if Instant::now() >= deadline {
+            left.into_iter().for_each(stop_in_passing);
+            return;
+        }
+        thread::sleep(PAUSE);
     }
 }
 

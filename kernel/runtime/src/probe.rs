@@ -9,6 +9,7 @@
 
 use std::{
     alloc::{Layout, alloc, dealloc},
+    backtrace::Backtrace,
     env,
     ffi::{c_int, c_void},
     hint::black_box,
@@ -23,7 +24,7 @@ use std::{
 
 use patchbay::cell;
 
-use crate::cells;
+use crate::{cells, tasks};
 
 const STARTED: u32 = 0;
 /// It has the streams.
@@ -32,6 +33,16 @@ const READY: u32 = 1;
 const GO: u32 = 2;
 const DONE: u32 = 3;
 const CANCELLED: u32 = 4;
+/// All could be used, and somebody reads or writes a tensor.
+const DONE_WITH_TENSORS_IN_USE: u32 = 5;
+
+/// What a probe has found where it came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    Free,
+    /// The variables of a model are being read or written.
+    TensorsInUse,
+}
 
 /// A thread that uses everything once.
 pub struct Probe {
@@ -64,11 +75,15 @@ impl Probe {
                         thread::park_timeout(Duration::from_millis(10));
                     }
                 }
+                let mut end = DONE;
                 if own.load(Ordering::SeqCst) == GO {
                     use_everything();
+                    if cells::variables().has_tensors_in_use() {
+                        end = DONE_WITH_TENSORS_IN_USE;
+                    }
                 }
                 drop(streams);
-                own.store(DONE, Ordering::SeqCst);
+                own.store(end, Ordering::SeqCst);
                 caller.unpark();
             })
             .ok()?;
@@ -77,25 +92,29 @@ impl Probe {
             thread: handle.thread().clone(),
         };
         // Where it does not get them, it ends once it does.
-        probe.reaches(READY, patience).then_some(probe)
+        probe.reaches(&[READY], patience)?;
+        Some(probe)
     }
 
-    /// Whether all that is to be used can be, within `patience`. Allocates nothing.
-    pub fn succeeds(&self, patience: Duration) -> bool {
+    /// Uses all that is to be used. `None` where that does not come to its end within `patience`. Allocates nothing.
+    pub fn look(&self, patience: Duration) -> Option<Seen> {
         self.state.store(GO, Ordering::SeqCst);
         self.thread.unpark();
-        self.reaches(DONE, patience)
+        match self.reaches(&[DONE, DONE_WITH_TENSORS_IN_USE], patience)? {
+            DONE => Some(Seen::Free),
+            _ => Some(Seen::TensorsInUse),
+        }
     }
 
-    fn reaches(&self, state: u32, patience: Duration) -> bool {
+    /// Waits for one of these states.
+    fn reaches(&self, states: &[u32], patience: Duration) -> Option<u32> {
         let deadline = Instant::now() + patience;
         loop {
-            if self.state.load(Ordering::SeqCst) == state {
-                return true;
+            let state = self.state.load(Ordering::SeqCst);
+            if states.contains(&state) {
+                return Some(state);
             }
-            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
-                return false;
-            };
+            let left = deadline.checked_duration_since(Instant::now())?;
             thread::park_timeout(left.min(Duration::from_millis(5)));
         }
     }
@@ -118,6 +137,8 @@ fn exchange(state: &AtomicU32, from: u32, to: u32) -> bool {
 fn use_everything() {
     allocate();
     unwind();
+    panics();
+    barrier_pool();
     load();
     environment();
     // Stacks and thread-local storage of threads have locks, too.
@@ -148,6 +169,20 @@ fn allocate() {
 fn unwind() {
     let payload = panic::catch_unwind(|| panic::resume_unwind(Box::new(())));
     mem::drop(payload);
+}
+
+/// Frames are captured under a lock of the standard library's, and the hook is read under another: a thread that waits to write it
+/// keeps all others from panicking.
+fn panics() {
+    drop(Backtrace::force_capture());
+    panic::set_hook(panic::take_hook());
+}
+
+/// candle's threads for quantized tensors do one op at a time. They are asked only where there are some.
+fn barrier_pool() {
+    if !tasks::threads_since(0, "candle-bp-0").is_empty() {
+        patchbay::candle::utils::barrier_pool().execute(|_| ());
+    }
 }
 
 fn load() {
@@ -183,7 +218,7 @@ mod tests {
     #[test]
     fn a_process_in_which_nothing_is_held_passes() {
         let probe = Probe::start(Duration::from_secs(20)).unwrap();
-        assert!(probe.succeeds(Duration::from_secs(20)));
+        assert_eq!(probe.look(Duration::from_secs(20)), Some(Seen::Free));
     }
 
     #[test]
