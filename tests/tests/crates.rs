@@ -362,7 +362,7 @@ async fn paths_are_relative_to_the_working_folder() {
 }
 
 /// A request for crates of the registry; `None`, in words, where it is not reachable.
-pub async fn from_registry(client: &mut Client, cell: &str) -> Option<Execution> {
+async fn from_registry(client: &mut Client, cell: &str) -> Option<Execution> {
     let mut execution = client.execute(cell).await;
     let text = execution.reply["traceback"].to_string();
     let unreachable = ["download", "network", "index.crates.io", "resolve host"];

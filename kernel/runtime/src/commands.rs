@@ -38,20 +38,12 @@ pub fn serve(next: impl Fn() -> Option<Command>) {
 pub fn finish(rest: Rest) {
     let Rest {
         id,
-        mut failure,
+        failure,
         lent_is_whole,
     } = rest;
     answer(id, || {
         // SAFETY: the guard has stopped the thread for good, or has seen that it has ended.
         let stored = unsafe { cells::variables().recover(lent_is_whole) };
-        let in_use = cells::variables().tensors_in_use();
-        if !in_use.is_empty() {
-            failure.causes.push(format!(
-                "it was in the middle of an op that reads variables of `{}`: they can be read, but what changes them (an \
-                 optimizer's step, `Var::set`) may wait without end; make them anew",
-                in_use.join("`, `")
-            ));
-        }
         Outcome {
             failure: Some(failure),
             stored,

@@ -23,7 +23,7 @@ use crate::{
     cells::{self, Rest, Running},
     clock, end,
     freeze::Held,
-    probe::{Probe, Seen},
+    probe::Probe,
     questions, streams, tasks,
 };
 
@@ -49,9 +49,6 @@ const ATTEMPTS_FOR_STREAMS: usize = 4;
 
 /// How long a good moment is looked for. The host waits somewhat longer, then it ends the process.
 const SEARCH: Duration = Duration::from_secs(8);
-
-/// How long a moment is looked for at which no variable of a model is read or written.
-const SEARCH_BETWEEN_OPS: Duration = Duration::from_secs(5);
 
 /// How long threads that have nothing to do may take to end.
 const POOL_PATIENCE: Duration = Duration::from_millis(50);
@@ -195,7 +192,7 @@ fn rest_of_dead() -> Option<Rest> {
 /// Stops a thread for good, if there is a moment soon at which it can be. If not it goes on, and nobody waits for it.
 fn stop_in_passing(thread: libc::pid_t) {
     for patience in STEP_PATIENCE {
-        if stop(thread, patience, |seen| is_moment(seen, false)) {
+        if stop(thread, patience, || true) {
             break;
         }
         thread::sleep(PAUSE);
@@ -212,20 +209,18 @@ fn tell_processes(running: Running) {
 
 /// Stops the thread of a command for good. `None` where it has ended by itself, or there was no moment at which it could be.
 fn give_up(running: Running, failure: Failure, lent_is_whole: bool) -> Option<Rest> {
-    let began = Instant::now();
+    let deadline = Instant::now() + SEARCH;
     let mut patience = STEP_PATIENCE.into_iter().cycle().enumerate();
-    while began.elapsed() < SEARCH {
+    while Instant::now() < deadline {
         end::enforce();
         if cells::running() != Some(running) {
             return None;
         }
         let (attempt, patience) = patience.next().unwrap_or((0, SEARCH));
         let thread = cells::thread_id();
-        let wants_idle_tensors = began.elapsed() < SEARCH_BETWEEN_OPS;
-        let is_moment =
-            |seen: Option<Seen>| is_moment(seen, wants_idle_tensors) && cells::end(running);
-        let is_stopped = stop(thread, patience, is_moment)
-            || attempt >= ATTEMPTS_FOR_STREAMS && stop_with_streams(thread, patience, is_moment);
+        let is_stopped = stop(thread, patience, || cells::end(running))
+            || attempt >= ATTEMPTS_FOR_STREAMS
+                && stop_with_streams(thread, patience, || cells::end(running));
         if is_stopped {
             stop_threads_of(running);
             return Some(Rest {
@@ -240,29 +235,15 @@ fn give_up(running: Running, failure: Failure, lent_is_whole: bool) -> Option<Re
     None
 }
 
-/// Whether a thread that is held can be stopped for good, after what the probe has seen. A tensor that it reads could be read by others
-/// and never be changed: where it may, it is given up between two ops.
-fn is_moment(seen: Option<Seen>, wants_idle_tensors: bool) -> bool {
-    match seen {
-        Some(Seen::Free) => true,
-        Some(Seen::TensorsInUse) => !wants_idle_tensors,
-        None => false,
-    }
-}
-
-/// Stops a thread for good if `decide` agrees after what the probe has seen.
-fn stop(
-    thread: libc::pid_t,
-    patience: Duration,
-    decide: impl FnOnce(Option<Seen>) -> bool,
-) -> bool {
+/// Stops a thread for good if this is a moment at which it can be, and `decide` agrees.
+fn stop(thread: libc::pid_t, patience: Duration, decide: impl FnOnce() -> bool) -> bool {
     let Some(probe) = Probe::start(patience) else {
         return false;
     };
     let Some(held) = Held::hold(thread, patience) else {
         return false;
     };
-    if decide(probe.look(patience)) {
+    if probe.succeeds(patience) && decide() {
         held.keep();
         return true;
     }
@@ -276,7 +257,7 @@ fn stop(
 fn stop_with_streams(
     thread: libc::pid_t,
     patience: Duration,
-    decide: impl FnOnce(Option<Seen>) -> bool,
+    decide: impl FnOnce() -> bool,
 ) -> bool {
     let Some(probe) = Probe::start_without_streams(patience) else {
         return false;
@@ -284,7 +265,7 @@ fn stop_with_streams(
     let Some(held) = Held::hold(thread, patience) else {
         return false;
     };
-    if streams::are_held_by_cells() && decide(probe.look(patience)) {
+    if streams::are_held_by_cells() && probe.succeeds(patience) && decide() {
         held.keep();
         // SAFETY: it has just been told to stay.
         if !unsafe { streams::take_away() } {

@@ -33,16 +33,6 @@ const READY: u32 = 1;
 const GO: u32 = 2;
 const DONE: u32 = 3;
 const CANCELLED: u32 = 4;
-/// All could be used, and somebody reads or writes a tensor.
-const DONE_WITH_TENSORS_IN_USE: u32 = 5;
-
-/// What a probe has found where it came to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen {
-    Free,
-    /// The variables of a model are being read or written.
-    TensorsInUse,
-}
 
 /// A thread that uses everything once.
 pub struct Probe {
@@ -75,15 +65,11 @@ impl Probe {
                         thread::park_timeout(Duration::from_millis(10));
                     }
                 }
-                let mut end = DONE;
                 if own.load(Ordering::SeqCst) == GO {
                     use_everything();
-                    if cells::variables().has_tensors_in_use() {
-                        end = DONE_WITH_TENSORS_IN_USE;
-                    }
                 }
                 drop(streams);
-                own.store(end, Ordering::SeqCst);
+                own.store(DONE, Ordering::SeqCst);
                 caller.unpark();
             })
             .ok()?;
@@ -92,29 +78,25 @@ impl Probe {
             thread: handle.thread().clone(),
         };
         // Where it does not get them, it ends once it does.
-        probe.reaches(&[READY], patience)?;
-        Some(probe)
+        probe.reaches(READY, patience).then_some(probe)
     }
 
-    /// Uses all that is to be used. `None` where that does not come to its end within `patience`. Allocates nothing.
-    pub fn look(&self, patience: Duration) -> Option<Seen> {
+    /// Whether all that is to be used can be, within `patience`. Allocates nothing.
+    pub fn succeeds(&self, patience: Duration) -> bool {
         self.state.store(GO, Ordering::SeqCst);
         self.thread.unpark();
-        match self.reaches(&[DONE, DONE_WITH_TENSORS_IN_USE], patience)? {
-            DONE => Some(Seen::Free),
-            _ => Some(Seen::TensorsInUse),
-        }
+        self.reaches(DONE, patience)
     }
 
-    /// Waits for one of these states.
-    fn reaches(&self, states: &[u32], patience: Duration) -> Option<u32> {
+    fn reaches(&self, state: u32, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         loop {
-            let state = self.state.load(Ordering::SeqCst);
-            if states.contains(&state) {
-                return Some(state);
+            if self.state.load(Ordering::SeqCst) == state {
+                return true;
             }
-            let left = deadline.checked_duration_since(Instant::now())?;
+            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
+                return false;
+            };
             thread::park_timeout(left.min(Duration::from_millis(5)));
         }
     }
@@ -218,7 +200,7 @@ mod tests {
     #[test]
     fn a_process_in_which_nothing_is_held_passes() {
         let probe = Probe::start(Duration::from_secs(20)).unwrap();
-        assert_eq!(probe.look(Duration::from_secs(20)), Some(Seen::Free));
+        assert!(probe.succeeds(Duration::from_secs(20)));
     }
 
     #[test]

@@ -221,11 +221,7 @@ fn abort_failure(why: &str) -> Failure {
         "{why}: no destructor can run after that, so the cell's thread was stopped where it was"
     ));
     let (message, location, functions) = match first {
-        Some(first) => (
-            first.message,
-            Some(first.location),
-            first.trace.functions(),
-        ),
+        Some(first) => (first.message, Some(first.location), first.trace.functions()),
         None => (why.to_owned(), None, Vec::new()),
     };
     Failure {
@@ -276,10 +272,7 @@ pub fn panic_failure(payload: &(dyn Any + Send)) -> Failure {
         return interrupted((!stopped).then_some(message));
     }
     let (location, functions) = match recorded {
-        Some(recorded) => (
-            Some(recorded.location),
-            recorded.trace.functions(),
-        ),
+        Some(recorded) => (Some(recorded.location), recorded.trace.functions()),
         None => (None, Vec::new()),
     };
     Failure {

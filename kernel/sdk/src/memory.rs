@@ -4,7 +4,6 @@ use std::{any::Any, collections::HashMap};
 
 use candle_core::{Result, Tensor, Var, backprop::GradStore};
 use candle_nn::VarMap;
-use parking_lot::RwLockReadGuard;
 use patchbay_protocol::readable_bytes;
 use serde::Serialize;
 
@@ -15,9 +14,6 @@ use crate::{
         Window,
     },
 };
-
-/// What is done with each tensor.
-type Visit<'a> = &'a mut dyn FnMut(&Tensor);
 
 /// Bytes of the tensors in a value. Tensors that share their memory each count in full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,63 +40,44 @@ impl TensorBytes {
 /// What a variable refers to and another one shows is not counted twice: an optimiser has its moments and not the parameters.
 pub(crate) fn tensors_of(value: &dyn Any) -> TensorBytes {
     let mut bytes = TensorBytes::default();
-    let visit: Visit<'_> = &mut |tensor| bytes.add(tensor);
-    let _ = of_collection(value, visit)
-        || of_training(value, visit)
-        || component::<dyn Encoder>(value, visit)
-        || component::<dyn Objective>(value, visit)
-        || component::<dyn Forecaster>(value, visit)
-        || component::<dyn Loss>(value, visit)
-        || component::<dyn Balancer>(value, visit)
-        || component::<dyn ImageTransform>(value, visit)
-        || component::<dyn Tool>(value, visit);
+    let _ = of_collection(value, &mut bytes)
+        || of_training(value, &mut bytes)
+        || component::<dyn Encoder>(value, &mut bytes)
+        || component::<dyn Objective>(value, &mut bytes)
+        || component::<dyn Forecaster>(value, &mut bytes)
+        || component::<dyn Loss>(value, &mut bytes)
+        || component::<dyn Balancer>(value, &mut bytes)
+        || component::<dyn ImageTransform>(value, &mut bytes)
+        || component::<dyn Tool>(value, &mut bytes);
     bytes
 }
 
-/// Whether a variable of a model in this value is being read or written. Components are not asked: they would tell by code of their own.
-pub(crate) fn is_in_use(value: &dyn Any) -> bool {
-    let mut is_in_use = false;
-    let visit: Visit<'_> = &mut |tensor| {
-        is_in_use |= tensor.is_variable() && is_locked(tensor);
-    };
-    let _ = of_collection(value, visit) || of_training(value, visit);
-    is_in_use
-}
-
-/// Waits while the tensor is written.
-fn is_locked(tensor: &Tensor) -> bool {
-    let (storage, _) = tensor.storage_and_layout();
-    let lock = RwLockReadGuard::rwlock(&storage);
-    drop(storage);
-    lock.is_locked()
-}
-
-/// Visits the tensors of a tensor or of a collection of them; says whether the value is one.
-fn of_collection(value: &dyn Any, visit: Visit<'_>) -> bool {
+/// Adds the tensors of a tensor or of a collection of them; says whether the value is one.
+fn of_collection(value: &dyn Any, bytes: &mut TensorBytes) -> bool {
     if let Some(tensor) = value.downcast_ref::<Tensor>() {
-        visit(tensor);
+        bytes.add(tensor);
     } else if let Some(var) = value.downcast_ref::<Var>() {
-        visit(var);
+        bytes.add(var);
     } else if let Some(tensor) = value.downcast_ref::<Option<Tensor>>() {
-        tensor.iter().for_each(|tensor| visit(tensor));
+        tensor.iter().for_each(|tensor| bytes.add(tensor));
     } else if let Some(tensors) = value.downcast_ref::<Vec<Tensor>>() {
-        tensors.iter().for_each(|tensor| visit(tensor));
+        tensors.iter().for_each(|tensor| bytes.add(tensor));
     } else if let Some(vars) = value.downcast_ref::<Vec<Var>>() {
-        vars.iter().for_each(|var| visit(var));
+        vars.iter().for_each(|var| bytes.add(var));
     } else if let Some(tensors) = value.downcast_ref::<Vec<(String, Tensor)>>() {
-        tensors.iter().for_each(|(_, tensor)| visit(tensor));
+        tensors.iter().for_each(|(_, tensor)| bytes.add(tensor));
     } else if let Some((first, second)) = value.downcast_ref::<(Tensor, Tensor)>() {
-        visit(first);
-        visit(second);
+        bytes.add(first);
+        bytes.add(second);
     } else if let Some(tensors) = value.downcast_ref::<HashMap<String, Tensor>>() {
-        tensors.values().for_each(|tensor| visit(tensor));
+        tensors.values().for_each(|tensor| bytes.add(tensor));
     } else if let Some(tensors) = value.downcast_ref::<Batch>() {
-        tensors.values().for_each(|tensor| visit(tensor));
+        tensors.values().for_each(|tensor| bytes.add(tensor));
     } else if let Some(batches) = value.downcast_ref::<Vec<Batch>>() {
         let tensors = batches.iter().flat_map(Batch::values);
-        tensors.for_each(|tensor| visit(tensor));
+        tensors.for_each(|tensor| bytes.add(tensor));
     } else if let Some(variables) = value.downcast_ref::<VarMap>() {
-        variables.all_vars().iter().for_each(|var| visit(var));
+        variables.all_vars().iter().for_each(|var| bytes.add(var));
     } else if let Some(window) = value.downcast_ref::<Window>() {
         let covariates = [
             &window.known,
@@ -108,41 +85,41 @@ fn of_collection(value: &dyn Any, visit: Visit<'_>) -> bool {
             &window.attributes,
             &window.series,
         ];
-        visit(&window.past);
+        bytes.add(&window.past);
         let given = covariates.into_iter().flatten();
-        given.for_each(|tensor| visit(tensor));
+        given.for_each(|tensor| bytes.add(tensor));
     } else {
         return false;
     }
     true
 }
 
-/// Visits what training keeps besides the parameters; says whether the value is of that sort.
-fn of_training(value: &dyn Any, visit: Visit<'_>) -> bool {
+/// Adds what training keeps besides the parameters; says whether the value is of that sort.
+fn of_training(value: &dyn Any, bytes: &mut TensorBytes) -> bool {
     if let Some(grads) = value.downcast_ref::<GradStore>() {
         let all = grads.get_ids().filter_map(|&id| grads.get_id(id));
-        all.for_each(|tensor| visit(tensor));
+        all.for_each(|tensor| bytes.add(tensor));
     } else if let Some(average) = value.downcast_ref::<nn::Ema>() {
         average
             .averages()
             .iter()
-            .for_each(|tensor| visit(tensor));
+            .for_each(|tensor| bytes.add(tensor));
     } else {
-        return optimiser::<nn::AdamW>(value, visit)
-            || optimiser::<nn::Adam>(value, visit)
-            || optimiser::<nn::SGD>(value, visit);
+        return optimiser::<nn::AdamW>(value, bytes)
+            || optimiser::<nn::Adam>(value, bytes)
+            || optimiser::<nn::SGD>(value, bytes);
     }
     true
 }
 
-/// Visits the moments of an optimiser of type `O`, by itself or in mixed precision; says whether the value is one.
+/// Adds the moments of an optimiser of type `O`, by itself or in mixed precision; says whether the value is one.
 fn optimiser<O: OptimizerState + Optimizer + 'static>(
     value: &dyn Any,
-    visit: Visit<'_>,
+    bytes: &mut TensorBytes,
 ) -> bool {
     let mixed = value.downcast_ref::<nn::MixedPrecision<O>>();
     if let Some(mixed) = mixed {
-        mixed.copies().for_each(|copy| visit(copy));
+        mixed.copies().for_each(|copy| bytes.add(copy));
     }
     let optimiser = mixed.map_or_else(|| value.downcast_ref::<O>(), |mixed| Some(&mixed.optimiser));
     let Some(optimiser) = optimiser else {
@@ -151,18 +128,18 @@ fn optimiser<O: OptimizerState + Optimizer + 'static>(
     optimiser
         .moments()
         .iter()
-        .for_each(|tensor| visit(tensor));
+        .for_each(|tensor| bytes.add(tensor));
     true
 }
 
-/// Visits the tensors of a component of kind `K`; says whether the value is one.
-fn component<K: ?Sized + Kind>(value: &dyn Any, visit: Visit<'_>) -> bool {
+/// Adds the tensors of a component of kind `K`; says whether the value is one.
+fn component<K: ?Sized + Kind>(value: &dyn Any, bytes: &mut TensorBytes) -> bool {
     let Some(slot) = value.downcast_ref::<Slot<K>>() else {
         return false;
     };
     slot.variables()
         .iter()
-        .for_each(|named| visit(&named.var));
+        .for_each(|named| bytes.add(&named.var));
     true
 }
 

@@ -249,29 +249,6 @@ impl Variables {
         std::mem::take(&mut self.table().stored)
     }
 
-    /// Whether a variable of a model, or a collection of such, is being read or written.
-    pub fn has_tensors_in_use(&self) -> bool {
-        let table = self.table();
-        let kept = table.taken.values().filter_map(|taken| taken.kept.as_ref());
-        table
-            .values
-            .values()
-            .chain(kept)
-            .any(|value| memory::is_in_use(value.as_ref()))
-    }
-
-    /// The names of the variables of which [`Variables::has_tensors_in_use`] tells.
-    pub fn tensors_in_use(&self) -> Vec<String> {
-        let table = self.table();
-        let values = table.values.iter();
-        let mut names: Vec<String> = values
-            .filter(|(_, value)| memory::is_in_use(value.as_ref()))
-            .map(|(name, _)| name.clone())
-            .collect();
-        names.sort();
-        names
-    }
-
     /// Takes the lock and lets go of it: whoever holds it is in the middle of a step.
     pub fn probe(&self) {
         drop(self.table());
