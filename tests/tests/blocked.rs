@@ -24,7 +24,7 @@ const VALUES: &str =
     "(41.5, (1, [2, 3]), \"text\", [1.0, 2.0], [1.0, 2.0], 2, [1, 3], [5, 6], 1400000, \"own\")";
 
 /// Runs a cell until it has printed `go`.
-async fn begin(client: &mut Client, code: &str) -> String {
+pub async fn begin(client: &mut Client, code: &str) -> String {
     let id = client.send_cell(code).await;
     loop {
         let message = client.broadcast().await;
@@ -37,13 +37,13 @@ async fn begin(client: &mut Client, code: &str) -> String {
     }
 }
 
-async fn interrupt(client: &mut Client) {
+pub async fn interrupt(client: &mut Client) {
     let reply = client.control("interrupt_request", json!({})).await;
     assert_eq!(reply["status"], "ok");
 }
 
 /// Waits for the end of a cell. Returns its reply, and the traceback.
-async fn end(client: &mut Client, id: &str) -> (Value, String) {
+pub async fn end(client: &mut Client, id: &str) -> (Value, String) {
     let mut traceback = String::new();
     loop {
         let message = client.broadcast().await;
@@ -64,7 +64,7 @@ async fn end(client: &mut Client, id: &str) -> (Value, String) {
 }
 
 /// The runtime's process.
-fn runtime_of(client: &Client) -> u32 {
+pub fn runtime_of(client: &Client) -> u32 {
     let kernel = client.pid();
     let children = std::fs::read_dir("/proc").unwrap().flatten();
     let mut runtimes = children.filter_map(|entry| {

@@ -21,6 +21,7 @@ mod differential;
 mod edits;
 mod errors;
 mod files;
+mod given_up;
 mod gpu;
 mod hangs;
 mod history;

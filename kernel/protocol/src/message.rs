@@ -52,7 +52,7 @@ pub enum Command {
     Interrupt,
     /// Forget an interrupt: a cell begins, or has ended. Served at once, in order with [`Command::Interrupt`]. Not answered.
     ClearInterrupt,
-    /// Stop the handler of a comm, while no cell runs. Not answered.
+    /// Stop the handler of a comm that runs, where there is no cell to interrupt: [`Command::Interrupt`] is for the handler, too. Not answered.
     StopHandler,
     /// The answer to [`Event::InputRequest`]; `None` where the user gave none.
     InputReply { value: Option<String> },

@@ -6,14 +6,17 @@
 use std::{
     io,
     sync::{
-        LazyLock, Mutex, OnceLock, PoisonError,
+        LazyLock, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicI32, AtomicU64, Ordering},
         mpsc::Receiver,
     },
     thread,
 };
 
-use patchbay::{cell, cell::Variables};
+use patchbay::{
+    cell::{self, Variables},
+    ops::threads::OwnPool,
+};
 use patchbay_protocol::{Command, Failure};
 
 use crate::{clock, commands, streams};
@@ -39,6 +42,9 @@ static BEGAN: AtomicU64 = AtomicU64::new(0);
 
 /// The thread that runs cells, as the system numbers threads.
 static THREAD: AtomicI32 = AtomicI32::new(0);
+
+/// The threads that share the ops of the thread that runs cells.
+static POOL: Mutex<Option<OwnPool>> = Mutex::new(None);
 
 /// A command that runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,16 +87,22 @@ pub fn start(rest: Option<Rest>) -> io::Result<()> {
             THREAD.store(unsafe { libc::gettid() }, Ordering::SeqCst);
             cell::record_panics_of_this_thread();
             streams::note_thread();
-            match rest {
-                None => patchbay::ops::threads::join_pool(),
-                Some(rest) => {
-                    patchbay::ops::threads::replace_pool();
-                    commands::finish(rest);
-                }
+            *pool() = OwnPool::new();
+            if let Some(rest) = rest {
+                commands::finish(rest);
             }
             commands::serve(next);
         })
         .map(drop)
+}
+
+/// Takes the threads away that share the ops of the thread that runs cells: it has been given up or has ended.
+pub fn take_pool() -> Option<OwnPool> {
+    pool().take()
+}
+
+fn pool() -> MutexGuard<'static, Option<OwnPool>> {
+    POOL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The next command; `None` once the host is gone.

@@ -50,6 +50,9 @@ const ATTEMPTS_FOR_STREAMS: usize = 4;
 /// How long a good moment is looked for. The host waits somewhat longer, then it ends the process.
 const SEARCH: Duration = Duration::from_secs(8);
 
+/// How long threads that have nothing to do may take to end.
+const POOL_PATIENCE: Duration = Duration::from_millis(50);
+
 /// How long a thread goes on between two attempts.
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -137,6 +140,9 @@ fn watch(parent: libc::pid_t) {
         };
         let died = rest.is_none() && cells::is_dead();
         let rest = if died { rest_of_dead() } else { rest };
+        if rest.is_some() || died {
+            stop_pool();
+        }
         if (rest.is_some() || died)
             && let Err(error) = cells::start(rest)
         {
@@ -281,6 +287,29 @@ fn stop_threads_of(running: Running) {
         if thread != own {
             stop_in_passing(thread);
         }
+    }
+}
+
+/// Ends the threads that shared the ops of the thread that ran cells. Those that have nothing to do end by themselves; the others do a
+/// part of what was given up, and are stopped as it was.
+fn stop_pool() {
+    let Some(pool) = cells::take_pool() else {
+        return;
+    };
+    let name = pool.thread_name().to_owned();
+    // The thread that was stopped may have a lock of the pool: whoever drops it may wait for ever.
+    let _ = thread::Builder::new().spawn(move || drop(pool));
+    let deadline = Instant::now() + POOL_PATIENCE;
+    loop {
+        let left = tasks::threads_since(0, &name);
+        if left.is_empty() {
+            return;
+        }
+        if Instant::now() >= deadline {
+            left.into_iter().for_each(stop_in_passing);
+            return;
+        }
+        thread::sleep(PAUSE);
     }
 }
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW};
-use patchbay::cell::Entry;
+use patchbay::cell::{self, Entry};
 
 /// What a program that shares its statics with others exports.
 const SHARES_STATICS: &[u8] = b"patchbay_shares_statics";
@@ -28,6 +28,7 @@ pub fn load_cell(path: &Path, symbol: &str) -> Result<Entry, libloading::Error> 
     // SAFETY: only the presence of the symbol counts, nothing is read through it.
     let shares = unsafe { library.get::<*const u8>(SHARES_STATICS) }.is_ok();
     std::mem::forget(library);
+    cell::note_library(path);
     if shares {
         // SAFETY: as above; the library is loaded already, and its symbols become visible to those that follow.
         let again = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) }?;

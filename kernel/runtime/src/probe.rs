@@ -9,6 +9,7 @@
 
 use std::{
     alloc::{Layout, alloc, dealloc},
+    backtrace::Backtrace,
     env,
     ffi::{c_int, c_void},
     hint::black_box,
@@ -23,7 +24,7 @@ use std::{
 
 use patchbay::cell;
 
-use crate::cells;
+use crate::{cells, tasks};
 
 const STARTED: u32 = 0;
 /// It has the streams.
@@ -118,6 +119,8 @@ fn exchange(state: &AtomicU32, from: u32, to: u32) -> bool {
 fn use_everything() {
     allocate();
     unwind();
+    panics();
+    barrier_pool();
     load();
     environment();
     // Stacks and thread-local storage of threads have locks, too.
@@ -148,6 +151,20 @@ fn allocate() {
 fn unwind() {
     let payload = panic::catch_unwind(|| panic::resume_unwind(Box::new(())));
     mem::drop(payload);
+}
+
+/// Frames are captured under a lock of the standard library's, and the hook is read under another: a thread that waits to write it
+/// keeps all others from panicking.
+fn panics() {
+    drop(Backtrace::force_capture());
+    panic::set_hook(panic::take_hook());
+}
+
+/// candle's threads for quantized tensors do one op at a time. They are asked only where there are some.
+fn barrier_pool() {
+    if !tasks::threads_since(0, "candle-bp-0").is_empty() {
+        patchbay::candle::utils::barrier_pool().execute(|_| ());
+    }
 }
 
 fn load() {

@@ -16,6 +16,7 @@ use crate::{failure, interrupt, live, widgets};
 pub use crate::{
     executor::block_on,
     failure::{CellError, before_abort, panic_failure, record_panics_of_this_thread},
+    trace::note_library,
     variables::Variables,
 };
 
@@ -189,6 +190,7 @@ pub fn run_command<R>(body: impl FnOnce() -> R) -> Result<R, Failure> {
 pub fn probe_locks(variables: &Variables) {
     variables.probe();
     crate::place::probe();
+    crate::trace::probe();
     crate::channel::probe();
     crate::comm::probe();
     crate::live::probe();

@@ -2,8 +2,8 @@
 //!
 //! A [`Comm`] is one end of a pair (Jupyter messaging protocol 5.5, "Custom messages"). Widgets are built on it
 //! ([`crate::widgets`]); a front end's own extension can be reached with it, too. Handlers run one after the other on
-//! a thread of their own, so they are called while a cell computes. An interrupt while no cell runs stops the handler that
-//! runs, as it would a cell; one that does not stop within a second is given up.
+//! a thread of their own, so they are called while a cell computes. An interrupt, with or without a cell, is for the handler that runs,
+//! too: it is asked to stop like a cell, and given up where it does not within a second.
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -5,7 +5,6 @@
 
 use std::{
     any::Any,
-    backtrace::Backtrace,
     cell::{Cell, RefCell},
     collections::VecDeque,
     error::Error,
@@ -20,6 +19,7 @@ use patchbay_protocol::{Failure, FailureKind, Location};
 use crate::{
     interrupt::{self, Interrupted},
     memory, place,
+    trace::Trace,
 };
 
 /// The most errors behind an error that are told of. A chain of sources may be a circle.
@@ -35,7 +35,7 @@ static BEFORE_ABORT: OnceLock<fn(&Failure)> = OnceLock::new();
 struct Recorded {
     location: Location,
     message: String,
-    backtrace: String,
+    trace: Trace,
 }
 
 thread_local! {
@@ -185,7 +185,12 @@ fn record(info: &PanicHookInfo<'_>) {
             protocol_location,
         ),
         message,
-        backtrace: Backtrace::force_capture().to_string(),
+        // An interrupt is told of without a place.
+        trace: if info.payload().is::<Interrupted>() {
+            Trace::default()
+        } else {
+            Trace::capture()
+        },
     };
     RECORDED.with_borrow_mut(|all| {
         if all.len() == MOST_RECORDED {
@@ -216,11 +221,7 @@ fn abort_failure(why: &str) -> Failure {
         "{why}: no destructor can run after that, so the cell's thread was stopped where it was"
     ));
     let (message, location, functions) = match first {
-        Some(first) => (
-            first.message,
-            Some(first.location),
-            functions_of_cells(&first.backtrace),
-        ),
+        Some(first) => (first.message, Some(first.location), first.trace.functions()),
         None => (why.to_owned(), None, Vec::new()),
     };
     Failure {
@@ -271,10 +272,7 @@ pub fn panic_failure(payload: &(dyn Any + Send)) -> Failure {
         return interrupted((!stopped).then_some(message));
     }
     let (location, functions) = match recorded {
-        Some(recorded) => (
-            Some(recorded.location),
-            functions_of_cells(&recorded.backtrace),
-        ),
+        Some(recorded) => (Some(recorded.location), recorded.trace.functions()),
         None => (None, Vec::new()),
     };
     Failure {
@@ -295,29 +293,6 @@ fn interrupted(cause: Option<String>) -> Failure {
         location: None,
         functions: Vec::new(),
     }
-}
-
-/// The functions of the cells' programs in a backtrace, innermost first. All programs are crates
-/// named `cell`; they carry no line numbers, which would make every compile slower.
-fn functions_of_cells(backtrace: &str) -> Vec<String> {
-    let mut functions: Vec<String> = Vec::new();
-    for line in backtrace.lines() {
-        let Some((_, name)) = line.split_once(": cell::") else {
-            continue;
-        };
-        let name = name
-            .split("::{closure")
-            .next()
-            .unwrap_or(name)
-            .split("::{{closure")
-            .next()
-            .unwrap_or(name)
-            .trim();
-        if !name.starts_with("patchbay_cell") && functions.last().is_none_or(|last| last != name) {
-            functions.push(name.to_owned());
-        }
-    }
-    functions
 }
 
 fn protocol_location(location: &panic::Location<'_>) -> Location {

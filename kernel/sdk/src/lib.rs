@@ -40,6 +40,7 @@ pub mod stats;
 pub mod table;
 pub mod tensor;
 pub mod timing;
+mod trace;
 mod variables;
 pub mod weights;
 pub mod widgets;
