@@ -46,6 +46,7 @@ async fn cells_that_panic_or_look_at_their_frames_without_end_leave_panics_as_th
                 "let before = std::panic::take_hook(); std::panic::set_hook(before); std::thread::spawn(|| panic!()).join().is_err()",
             )
             .await
+            .stream_with("stderr", &["explicit panic"])
             .result("true");
     }
 }

@@ -23,7 +23,7 @@ use crate::{
     cells::{self, Rest, Running},
     clock, end,
     freeze::Held,
-    probe::Probe,
+    probe::{self, Probe},
     questions, streams, tasks,
 };
 
@@ -127,6 +127,7 @@ fn watch(parent: libc::pid_t) {
         let doomed = DOOMED.lock().unwrap_or_else(PoisonError::into_inner).take();
         let rest = match (doomed, cells::running()) {
             (Some(failure), Some(running)) => {
+                probe::leave_out_hook();
                 let rest = give_up(running, failure, cell::is_in_segment());
                 if rest.is_none() {
                     ABORTS.store(true, Ordering::SeqCst);

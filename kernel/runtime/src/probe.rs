@@ -16,7 +16,7 @@ use std::{
     io, mem, panic, ptr,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread::{self, Thread},
     time::{Duration, Instant},
@@ -25,6 +25,15 @@ use std::{
 use patchbay::cell;
 
 use crate::{cells, tasks};
+
+/// Whether a thread that is given up has the panic hook's lock, and keeps it: it waits in the hook.
+static HOOK_IS_KEPT: AtomicBool = AtomicBool::new(false);
+
+/// The thread that is given up now waits in the panic hook. From here on nobody may wait to replace the hook: that would keep all
+/// others from panicking.
+pub fn leave_out_hook() {
+    HOOK_IS_KEPT.store(true, Ordering::SeqCst);
+}
 
 const STARTED: u32 = 0;
 /// It has the streams.
@@ -157,7 +166,9 @@ fn unwind() {
 /// keeps all others from panicking.
 fn panics() {
     drop(Backtrace::force_capture());
-    panic::set_hook(panic::take_hook());
+    if !HOOK_IS_KEPT.load(Ordering::SeqCst) {
+        panic::set_hook(panic::take_hook());
+    }
 }
 
 /// candle's threads for quantized tensors do one op at a time. They are asked only where there are some.
