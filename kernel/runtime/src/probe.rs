@@ -141,12 +141,14 @@ fn use_everything() {
 }
 
 /// Sizes of every sort: small ones come from the thread's own cache, once that is filled, large ones from the arena or the system.
+/// Small blocks come from a thread's own store, of which there are seven of a size; large ones from the heap that all share. Few of
+/// those: what is allocated side by side for the first time stays with the process, with a large page for each.
 fn allocate() {
-    for size in [24, 200, 1500, 20_000, 300_000, 5 << 20] {
+    for (size, count) in [(24, 12), (200, 12), (1500, 12), (20_000, 2), (300_000, 1)] {
         let layout = Layout::from_size_align(size, 16);
         let Ok(layout) = layout else { continue };
         let mut blocks = [ptr::null_mut(); 12];
-        for block in &mut blocks {
+        for block in blocks.iter_mut().take(count) {
             // SAFETY: the size is not zero.
             *block = black_box(unsafe { alloc(layout) });
         }

@@ -119,12 +119,15 @@ fn values_and_gradients_are_those_of_the_peers() {
 
 /// The losses that the plugin exports.
 fn ids() -> Vec<String> {
-    let source = include_str!("../src/lib.rs");
-    source
-        .lines()
-        .filter_map(|line| line.strip_prefix("pub use "))
-        .map(|line| format!("loss/{}", line.split("::").next().unwrap()))
-        .collect()
+    patchbay_losses::register().unwrap();
+    let ids: Vec<String> = plugin::list("loss/*")
+        .rows
+        .into_iter()
+        .filter(|[_, _, _, state]| state.starts_with("loaded"))
+        .map(|[id, ..]| id)
+        .collect();
+    assert!(ids.len() >= 21, "{ids:?}");
+    ids
 }
 
 /// The table is in the documentation. `UPDATE_DOCS=1 cargo test` writes it there.

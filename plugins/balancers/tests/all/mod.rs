@@ -1,15 +1,20 @@
 //! All balancers, with the settings that three losses ask for.
 
-use patchbay::{prelude::json, serde_json::Value};
+use patchbay::{plugin, prelude::json, serde_json::Value};
 
 /// Names and settings. Each that the plugin exports is among them.
 pub fn all() -> Vec<(&'static str, Value)> {
     patchbay_balancers::register().unwrap();
-    let names = include_str!("../../src/lib.rs")
-        .lines()
-        .filter_map(|line| line.strip_prefix("pub use "))
-        .map(|line| line.split("::").next().unwrap());
+    let rows = plugin::list("balancer/*").rows;
+    let names: Vec<&'static str> = rows
+        .into_iter()
+        .filter(|[_, _, _, state]| state.starts_with("loaded"))
+        .map(|[id, ..]| &*id.leak())
+        .map(|id| id.trim_start_matches("balancer/"))
+        .collect();
+    assert!(names.len() >= 22, "{names:?}");
     names
+        .into_iter()
         .map(|name| {
             let settings = match name {
                 "fixed" => json!({ "weights": [1.0, 0.5, 2.0] }),
