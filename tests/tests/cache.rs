@@ -41,7 +41,7 @@ async fn what_a_cell_stands_on_is_part_of_its_key() {
     client
         .execute("%opt 3")
         .await
-        .stream("stdout", "optimisation level: 3\n")
+        .stream("stdout", "optimization level: 3\n")
         .ok();
     let execution = client.execute("f()").await.result("2");
     assert!(!is_cached(&execution));
@@ -118,7 +118,7 @@ async fn cells_do_not_compile_what_the_sdk_has_compiled() {
         client
             .execute(&format!("%opt {level}"))
             .await
-            .stream("stdout", &format!("optimisation level: {level}\n"))
+            .stream("stdout", &format!("optimization level: {level}\n"))
             .ok();
         client
             .execute(

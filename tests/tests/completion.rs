@@ -36,7 +36,8 @@ fn at_mark(code: &str) -> Value {
 async fn the_kernels_own_knowledge_is_there_at_once() {
     let mut client = Client::start().await;
     let (found, start, end) = complete(&mut client, "let a = 1;\n%wh|").await;
-    assert_eq!((found, start, end), (vec!["%who".to_owned()], 11, 14));
+    let expected = vec!["%who".to_owned(), "%whos".to_owned()];
+    assert_eq!((found, start, end), (expected, 11, 14));
     let (found, ..) = complete(&mut client, ":ti|").await;
     assert_eq!(found, [":timing"]);
 

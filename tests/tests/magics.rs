@@ -93,13 +93,13 @@ async fn the_level_of_optimisation() {
     client
         .execute("%opt 3")
         .await
-        .stream("stdout", "optimisation level: 3\n")
+        .stream("stdout", "optimization level: 3\n")
         .ok();
     client.execute("1 + 1").await.result("2").ok();
     client
         .execute(":opt auto")
         .await
-        .stream_with("stdout", &["optimisation level: auto"])
+        .stream_with("stdout", &["optimization level: auto"])
         .ok();
     client
         .execute("%opt 9")
