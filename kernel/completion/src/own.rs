@@ -38,7 +38,7 @@ pub async fn complete(
 }
 
 fn names_of_magics(magics: Magics) -> Vec<Completion> {
-    let magics = magics.iter();
+    let magics = magics.iter().filter(|magic| magic.is_listed);
     let names = magics.flat_map(|magic| magic.names.iter().map(|name| (*name, magic.summary)));
     names
         // `!` needs no completion.

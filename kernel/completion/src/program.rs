@@ -90,6 +90,7 @@ mod tests {
             summary: "",
             argument: Argument::Statement(Timing::Once),
             changes_programs: false,
+            is_listed: true,
             evcxr: None,
         }]
     });

@@ -378,6 +378,7 @@ mod tests {
             summary: "",
             argument,
             changes_programs: false,
+            is_listed: true,
             evcxr: None,
         }
     }

@@ -14,6 +14,8 @@ pub struct Magic {
     pub argument: Argument,
     /// Whether later programs are others once it has run.
     pub changes_programs: bool,
+    /// Whether help and completion list it.
+    pub is_listed: bool,
     /// The command of evcxr that does the same, if there is one.
     pub evcxr: Option<&'static str>,
 }

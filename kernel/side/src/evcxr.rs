@@ -434,6 +434,7 @@ mod tests {
             summary: "",
             argument,
             changes_programs: false,
+            is_listed: true,
             evcxr,
         }
     }

@@ -2,6 +2,8 @@
 
 mod all;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use all::all;
 use patchbay::{
     Result,
@@ -182,8 +184,15 @@ fn of_loss(state: &Value, k: usize) -> Vec<Value> {
     parts
 }
 
+/// Tests take turns: what one draws would come out of another's seed.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[test]
 fn a_loss_without_a_gradient_is_left_out_and_named_and_its_state_stays() -> Result<()> {
+    let _turn = turn();
     for (name, settings) in all() {
         for way in ways(name) {
             for missing in MISSING {
@@ -228,6 +237,7 @@ fn a_loss_without_a_gradient_is_left_out_and_named_and_its_state_stays() -> Resu
 /// With a loss missing from the first step on, a balancer is one of the other losses.
 #[test]
 fn what_is_missing_changes_nothing_for_the_others() -> Result<()> {
+    let _turn = turn();
     for (name, settings) in all() {
         for missing in MISSING {
             let there: Vec<usize> = (0..3).filter(|k| !missing.contains(k)).collect();
@@ -263,6 +273,7 @@ fn what_is_missing_changes_nothing_for_the_others() -> Result<()> {
 
 #[test]
 fn a_step_without_any_loss_changes_nothing() -> Result<()> {
+    let _turn = turn();
     for (name, settings) in all() {
         for way in ways(name) {
             let mut run = Run::new(name, &settings)?;
@@ -290,6 +301,7 @@ fn a_step_without_any_loss_changes_nothing() -> Result<()> {
 
 #[test]
 fn a_loss_that_is_no_number_is_an_error_that_names_it() -> Result<()> {
+    let _turn = turn();
     for (name, settings) in all() {
         for k in 0..3 {
             for bad in [f64::NAN, f64::INFINITY] {
@@ -311,6 +323,7 @@ fn a_loss_that_is_no_number_is_an_error_that_names_it() -> Result<()> {
 
 #[test]
 fn only_a_loss_that_never_had_a_gradient_is_an_error() -> Result<()> {
+    let _turn = turn();
     for (name, settings) in all() {
         let run = Run::new(name, &settings)?;
         let names = ["itc", "itm", "mlm"];
@@ -353,6 +366,7 @@ fn only_a_loss_that_never_had_a_gradient_is_an_error() -> Result<()> {
 
 #[test]
 fn losses_beside_the_shared_parameters_are_told_at_once_if_all_are() -> Result<()> {
+    let _turn = turn();
     for (name, settings) in all() {
         let balancer = balancer(name, &settings);
         let network = Network::new()?;
@@ -385,6 +399,7 @@ fn losses_beside_the_shared_parameters_are_told_at_once_if_all_are() -> Result<(
 /// A head that begins at zero passes nothing on, and moves all the same: else it would be missing for ever.
 #[test]
 fn the_last_layer_of_a_head_may_begin_at_zero() -> Result<()> {
+    let _turn = turn();
     for (name, settings) in all() {
         let mut run = Run::new(name, &settings)?;
         run.network.heads[2].set(&run.network.heads[2].zeros_like()?)?;
@@ -398,6 +413,7 @@ fn the_last_layer_of_a_head_may_begin_at_zero() -> Result<()> {
 
 #[test]
 fn a_shared_parameter_that_is_given_twice_is_an_error() -> Result<()> {
+    let _turn = turn();
     for (name, settings) in all() {
         let network = Network::new()?;
         let shared = [
@@ -419,6 +435,7 @@ fn a_shared_parameter_that_is_given_twice_is_an_error() -> Result<()> {
 /// What FAMO is told after the step are all losses, those without a gradient among them.
 #[test]
 fn famo_learns_from_those_that_took_part() -> Result<()> {
+    let _turn = turn();
     let mut run = Run::new("famo", &json!({}))?;
     for missing in [&[][..], &[0], &[], &[2], &[0, 1, 2], &[1, 2], &[]] {
         run.step(|network, step| network.losses(step, missing, Way::TimesZero))?;

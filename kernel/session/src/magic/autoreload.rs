@@ -12,6 +12,7 @@ pub(super) const MAGICS: &[Entry] = &[Entry {
         summary: "build and load such plugins again whenever their source is saved",
         argument: Argument::Words,
         changes_programs: false,
+        is_listed: true,
         evcxr: None,
     },
     prepare: None,

@@ -12,6 +12,7 @@ pub(super) const MAGICS: &[Entry] = &[Entry {
         summary: "an environment variable for compiling cells and crates",
         argument: Argument::Words,
         changes_programs: true,
+        is_listed: true,
         evcxr: None,
     },
     prepare: None,

@@ -13,6 +13,7 @@ pub(super) const MAGICS: &[Entry] = &[Entry {
         summary: "change the working folder, to which a path in :dep is relative; include_str!, mod x; and their like stay relative to the notebook's folder",
         argument: Argument::Words,
         changes_programs: true,
+        is_listed: true,
         evcxr: None,
     },
     prepare: Some(Run::Later(|call| Box::pin(try_to_change_directory(call)))),

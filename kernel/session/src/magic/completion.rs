@@ -12,6 +12,7 @@ pub(super) const MAGICS: &[Entry] = &[Entry {
         summary: "completion by rust-analyzer, which takes some hundred megabytes; off frees them",
         argument: Argument::Words,
         changes_programs: false,
+        is_listed: true,
         evcxr: None,
     },
     prepare: None,

@@ -12,6 +12,7 @@ pub(super) const MAGICS: &[Entry] = &[Entry {
         summary: "a crate for the cells that follow; also { version, features, path, git } as in Cargo.toml, :dep ../crate for one in a folder, :dep { a = \"1\", b = \"2\" } for several; what is loaded stays as it is",
         argument: Argument::Manifest,
         changes_programs: true,
+        is_listed: true,
         evcxr: Some("dep"),
     },
     prepare: None,

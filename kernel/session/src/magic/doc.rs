@@ -16,6 +16,7 @@ pub(super) const MAGICS: &[Entry] = &[Entry {
         summary: "what is known about a name: definition, type, documentation",
         argument: Argument::Words,
         changes_programs: false,
+        is_listed: true,
         evcxr: None,
     },
     prepare: None,

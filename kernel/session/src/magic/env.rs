@@ -15,6 +15,7 @@ pub(super) const MAGICS: &[Entry] = &[Entry {
         summary: "show or set environment variables of the process that runs cells",
         argument: Argument::Words,
         changes_programs: false,
+        is_listed: true,
         evcxr: Some("env"),
     },
     prepare: None,

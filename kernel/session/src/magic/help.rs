@@ -4,7 +4,7 @@ use patchbay_contract::CellError;
 use patchbay_engine::magic::{Argument, Magic};
 use serde_json::json;
 
-use super::{Call, Entry, Run, entries, instead};
+use super::{Call, Entry, Run, entries};
 
 pub(super) const MAGICS: &[Entry] = &[Entry {
     magic: Magic {
@@ -13,6 +13,7 @@ pub(super) const MAGICS: &[Entry] = &[Entry {
         summary: "this list",
         argument: Argument::Words,
         changes_programs: false,
+        is_listed: true,
         evcxr: Some("help"),
     },
     prepare: None,
@@ -32,7 +33,7 @@ fn text() -> String {
     let magics = || {
         entries()
             .map(|entry| &entry.magic)
-            .filter(|magic| !instead::is_answer(magic))
+            .filter(|magic| magic.is_listed)
     };
     let usage = |magic: &Magic| {
         let separator = if magic.names == ["!"] { "" } else { " " };
@@ -45,7 +46,7 @@ fn text() -> String {
         .unwrap_or(0);
     let lines = magics().map(|magic| format!("{:width$}  {}\n", usage(magic), magic.summary));
     let answers: Vec<&str> = entries()
-        .filter(|entry| instead::is_answer(&entry.magic))
+        .filter(|entry| !entry.magic.is_listed)
         .filter_map(|entry| entry.magic.names.first().copied())
         .collect();
     lines

@@ -68,26 +68,20 @@ pub(super) const MAGICS: &[Entry] = &[
     ),
 ];
 
-const USAGE: &str = "(evcxr)";
-
 const fn answer(names: &'static [&'static str], summary: &'static str, run: Run) -> Entry {
     Entry {
         magic: Magic {
             names,
-            usage: USAGE,
+            usage: "",
             summary,
             argument: Argument::Words,
             changes_programs: false,
+            is_listed: false,
             evcxr: None,
         },
         prepare: None,
         run,
     }
-}
-
-/// Tells whether a magic is one of these.
-pub(super) fn is_answer(magic: &Magic) -> bool {
-    magic.usage == USAGE
 }
 
 fn say(call: &mut Call<'_>, name: &str) -> Result<(), CellError> {

@@ -15,6 +15,7 @@ pub(super) const MAGICS: &[Entry] = &[Entry {
         summary: "the functions, types and imports that later cells can use",
         argument: Argument::Words,
         changes_programs: false,
+        is_listed: true,
         evcxr: None,
     },
     prepare: None,

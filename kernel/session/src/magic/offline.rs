@@ -12,6 +12,7 @@ pub(super) const MAGICS: &[Entry] = &[Entry {
         summary: "let :dep use what has been downloaded only",
         argument: Argument::Words,
         changes_programs: true,
+        is_listed: true,
         evcxr: None,
     },
     prepare: None,

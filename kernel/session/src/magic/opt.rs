@@ -15,6 +15,7 @@ pub(super) const MAGICS: &[Entry] = &[Entry {
         summary: "how hard cells are optimized; auto decides by what a cell does",
         argument: Argument::Words,
         changes_programs: true,
+        is_listed: true,
         evcxr: Some("opt"),
     },
     prepare: None,

@@ -13,6 +13,7 @@ pub(super) const MAGICS: &[Entry] = &[Entry {
         summary: "the components that there are; describe one with plugin::describe(\"loss/focal\")?",
         argument: Argument::Words,
         changes_programs: false,
+        is_listed: true,
         evcxr: None,
     },
     prepare: None,

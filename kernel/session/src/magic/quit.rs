@@ -13,6 +13,7 @@ pub(super) const MAGICS: &[Entry] = &[Entry {
         summary: "ask the front end to end this kernel",
         argument: Argument::Words,
         changes_programs: false,
+        is_listed: true,
         evcxr: None,
     },
     prepare: None,

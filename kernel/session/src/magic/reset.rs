@@ -13,6 +13,7 @@ pub(super) const MAGICS: &[Entry] = &[Entry {
         summary: "forget all variables and items",
         argument: Argument::Words,
         changes_programs: true,
+        is_listed: true,
         evcxr: Some("clear"),
     },
     prepare: Some(Run::Now(forget)),

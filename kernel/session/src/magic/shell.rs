@@ -13,6 +13,7 @@ pub(super) const MAGICS: &[Entry] = &[Entry {
         summary: "run a shell command; a line is Rust instead if it is an expression of known names (!flag && !done), or has a call, a macro or a path in it (!v.is_empty()); `! name` with a space is always a command",
         argument: Argument::Words,
         changes_programs: false,
+        is_listed: true,
         evcxr: None,
     },
     prepare: None,

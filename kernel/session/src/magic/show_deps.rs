@@ -12,6 +12,7 @@ pub(super) const MAGICS: &[Entry] = &[Entry {
         summary: "the crates that were asked for",
         argument: Argument::Words,
         changes_programs: false,
+        is_listed: true,
         evcxr: None,
     },
     prepare: None,

@@ -18,6 +18,7 @@ pub(super) const MAGICS: &[Entry] = &[Entry {
         summary: "the type of a variable",
         argument: Argument::Words,
         changes_programs: false,
+        is_listed: true,
         evcxr: None,
     },
     prepare: None,

@@ -12,6 +12,7 @@ pub(super) const MAGICS: &[Entry] = &[Entry {
         summary: "the versions of Patchbay and of the compiler",
         argument: Argument::Words,
         changes_programs: false,
+        is_listed: true,
         evcxr: Some("version"),
     },
     prepare: None,

@@ -22,6 +22,7 @@ pub(super) const MAGICS: &[Entry] = &[Entry {
         summary: "the variables: name, type, size, the cell that defined each",
         argument: Argument::Words,
         changes_programs: false,
+        is_listed: true,
         evcxr: Some("vars"),
     },
     prepare: None,
