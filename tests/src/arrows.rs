@@ -276,17 +276,7 @@ fn resolve(
     {
         let whole = [target.as_slice(), &rest[1..]].concat();
         // What is handed on from another crate is this module's word.
-        return resolve_inside(&module, &whole, files, depth + 1).or(Some(module));
+        return resolve(&module, &whole, files, depth + 1).or(Some(module));
     }
     files.contains_key(&module).then_some(module)
-}
-
-/// [`resolve`] for a path of a `use`, which may begin with a module beside it.
-fn resolve_inside(
-    from: &Module,
-    path: &[String],
-    files: &BTreeMap<&Module, File>,
-    depth: usize,
-) -> Option<Module> {
-    resolve(from, path, files, depth)
 }

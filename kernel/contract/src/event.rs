@@ -1,6 +1,6 @@
 //! What a cell shows while it runs.
 
-use patchbay_protocol::{CommMessage, MimeBundle, StreamName};
+use patchbay_protocol::{CommMessage, MimeBundle, Output, StreamName};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -36,6 +36,25 @@ pub enum SessionEvent {
     CommsLost,
     /// Dropped when what came before it has been taken by all who read; until then the cell has to wait.
     Barrier(mpsc::Sender<()>),
+}
+
+impl From<Output> for SessionEvent {
+    fn from(output: Output) -> SessionEvent {
+        match output {
+            Output::Result { bundle } => SessionEvent::Result { bundle },
+            Output::Display {
+                bundle,
+                display_id,
+                update,
+            } => SessionEvent::Display {
+                bundle,
+                display_id,
+                update,
+            },
+            Output::Clear { wait } => SessionEvent::Clear { wait },
+            Output::NextInput { text } => SessionEvent::NextInput { text },
+        }
+    }
 }
 
 impl SessionEvent {

@@ -20,7 +20,7 @@ use std::{
 
 use anyhow::Context;
 use patchbay_protocol::{
-    Ask, Command, Event, MAX_FRAME_BYTES, Outcome, Output, PARAMETERS_VARIABLE, SOCKET_VARIABLE,
+    Ask, Command, Event, MAX_FRAME_BYTES, Outcome, PARAMETERS_VARIABLE, SOCKET_VARIABLE,
 };
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use serde_json::Value;
@@ -556,20 +556,7 @@ impl Pump {
             Event::Output { sequence, output } => {
                 self.empty_pipes();
                 self.send_all();
-                self.send(vec![match output {
-                    Output::Result { bundle } => SessionEvent::Result { bundle },
-                    Output::Display {
-                        bundle,
-                        display_id,
-                        update,
-                    } => SessionEvent::Display {
-                        bundle,
-                        display_id,
-                        update,
-                    },
-                    Output::Clear { wait } => SessionEvent::Clear { wait },
-                    Output::NextInput { text } => SessionEvent::NextInput { text },
-                }]);
+                self.send(vec![output.into()]);
                 writer.send(&Command::Ack { sequence });
             }
             Event::InputRequest { prompt, password } => {

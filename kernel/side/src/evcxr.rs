@@ -16,7 +16,6 @@ use std::{
 
 use anyhow::Context;
 use patchbay_evcxr_protocol::{End, Event, Request};
-use patchbay_protocol::Output;
 use tokio::sync::mpsc;
 
 use super::{SideConfig, package, process::SideProcess};
@@ -226,27 +225,8 @@ async fn evaluate(
 
 fn pass_on(event: Event, events: &mpsc::UnboundedSender<SessionEvent>) {
     let event = match event {
-        Event::Stream { name, text } => SessionEvent::Stream {
-            name: match name {
-                patchbay_evcxr_protocol::StreamName::Stdout => StreamName::Stdout,
-                patchbay_evcxr_protocol::StreamName::Stderr => StreamName::Stderr,
-            },
-            text,
-        },
-        Event::Output { output } => match output {
-            Output::Result { bundle } => SessionEvent::Result { bundle },
-            Output::Display {
-                bundle,
-                display_id,
-                update,
-            } => SessionEvent::Display {
-                bundle,
-                display_id,
-                update,
-            },
-            Output::Clear { wait } => SessionEvent::Clear { wait },
-            Output::NextInput { text } => SessionEvent::NextInput { text },
-        },
+        Event::Stream { name, text } => SessionEvent::Stream { name, text },
+        Event::Output { output } => output.into(),
         Event::InputRequest { prompt, password } => SessionEvent::InputRequest { prompt, password },
         Event::Comm { message } => SessionEvent::Comm(message),
         Event::Evaluated { .. }

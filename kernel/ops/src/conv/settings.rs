@@ -1,4 +1,4 @@
-//! What convolutions can be told.
+//! The settings of convolutions.
 
 /// The settings of [`crate::conv2d`]. Each pair is (vertical, horizontal).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What transposed convolutions can be told.
+//! The settings of transposed convolutions.
 
 /// The settings of [`crate::conv_transpose2d`]. Each pair is (vertical, horizontal).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,9 +16,10 @@ use patchbay_engine::{
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::EngineSession;
-
-use crate::say::{describe_seconds, print};
+use crate::{
+    EngineSession,
+    say::{describe_seconds, print},
+};
 
 /// Declares the modules of the magics and the table of what they export.
 macro_rules! magics {
@@ -152,13 +153,7 @@ impl EngineSession {
             let timing = timing_of_cell(magic);
             return Ok(Rest::Parts { timing, end });
         }
-        let mut call = Call {
-            session: self,
-            argument: &magic.argument,
-            body: code.split_once('\n').map_or("", |(_, body)| body),
-            events,
-            payload,
-        };
+        let mut call = Call::new(self, &magic.argument, code, events, payload);
         entry.run.call(&mut call).await?;
         Ok(Rest::Nothing)
     }
@@ -170,13 +165,7 @@ impl EngineSession {
         events: &Events,
         payload: &mut Vec<Value>,
     ) {
-        end(&mut Call {
-            session: self,
-            argument: "",
-            body: "",
-            events,
-            payload,
-        });
+        end(&mut Call::new(self, "", "", events, payload));
     }
 
     /// Does for `patchbay build` what a `%%name` does in place of compiling its cell. Returns whether there is nothing more
@@ -191,13 +180,8 @@ impl EngineSession {
         let Some(run) = entry.prepare else {
             return Ok(false);
         };
-        let mut call = Call {
-            session: self,
-            argument: &magic.argument,
-            body: code.split_once('\n').map_or("", |(_, body)| body),
-            events,
-            payload: &mut Vec::new(),
-        };
+        let mut payload = Vec::new();
+        let mut call = Call::new(self, &magic.argument, code, events, &mut payload);
         run.call(&mut call).await?;
         Ok(true)
     }
@@ -235,18 +219,29 @@ impl EngineSession {
         events: &Events,
         payload: &mut Vec<Value>,
     ) -> Result<(), CellError> {
-        let mut call = Call {
-            session: self,
-            argument: &directive.argument,
-            body: "",
-            events,
-            payload,
-        };
+        let mut call = Call::new(self, &directive.argument, "", events, payload);
         run.call(&mut call).await
     }
 }
 
-impl Call<'_> {
+impl<'s> Call<'s> {
+    /// Returns the call of a magic. `code` is the cell whose first line has a `%%name`, and empty for a line's magic.
+    fn new(
+        session: &'s mut EngineSession,
+        argument: &'s str,
+        code: &'s str,
+        events: &'s Events,
+        payload: &'s mut Vec<Value>,
+    ) -> Call<'s> {
+        Call {
+            session,
+            argument,
+            body: code.split_once('\n').map_or("", |(_, body)| body),
+            events,
+            payload,
+        }
+    }
+
     fn print(&self, text: &str) {
         print(self.events, text);
     }
