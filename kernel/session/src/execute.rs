@@ -79,6 +79,7 @@ impl EngineSession {
             ));
         }
         self.shared.completer.cell_ends(&self.engine);
+        self.shared.upcoming.end();
         for note in self.workplace.take_notes() {
             print_note(events, &format!("note: {note}\n"));
         }

@@ -15,6 +15,8 @@ pub struct Upcoming {
 #[derive(Default)]
 pub(crate) struct Waiting {
     cells: VecDeque<String>,
+    /// Whether a cell is executed now.
+    is_executing: bool,
     /// How many cells have gone from the front since the beginning.
     pub(crate) gone: usize,
 }
@@ -36,6 +38,7 @@ impl Upcoming {
     /// Takes note that this cell is executed now.
     pub fn begin(&self, code: &str) {
         let mut waiting = self.lock();
+        waiting.is_executing = true;
         if waiting.cells.front().is_some_and(|next| next == code) {
             waiting.cells.pop_front();
             waiting.gone += 1;
@@ -43,6 +46,11 @@ impl Upcoming {
             // Something else is executed than what was announced.
             waiting.clear();
         }
+    }
+
+    /// Takes note that a cell has come to its end.
+    pub fn end(&self) {
+        self.lock().is_executing = false;
     }
 
     pub fn clear(&self) {
@@ -53,6 +61,8 @@ impl Upcoming {
         let waiting = self.lock();
         match position.checked_sub(waiting.gone) {
             None => Position::Gone,
+            // It is about to be executed, which nobody is ahead of.
+            Some(0) if !waiting.is_executing => Position::NotYet,
             Some(index) => waiting
                 .cells
                 .get(index)

@@ -8,10 +8,10 @@ use std::{
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, TransactionBehavior, params};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -25,6 +25,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long an answer may take, and the end of the kernel waits for what is still to be written.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long more additions are waited for before they are written, and how long they are waited for in all. A transaction for
+/// each takes longer than many a cell.
+const PAUSE: Duration = Duration::from_millis(50);
+const MOST_PAUSES: Duration = Duration::from_millis(500);
+
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS sessions (session INTEGER PRIMARY KEY AUTOINCREMENT, started TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS history (
@@ -33,14 +38,7 @@ const TABLES: &str = "
     );";
 
 enum Order {
-    Add {
-        line: u32,
-        source: String,
-    },
-    AddOutput {
-        line: u32,
-        output: String,
-    },
+    Add(Addition),
     Answer {
         request: Value,
         answer: oneshot::Sender<Value>,
@@ -48,6 +46,11 @@ enum Order {
     Settle {
         done: oneshot::Sender<()>,
     },
+}
+
+enum Addition {
+    Cell { line: u32, source: String },
+    Output { line: u32, output: String },
 }
 
 /// The thread that owns the history: a file may be slow, on a network file system for instance, and no cell waits for it.
@@ -61,8 +64,8 @@ impl Desk {
             .name("patchbay-history".to_owned())
             .spawn(move || {
                 let mut history = History::open();
-                for order in orders {
-                    history.serve(order);
+                while let Ok(order) = orders.recv() {
+                    history.serve(order, &orders);
                 }
             });
         if let Err(error) = thread {
@@ -76,13 +79,13 @@ impl Desk {
     /// Adds a cell before it runs.
     pub fn add(&self, line: u32, source: &str) {
         let source = source.to_owned();
-        let _ = self.0.send(Order::Add { line, source });
+        let _ = self.0.send(Order::Add(Addition::Cell { line, source }));
     }
 
     /// Notes the value of a cell's last expression.
     pub fn add_output(&self, line: u32, output: &str) {
         let output = output.to_owned();
-        let _ = self.0.send(Order::AddOutput { line, output });
+        let _ = self.0.send(Order::Add(Addition::Output { line, output }));
     }
 
     /// The content of a `history_reply`: a `tail`, a `range` of one session, or a `search`.
@@ -100,6 +103,20 @@ impl Desk {
         let (done, settled) = oneshot::channel();
         let _ = self.0.send(Order::Settle { done });
         let _ = tokio::time::timeout(ANSWER_PATIENCE, settled).await;
+    }
+}
+
+/// Returns an addition with those that come soon after it, and the order that somebody waits for, if that has ended them.
+fn gather(first: Addition, orders: &mpsc::Receiver<Order>) -> (Vec<Addition>, Option<Order>) {
+    let mut additions = vec![first];
+    let begin = Instant::now();
+    loop {
+        let left = MOST_PAUSES.saturating_sub(begin.elapsed());
+        match orders.recv_timeout(PAUSE.min(left)) {
+            Ok(Order::Add(addition)) => additions.push(addition),
+            Ok(order) => return (additions, Some(order)),
+            Err(_) => return (additions, None),
+        }
     }
 }
 
@@ -149,52 +166,60 @@ impl History {
         })
     }
 
-    fn serve(&mut self, order: Order) {
+    fn serve(&mut self, order: Order, orders: &mpsc::Receiver<Order>) {
         // Whoever has asked may have given up.
         match order {
-            Order::Add { line, source } => self.add(line, &source),
-            Order::AddOutput { line, output } => self.add_output(line, &output),
+            Order::Add(first) => {
+                let (additions, next) = gather(first, orders);
+                self.add(&additions);
+                if let Some(order) = next {
+                    self.serve(order, orders);
+                }
+            }
             Order::Answer { request, answer } => drop(answer.send(self.answer(&request))),
             Order::Settle { done } => drop(done.send(())),
         }
     }
 
-    fn add(&mut self, line: u32, source: &str) {
-        if let Err(error) = self.try_add(line, source) {
+    fn add(&mut self, additions: &[Addition]) {
+        if let Err(error) = self.try_add(additions) {
             log(format_args!(
-                "a cell could not be added to the history: {error}"
+                "cells could not be added to the history: {error}"
             ));
         }
     }
 
-    fn try_add(&mut self, line: u32, source: &str) -> rusqlite::Result<()> {
+    /// Adds all or, with an error, none.
+    fn try_add(&mut self, additions: &[Addition]) -> rusqlite::Result<()> {
+        // The lock is taken at once: whoever has read first cannot wait for another kernel that writes.
+        let transaction = self
+            .database
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let session = match self.session {
             Some(session) => session,
             None => {
-                self.database.execute(
+                transaction.execute(
                     "INSERT INTO sessions (started) VALUES (datetime('now'))",
                     [],
                 )?;
-                *self.session.insert(self.database.last_insert_rowid())
+                transaction.last_insert_rowid()
             }
         };
-        self.database.execute(
-            "INSERT OR REPLACE INTO history (session, line, source) VALUES (?, ?, ?)",
-            params![session, line, source],
-        )?;
-        Ok(())
-    }
-
-    fn add_output(&mut self, line: u32, output: &str) {
-        let added = self.database.execute(
-            "UPDATE history SET output = ? WHERE session = ? AND line = ?",
-            params![output, self.session, line],
-        );
-        if let Err(error) = added {
-            log(format_args!(
-                "an output could not be added to the history: {error}"
-            ));
+        for addition in additions {
+            match addition {
+                Addition::Cell { line, source } => transaction.execute(
+                    "INSERT OR REPLACE INTO history (session, line, source) VALUES (?, ?, ?)",
+                    params![session, line, source],
+                )?,
+                Addition::Output { line, output } => transaction.execute(
+                    "UPDATE history SET output = ? WHERE session = ? AND line = ?",
+                    params![output, session, line],
+                )?,
+            };
         }
+        transaction.commit()?;
+        self.session = Some(session);
+        Ok(())
     }
 
     fn answer(&self, request: &Value) -> Value {
@@ -362,14 +387,57 @@ mod tests {
             .collect()
     }
 
+    fn cell(line: u32, source: &str) -> Addition {
+        let source = source.to_owned();
+        Addition::Cell { line, source }
+    }
+
+    fn output(line: u32, output: &str) -> Addition {
+        let output = output.to_owned();
+        Addition::Output { line, output }
+    }
+
+    #[test]
+    fn what_comes_together_is_written_together_and_an_answer_ends_the_wait() {
+        let (sender, orders) = mpsc::channel();
+        for line in 2..100 {
+            sender.send(Order::Add(cell(line, "1"))).unwrap();
+        }
+        let (done, _settled) = oneshot::channel();
+        sender.send(Order::Settle { done }).unwrap();
+        sender.send(Order::Add(cell(100, "1"))).unwrap();
+        let (additions, next) = gather(cell(1, "1"), &orders);
+        assert_eq!(additions.len(), 99);
+        assert!(matches!(next, Some(Order::Settle { .. })));
+        let folder = tempfile::tempdir().unwrap();
+        let mut history = History::at(&folder.path().join("history.sqlite")).unwrap();
+        history.add(&additions);
+        let all = json!({ "hist_access_type": "range", "session": 0 });
+        assert_eq!(sources(&history, all).len(), 99);
+    }
+
+    #[test]
+    fn cells_that_could_not_be_written_leave_no_session_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.sqlite");
+        let mut history = History::at(&path).unwrap();
+        history.database.busy_timeout(Duration::ZERO).unwrap();
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        assert!(history.try_add(&[cell(1, "lost")]).is_err());
+        assert_eq!(history.session, None);
+        other.execute_batch("ROLLBACK").unwrap();
+        history.try_add(&[cell(2, "kept")]).unwrap();
+        let all = json!({ "hist_access_type": "range", "session": 0 });
+        assert_eq!(sources(&history, all), [(0, 2, json!("kept"))]);
+    }
+
     #[test]
     fn sessions_follow_one_another_on_disk() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/history.sqlite");
         let mut first = History::at(&path).unwrap();
-        first.add(1, "let a = 1;");
-        first.add(2, "a + 1");
-        first.add_output(2, "2");
+        first.add(&[cell(1, "let a = 1;"), cell(2, "a + 1"), output(2, "2")]);
         let mut second = History::at(&path).unwrap();
         assert_eq!(
             sources(
@@ -378,7 +446,7 @@ mod tests {
             ),
             []
         );
-        second.add(1, "a + 1");
+        second.add(&[cell(1, "a + 1")]);
         let range = |session: i64, start: i64, stop: i64| {
             json!({
                 "hist_access_type": "range", "session": session, "start": start, "stop": stop, "output": true,
