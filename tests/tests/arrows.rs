@@ -146,20 +146,3 @@ fn files_stand_in_no_circles() {
         "these circles are gone, take them out: {known:?}"
     );
 }
-
-/// The files that CONTRIBUTING.md sends a newcomer to are there.
-#[test]
-fn the_guide_names_files_that_are_there() {
-    let guide = fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
-    let named: Vec<&str> = guide
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .filter(|text| text.contains('/') && !text.contains([' ', ':']))
-        .filter(|text| !text.contains("my_"))
-        .collect();
-    assert!(named.len() >= 10, "{named:?}");
-    for path in named {
-        assert!(root().join(path).exists(), "{path}");
-    }
-}

@@ -23,6 +23,7 @@ mod errors;
 mod files;
 mod given_up;
 mod gpu;
+mod guides;
 mod hangs;
 mod history;
 mod interrupts;

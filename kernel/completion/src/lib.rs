@@ -5,9 +5,9 @@
 //! without a question. A question about members
 //! waits for it; all others are answered with what is there.
 
+pub mod cursor;
 mod library;
 mod own;
-pub mod place;
 mod program;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -25,12 +25,12 @@ use patchbay_evcxr_protocol::{Event, Request};
 use patchbay_protocol::{Completion, Completions};
 use tokio::sync::watch;
 
+use cursor::CursorContext;
 use patchbay_contract::log;
 use patchbay_engine::{Engine, magic::Magics};
 use patchbay_runtime_client::Sender;
 use patchbay_side::{SideConfig, package, process::SideProcess};
 use patchbay_toolchain::dependency;
-use place::Place;
 
 /// `off`, or after how many seconds without a question rust-analyzer's memory is freed.
 const SETTING: &str = "PATCHBAY_COMPLETION";
@@ -223,18 +223,18 @@ impl Completer {
         code: &str,
         cursor: usize,
     ) -> Completions {
-        let place = place::place(code, cursor);
-        let Some(start) = place.start() else {
+        let context = cursor::context(code, cursor);
+        let Some(start) = context.start() else {
             return Completions::none(cursor);
         };
         library::ready().await;
         let engine = self.engine();
-        let path = place::path_before(code, start);
+        let path = cursor::path_before(code, start);
         let mut own = Completions {
             start,
             end: cursor,
             items: own::complete(
-                &place,
+                &context,
                 &path,
                 &code[start..cursor],
                 &engine,
@@ -243,8 +243,8 @@ impl Completer {
             )
             .await,
         };
-        let members = matches!(place, Place::Member { .. });
-        if !members && !matches!(place, Place::Name { .. }) {
+        let members = matches!(context, CursorContext::Member { .. });
+        if !members && !matches!(context, CursorContext::Name { .. }) {
             return own;
         }
         // Only rust-analyzer knows the members of a value.
@@ -287,18 +287,24 @@ impl Completer {
         cursor: usize,
     ) -> Option<String> {
         let engine = self.engine();
-        if let Place::PluginId { start } = place::place(code, place::word_at(code, cursor).0) {
+        if let CursorContext::PluginId { start } =
+            cursor::context(code, cursor::word_at(code, cursor).0)
+        {
             let id = code[start..].split('"').next()?;
             return own::describe(runtime, id).await;
         }
         library::ready().await;
-        let (start, word) = place::name_at(code, cursor);
-        let place = place::place(code, start);
-        let own = own::inspect(&place, word, &engine, self.magics, runtime).await;
-        if !matches!(place, Place::Name { .. } | Place::Member { .. }) || word.is_empty() {
+        let (start, word) = cursor::name_at(code, cursor);
+        let context = cursor::context(code, start);
+        let own = own::inspect(&context, word, &engine, self.magics, runtime).await;
+        if !matches!(
+            context,
+            CursorContext::Name { .. } | CursorContext::Member { .. }
+        ) || word.is_empty()
+        {
             return own;
         }
-        let library = own::library(&place, &place::path_before(code, start), word, &engine);
+        let library = own::library(&context, &cursor::path_before(code, start), word, &engine);
         // What the kernel knows is enough to show; of all else only rust-analyzer knows.
         let found = match self.process(own.is_none() && library.is_none()).await {
             Some(process) => {

@@ -8,7 +8,7 @@ use patchbay_protocol::{
     question::{Components, DescribeComponent, Settings},
 };
 
-use super::{library, place::Place};
+use super::{cursor::CursorContext, library};
 use patchbay_engine::{Engine, history::Item, magic::Magics, parse::ItemKey, types::shorten};
 use patchbay_runtime_client::Sender;
 
@@ -18,20 +18,20 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The completions of a place, all that begin with what is typed; `path` is what stands before the name: `plot` of
 /// `plot::lines`.
 pub async fn complete(
-    place: &Place,
+    context: &CursorContext,
     path: &[&str],
     typed: &str,
     engine: &Engine,
     magics: Magics,
     runtime: &Sender,
 ) -> Vec<Completion> {
-    let mut found = match place {
-        Place::Magic { .. } => names_of_magics(magics),
-        Place::PluginId { .. } => components(runtime).await,
-        Place::Setting { id, quoted, .. } => settings(runtime, id, *quoted).await,
-        Place::Name { .. } => names(engine),
-        Place::Member { .. } if is_the_sdks(path, engine) => library::members(path),
-        Place::Member { .. } | Place::Nothing => Vec::new(),
+    let mut found = match context {
+        CursorContext::Magic { .. } => names_of_magics(magics),
+        CursorContext::PluginId { .. } => components(runtime).await,
+        CursorContext::Setting { id, quoted, .. } => settings(runtime, id, *quoted).await,
+        CursorContext::Name { .. } => names(engine),
+        CursorContext::Member { .. } if is_the_sdks(path, engine) => library::members(path),
+        CursorContext::Member { .. } | CursorContext::Nothing => Vec::new(),
     };
     found.retain(|completion| completion.text.starts_with(typed) && completion.text != typed);
     found
@@ -119,11 +119,16 @@ fn item<'a>(name: &str, engine: &'a Engine) -> Option<&'a Item> {
 }
 
 /// What the SDK's sources say about a name of theirs, as Markdown; `path` is what stands before it.
-pub fn library(place: &Place, path: &[&str], word: &str, engine: &Engine) -> Option<String> {
-    let is_path = match place {
-        Place::Name { .. } => true,
+pub fn library(
+    context: &CursorContext,
+    path: &[&str],
+    word: &str,
+    engine: &Engine,
+) -> Option<String> {
+    let is_path = match context {
+        CursorContext::Name { .. } => true,
         // A method of a value has no path.
-        Place::Member { .. } => !path.is_empty(),
+        CursorContext::Member { .. } => !path.is_empty(),
         _ => false,
     };
     let path = [path, &[word]].concat();
@@ -134,21 +139,23 @@ pub fn library(place: &Place, path: &[&str], word: &str, engine: &Engine) -> Opt
 
 /// What is known about a name, as Markdown.
 pub async fn inspect(
-    place: &Place,
+    context: &CursorContext,
     word: &str,
     engine: &Engine,
     magics: Magics,
     runtime: &Sender,
 ) -> Option<String> {
-    match place {
-        Place::Magic { .. } => magics
-            .of_line(word)
-            .or_else(|| magics.of_cell(word))
-            .map(|magic| {
-                let usage = format!("{} {}", magic.names.join(", "), magic.usage);
-                format!("`{}`: {}", usage.trim_end(), magic.summary)
-            }),
-        Place::Name { .. } => {
+    match context {
+        CursorContext::Magic { .. } => {
+            magics
+                .of_line(word)
+                .or_else(|| magics.of_cell(word))
+                .map(|magic| {
+                    let usage = format!("{} {}", magic.names.join(", "), magic.usage);
+                    format!("`{}`: {}", usage.trim_end(), magic.summary)
+                })
+        }
+        CursorContext::Name { .. } => {
             if let Some(variable) = engine.variables.get(word) {
                 let mutable = if variable.mutable { "mut " } else { "" };
                 return Some(format!(
@@ -163,12 +170,14 @@ pub async fn inspect(
                 item.source.cell
             ))
         }
-        Place::Setting { id, .. } => settings(runtime, id, true)
+        CursorContext::Setting { id, .. } => settings(runtime, id, true)
             .await
             .into_iter()
             .find(|setting| setting.text == word)
             .map(|setting| format!("`{word}`: {}", setting.signature)),
-        Place::PluginId { .. } | Place::Member { .. } | Place::Nothing => None,
+        CursorContext::PluginId { .. } | CursorContext::Member { .. } | CursorContext::Nothing => {
+            None
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     lessons::Binding,
     planned::{Mark, Plan},
-    program::{Place, Program},
+    program::{Location, Program},
 };
 
 /// A diagnostic as rustc prints it with `--error-format=json`.
@@ -234,25 +234,25 @@ fn title(diagnostic: &Diagnostic) -> annotate_snippets::Title<'_> {
 
 /// One snippet a cell that the spans lie in, the primary one first.
 fn snippets<'a>(diagnostic: &'a Diagnostic, program: &Program, file: &str) -> Vec<Element<'a>> {
-    let mut places: Vec<(Place, &Span)> = diagnostic
+    let mut locations: Vec<(Location, &Span)> = diagnostic
         .spans
         .iter()
-        .filter_map(|span| Some((program.place(span.in_program(file)?)?, span)))
+        .filter_map(|span| Some((program.location(span.in_program(file)?)?, span)))
         .collect();
-    places.sort_by_key(|(_, span)| !span.is_primary);
+    locations.sort_by_key(|(_, span)| !span.is_primary);
     // The closures of the engine's own text, which the reader does not see.
-    let in_engine_text = places.len() < diagnostic.spans.len();
+    let in_engine_text = locations.len() < diagnostic.spans.len();
     let mut elements: Vec<Element<'a>> = Vec::new();
-    while let Some((first, _)) = places.first() {
+    while let Some((first, _)) = locations.first() {
         let source = first.source.clone();
-        let (here, elsewhere): (Vec<_>, Vec<_>) = places
+        let (here, elsewhere): (Vec<_>, Vec<_>) = locations
             .into_iter()
-            .partition(|(place, _)| Arc::ptr_eq(&place.source.text, &source.text));
-        places = elsewhere;
+            .partition(|(location, _)| Arc::ptr_eq(&location.source.text, &source.text));
+        locations = elsewhere;
         let mut snippet = Snippet::source(source.text.to_string())
             .line_start(source.first_line as usize + 1)
             .path(format!("cell [{}]", source.cell));
-        for (place, span) in here {
+        for (location, span) in here {
             let kind = if span.is_primary {
                 AnnotationKind::Primary
             } else {
@@ -262,7 +262,7 @@ fn snippets<'a>(diagnostic: &'a Diagnostic, program: &Program, file: &str) -> Ve
                 true if label.len() <= MOST_WORDS => without_closure(label),
                 _ => shortened(label),
             });
-            snippet = snippet.annotation(kind.span(place.range).label(label));
+            snippet = snippet.annotation(kind.span(location.range).label(label));
         }
         elements.push(snippet.into());
     }
@@ -278,7 +278,9 @@ fn snippets<'a>(diagnostic: &'a Diagnostic, program: &Program, file: &str) -> Ve
 /// "variable moved due to use in closure" as "variable moved here".
 fn without_closure(label: &str) -> Cow<'_, str> {
     match label.split_once(" due to use ") {
-        Some((what, place)) if place.ends_with("in closure") => Cow::Owned(format!("{what} here")),
+        Some((what, location)) if location.ends_with("in closure") => {
+            Cow::Owned(format!("{what} here"))
+        }
         _ => Cow::Borrowed(label),
     }
 }
@@ -290,9 +292,9 @@ fn child_elements<'a>(child: &'a Diagnostic, program: &Program, file: &str) -> V
         .iter()
         .filter_map(|span| {
             let replacement = span.suggested_replacement.as_deref()?.trim();
-            let place = program.place(span.in_program(file)?);
+            let location = program.location(span.in_program(file)?);
             // A suggestion to change the engine's own text would only confuse.
-            place
+            location
                 .filter(|_| !replacement.is_empty())
                 .map(|_| replacement.replace('\n', " ").trim().to_owned())
         })

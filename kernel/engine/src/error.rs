@@ -6,7 +6,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use patchbay_protocol::{Failure, FailureKind};
 
 use crate::diagnostics::shortened;
-use crate::program::{Place, Program, Source};
+use crate::program::{Location, Program, Source};
 use patchbay_contract::CellError;
 
 const RED: &str = "\u{1b}[1;31m";
@@ -42,14 +42,14 @@ pub fn compile_error(value: &str, rendered: String) -> CellError {
 
 /// A compile error of the engine's own, at its place in the cell.
 pub fn in_cell(source: &Source, range: Range<usize>, message: &str) -> CellError {
-    let place = Place {
+    let location = Location {
         source: source.clone(),
         range,
     };
     CellError {
         name: "CompileError".to_owned(),
         value: message.to_owned(),
-        traceback: underline("CompileError", message, &place),
+        traceback: underline("CompileError", message, &location),
     }
 }
 
@@ -62,12 +62,11 @@ pub fn failure(failure: &Failure, find: impl Fn(&str) -> Option<Program>) -> Cel
         FailureKind::Refused => "Refused",
     };
     let mut lines = Vec::new();
-    let place = failure
-        .location
-        .as_ref()
-        .and_then(|location| find(&location.file)?.place_of_line(location.line, location.column));
-    match (&place, &failure.location) {
-        (Some(place), _) => lines.extend(underline(name, &failure.message, place)),
+    let location = failure.location.as_ref().and_then(|location| {
+        find(&location.file)?.location_of_line(location.line, location.column)
+    });
+    match (&location, &failure.location) {
+        (Some(location), _) => lines.extend(underline(name, &failure.message, location)),
         (None, Some(location)) if !location.file.is_empty() => {
             lines.push(format!(
                 "{RED}{name}{RESET}{BOLD}: {}{RESET}",
@@ -109,12 +108,12 @@ pub fn failure(failure: &Failure, find: impl Fn(&str) -> Option<Program>) -> Cel
 }
 
 /// The message over the line that it is about.
-fn underline(name: &str, message: &str, place: &Place) -> Vec<String> {
+fn underline(name: &str, message: &str, location: &Location) -> Vec<String> {
     let (first, rest) = message.split_once('\n').unwrap_or((message, ""));
-    let snippet = Snippet::source(place.source.text.to_string())
-        .line_start(place.source.first_line as usize + 1)
-        .path(format!("cell [{}]", place.source.cell))
-        .annotation(AnnotationKind::Primary.span(place.range.clone()));
+    let snippet = Snippet::source(location.source.text.to_string())
+        .line_start(location.source.first_line as usize + 1)
+        .path(format!("cell [{}]", location.source.cell))
+        .annotation(AnnotationKind::Primary.span(location.range.clone()));
     let mut group = Level::ERROR
         .with_name(name.to_owned())
         .primary_title(first)

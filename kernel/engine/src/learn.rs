@@ -22,7 +22,7 @@ use super::{
     diagnostics::Diagnostic,
     lessons::{Binding, Lessons, bindings, is_nameable},
     planned::{Mark, Plan},
-    program::{Place, Source},
+    program::{Location, Source},
 };
 
 /// Returns what can be told without a compiler.
@@ -303,9 +303,9 @@ impl Refused<'_> {
         if !is_variable {
             return false;
         }
-        let places: Vec<Place> = error
+        let locations: Vec<Location> = error
             .ranges_in_program(&self.file)
-            .filter_map(|range| self.plan.program.place(range))
+            .filter_map(|range| self.plan.program.location(range))
             .collect();
         let earlier = self.engine.items.iter();
         let macros = earlier
@@ -313,12 +313,12 @@ impl Refused<'_> {
             .chain(self.chunk.items.iter().map(|item| (&**item, self.source)));
         let mut learned = false;
         for (item, source) in macros {
-            let is_inside = |place: &Place| {
-                Arc::ptr_eq(&place.source.text, &source.text)
-                    && item.range.contains(&place.range.start)
+            let is_inside = |location: &Location| {
+                Arc::ptr_eq(&location.source.text, &source.text)
+                    && item.range.contains(&location.range.start)
             };
             if let Some(macro_name) = item.macro_name()
-                && places.iter().any(is_inside)
+                && locations.iter().any(is_inside)
             {
                 learned |= lessons.local_macros.insert(macro_name.to_owned());
             }
@@ -362,12 +362,12 @@ impl Refused<'_> {
         errors
             .iter()
             .flat_map(|error| error.all_ranges_in_program(&self.file))
-            .filter_map(|range| self.plan.program.place(range))
-            .filter(|place| Arc::ptr_eq(&place.source.text, &self.source.text))
-            .filter_map(|place| {
+            .filter_map(|range| self.plan.program.location(range))
+            .filter(|location| Arc::ptr_eq(&location.source.text, &self.source.text))
+            .filter_map(|location| {
                 statements
                     .iter()
-                    .position(|statement| statement.range.contains(&place.range.start))
+                    .position(|statement| statement.range.contains(&location.range.start))
             })
             .collect()
     }

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use patchbay_protocol::{LineRange, Places};
+use patchbay_protocol::{LineMap, LineRange};
 use sha2::{Digest, Sha256};
 
 use super::own_places;
@@ -49,7 +49,7 @@ struct Segment {
 
 /// A place in a cell.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct Location {
     pub source: Source,
     pub range: Range<usize>,
 }
@@ -125,7 +125,7 @@ impl Program {
 
     /// The place in a cell of a range of the program; `None` where the text is the engine's own.
     /// A range that begins in the engine's own text stands for the cell's part of it.
-    pub fn place(&self, range: Range<usize>) -> Option<Place> {
+    pub fn location(&self, range: Range<usize>) -> Option<Location> {
         let index = self
             .segments
             .partition_point(|segment| segment.program.end <= range.start);
@@ -135,7 +135,7 @@ impl Program {
         }
         let range = range.start.max(segment.program.start)..range.end;
         if let Some(whole) = &segment.stand_in {
-            return Some(Place {
+            return Some(Location {
                 source: segment.source.clone(),
                 range: whole.clone(),
             });
@@ -153,14 +153,14 @@ impl Program {
                 .end
                 .min(last.program.end)
                 .saturating_sub(last.program.start);
-        Some(Place {
+        Some(Location {
             source: segment.source.clone(),
             range: start..end.max(start),
         })
     }
 
     /// The place of a line and column (in characters, both from 1), as panics give them.
-    pub fn place_of_line(&self, line: u32, column: u32) -> Option<Place> {
+    pub fn location_of_line(&self, line: u32, column: u32) -> Option<Location> {
         let start = self.line_start(line)?;
         let column = usize::try_from(column).ok()?.checked_sub(1)?;
         let offset = self.text[start..]
@@ -170,7 +170,7 @@ impl Program {
         let at = start + offset;
         // In a text that the engine inserted, what follows it in the line is meant.
         let end = self.text[at..].find('\n').map_or(at, |length| at + length);
-        self.place(at..at + 1).or_else(|| self.place(at..end))
+        self.location(at..at + 1).or_else(|| self.location(at..end))
     }
 
     fn line_start(&self, line: u32) -> Option<usize> {
@@ -185,7 +185,7 @@ impl Program {
     }
 
     /// Where the program's lines stand in cells, for messages that are made while it runs. `cell` is the one that it is for.
-    pub fn places(&self, cell: u32) -> Places {
+    pub fn line_map(&self, cell: u32) -> LineMap {
         let mut lines: Vec<LineRange> = Vec::new();
         let (mut line, mut counted) = (1, 0);
         for segment in &self.segments {
@@ -223,7 +223,7 @@ impl Program {
                 _ => lines.push(range),
             }
         }
-        Places {
+        LineMap {
             file: self.file_name(),
             cell,
             lines,
@@ -270,13 +270,13 @@ mod tests {
             .find('a')
             .map(|_| program.text.rfind(" a }").unwrap() + 1)
             .unwrap();
-        let place = program.place(found..found + 1).unwrap();
-        assert_eq!(&cell.text[place.range.clone()], "a");
+        let location = program.location(found..found + 1).unwrap();
+        assert_eq!(&cell.text[location.range.clone()], "a");
         let bcd = program.text.find("bcd").unwrap();
-        let place = program.place(bcd..bcd + 3).unwrap();
-        assert_eq!(&cell.text[place.range.clone()], "bcd");
-        assert!(program.place(0..2).is_none());
-        let whole = program.place(11..program.text.len()).unwrap();
+        let location = program.location(bcd..bcd + 3).unwrap();
+        assert_eq!(&cell.text[location.range.clone()], "bcd");
+        assert!(program.location(0..2).is_none());
+        let whole = program.location(11..program.text.len()).unwrap();
         assert_eq!(whole.range, 0..14);
     }
 
@@ -286,8 +286,8 @@ mod tests {
         let mut program = Program::default();
         program.generated("x\n");
         program.source(&cell, 0..cell.text.len(), &[], "");
-        let place = program.place_of_line(2, 12).unwrap();
-        assert_eq!(&cell.text[place.range.start..], "boom()");
+        let location = program.location_of_line(2, 12).unwrap();
+        assert_eq!(&cell.text[location.range.start..], "boom()");
     }
 
     #[test]
@@ -308,8 +308,8 @@ mod tests {
         program.generated("\nown {\n");
         program.source(&late, 11..late.text.len(), &[28], "check();");
         program.generated("}\n");
-        let places = program.places(3);
-        let found: Vec<_> = (1..=9).map(|line| places.find(line)).collect();
+        let locations = program.line_map(3);
+        let found: Vec<_> = (1..=9).map(|line| locations.find(line)).collect();
         assert_eq!(
             found,
             [

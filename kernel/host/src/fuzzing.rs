@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::io::{join, sink};
 
 use crate::compiled;
-use patchbay_completion::place;
+use patchbay_completion::cursor;
 use patchbay_engine::{
     Engine,
     cache::Cache,
@@ -81,10 +81,10 @@ pub fn cells(bytes: &[u8]) {
         completeness::judge(code, magics());
         for cursor in [code.len(), code.len() / 2] {
             let cursor = code.floor_char_boundary(cursor);
-            let (start, _) = place::name_at(code, cursor);
-            for at in [cursor, start, place::word_at(code, cursor).0] {
-                let place = place::place(code, at);
-                place::path_before(code, place.start().unwrap_or(at));
+            let (start, _) = cursor::name_at(code, cursor);
+            for at in [cursor, start, cursor::word_at(code, cursor).0] {
+                let context = cursor::context(code, at);
+                cursor::path_before(code, context.start().unwrap_or(at));
             }
         }
         cell(&mut engine, code, number);
@@ -134,7 +134,7 @@ fn cell(engine: &mut Engine, code: &str, number: u32) {
             Level::Auto,
             timing,
         ));
-        plan.program.places(number);
+        plan.program.line_map(number);
         engine.variables_made_stale(&chunk);
         engine.add_items(&chunk, &source, &lessons.set_aside);
         for definition in plan.defines {

@@ -37,7 +37,7 @@ const LOGOS: [(&str, &[u8]); 3] = [
 
 /// Where a kernelspec goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Place {
+pub enum InstallScope {
     /// For this user, wherever Jupyter runs.
     #[default]
     User,
@@ -94,7 +94,7 @@ impl Environment {
     }
 }
 
-impl Place {
+impl InstallScope {
     /// The folder of the kernelspec.
     ///
     /// # Errors
@@ -102,9 +102,9 @@ impl Place {
     /// Fails where the environment does not say where the folder is.
     pub fn folder(&self, environment: &Environment) -> Result<PathBuf> {
         let kernels = match self {
-            Place::User => environment.data_dir()?.join("kernels"),
-            Place::Prefix(prefix) => prefix.join("share/jupyter/kernels"),
-            Place::SysPrefix => python_prefix()?.join("share/jupyter/kernels"),
+            InstallScope::User => environment.data_dir()?.join("kernels"),
+            InstallScope::Prefix(prefix) => prefix.join("share/jupyter/kernels"),
+            InstallScope::SysPrefix => python_prefix()?.join("share/jupyter/kernels"),
         };
         Ok(kernels.join(NAME))
     }
@@ -310,13 +310,13 @@ fn search_path() -> Vec<PathBuf> {
     {
         folders.push(path.join("kernels").join(NAME));
     }
-    folders.extend(Place::User.folder(&environment));
+    folders.extend(InstallScope::User.folder(&environment));
     let prefixes = ["VIRTUAL_ENV", "CONDA_PREFIX"]
         .into_iter()
         .filter_map(env::var_os)
         .map(PathBuf::from);
     for prefix in prefixes.chain(["/usr/local".into(), "/usr".into()]) {
-        folders.extend(Place::Prefix(prefix).folder(&environment));
+        folders.extend(InstallScope::Prefix(prefix).folder(&environment));
     }
     folders
 }
@@ -353,7 +353,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn the_user_folder_follows_jupyter() {
-        let folder = |data, xdg| Place::User.folder(&environment(data, xdg)).unwrap();
+        let folder = |data, xdg| InstallScope::User.folder(&environment(data, xdg)).unwrap();
         assert_eq!(
             folder(None, None),
             Path::new("/home/ada/.local/share/jupyter/kernels/patchbay")
@@ -370,14 +370,14 @@ mod tests {
 
     #[test]
     fn a_prefix_holds_the_shared_folder() {
-        let place = Place::Prefix(PathBuf::from("/opt/env"));
-        let folder = place.folder(&Environment::default()).unwrap();
+        let scope = InstallScope::Prefix(PathBuf::from("/opt/env"));
+        let folder = scope.folder(&Environment::default()).unwrap();
         assert_eq!(folder, Path::new("/opt/env/share/jupyter/kernels/patchbay"));
     }
 
     #[test]
     fn without_a_home_the_error_names_the_variables() {
-        let error = Place::User
+        let error = InstallScope::User
             .folder(&Environment::default())
             .unwrap_err()
             .to_string();

@@ -9,7 +9,7 @@ use super::{Notebook, streams, text};
 use patchbay_contract::{CellError, SessionEvent, StreamName};
 
 /// The place of an output: the cell and the position in its list.
-type Place = (usize, usize);
+type OutputIndex = (usize, usize);
 
 /// Records the outputs of one cell after the other.
 pub struct Recorder<'a> {
@@ -17,7 +17,7 @@ pub struct Recorder<'a> {
     cell: usize,
     execution_count: u32,
     /// Where each display id is shown.
-    displays: HashMap<String, Vec<Place>>,
+    displays: HashMap<String, Vec<OutputIndex>>,
     /// `clear_output(wait=true)` has been asked: the next output replaces what is there.
     clear_pending: bool,
 }
@@ -136,7 +136,7 @@ impl<'a> Recorder<'a> {
         self.push(json!({"name": name, "output_type": "stream", "text": text}));
     }
 
-    fn push(&mut self, output: Value) -> Place {
+    fn push(&mut self, output: Value) -> OutputIndex {
         self.clear_if_pending();
         let cell = self.cell;
         match self.outputs_mut() {
@@ -171,7 +171,7 @@ impl<'a> Recorder<'a> {
             .as_array_mut()
     }
 
-    fn output_mut(&mut self, (cell, position): Place) -> Option<&mut Value> {
+    fn output_mut(&mut self, (cell, position): OutputIndex) -> Option<&mut Value> {
         self.notebook
             .cell_mut(cell)?
             .get_mut("outputs")?

@@ -20,8 +20,8 @@ pub use completion::{Completion, Completions};
 pub use deep::{MAX_VALUE_DEPTH, depth_of};
 pub use frame::{MAX_FRAME_BYTES, decode, encode, read, read_body, write};
 pub use message::{
-    CommMessage, Command, Event, Failure, FailureKind, LineRange, Location, MimeBundle, Outcome,
-    Output, Places, StoredVariable, StreamName,
+    CommMessage, Command, Event, Failure, FailureKind, LineMap, LineRange, Location, MimeBundle,
+    Outcome, Output, StoredVariable, StreamName,
 };
 pub use question::{Ask, Question};
 pub use size::readable_bytes;

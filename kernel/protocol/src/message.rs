@@ -35,7 +35,7 @@ pub enum Command {
         symbol: String,
         /// Where the program's lines stand in cells.
         #[serde(default)]
-        places: Places,
+        line_map: LineMap,
     },
     /// Drop variables, those whose type a cell redefined for instance. Answered by [`Event::Done`].
     DropVariables { id: u64, names: Vec<String> },
@@ -68,7 +68,7 @@ pub enum Command {
 
 /// Where the lines of a program stand in the notebook's cells.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Places {
+pub struct LineMap {
     /// The program's file, as the compiler names it.
     pub file: String,
     /// The cell that the program is for.
@@ -88,7 +88,7 @@ pub struct LineRange {
     pub line: u32,
 }
 
-impl Places {
+impl LineMap {
     /// The cell of a line of the program, and the line in it; for a line of the engine's own there is only the cell that
     /// the program is for.
     pub fn find(&self, line: u32) -> (u32, Option<u32>) {
@@ -238,16 +238,16 @@ mod tests {
             cell,
             line,
         };
-        let places = Places {
+        let line_map = LineMap {
             file: "cell_1.rs".to_owned(),
             cell: 7,
             lines: vec![range(3, 2, 2, 5), range(9, 1, 7, 1)],
         };
-        assert_eq!(places.find(2), (7, None));
-        assert_eq!(places.find(3), (2, Some(5)));
-        assert_eq!(places.find(4), (2, Some(6)));
-        assert_eq!(places.find(5), (7, None));
-        assert_eq!(places.find(9), (7, Some(1)));
-        assert_eq!(places.find(10), (7, None));
+        assert_eq!(line_map.find(2), (7, None));
+        assert_eq!(line_map.find(3), (2, Some(5)));
+        assert_eq!(line_map.find(4), (2, Some(6)));
+        assert_eq!(line_map.find(5), (7, None));
+        assert_eq!(line_map.find(9), (7, Some(1)));
+        assert_eq!(line_map.find(10), (7, None));
     }
 }

@@ -13,7 +13,7 @@ use patchbay::{
     cell::{self, Cell},
     channel, interrupt, place,
 };
-use patchbay_protocol::{Command, Event, Failure, FailureKind, Outcome, Places};
+use patchbay_protocol::{Command, Event, Failure, FailureKind, LineMap, Outcome};
 
 use crate::{
     cells::{self, Rest},
@@ -114,9 +114,9 @@ fn run_command(command: Command) -> Outcome {
         Command::Run {
             library,
             symbol,
-            places,
+            line_map,
             ..
-        } => run(&library, &symbol, places),
+        } => run(&library, &symbol, line_map),
         Command::DropVariables { names, .. } => match cells::variables().remove(&names) {
             Ok(()) => Outcome::default(),
             Err(message) => failed(FailureKind::Panic, message),
@@ -151,9 +151,9 @@ fn run_command(command: Command) -> Outcome {
     }
 }
 
-fn run(library: &Path, symbol: &str, places: Places) -> Outcome {
+fn run(library: &Path, symbol: &str, line_map: LineMap) -> Outcome {
     let start = Instant::now();
-    place::note(places);
+    place::note(line_map);
     let entry = match loader::load_cell(library, symbol) {
         Ok(entry) => entry,
         Err(error) => {

@@ -19,18 +19,18 @@ use crate::clock;
 /// How long a question may keep the others waiting, in milliseconds.
 const PATIENCE: u64 = 5000;
 
-struct Desk {
+struct Questions {
     /// The questions with their ids.
     waiting: VecDeque<(u64, Question)>,
     /// The thread that answers; the ones before it end with what they are doing.
-    clerk: u64,
+    answering: u64,
     /// When the question that is being answered was taken up; 0 while there is none.
     since: u64,
 }
 
-static DESK: Mutex<Desk> = Mutex::new(Desk {
+static QUESTIONS: Mutex<Questions> = Mutex::new(Questions {
     waiting: VecDeque::new(),
-    clerk: 0,
+    answering: 0,
     since: 0,
 });
 
@@ -38,66 +38,66 @@ static ASKED: Condvar = Condvar::new();
 
 /// Hands in a question. It is answered, unless its own answer hangs.
 pub fn ask(id: u64, question: Question) {
-    let mut desk = desk();
-    desk.waiting.push_back((id, question));
-    if desk.clerk == 0 && !hire(&mut desk) {
-        desk.waiting.pop_back();
-        drop(desk);
+    let mut questions = questions();
+    questions.waiting.push_back((id, question));
+    if questions.answering == 0 && !start_thread(&mut questions) {
+        questions.waiting.pop_back();
+        drop(questions);
         let content = Err("there is no thread to answer questions".to_owned());
         let _ = channel::send(&Event::Answer { id, content });
         return;
     }
-    drop(desk);
+    drop(questions);
     ASKED.notify_all();
 }
 
 /// Has another thread go on where a question keeps the others waiting for too long.
 pub fn relieve() {
-    let Ok(mut desk) = DESK.try_lock() else {
+    let Ok(mut questions) = QUESTIONS.try_lock() else {
         return;
     };
-    let is_stuck = desk.since != 0 && clock::now() - desk.since > PATIENCE;
-    if is_stuck && !desk.waiting.is_empty() {
-        hire(&mut desk);
-        drop(desk);
+    let is_stuck = questions.since != 0 && clock::now() - questions.since > PATIENCE;
+    if is_stuck && !questions.waiting.is_empty() {
+        start_thread(&mut questions);
+        drop(questions);
         ASKED.notify_all();
     }
 }
 
-fn hire(desk: &mut Desk) -> bool {
-    let own = desk.clerk + 1;
+fn start_thread(questions: &mut Questions) -> bool {
+    let own = questions.answering + 1;
     let thread = thread::Builder::new()
         .name("patchbay-questions".to_owned())
         .spawn(move || answer_all(own));
     if thread.is_ok() {
-        desk.clerk = own;
-        desk.since = 0;
+        questions.answering = own;
+        questions.since = 0;
     }
     thread.is_ok()
 }
 
 fn answer_all(own: u64) {
     loop {
-        let mut desk = ASKED
-            .wait_while(self::desk(), |desk| {
-                desk.clerk == own && desk.waiting.is_empty()
+        let mut questions = ASKED
+            .wait_while(self::questions(), |questions| {
+                questions.answering == own && questions.waiting.is_empty()
             })
             .unwrap_or_else(PoisonError::into_inner);
-        if desk.clerk != own {
+        if questions.answering != own {
             return;
         }
-        let Some((id, question)) = desk.waiting.pop_front() else {
+        let Some((id, question)) = questions.waiting.pop_front() else {
             continue;
         };
-        desk.since = clock::now();
-        drop(desk);
+        questions.since = clock::now();
+        drop(questions);
         let content = answer(&question);
         if channel::send(&Event::Answer { id, content }).is_err() {
             return;
         }
-        let mut desk = self::desk();
-        if desk.clerk == own {
-            desk.since = 0;
+        let mut questions = self::questions();
+        if questions.answering == own {
+            questions.since = 0;
         }
     }
 }
@@ -112,8 +112,8 @@ fn answer(question: &Question) -> Result<Value, String> {
     })
 }
 
-fn desk() -> MutexGuard<'static, Desk> {
-    DESK.lock().unwrap_or_else(PoisonError::into_inner)
+fn questions() -> MutexGuard<'static, Questions> {
+    QUESTIONS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Answers one question of the command line, as JSON, by the answer's text on stdout.

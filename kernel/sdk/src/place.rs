@@ -8,14 +8,14 @@ use std::{
     sync::{LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
-use patchbay_protocol::Places;
+use patchbay_protocol::LineMap;
 
 /// How many programs are remembered. A thread of an older one is told of by its program's name.
 const MOST_PROGRAMS: usize = 4096;
 
 #[derive(Default)]
 struct Table {
-    programs: HashMap<String, Places>,
+    programs: HashMap<String, LineMap>,
     /// The programs' files, the one that was noted first in front.
     order: VecDeque<String>,
     /// The texts of `file!()`, one a cell.
@@ -26,13 +26,13 @@ static TABLE: LazyLock<Mutex<Table>> = LazyLock::new(Mutex::default);
 
 /// Notes where a program's lines stand.
 #[doc(hidden)]
-pub fn note(places: Places) {
-    if places.file.is_empty() {
+pub fn note(line_map: LineMap) {
+    if line_map.file.is_empty() {
         return;
     }
     let mut table = table();
-    let file = places.file.clone();
-    if table.programs.insert(file.clone(), places).is_none() {
+    let file = line_map.file.clone();
+    if table.programs.insert(file.clone(), line_map).is_none() {
         table.order.push_back(file);
         if table.order.len() > MOST_PROGRAMS
             && let Some(oldest) = table.order.pop_front()
@@ -155,7 +155,7 @@ mod tests {
             cell: 7,
             line: 3,
         };
-        note(Places {
+        note(LineMap {
             file: "cell_test.rs".to_owned(),
             cell: 9,
             lines: vec![range],

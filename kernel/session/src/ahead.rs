@@ -13,7 +13,7 @@ use std::{collections::VecDeque, sync::Arc};
 use tokio::task::AbortHandle;
 
 use crate::{
-    build::{Builder, Job},
+    builder::{Builder, Job},
     defined::after_success,
     parsed::parse_chunk,
     upcoming::{Position, Upcoming},

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use crate::{
     EngineSession,
     ahead::Ahead,
-    build::{BuildError, Compiled, Job},
+    builder::{BuildError, Compiled, Job},
     defined::after_success,
     parsed::parse_chunk,
     say::{describe_seconds, print_note},
@@ -95,14 +95,14 @@ impl EngineSession {
         if self.shared.is_interrupted() {
             return Err(interrupted_before());
         }
-        let places = compiled.plan.program.places(self.cell);
+        let line_map = compiled.plan.program.line_map(self.cell);
         let outcome = self
             .command(
                 |id| Command::Run {
                     id,
                     library,
                     symbol: ENTRY.to_owned(),
-                    places,
+                    line_map,
                 },
                 events,
             )

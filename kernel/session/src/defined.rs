@@ -9,7 +9,7 @@ use patchbay_engine::{
     names, nesting,
 };
 
-use crate::build::{Compiled, Job};
+use crate::builder::{Compiled, Job};
 
 /// The session as it will be if a chunk succeeds.
 pub(crate) fn after_success(engine: &mut Engine, job: &Job, compiled: &Compiled) {

@@ -2,13 +2,13 @@
 
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
-use patchbay_protocol::{Command, MimeBundle, Places};
+use patchbay_protocol::{Command, LineMap, MimeBundle};
 use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::{
     EngineSession,
-    build::Job,
+    builder::Job,
     parsed::parse_chunk,
     say::{describe_seconds, print_note},
 };
@@ -143,7 +143,7 @@ impl EngineSession {
                     library,
                     symbol: ENTRY.to_owned(),
                     // Nothing in it can panic at a place of the user's.
-                    places: Places::default(),
+                    line_map: LineMap::default(),
                 },
                 events,
             )

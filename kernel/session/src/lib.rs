@@ -4,7 +4,7 @@
 
 mod ahead;
 mod autoreload;
-mod build;
+mod builder;
 mod chunk;
 mod compile_only;
 mod config;

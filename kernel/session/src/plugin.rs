@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use patchbay_protocol::{Ask, question::LoadPlugin};
 use tokio::sync::mpsc;
 
-use crate::{EngineSession, build::BuildError};
+use crate::{EngineSession, builder::BuildError};
 use patchbay_contract::{CellError, SessionEvent, StreamName};
 use patchbay_engine::{
     cache::{Cache, Record},

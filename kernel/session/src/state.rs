@@ -19,7 +19,7 @@ use patchbay_toolchain::{plugin::Sdk, workplace::Workplace};
 use tokio::sync::{Notify, mpsc};
 
 use crate::{
-    Kept, SessionConfig, ahead::Ahead, autoreload::Autoreload, build::Builder, crates::Crates,
+    Kept, SessionConfig, ahead::Ahead, autoreload::Autoreload, builder::Builder, crates::Crates,
     last_errors::LastErrors, shared::Shared,
 };
 

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     EngineSession,
-    build::{Compiled, Job},
+    builder::{Compiled, Job},
     defined::type_names,
     say::print_note,
 };

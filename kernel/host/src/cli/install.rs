@@ -10,7 +10,7 @@ use std::{
 use anyhow::Result;
 use patchbay_files::Access;
 
-use crate::kernelspec::{self, DISPLAY_NAME, Environment, Place};
+use crate::kernelspec::{self, DISPLAY_NAME, Environment, InstallScope};
 use patchbay_side as side;
 use patchbay_toolchain::snapshot::{Snapshot, Store};
 
@@ -23,7 +23,7 @@ use patchbay_toolchain::snapshot::{Snapshot, Store};
     patchbay install --completion          with completion by rust-analyzer, and the kernel on evcxr")]
 pub struct InstallArguments {
     #[command(flatten)]
-    pub place: PlaceArguments,
+    pub scope: ScopeArguments,
     /// Build the side process for completion by rust-analyzer and for the evcxr engine (some minutes)
     #[arg(long)]
     pub completion: bool,
@@ -33,12 +33,12 @@ pub struct InstallArguments {
 #[derive(Debug, clap::Args)]
 pub struct UninstallArguments {
     #[command(flatten)]
-    pub place: PlaceArguments,
+    pub scope: ScopeArguments,
 }
 
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
-pub struct PlaceArguments {
+pub struct ScopeArguments {
     /// For this user (the default)
     #[arg(long)]
     user: bool,
@@ -50,12 +50,12 @@ pub struct PlaceArguments {
     sys_prefix: bool,
 }
 
-impl PlaceArguments {
-    fn into_place(self) -> Place {
+impl ScopeArguments {
+    fn into_scope(self) -> InstallScope {
         match self.prefix {
-            Some(prefix) => Place::Prefix(prefix),
-            None if self.sys_prefix => Place::SysPrefix,
-            None => Place::User,
+            Some(prefix) => InstallScope::Prefix(prefix),
+            None if self.sys_prefix => InstallScope::SysPrefix,
+            None => InstallScope::User,
         }
     }
 }
@@ -69,12 +69,12 @@ pub fn install(arguments: InstallArguments) -> Result<ExitCode> {
         side::config::build(&snapshot)?;
         snapshot = Snapshot::locate(&kernelspec::registered_prefixes)?;
     }
-    let place = arguments.place.into_place();
-    let access = match place {
-        Place::User => Access::Owner,
-        Place::Prefix(_) | Place::SysPrefix => Access::Everyone,
+    let scope = arguments.scope.into_scope();
+    let access = match scope {
+        InstallScope::User => Access::Owner,
+        InstallScope::Prefix(_) | InstallScope::SysPrefix => Access::Everyone,
     };
-    let folder = place.folder(&Environment::of_process())?;
+    let folder = scope.folder(&Environment::of_process())?;
     // The administrator's own snapshot is not for others to read.
     if access == Access::Everyone
         && patchbay_files::user() == 0
@@ -118,9 +118,9 @@ fn hidden_from_others(file: &Path) -> Option<PathBuf> {
     folders.filter(is_hidden).last().map(Path::to_owned)
 }
 
-pub fn uninstall(place: PlaceArguments) -> Result<ExitCode> {
-    let place = place.into_place();
-    let folder = place.folder(&Environment::of_process())?;
+pub fn uninstall(scope: ScopeArguments) -> Result<ExitCode> {
+    let scope = scope.into_scope();
+    let folder = scope.folder(&Environment::of_process())?;
     kernelspec::uninstall(&folder.with_file_name(kernelspec::EVCXR_NAME))?;
     if kernelspec::uninstall(&folder)? {
         if folder.exists() {
@@ -131,7 +131,7 @@ pub fn uninstall(place: PlaceArguments) -> Result<ExitCode> {
         } else {
             println!("removed {}", folder.display());
         }
-        if place != Place::User
+        if scope != InstallScope::User
             && let Some(prefix) = folder.ancestors().nth(4)
         {
             Store::of_everyone(prefix).remove_all_but(None)?;

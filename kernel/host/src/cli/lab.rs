@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use patchbay_files::Access;
 
-use crate::kernelspec::{self, Environment, Place};
+use crate::kernelspec::{self, Environment, InstallScope};
 use patchbay_toolchain::snapshot::Snapshot;
 
 const MISSING: &str = "JupyterLab is not installed\nget it with: pip install jupyterlab\n\
@@ -43,7 +43,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
         Err(error) => return Err(error).context("jupyter does not start"),
     }
     let snapshot = Snapshot::locate(&kernelspec::registered_prefixes)?;
-    let folder = Place::User.folder(&Environment::of_process())?;
+    let folder = InstallScope::User.folder(&Environment::of_process())?;
     kernelspec::install(&folder, &snapshot.program(), Access::Owner)?;
     // JupyterLab takes the place of this process, so that Ctrl-C and the terminal are its own.
     let error = Command::new("jupyter")

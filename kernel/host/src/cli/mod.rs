@@ -59,7 +59,7 @@ pub fn main() -> ExitCode {
         Command::Exec(arguments) => exec::main(&arguments),
         Command::Lab(arguments) => lab::main(&arguments),
         Command::Install(arguments) => install::install(arguments),
-        Command::Uninstall(arguments) => install::uninstall(arguments.place),
+        Command::Uninstall(arguments) => install::uninstall(arguments.scope),
         Command::Doctor(arguments) => doctor::main(&arguments),
         Command::Cache(arguments) => cache::run(&arguments),
         Command::Plugin(command) => plugin::main(&command),

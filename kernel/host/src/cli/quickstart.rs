@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use patchbay_files::Access;
 
 use super::run::{self, Outputs};
-use crate::kernelspec::{self, DISPLAY_NAME, Environment, Place};
+use crate::kernelspec::{self, DISPLAY_NAME, Environment, InstallScope};
 use patchbay_notebook::Options;
 use patchbay_toolchain::snapshot::Snapshot;
 
@@ -36,7 +36,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     let snapshot = Snapshot::locate(&kernelspec::registered_prefixes)?;
     println!("SDK         {}", snapshot.prefix.display());
     if !arguments.no_install {
-        let spec = Place::User.folder(&Environment::of_process())?;
+        let spec = InstallScope::User.folder(&Environment::of_process())?;
         kernelspec::install(&spec, &snapshot.program(), Access::Owner)?;
         println!("kernelspec  {}", spec.display());
     }

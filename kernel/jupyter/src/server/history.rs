@@ -54,11 +54,11 @@ enum Addition {
 }
 
 /// The thread that owns the history: a file may be slow, on a network file system for instance, and no cell waits for it.
-pub struct Desk(mpsc::Sender<Order>);
+pub struct HistoryThread(mpsc::Sender<Order>);
 
-impl Desk {
+impl HistoryThread {
     /// Opens the user's history.
-    pub fn open() -> Desk {
+    pub fn open() -> HistoryThread {
         let (sender, orders) = mpsc::channel();
         let thread = thread::Builder::new()
             .name("patchbay-history".to_owned())
@@ -73,7 +73,7 @@ impl Desk {
                 "there is no history: no thread for it: {error}"
             ));
         }
-        Desk(sender)
+        HistoryThread(sender)
     }
 
     /// Adds a cell before it runs.

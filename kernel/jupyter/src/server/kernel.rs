@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{
-    about::About, comms::Comms, history::Desk, iopub::Outbox, subshells::Subshells, usage::Usage,
+    about::About, comms::Comms, history::HistoryThread, iopub::Outbox, subshells::Subshells,
+    usage::Usage,
 };
 use crate::wire::Message;
 
@@ -26,7 +27,7 @@ pub struct Kernel {
     /// The request of the running cell, for the busy status and for late outputs.
     pub running: Mutex<Option<Message>>,
     pub comms: Comms,
-    pub history: Desk,
+    pub history: HistoryThread,
     pub subshells: Subshells,
     pub usage: Usage,
     pub stop: watch::Sender<bool>,

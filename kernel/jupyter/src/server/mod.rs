@@ -78,7 +78,7 @@ pub async fn run(
         about,
         running: Mutex::new(None),
         comms: comms::Comms::default(),
-        history: history::Desk::open(),
+        history: history::HistoryThread::open(),
         subshells: subshells::Subshells::default(),
         usage: usage::Usage::new(),
         stop,

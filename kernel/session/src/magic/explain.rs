@@ -8,7 +8,7 @@ use patchbay_engine::{
 };
 
 use super::{Call, Entry, Run};
-use crate::build::BuildError;
+use crate::builder::BuildError;
 
 pub(super) const MAGICS: &[Entry] = &[
     Entry {

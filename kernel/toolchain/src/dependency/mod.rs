@@ -9,15 +9,15 @@
 //! it hold, linked to those. So a crate that is loaded stays the one that it is, and nothing is built
 //! twice.
 
-mod build;
 mod graph;
 mod lock;
 mod native;
 mod request;
 mod sources;
+mod workshop;
 pub mod wrapper;
 
-pub use build::{InUse, Progress, Settings, Workshop, merged};
 pub use request::Request;
+pub use workshop::{InUse, Progress, Settings, Workshop, merged};
 
 pub use patchbay_engine::bundle::{BUNDLE, Bundle, Layer, LayerCrate};

@@ -4,11 +4,11 @@
 //! it depends on the SDK alone, else by cargo. The running process is told to load the library by
 //! the question `LoadPlugin`. (`%%plugin` cells are compiled by the cell engine.)
 
-mod build;
+mod compile;
 mod manifest;
 mod template;
 mod watch;
 
-pub use build::{Sdk, build};
+pub use compile::{Sdk, build};
 pub use template::create;
 pub use watch::Watcher;

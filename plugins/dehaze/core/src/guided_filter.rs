@@ -163,7 +163,7 @@ impl GuidedFilter {
         kept: std::ops::Range<usize>,
         parts: P,
         scratch: &mut [(Scratch, R)],
-        take: &(impl Fn(Place, [&[f32]; C], &[f32], &mut P, &mut R) + Sync),
+        take: &(impl Fn(BandRow, [&[f32]; C], &[f32], &mut P, &mut R) + Sync),
     ) {
         let (width, data) = (problem.width, problem.data);
         let height = coefficients.offset.len() / width.max(1);
@@ -206,7 +206,7 @@ impl GuidedFilter {
                 }
                 let slopes = std::array::from_fn(|channel| &means[channel][..width]);
                 take(
-                    Place { row, index },
+                    BandRow { row, index },
                     slopes,
                     &means[C][..width],
                     &mut parts,
@@ -220,7 +220,7 @@ impl GuidedFilter {
 
 /// The number of a row, and its index in the parts of its band.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct BandRow {
     pub row: usize,
     pub index: usize,
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     bands::{Parts, Rows},
-    guided_filter::Place,
+    guided_filter::BandRow,
     picture::{Order, Picture, merge3},
     recover::{Statistics, gain, recover},
     refine::Strip,
@@ -77,7 +77,7 @@ impl<'a, T: Sample> Output<'a, T> {
 pub(crate) fn write_row<T: Sample>(
     strip: &Strip<'_, T>,
     planes: [&[T]; 3],
-    place: Place,
+    place: BandRow,
     output: &mut Output<'_, T>,
     band: &mut OutputBand<T>,
 ) {

@@ -6,7 +6,7 @@ use crate::{
     bands::{Rows, in_bands},
     colour_attenuation_prior,
     dehazer::{Dehazer, Prior},
-    guided_filter::{GuidedFilter, Place, Problem, combine_colour, combine_gray},
+    guided_filter::{BandRow, GuidedFilter, Problem, combine_colour, combine_gray},
     output::{Output, write_row},
     picture::Picture,
     recover::{luma, unit},
@@ -104,7 +104,7 @@ impl<T: Sample> Strip<'_, T> {
         );
         let output = Output::of_strip(self, output, transmission);
         // The end of every row: from averaged functions to pixels.
-        let finish = |place: Place,
+        let finish = |place: BandRow,
                       slopes: [&[f32]; C],
                       offset: &[f32],
                       output: &mut Output<'_, T>,
@@ -181,7 +181,7 @@ impl<T: Sample> Strip<'_, T> {
                     between(&above.planes[channel], &below.planes[channel], weight, to);
                 }
                 let slopes = std::array::from_fn(|channel| &mixed[channel][..]);
-                finish(Place { row, index }, slopes, &mixed[C], &mut output, band);
+                finish(BandRow { row, index }, slopes, &mixed[C], &mut output, band);
             }
             band.stretched = stretched;
             band.between = mixed;

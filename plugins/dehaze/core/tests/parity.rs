@@ -107,7 +107,7 @@ fn run<T: Sample>(
     assert_near(&what, &found.airlight, &fixture.floats(airlight), 1e-7);
     let [low, high] = dehazer.bounds;
     let transmission: Vec<f32> = transmission.iter().map(|t| t.clamp(low, high)).collect();
-    // What ARCHITECTURE.md says of the guided filter.
+    // What docs/design/components.md says of the guided filter.
     assert_near(&format!("{what}: transmission"), &map, &transmission, 2e-6);
     let sum: f64 = transmission.iter().map(|&t| f64::from(t)).sum();
     let mean = sum / transmission.len() as f64;

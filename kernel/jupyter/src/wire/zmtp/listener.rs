@@ -189,7 +189,7 @@ impl Listener {
             };
             let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
             let (limits, attend, troubles) = (limits.clone(), attend.clone(), troubles.clone());
-            let place = Place {
+            let registration = Registration {
                 number,
                 connections: connections.clone(),
             };
@@ -208,7 +208,7 @@ impl Listener {
                     }
                 };
                 let trusted = Arc::new(AtomicBool::new(false));
-                if !place.take(full, &trusted) {
+                if !registration.take(full, &trusted) {
                     return troubles.tell(&format!("all {MOST_CONNECTED} places are taken"));
                 }
                 let peer = Peer {
@@ -297,12 +297,12 @@ impl Connections {
 }
 
 /// One connection's place in the table, given up when this is dropped.
-struct Place {
+struct Registration {
     number: u64,
     connections: Arc<Connections>,
 }
 
-impl Place {
+impl Registration {
     /// Goes from those without a handshake to those with one. Returns whether there is room.
     fn take(&self, full: Full, trusted: &Arc<AtomicBool>) -> bool {
         let mut table = self.connections.lock();
@@ -337,7 +337,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Registration {
     fn drop(&mut self) {
         let mut table = self.connections.lock();
         table.connected.remove(&self.number);

@@ -14,8 +14,8 @@
 //! Memory: the pictures in work, and eight bytes for each picture that an earlier run has finished.
 
 mod memory;
+mod output_folder;
 mod picture;
-mod place;
 mod report;
 mod settings;
 mod suspects;
@@ -39,7 +39,7 @@ pub use report::{REPORT_COLUMNS, ReportRow, Status, read_report};
 pub use settings::{Settings, Shard};
 
 use memory::Budget;
-use picture::{Desk, Outcome};
+use picture::{Outcome, Worker};
 use report::Report;
 use suspects::{MOST_DEATHS, Suspects};
 use walk::{EXTENSIONS, Walk};
@@ -162,8 +162,8 @@ pub fn run_with(
     let output = output
         .canonicalize()
         .map_err(|error| cannot_write(output, &error))?;
-    place::check_folders(&input, &output)?;
-    place::check_files(&input, &output, settings)?;
+    output_folder::check_folders(&input, &output)?;
+    output_folder::check_files(&input, &output, settings)?;
     settings.claim(&output)?;
     let (report, finished) = Report::open(&output, settings.shard)?;
     let suspects = Suspects::open(&output, settings.shard)?;
@@ -285,14 +285,14 @@ impl Shared<'_> {
     }
 
     fn work(&self) {
-        let mut desk = Desk::new(self.settings);
+        let mut worker = Worker::new(self.settings);
         while !self.stop.load(Ordering::Relaxed) {
             let next = lock(&self.walk).next();
             let Some(next) = next else { break };
             let done = next.and_then(|path| {
                 let name = relative(&path, self.input);
                 if self.settings.shard.has(&name) {
-                    self.one(&path, name, &mut desk, false)
+                    self.one(&path, name, &mut worker, false)
                 } else {
                     Ok(())
                 }
@@ -302,23 +302,23 @@ impl Shared<'_> {
                 lock(&self.failure).get_or_insert(failure);
             }
         }
-        lock(&self.times).add(&desk.times);
+        lock(&self.times).add(&worker.times);
     }
 
     /// The pictures that were in work when a run was killed.
     fn work_last(&self) {
-        let mut desk = Desk::new(self.settings);
+        let mut worker = Worker::new(self.settings);
         while !self.stop.load(Ordering::Relaxed) {
             let Some(path) = lock(&self.last).pop() else {
                 break;
             };
             let name = relative(&path, self.input);
-            if let Err(failure) = self.one(&path, name, &mut desk, true) {
+            if let Err(failure) = self.one(&path, name, &mut worker, true) {
                 self.stop.store(true, Ordering::Relaxed);
                 lock(&self.failure).get_or_insert(failure);
             }
         }
-        lock(&self.times).add(&desk.times);
+        lock(&self.times).add(&worker.times);
     }
 
     /// One picture, from the look into the report to the line in it.
@@ -326,7 +326,7 @@ impl Shared<'_> {
         &self,
         path: &Path,
         name: String,
-        desk: &mut Desk<'_>,
+        worker: &mut Worker<'_>,
         is_last: bool,
     ) -> Result<(), String> {
         let metadata = match fs::metadata(path) {
@@ -363,7 +363,7 @@ impl Shared<'_> {
         let outcome = if deaths >= MOST_DEATHS {
             set_aside("it has killed the run twice")
         } else {
-            desk.places.prepare(path, &metadata, &place)?;
+            worker.folder.prepare(path, &metadata, &place)?;
             match attempt {
                 Some(attempt) => match attempt(&row.path)? {
                     Attempted::Line(line) => {
@@ -373,7 +373,7 @@ impl Shared<'_> {
                         "it has killed the run, and then a process of its own ({how})"
                     )),
                 },
-                None => desk.dehaze(path, &place, &self.budget, &mut row)?,
+                None => worker.dehaze(path, &place, &self.budget, &mut row)?,
             }
         };
         row.milliseconds = 1e3 * start.elapsed().as_secs_f64();
@@ -392,7 +392,7 @@ impl Shared<'_> {
         };
         let start = Instant::now();
         lock(&self.report).add(&row)?;
-        desk.times.write += start.elapsed().as_secs_f64();
+        worker.times.write += start.elapsed().as_secs_f64();
         self.counts[index].fetch_add(1, Ordering::Relaxed);
         drop(in_work);
         Ok(())
@@ -447,7 +447,7 @@ pub fn run_one(
     let start = Instant::now();
     let input = input.canonicalize().map_err(|error| error.to_string())?;
     let output = output.canonicalize().map_err(|error| error.to_string())?;
-    place::check_folders(&input, &output)?;
+    output_folder::check_folders(&input, &output)?;
     let is_below = Path::new(name)
         .components()
         .all(|part| matches!(part, std::path::Component::Normal(_)));
@@ -458,10 +458,10 @@ pub fn run_one(
     let metadata =
         fs::metadata(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     let mut row = ReportRow::new(name.to_owned(), &metadata);
-    let mut desk = Desk::new(settings);
-    desk.places.prepare(&path, &metadata, &place)?;
+    let mut worker = Worker::new(settings);
+    worker.folder.prepare(&path, &metadata, &place)?;
     let budget = Budget::new(settings.memory);
-    let outcome = desk.dehaze(&path, &place, &budget, &mut row)?;
+    let outcome = worker.dehaze(&path, &place, &budget, &mut row)?;
     row.milliseconds = 1e3 * start.elapsed().as_secs_f64();
     match outcome {
         Outcome::Dehazed => {}

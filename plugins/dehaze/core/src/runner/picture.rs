@@ -13,7 +13,7 @@ use patchbay_files::{Access, create_new};
 use super::{
     Settings, Times, cannot_write,
     memory::{Budget, Share},
-    place::Places,
+    output_folder::OutputFolder,
     report::ReportRow,
     settings::hash,
 };
@@ -67,7 +67,7 @@ const AOD_NET_BYTES: u64 = 100 << 20;
 const KEPT_BYTES: u64 = 64 << 20;
 
 /// One thread's place of work.
-pub struct Desk<'a> {
+pub struct Worker<'a> {
     settings: &'a Settings,
     pub times: Times,
     file: Vec<u8>,
@@ -77,12 +77,12 @@ pub struct Desk<'a> {
     eight: Workspace<u8>,
     sixteen: Workspace<u16>,
     net: Buffers,
-    pub places: Places,
+    pub folder: OutputFolder,
 }
 
-impl<'a> Desk<'a> {
-    pub fn new(settings: &'a Settings) -> Desk<'a> {
-        Desk {
+impl<'a> Worker<'a> {
+    pub fn new(settings: &'a Settings) -> Worker<'a> {
+        Worker {
             settings,
             times: Times::default(),
             file: Vec::new(),
@@ -92,7 +92,7 @@ impl<'a> Desk<'a> {
             eight: Workspace::new(1),
             sixteen: Workspace::new(1),
             net: Buffers::new(1),
-            places: Places::default(),
+            folder: OutputFolder::default(),
         }
     }
 
@@ -122,7 +122,7 @@ impl<'a> Desk<'a> {
     /// Gives the buffers back.
     fn forget(&mut self) {
         let times = self.times;
-        *self = Desk::new(self.settings);
+        *self = Worker::new(self.settings);
         self.times = times;
     }
 

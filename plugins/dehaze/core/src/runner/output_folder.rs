@@ -77,11 +77,11 @@ fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
 
 /// The folder of one thread's last result, which has been looked at.
 #[derive(Debug, Default)]
-pub struct Places {
+pub struct OutputFolder {
     checked: Option<(PathBuf, PathBuf)>,
 }
 
-impl Places {
+impl OutputFolder {
     /// Makes the folder of a result, and checks that it lies in the output folder, by no link, and that the result does not
     /// stand on its input.
     ///

@@ -477,7 +477,7 @@ fn record(
         .filter(|diagnostic| {
             diagnostic
                 .ranges_in_program(file)
-                .any(|range| plan.program.place(range).is_some())
+                .any(|range| plan.program.location(range).is_some())
         })
         // What is said of an earlier item was said when it was defined.
         .filter(|diagnostic| edits::is_own(diagnostic, plan, file))

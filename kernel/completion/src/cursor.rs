@@ -2,7 +2,7 @@
 
 /// A place in a cell that a completion or a description is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum CursorContext {
     /// The name of a magic, with its sign: `%wh`, `:va`.
     Magic { start: usize },
     /// A text that is the id of a component: the first argument of `create`, `swap` or `describe`.
@@ -21,16 +21,16 @@ pub enum Place {
     Nothing,
 }
 
-impl Place {
+impl CursorContext {
     /// Where what is typed so far begins.
     pub fn start(&self) -> Option<usize> {
         match self {
-            Place::Magic { start }
-            | Place::PluginId { start }
-            | Place::Setting { start, .. }
-            | Place::Name { start }
-            | Place::Member { start } => Some(*start),
-            Place::Nothing => None,
+            CursorContext::Magic { start }
+            | CursorContext::PluginId { start }
+            | CursorContext::Setting { start, .. }
+            | CursorContext::Name { start }
+            | CursorContext::Member { start } => Some(*start),
+            CursorContext::Nothing => None,
         }
     }
 }
@@ -39,7 +39,7 @@ impl Place {
 const BY_ID: [&str; 3] = ["create", "swap", "describe"];
 
 /// The place at a byte of a cell.
-pub fn place(code: &str, cursor: usize) -> Place {
+pub fn context(code: &str, cursor: usize) -> CursorContext {
     let before = &code[..cursor];
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     let line = &before[line_start..];
@@ -47,30 +47,30 @@ pub fn place(code: &str, cursor: usize) -> Place {
     let word = line.trim_start();
     let is_magic = word.starts_with(['%', ':']) && !word.starts_with("::");
     if is_magic && !word.contains(char::is_whitespace) {
-        return Place::Magic {
+        return CursorContext::Magic {
             start: line_start + indent,
         };
     }
     let scan = Scan::of(before);
     match scan.inside {
-        Inside::Comment => Place::Nothing,
-        Inside::Text { start } => scan.text_place(before, start),
+        Inside::Comment => CursorContext::Nothing,
+        Inside::Text { start } => scan.text_context(before, start),
         Inside::Code => {
             let start = word_start(before);
             let head = before[..start].trim_end();
             if head.ends_with("::") || head.ends_with('.') && !head.ends_with("..") {
-                return Place::Member { start };
+                return CursorContext::Member { start };
             }
             if before[start..].starts_with(|first: char| first.is_ascii_digit()) {
-                return Place::Nothing;
+                return CursorContext::Nothing;
             }
             match scan.setting(before, start) {
-                Some(id) if start == cursor => Place::Setting {
+                Some(id) if start == cursor => CursorContext::Setting {
                     start,
                     id,
                     quoted: false,
                 },
-                _ => Place::Name { start },
+                _ => CursorContext::Name { start },
             }
         }
     }
@@ -249,21 +249,21 @@ impl Scan {
         self
     }
 
-    fn text_place(&self, before: &str, start: usize) -> Place {
+    fn text_context(&self, before: &str, start: usize) -> CursorContext {
         let Some(&bracket) = self.open.last() else {
-            return Place::Nothing;
+            return CursorContext::Nothing;
         };
         let is_first = before[bracket + 1..start - 1].trim().is_empty();
         if is_first && is_by_id(&before[..bracket]) {
-            return Place::PluginId { start };
+            return CursorContext::PluginId { start };
         }
         match self.setting(before, start - 1) {
-            Some(id) => Place::Setting {
+            Some(id) => CursorContext::Setting {
                 start,
                 id,
                 quoted: true,
             },
-            None => Place::Nothing,
+            None => CursorContext::Nothing,
         }
     }
 
@@ -330,47 +330,56 @@ mod tests {
     use super::*;
 
     /// The place of the mark `|`.
-    fn at(text: &str) -> Place {
+    fn at(text: &str) -> CursorContext {
         let cursor = text.find('|').unwrap();
-        place(&text.replacen('|', "", 1), cursor)
+        context(&text.replacen('|', "", 1), cursor)
     }
 
     #[test]
     fn names_and_members_are_told_apart() {
-        assert_eq!(at("let a = fo|"), Place::Name { start: 8 });
-        assert_eq!(at("a.so|"), Place::Member { start: 2 });
-        assert_eq!(at("Tensor::ze|"), Place::Member { start: 8 });
-        assert_eq!(at("v.iter()\n    .ma|"), Place::Member { start: 14 });
-        assert_eq!(at("0..n|"), Place::Name { start: 3 });
-        assert_eq!(at("let x = 12|"), Place::Nothing);
-        assert_eq!(at("größe.l|"), Place::Member { start: 8 });
+        assert_eq!(at("let a = fo|"), CursorContext::Name { start: 8 });
+        assert_eq!(at("a.so|"), CursorContext::Member { start: 2 });
+        assert_eq!(at("Tensor::ze|"), CursorContext::Member { start: 8 });
+        assert_eq!(
+            at("v.iter()\n    .ma|"),
+            CursorContext::Member { start: 14 }
+        );
+        assert_eq!(at("0..n|"), CursorContext::Name { start: 3 });
+        assert_eq!(at("let x = 12|"), CursorContext::Nothing);
+        assert_eq!(at("größe.l|"), CursorContext::Member { start: 8 });
     }
 
     #[test]
     fn comments_and_texts_say_nothing() {
-        assert_eq!(at("// fo|"), Place::Nothing);
-        assert_eq!(at("/* a */ fo|"), Place::Name { start: 8 });
-        assert_eq!(at("println!(\"fo|"), Place::Nothing);
-        assert_eq!(at("let c = '\"'; fo|"), Place::Name { start: 13 });
-        assert_eq!(at("fn f<'a>(x: &'a str) { fo|"), Place::Name { start: 23 });
-        assert_eq!(at("let r = r#\"a\"b\"#; fo|"), Place::Name { start: 18 });
+        assert_eq!(at("// fo|"), CursorContext::Nothing);
+        assert_eq!(at("/* a */ fo|"), CursorContext::Name { start: 8 });
+        assert_eq!(at("println!(\"fo|"), CursorContext::Nothing);
+        assert_eq!(at("let c = '\"'; fo|"), CursorContext::Name { start: 13 });
+        assert_eq!(
+            at("fn f<'a>(x: &'a str) { fo|"),
+            CursorContext::Name { start: 23 }
+        );
+        assert_eq!(
+            at("let r = r#\"a\"b\"#; fo|"),
+            CursorContext::Name { start: 18 }
+        );
     }
 
     #[test]
     fn magics_begin_a_line() {
-        assert_eq!(at("let a = 1;\n  %wh|"), Place::Magic { start: 13 });
-        assert_eq!(at(":va|"), Place::Magic { start: 0 });
-        assert_eq!(at("7 % wh|"), Place::Name { start: 4 });
+        assert_eq!(at("let a = 1;\n  %wh|"), CursorContext::Magic { start: 13 });
+        assert_eq!(at(":va|"), CursorContext::Magic { start: 0 });
+        assert_eq!(at("7 % wh|"), CursorContext::Name { start: 4 });
     }
 
     #[test]
     fn ids_and_settings_of_components_are_found() {
         assert_eq!(
             at("let l = create::<dyn Loss>(\"loss/fo|"),
-            Place::PluginId { start: 28 }
+            CursorContext::PluginId { start: 28 }
         );
-        assert_eq!(at("loss.swap(\"|"), Place::PluginId { start: 11 });
-        let setting = |start, quoted| Place::Setting {
+        assert_eq!(at("loss.swap(\"|"), CursorContext::PluginId { start: 11 });
+        let setting = |start, quoted| CursorContext::Setting {
             start,
             id: "loss/focal".to_owned(),
             quoted,
@@ -382,9 +391,9 @@ mod tests {
         );
         assert_eq!(
             at("swap(\"loss/focal\", json!({ \"a\": \"x|"),
-            Place::Nothing
+            CursorContext::Nothing
         );
-        assert_eq!(at("json!({ \"ga|"), Place::Nothing);
+        assert_eq!(at("json!({ \"ga|"), CursorContext::Nothing);
     }
 
     #[test]
