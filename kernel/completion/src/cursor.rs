@@ -4,19 +4,34 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CursorContext {
     /// The name of a magic, with its sign: `%wh`, `:va`.
-    Magic { start: usize },
+    Magic {
+        /// The offset at which the sign stands, in bytes.
+        start: usize,
+    },
     /// A text that is the id of a component: the first argument of `create`, `swap` or `describe`.
-    PluginId { start: usize },
+    PluginId {
+        /// The offset at which the id begins, in bytes.
+        start: usize,
+    },
     /// A key of the settings of this component; `quoted` where the cursor is inside the quotes.
     Setting {
+        /// The offset at which the key begins, in bytes.
         start: usize,
+        /// The component's id.
         id: String,
+        /// Whether the cursor is inside the quotes.
         quoted: bool,
     },
     /// A name of its own.
-    Name { start: usize },
+    Name {
+        /// The offset at which the name begins, in bytes.
+        start: usize,
+    },
     /// A name behind `.` or `::`, which takes the types to tell.
-    Member { start: usize },
+    Member {
+        /// The offset at which the name behind the sign begins, in bytes.
+        start: usize,
+    },
     /// In a comment or a text, where there is nothing to say.
     Nothing,
 }

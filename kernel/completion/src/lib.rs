@@ -189,6 +189,7 @@ impl Completer {
         }
     }
 
+    /// Whether rust-analyzer may be asked: it was not switched off.
     pub fn is_enabled(&self) -> bool {
         self.enabled.load(Ordering::SeqCst)
     }

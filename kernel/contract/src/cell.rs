@@ -5,6 +5,7 @@ use serde_json::Value;
 /// A cell to execute.
 #[derive(Clone, Debug, Default)]
 pub struct CellRequest {
+    /// The cell's text.
     pub code: String,
     /// The number that the user sees in front of the cell.
     pub execution_count: u32,
@@ -32,10 +33,14 @@ pub struct CellError {
     pub traceback: Vec<String>,
 }
 
+/// How long the parts of a cell took.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timings {
+    /// The time to a compiled program, found or made.
     pub compile_nanoseconds: u64,
+    /// The time in which the runtime loaded libraries.
     pub load_nanoseconds: u64,
+    /// The time in which the cell's own code ran.
     pub run_nanoseconds: u64,
     /// Whether the compiled cell came from the cache.
     pub cached: bool,
@@ -47,8 +52,14 @@ pub struct Timings {
 /// Whether a cell's text can be executed as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Completeness {
+    /// The text can be executed.
     Complete,
-    Incomplete { indent: String },
+    /// The front end adds a line that begins with this.
+    Incomplete {
+        /// The white space at which the next line begins.
+        indent: String,
+    },
+    /// More text does not mend it.
     Invalid,
 }
 

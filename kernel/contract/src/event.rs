@@ -9,28 +9,43 @@ use tokio::sync::mpsc;
 pub enum SessionEvent {
     /// Text on `stdout` or `stderr`; already gathered into chunks.
     Stream {
+        /// The stream that it goes to.
         name: StreamName,
+        /// The text, not always a whole line.
         text: String,
     },
+    /// A value that is displayed, or one that takes the place of a displayed one.
     Display {
+        /// The value in each of its MIME types.
         bundle: MimeBundle,
+        /// The name by which it can be updated.
         display_id: Option<String>,
+        /// Whether all that were displayed under this name are changed.
         update: bool,
     },
+    /// The value of the cell's last expression.
     Result {
+        /// The value in each of its MIME types.
         bundle: MimeBundle,
     },
+    /// The cell's outputs are cleared.
     Clear {
+        /// Whether they stay until the next output.
         wait: bool,
     },
     /// A text for a new cell below the one that runs.
     NextInput {
+        /// The text of the next cell.
         text: String,
     },
+    /// The cell waits for a line of input.
     InputRequest {
+        /// The text in front of the field.
         prompt: String,
+        /// Whether the field hides what is typed.
         password: bool,
     },
+    /// A message of a comm.
     Comm(CommMessage),
     /// The process that held the cells' ends of all comms has ended.
     CommsLost,

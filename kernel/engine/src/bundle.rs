@@ -40,10 +40,13 @@ pub struct Layer {
 /// A crate inside a layer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LayerCrate {
+    /// The package's name in its registry.
     pub package: String,
+    /// The version that was resolved.
     pub version: String,
     /// The name in Rust.
     pub name: String,
+    /// The features that it was built with.
     pub features: BTreeSet<String>,
     /// The native library that the package claims for itself in a process.
     pub links: Option<String>,
@@ -51,6 +54,7 @@ pub struct LayerCrate {
     pub sources: Option<String>,
     /// The file that describes it to the compiler, and the digest of that.
     pub file: PathBuf,
+    /// The digest of `file`.
     pub digest: String,
 }
 

@@ -35,6 +35,7 @@ pub struct Record {
     pub types: Vec<(Binding, String)>,
     /// What earlier attempts had taught.
     pub lessons: Lessons,
+    /// The compiler's warnings, which are told each time the cell runs.
     pub warnings: Vec<Diagnostic>,
     /// How many programs were compiled until one was accepted.
     #[serde(default)]
@@ -151,6 +152,7 @@ impl Cache {
         Ok(())
     }
 
+    /// The folder of the entries.
     pub fn folder(&self) -> &Path {
         &self.folder
     }

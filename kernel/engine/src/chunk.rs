@@ -7,6 +7,7 @@ use crate::items::Shape;
 /// A chunk of a cell as the engine understands it. All positions are byte offsets into its text.
 #[derive(Debug, Default)]
 pub struct Chunk {
+    /// The items, in their order.
     pub items: Vec<Arc<ParsedItem>>,
     /// The statements that run, in order.
     pub statements: Vec<Statement>,
@@ -27,6 +28,7 @@ pub struct Chunk {
 /// A statement or the final expression.
 #[derive(Debug)]
 pub struct Statement {
+    /// The statement's bytes in the chunk's text.
     pub range: Range<usize>,
     /// The identifiers it mentions.
     pub mentions: BTreeSet<String>,
@@ -62,20 +64,25 @@ pub struct Statement {
 /// Text that a program has behind a position of the source.
 #[derive(Debug)]
 pub struct Insertion {
+    /// The offset in the chunk's text, in bytes.
     pub position: usize,
+    /// The text that is inserted.
     pub text: &'static str,
 }
 
 /// A variable that a `let` defines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Definition {
+    /// The variable's name.
     pub name: String,
+    /// Whether it was defined with `mut`.
     pub mutable: bool,
 }
 
 /// An item: a function, a type, a trait, an impl, an import, a macro, a module.
 #[derive(Debug)]
 pub struct ParsedItem {
+    /// The item's bytes in the chunk's text.
     pub range: Range<usize>,
     /// What a later definition with an equal key replaces.
     pub keys: Vec<ItemKey>,
@@ -83,8 +90,11 @@ pub struct ParsedItem {
     pub provides: BTreeSet<String>,
     /// The local names of an impl's header: it belongs to a program that has all of them.
     pub belongs_to: Option<BTreeSet<String>>,
+    /// The names in the item's text.
     pub mentions: BTreeSet<String>,
+    /// The offsets at which bodies of loops begin, for checks of interrupts.
     pub loop_bodies: Vec<usize>,
+    /// Whether it has loops or calls itself.
     pub repeats: bool,
     /// Whether it defines a type, whose variables a redefinition makes stale.
     pub is_type: bool,
@@ -97,15 +107,20 @@ pub struct ParsedItem {
     pub always: bool,
     /// Where types and modules within a module are defined that are private to it: the positions of their keywords.
     pub private_types: Vec<usize>,
+    /// What the item is made of, as far as edits ask.
     pub shape: Shape,
 }
 
 /// What makes two items the same item.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ItemKey {
+    /// A type, trait or alias.
     Type(String),
+    /// A function, constant or static.
     Value(String),
+    /// A macro.
     Macro(String),
+    /// A name that a `use` brings.
     Import(String),
     /// An impl of a trait, by its header.
     Impl(String),

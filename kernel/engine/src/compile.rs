@@ -23,6 +23,7 @@ const STACK_BYTES: &str = "268435456";
 /// The compiler and what it needs to link against the SDK.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Compiler {
+    /// The compiler's path.
     pub rustc: PathBuf,
     /// `libpatchbay.so`.
     pub library: PathBuf,
@@ -55,9 +56,17 @@ pub enum CompileError {
     /// The compiler cannot be started.
     NotStarted(io::Error),
     /// The program cannot be written.
-    NotWritten { folder: PathBuf, error: io::Error },
+    NotWritten {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
     /// What was written is on a file system without room.
-    NoRoom { folder: PathBuf },
+    NoRoom {
+        /// The folder that is full.
+        folder: PathBuf,
+    },
 }
 
 impl CompileError {
@@ -141,7 +150,9 @@ fn found_no_room(folder: &Path, diagnostics: &[Diagnostic], other: &str) -> bool
 /// What came of a call.
 #[derive(Debug)]
 pub struct Compilation {
+    /// Whether a library was made, or the check has passed.
     pub succeeded: bool,
+    /// The compiler's messages, in their order.
     pub diagnostics: Vec<Diagnostic>,
     /// The files that the program includes.
     pub files: Vec<PathBuf>,

@@ -14,29 +14,43 @@ use super::{
 /// A diagnostic as rustc prints it with `--error-format=json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Diagnostic {
+    /// The first line, without the code.
     pub message: String,
+    /// The error's code.
     #[serde(default)]
     pub code: Option<Code>,
+    /// `error`, `warning`, `note`, `help`.
     pub level: String,
+    /// The places that are marked.
     #[serde(default)]
     pub spans: Vec<Span>,
+    /// The notes and suggestions that belong to it.
     #[serde(default)]
     pub children: Vec<Diagnostic>,
 }
 
+/// An error's code.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Code {
+    /// The code itself: `E0382`.
     pub code: String,
 }
 
+/// A marked place.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Span {
+    /// The file, as the compiler was told.
     pub file_name: String,
+    /// The first byte.
     pub byte_start: usize,
+    /// The byte behind the last.
     pub byte_end: usize,
+    /// Whether the error is here; other places explain it.
     pub is_primary: bool,
+    /// The text at the mark.
     #[serde(default)]
     pub label: Option<String>,
+    /// The text that the compiler would put here.
     #[serde(default)]
     pub suggested_replacement: Option<String>,
     /// Where the macro call stands whose expansion the span is in.
@@ -44,8 +58,10 @@ pub struct Span {
     pub expansion: Option<Box<Expansion>>,
 }
 
+/// The macro that a place comes from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Expansion {
+    /// The call of the macro.
     pub span: Span,
 }
 
@@ -82,6 +98,7 @@ impl Span {
 }
 
 impl Diagnostic {
+    /// Whether it keeps the program from being compiled.
     pub fn is_error(&self) -> bool {
         self.level.starts_with("error")
     }

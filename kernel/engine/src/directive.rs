@@ -18,19 +18,25 @@ const MOST_LINES_OF_DEP: usize = 1000;
 /// A cell magic (`%%time`) with the rest of its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CellMagic {
+    /// The name without `%%`.
     pub name: String,
+    /// The rest of its line.
     pub argument: String,
 }
 
 /// A part of a cell. The parts run in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
+    /// Rust, up to the next magic.
     Rust {
+        /// The text.
         text: Arc<str>,
         /// The line of the cell (from 0) that it begins in.
         first_line: u32,
+        /// Whether and how it is timed.
         timing: Timing,
     },
+    /// A magic of one line.
     Directive(Directive),
 }
 
@@ -39,7 +45,9 @@ pub enum Part {
 pub struct Directive {
     /// The word behind `%` or `:`, or `!` for a shell command.
     pub name: String,
+    /// The rest of the line.
     pub argument: String,
+    /// The line in the cell, from 0.
     pub line: u32,
 }
 
@@ -52,7 +60,7 @@ pub struct Directive {
 /// Two such lines are Rust all the same; `knows` tells the names of variables and items that there are:
 ///
 /// - `!expression` whose names are all known, or that no shell would take for a command
-///   ([`negation::lines`]);
+///   (`negation.rs`);
 /// - `%name` that goes on with the expression before it, if no magic or a variable has that name.
 pub fn split(
     code: &str,

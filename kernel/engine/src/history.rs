@@ -22,11 +22,15 @@ use super::{
 /// The items and variables of a session.
 #[derive(Clone, Default)]
 pub struct Engine {
+    /// The items that are there, in the order of their definition.
     pub items: Vec<Arc<Item>>,
     /// The items that no longer compile, by id. They are in `items`, too, and in no program.
     pub aside: BTreeMap<String, Aside>,
+    /// The statics and what their symbols are made of.
     pub statics: Lives,
+    /// How often each name was defined in another way.
     pub births: Births,
+    /// The variables that are alive, by name.
     pub variables: BTreeMap<String, Variable>,
     /// The closures that live on, in the order of definition.
     pub closures: Vec<Closure>,
@@ -41,9 +45,11 @@ pub struct Variable {
     pub type_text: String,
     /// The identifiers of the type.
     pub type_names: BTreeSet<String>,
+    /// Whether it was defined with `mut`.
     pub mutable: bool,
     /// The cell that defined it.
     pub cell: u32,
+    /// The bytes of the value itself.
     pub bytes: usize,
     /// Bytes of the tensors in it after the last cell that had it, on all devices.
     pub tensor_bytes: usize,

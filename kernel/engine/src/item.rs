@@ -15,7 +15,9 @@ use crate::{
 pub struct Item {
     /// A digest of its text.
     pub id: String,
+    /// The cell's text that the item is a part of.
     pub source: Source,
+    /// The item's parts.
     pub parsed: Arc<ParsedItem>,
     /// What later cells have defined anew.
     pub omitted: Omitted,
@@ -25,6 +27,7 @@ pub struct Item {
 }
 
 impl Item {
+    /// Makes the item of a cell, less what was left out of it.
     pub fn new(source: Source, parsed: Arc<ParsedItem>, omitted: Omitted, scope: Scope) -> Item {
         let text = match &parsed.replacement {
             Some(text) => text.clone(),
@@ -49,6 +52,7 @@ impl Item {
         &self.text
     }
 
+    /// Returns the item with other parts left out.
     pub fn without(&self, omitted: Omitted) -> Item {
         Item::new(
             self.source.clone(),
@@ -58,7 +62,7 @@ impl Item {
         )
     }
 
-    /// What the user calls it: "cell [2]'s impl of `Net`".
+    /// Returns the name that the user knows it by: ``cell [2]'s impl of `Net` ``.
     pub fn title(&self) -> String {
         format!("cell [{}]'s {}", self.source.cell, self.parsed.shape.title)
     }

@@ -105,11 +105,17 @@ impl Checked {
 
 /// A refused program with all that decided it.
 pub struct Refused<'a> {
+    /// The session that the chunk was planned for.
     pub engine: &'a Engine,
+    /// The chunk.
     pub chunk: &'a Chunk,
+    /// The chunk's text.
     pub source: &'a Source,
+    /// The program that was refused.
     pub plan: &'a Plan,
+    /// The program's file, as the compiler names it.
     pub file: String,
+    /// The errors.
     pub errors: Vec<&'a Diagnostic>,
 }
 

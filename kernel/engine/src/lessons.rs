@@ -12,7 +12,9 @@ use crate::{aside::Aside, chunk::Chunk, nesting};
 /// before; 0 is the earlier cells' variable.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Binding {
+    /// The variable's name.
     pub name: String,
+    /// The number of the definition among those of this name in the chunk, from 0.
     pub ordinal: usize,
 }
 

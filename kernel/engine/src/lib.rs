@@ -1,8 +1,8 @@
 //! The cell engine: from the text of a cell to a compiled program that the runtime can load.
 //!
-//! Nothing in here runs a cell. [`Engine::plan`] reads the text and decides what the program must
+//! Nothing in here runs a cell. [`plan::plan`] reads the text and decides what the program must
 //! hold, [`Program`] is its text with a map back to the cells, [`compile`] calls rustc once, and
-//! [`Engine::commit`] remembers what a cell has defined.
+//! [`Engine::add_items`] remembers what a cell has defined.
 
 mod aside;
 mod brackets;

@@ -11,6 +11,7 @@ pub struct Magic {
     pub usage: &'static str,
     /// One line that says what it does.
     pub summary: &'static str,
+    /// How its argument is written.
     pub argument: Argument,
     /// Whether later programs are others once it has run.
     pub changes_programs: bool,

@@ -59,8 +59,18 @@ const LONG_TEXT: usize = 64 << 10;
 /// Why a text is not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    TooDeep { depth: usize, limit: usize },
-    TooLong { tokens: usize },
+    /// More levels than any stack holds.
+    TooDeep {
+        /// The levels of the text.
+        depth: usize,
+        /// The levels that can be read.
+        limit: usize,
+    },
+    /// More tokens than memory is given for.
+    TooLong {
+        /// About how many tokens the text has.
+        tokens: usize,
+    },
 }
 
 impl Refusal {

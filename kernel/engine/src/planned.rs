@@ -19,12 +19,14 @@ pub enum Level {
     /// By what the cell does.
     #[default]
     Auto,
+    /// The level that the user has asked for.
     Fixed(u8),
 }
 
 /// A program with all that the session must know about it.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// The program's text, and where each part of it comes from.
     pub program: Program,
     /// The earlier variables that the cell takes.
     pub takes: Vec<String>,

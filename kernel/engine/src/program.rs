@@ -32,6 +32,7 @@ fn newlines(text: &str) -> u32 {
 /// A program for rustc.
 #[derive(Clone, Debug, Default)]
 pub struct Program {
+    /// The program's text.
     pub text: String,
     segments: Vec<Segment>,
 }
@@ -50,7 +51,9 @@ struct Segment {
 /// A place in a cell.
 #[derive(Clone, Debug)]
 pub struct Location {
+    /// The text that the location is in.
     pub source: Source,
+    /// The bytes in that text.
     pub range: Range<usize>,
 }
 

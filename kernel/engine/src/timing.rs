@@ -3,6 +3,7 @@
 /// Whether and how a part is timed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Timing {
+    /// It is not timed.
     #[default]
     No,
     /// `%time`: once.

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 pub struct Hasher(Sha256);
 
 impl Hasher {
+    /// Adds bytes; where one addition ends and the next begins does not matter.
     pub fn add(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
@@ -19,6 +20,7 @@ impl Hasher {
         self.add(bytes);
     }
 
+    /// Returns the digest in hexadecimal digits.
     pub fn finish(self) -> String {
         self.0
             .finalize()

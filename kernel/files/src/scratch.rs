@@ -68,6 +68,7 @@ impl Scratch {
         })
     }
 
+    /// The folder's path.
     pub fn path(&self) -> &Path {
         &self.path
     }

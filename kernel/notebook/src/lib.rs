@@ -35,8 +35,11 @@ pub struct Notebook {
 /// What a cell is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CellKind {
+    /// A cell that is executed.
     Code,
+    /// A text.
     Markdown,
+    /// A cell that is neither.
     Raw,
 }
 
@@ -101,6 +104,7 @@ impl Notebook {
         file::write_whole(path, self.to_text().as_bytes())
     }
 
+    /// The number of cells of all kinds.
     pub fn cell_count(&self) -> usize {
         self.cells().len()
     }

@@ -23,6 +23,7 @@ pub struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
+    /// Takes the outputs out of the notebook, to write new ones into it.
     pub fn new(notebook: &'a mut Notebook) -> Recorder<'a> {
         Recorder {
             notebook,
@@ -33,6 +34,7 @@ impl<'a> Recorder<'a> {
         }
     }
 
+    /// The notebook with what was recorded so far.
     pub fn notebook(&self) -> &Notebook {
         self.notebook
     }

@@ -16,18 +16,25 @@ pub const TAG: &str = "parameters";
 /// A value that may be given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parameter {
+    /// The variable's name.
     pub name: String,
+    /// The kind of value that it takes.
     pub kind: Kind,
     /// The literal in the cell.
     pub default: String,
 }
 
+/// The kinds of value that a parameter takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
+    /// An integer literal.
     Integer,
+    /// A literal with a point or an exponent.
     Number,
+    /// `true` or `false`.
     Switch,
+    /// A string.
     Text,
 }
 

@@ -15,7 +15,9 @@ use crate::simd::LANES;
 /// Which seed the process has, and how many streams were taken from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RandomState {
+    /// The seed.
     pub seed: u64,
+    /// The number of streams that were taken from it.
     pub streams: u64,
 }
 

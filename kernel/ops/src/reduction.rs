@@ -8,6 +8,7 @@ pub enum Reduction {
     /// Their mean; each loss says over what.
     #[default]
     Mean,
+    /// The sum of the values.
     Sum,
     /// They are returned as they are.
     None,

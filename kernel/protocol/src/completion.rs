@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 pub struct Completions {
     /// The bytes of the text that a completion replaces.
     pub start: usize,
+    /// The offset behind the replaced text, in bytes.
     pub end: usize,
+    /// The texts to choose from, best first.
     pub items: Vec<Completion>,
 }
 
+/// A text to choose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Completion {
     /// What is put into the place.

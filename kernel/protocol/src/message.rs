@@ -10,8 +10,10 @@ use crate::{deep, question::Question};
 /// One result in several representations, keyed by MIME type, as Jupyter's `data` and `metadata`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MimeBundle {
+    /// The value by MIME type.
     #[serde(with = "deep::map")]
     pub data: Map<String, Value>,
+    /// What is said about a MIME type, the size of a picture for instance.
     #[serde(default, skip_serializing_if = "Map::is_empty", with = "deep::map")]
     pub metadata: Map<String, Value>,
 }
@@ -20,7 +22,9 @@ pub struct MimeBundle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StreamName {
+    /// The standard output.
     Stdout,
+    /// The standard error.
     Stderr,
 }
 
@@ -30,24 +34,44 @@ pub enum StreamName {
 pub enum Command {
     /// Load a compiled cell and call it. Answered by [`Event::Done`].
     Run {
+        /// The number that the answer has.
         id: u64,
+        /// The cell's library.
         library: PathBuf,
+        /// The function to call.
         symbol: String,
         /// Where the program's lines stand in cells.
         #[serde(default)]
         line_map: LineMap,
     },
     /// Drop variables, those whose type a cell redefined for instance. Answered by [`Event::Done`].
-    DropVariables { id: u64, names: Vec<String> },
+    DropVariables {
+        /// The number that the answer has.
+        id: u64,
+        /// The variables.
+        names: Vec<String>,
+    },
     /// Set or (with `None`) remove environment variables. Answered by [`Event::Done`].
     SetEnvironment {
+        /// The number that the answer has.
         id: u64,
+        /// The new values; `None` removes a variable.
         variables: BTreeMap<String, Option<String>>,
     },
     /// Change the working directory. Answered by [`Event::Done`].
-    ChangeDirectory { id: u64, path: PathBuf },
+    ChangeDirectory {
+        /// The number that the answer has.
+        id: u64,
+        /// The folder.
+        path: PathBuf,
+    },
     /// Run a command line in `sh`, its output going where a cell's goes. Answered by [`Event::Done`].
-    Shell { id: u64, command: String },
+    Shell {
+        /// The number that the answer has.
+        id: u64,
+        /// The command, for `sh`.
+        command: String,
+    },
     /// Stop the running cell at its next interruption point. Not answered.
     Interrupt,
     /// Forget an interrupt: a cell begins, or has ended. Served at once, in order with [`Command::Interrupt`]. Not answered.
@@ -55,13 +79,24 @@ pub enum Command {
     /// Stop the handler of a comm that runs, where there is no cell to interrupt: [`Command::Interrupt`] is for the handler, too. Not answered.
     StopHandler,
     /// The answer to [`Event::InputRequest`]; `None` where the user gave none.
-    InputReply { value: Option<String> },
+    InputReply {
+        /// The line; `None` where there is nobody to ask.
+        value: Option<String>,
+    },
     /// The output with this sequence number is on its way to the front ends.
-    Ack { sequence: u64 },
+    Ack {
+        /// The number of the last output that was published.
+        sequence: u64,
+    },
     /// A comm message from a front end. Not answered.
     Comm(CommMessage),
     /// A question to the SDK, which is answered while a cell runs, too. Answered by [`Event::Answer`] with the same id.
-    Ask { id: u64, question: Question },
+    Ask {
+        /// The number that the answer has.
+        id: u64,
+        /// The question.
+        question: Question,
+    },
     /// End the process.
     Shutdown,
 }
@@ -82,7 +117,9 @@ pub struct LineMap {
 pub struct LineRange {
     /// The first line in the program.
     pub first: u32,
+    /// How many lines.
     pub count: u32,
+    /// The cell.
     pub cell: u32,
     /// The first line in the cell.
     pub line: u32,
@@ -108,20 +145,42 @@ impl LineMap {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Event {
     /// The first message: the runtime is up.
-    Ready { pid: u32, build_id: String },
+    Ready {
+        /// The process.
+        pid: u32,
+        /// The build id of the SDK that it has loaded.
+        build_id: String,
+    },
     /// Something to show. Acknowledged by [`Command::Ack`].
-    Output { sequence: u64, output: Output },
+    Output {
+        /// The output's number.
+        sequence: u64,
+        /// The output.
+        output: Output,
+    },
     /// The cell wants a line from the user. Answered by [`Command::InputReply`].
-    InputRequest { prompt: String, password: bool },
+    InputRequest {
+        /// The text in front of the field.
+        prompt: String,
+        /// Whether the field hides what is typed.
+        password: bool,
+    },
     /// A comm message to the front ends.
     Comm(CommMessage),
     /// The answer to [`Command::Ask`].
     Answer {
+        /// The question's number.
         id: u64,
+        /// The answer, or why there is none.
         content: Result<Value, String>,
     },
     /// A command has ended.
-    Done { id: u64, outcome: Outcome },
+    Done {
+        /// The command's number.
+        id: u64,
+        /// What became of it.
+        outcome: Outcome,
+    },
 }
 
 /// Something that a front end draws.
@@ -129,17 +188,29 @@ pub enum Event {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Output {
     /// The value of the cell's last expression.
-    Result { bundle: MimeBundle },
+    Result {
+        /// The value in each of its MIME types.
+        bundle: MimeBundle,
+    },
     /// A new display, or with `update` new content for the displays of that id.
     Display {
+        /// The value in each of its MIME types.
         bundle: MimeBundle,
+        /// The name by which it can be updated.
         display_id: Option<String>,
+        /// Whether all that were displayed under this name are changed.
         update: bool,
     },
     /// Remove what the cell has shown; with `wait`, once the next output arrives.
-    Clear { wait: bool },
+    Clear {
+        /// Whether the outputs stay until the next one.
+        wait: bool,
+    },
     /// Put this text into a new cell below the one that runs.
-    NextInput { text: String },
+    NextInput {
+        /// The text of the next cell.
+        text: String,
+    },
 }
 
 /// A comm message in either direction; `buffers` are base64.
@@ -147,13 +218,18 @@ pub enum Output {
 pub struct CommMessage {
     /// `comm_open`, `comm_msg` or `comm_close`.
     pub kind: String,
+    /// The comm's id.
     pub comm_id: String,
+    /// The name under which the front end knows what to open.
     #[serde(default)]
     pub target_name: Option<String>,
+    /// The content.
     #[serde(default, with = "deep::value")]
     pub data: Value,
+    /// What is said about the content.
     #[serde(default, with = "deep::value")]
     pub metadata: Value,
+    /// Bytes beside the JSON, in base64.
     #[serde(default)]
     pub buffers: Vec<String>,
 }
@@ -177,6 +253,7 @@ pub struct Outcome {
 /// A variable that is alive in the runtime.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredVariable {
+    /// The variable's name.
     pub name: String,
     /// How many definitions of the name the cell had had before; 0 for a variable put back.
     pub ordinal: usize,
@@ -191,6 +268,7 @@ pub struct StoredVariable {
 /// Why a cell failed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Failure {
+    /// What kind of failure it is.
     pub kind: FailureKind,
     /// The error's message, one line or more.
     pub message: String,
@@ -221,8 +299,11 @@ pub enum FailureKind {
 /// A place in a source file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Location {
+    /// The file, as the compiler names it.
     pub file: String,
+    /// The line, from 1.
     pub line: u32,
+    /// The column, from 1.
     pub column: u32,
 }
 

@@ -10,16 +10,23 @@ use crate::MimeBundle;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "question", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Question {
+    /// Loads a plugin.
     LoadPlugin(LoadPlugin),
+    /// Lists components.
     ListComponents(ListComponents),
+    /// Describes a component.
     DescribeComponent(DescribeComponent),
+    /// Asks for all components, for completion.
     Components(Components),
+    /// Asks for the settings of a component.
     Settings(Settings),
+    /// Asks for the memory of the GPUs.
     GpuMemory(GpuMemory),
 }
 
 /// A question and the type of its answer.
 pub trait Ask: Into<Question> {
+    /// The type of the answer.
     type Answer: Serialize + DeserializeOwned;
 }
 
@@ -52,6 +59,7 @@ questions! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoadPlugin {
+    /// The plugin's library.
     pub path: PathBuf,
 }
 
@@ -68,6 +76,7 @@ pub struct Loaded {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListComponents {
+    /// A part of the ids, or a pattern with `*`; empty for all.
     pub pattern: String,
 }
 
@@ -75,13 +84,16 @@ pub struct ListComponents {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DescribeComponent {
+    /// The component's id.
     pub id: String,
 }
 
 /// An answer to be shown, as text and for a front end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Shown {
+    /// The text for consoles.
     pub text: String,
+    /// The same in each of its MIME types.
     pub bundle: MimeBundle,
 }
 
@@ -93,7 +105,9 @@ pub struct Components {}
 /// A component by its id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Component {
+    /// The component's id.
     pub id: String,
+    /// The component's summary, one line.
     pub summary: String,
 }
 
@@ -101,16 +115,21 @@ pub struct Component {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
+    /// The component's id.
     pub id: String,
 }
 
 /// A setting of a component.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setting {
+    /// The setting's name.
     pub key: String,
+    /// The type of its values.
     #[serde(rename = "type")]
     pub kind: String,
+    /// The default, as JSON.
     pub default: String,
+    /// What it does.
     pub meaning: String,
 }
 
@@ -122,8 +141,11 @@ pub struct GpuMemory {}
 /// The memory of a GPU in bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryOfGpu {
+    /// The device's name.
     pub name: String,
+    /// The bytes in use.
     pub used: usize,
+    /// The bytes that there are.
     pub total: usize,
 }
 

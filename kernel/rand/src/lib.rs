@@ -33,7 +33,9 @@ mod seeded {
 
     /// What [`rng`] gives: with a seed, or the thread's own.
     pub enum Generator {
+        /// A generator with a seed.
         Seeded(Box<StdRng>),
+        /// The thread's own generator, which nobody can predict.
         Thread(ThreadRng),
     }
 

@@ -111,8 +111,11 @@ enum Order {
 /// What the session waits for.
 #[derive(Debug)]
 pub enum Reply {
+    /// A command has come to its end.
     Done {
+        /// The command's number.
         id: u64,
+        /// What became of it.
         outcome: Outcome,
     },
     /// The process has ended; all variables are gone.
@@ -132,6 +135,7 @@ impl Sender {
         let _ = self.orders.send(Order::Send(Box::new(command)));
     }
 
+    /// Kills the process.
     pub fn kill(&self) {
         let _ = self.orders.send(Order::Kill);
     }
@@ -245,6 +249,7 @@ impl Runtime {
         })
     }
 
+    /// The way to send to the process from elsewhere.
     pub fn sender(&self) -> Sender {
         Sender {
             orders: self.commands.clone(),
@@ -262,6 +267,7 @@ impl Runtime {
         *self.sink.0.lock() = events;
     }
 
+    /// The place that outputs go to.
     pub fn sink(&self) -> Sink {
         self.sink.clone()
     }

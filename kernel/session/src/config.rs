@@ -9,6 +9,7 @@ use patchbay_toolchain::{dependency::Workshop, snapshot::Held};
 /// The configuration of a session.
 #[derive(Clone, Debug)]
 pub struct SessionConfig {
+    /// The compiler for cells.
     pub compiler: Compiler,
     /// The program that owns the variables.
     pub runtime: PathBuf,

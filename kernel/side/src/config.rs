@@ -21,7 +21,9 @@ const PROGRAM: &str = "patchbay-evcxr";
 /// What the side process needs to start.
 #[derive(Clone, Debug)]
 pub struct SideConfig {
+    /// The program of the side process.
     pub program: PathBuf,
+    /// The compiler for cells, of which the process needs the paths.
     pub compiler: Compiler,
     /// The root of the compiler's installation.
     pub sysroot: PathBuf,
@@ -53,6 +55,7 @@ impl SideConfig {
         })
     }
 
+    /// The folder of the SDK's sources.
     pub fn sdk_sources(&self) -> PathBuf {
         self.repository.join("kernel/sdk")
     }

@@ -5,6 +5,7 @@ use crate::tensor::Tensors;
 /// The tensors of a file, and where in it they are.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
+    /// The tensors, by name.
     pub tensors: Tensors,
     /// The names of the dictionaries around them, joined by dots, as `state_dict` or `ema.module`; empty where there are
     /// none.
@@ -15,6 +16,7 @@ pub struct Checkpoint {
     pub others: Vec<String>,
     /// Where the file has averages without names, which cannot be read.
     pub unnamed_average: Option<String>,
+    /// The format.
     pub source: Source,
 }
 

@@ -1,7 +1,7 @@
 //! Named tensors from a file: PyTorch's `.pth`, new and old, safetensors, and ONNX. Without candle, as
 //! programs that hold no tensors link it, too. All floats become `f32`; integers are left out.
 //!
-//! A `.pth` is a pickle, which is a program. Here none is ever run: [`pickle`] knows the operations that
+//! A `.pth` is a pickle, which is a program. Here none is ever run: `pickle.rs` knows the operations that
 //! build plain values, and a call of anything but the making of a tensor or a dictionary gives a value
 //! without meaning.
 

@@ -29,6 +29,7 @@ pub struct Shape {
     pub members: Vec<Member>,
     /// The traits that a type derives, each of which a later cell can implement by hand.
     pub derives: Vec<Derive>,
+    /// The trait and the type of an impl.
     pub implements: Option<Implements>,
     /// Where a visibility goes if the item stands in a module of its own.
     pub visible_at: Option<usize>,
@@ -36,11 +37,13 @@ pub struct Shape {
     pub can_move: bool,
     /// The first identifiers of the paths of a type.
     pub heads: Vec<(String, Range<usize>)>,
+    /// The statics in it.
     pub statics: Vec<StaticSite>,
     /// What other items see of this one: all of it but a function's body.
     pub interface: String,
     /// What decides how a value lies in memory, for types and constants.
     pub layout: Option<String>,
+    /// The place in a program that its kind has.
     pub stage: Stage,
     /// The item macro that makes this item.
     pub called_macro: Option<String>,
@@ -50,7 +53,9 @@ pub struct Shape {
     pub import: Option<String>,
     /// Lint levels of the cell that defines the item, as attributes.
     pub lint_levels: String,
+    /// Whether it is a type alias.
     pub is_alias: bool,
+    /// Whether it is a trait.
     pub is_trait: bool,
     /// For a trait: where the bodies of its methods begin. For a module that takes all names from outside: where it
     /// begins.
@@ -62,15 +67,20 @@ pub struct Shape {
 /// A member of an inherent impl.
 #[derive(Debug)]
 pub struct Member {
+    /// The member's name.
     pub name: String,
+    /// The member's bytes in the item's text.
     pub range: Range<usize>,
+    /// The offset at which `pub` can be written; `None` where the member has a visibility.
     pub visible_at: Option<usize>,
+    /// The member's signature, by which edits are told from changes of a body.
     pub interface: String,
 }
 
 /// A `derive` attribute.
 #[derive(Debug)]
 pub struct Derive {
+    /// The derive's bytes in the item's text.
     pub range: Range<usize>,
     /// The last identifier and the whole path of each trait.
     pub traits: Vec<(String, String)>,
@@ -85,14 +95,18 @@ pub struct Implements {
     pub has_arguments: bool,
     /// The last identifier of the type's path.
     pub target: String,
+    /// Whether it has associated types or constants.
     pub has_associated_types: bool,
 }
 
 /// Where an item stands in a program. A macro has to stand before its users.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
+    /// A `macro_rules`.
     Macro,
+    /// A call of a macro that makes items.
     MacroCall,
+    /// All other items.
     #[default]
     Rest,
 }
@@ -300,6 +314,7 @@ fn is_private(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Inherited)
 }
 
+/// Whether one of the attributes has this name.
 pub fn has_attribute(attributes: &[Attribute], name: &str) -> bool {
     attributes
         .iter()

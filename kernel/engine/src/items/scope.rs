@@ -31,8 +31,11 @@ pub struct Root<'a> {
 /// How an item is moved.
 #[derive(Debug)]
 pub struct Move {
+    /// The text in front of the item: the module and its imports.
     pub opening: String,
+    /// The bytes of the item's text that are written in another way.
     pub changes: Vec<(Range<usize>, String)>,
+    /// The text behind the item.
     pub closing: String,
 }
 

@@ -36,11 +36,17 @@ pub enum Form {
     Declared {
         /// The whole call; the same for all its declarations.
         call: Range<usize>,
+        /// Whether it is made at its first use.
         is_lazy: bool,
+        /// The attributes' text.
         attributes: String,
+        /// The visibility's text.
         visibility: String,
+        /// The static's name.
         name: String,
+        /// The type's bytes in the item's text.
         type_range: Range<usize>,
+        /// The bytes of the expression that makes it.
         init: Range<usize>,
     },
 }
@@ -54,6 +60,7 @@ pub struct StaticSites {
 }
 
 impl StaticSites {
+    /// Returns the statics that were found in the item.
     pub fn finish(mut self, item: &Item) -> Vec<StaticSite> {
         if self.has_definitions && !self.found.is_empty() {
             let text = item.to_token_stream().to_string();

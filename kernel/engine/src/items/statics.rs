@@ -152,6 +152,7 @@ impl Lives {
         changed.map(|(path, _)| path.as_str())
     }
 
+    /// The symbols of the statics as they are now.
     pub fn symbols(&self) -> Symbols {
         let by_path = self
             .lives

@@ -18,9 +18,11 @@ use crate::{
 
 /// Writes items; what all of them need.
 pub struct Writer<'a> {
+    /// The symbols of statics.
     pub symbols: Symbols,
     /// What stands at the beginning of loops.
     pub check: &'a str,
+    /// What earlier attempts have taught.
     pub lessons: &'a Lessons,
 }
 

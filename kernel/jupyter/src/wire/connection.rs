@@ -14,14 +14,20 @@ pub struct ConnectionInfo {
     pub transport: String,
     /// An address for `tcp`, a path's beginning for `ipc`.
     pub ip: String,
+    /// The port for cells and questions.
     pub shell_port: u32,
+    /// The port for outputs.
     pub iopub_port: u32,
+    /// The port for input.
     pub stdin_port: u32,
+    /// The port for interrupts and shutdown.
     pub control_port: u32,
+    /// The port of the heartbeat.
     pub hb_port: u32,
     /// Empty for messages without signatures.
     #[serde(default)]
     pub key: String,
+    /// The way of signing, `hmac-sha256`.
     #[serde(default = "default_scheme")]
     pub signature_scheme: String,
 }

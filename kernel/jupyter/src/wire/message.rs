@@ -34,11 +34,15 @@ pub struct Message {
     pub identities: Vec<Bytes>,
     /// The connection on which a request came, or that of the request that this answers.
     pub connection: Option<u64>,
+    /// The message's own header.
     pub header: Header,
     /// The header of the request that this answers, or an empty object.
     pub parent: Value,
+    /// What is said about the content.
     pub metadata: Value,
+    /// The content, by the message's type.
     pub content: Value,
+    /// Bytes beside the JSON.
     pub buffers: Vec<Bytes>,
 }
 

@@ -55,6 +55,7 @@ impl Seen {
 }
 
 impl Signer {
+    /// Makes a signer with the connection file's key; an empty one signs nothing.
     pub fn new(key: &str) -> Signer {
         let mac = match key {
             "" => None,

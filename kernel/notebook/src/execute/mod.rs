@@ -23,6 +23,7 @@ const GRACE: Duration = if cfg!(test) {
     Duration::from_secs(5)
 };
 
+/// How a notebook is executed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     /// The longest that one cell may run.
@@ -36,8 +37,11 @@ pub struct Options {
 /// Hears how the execution goes. Cells are counted from 1 among the cells of the notebook, as a
 /// reader counts them.
 pub trait Progress {
+    /// A code cell begins: its number from 1, its text.
     fn begin(&mut self, number: usize, source: &str);
+    /// A cell has shown something.
     fn output(&mut self, event: &SessionEvent);
+    /// A cell has ended.
     fn end(&mut self, number: usize, duration: Duration, failed: bool);
 }
 
@@ -48,19 +52,24 @@ pub struct Failure {
     pub number: usize,
     /// The number in front of the cell.
     pub execution_count: u32,
+    /// The cell's text.
     pub source: String,
+    /// The error that the cell has failed with.
     pub error: CellError,
     /// The cell's tag `raises-exception` or the options allow it.
     pub allowed: bool,
 }
 
+/// What became of a notebook.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// How many cells ran.
     pub executed: usize,
     /// How many code cells with text there are.
     pub total: usize,
+    /// The cells that have failed.
     pub failures: Vec<Failure>,
+    /// How long all cells took.
     pub duration: Duration,
 }
 

@@ -19,8 +19,8 @@ use crate::{
 
 /// Cross-correlation with a kernel, plus bias: torch's `conv2d`.
 ///
-/// `x` is [batch, in, height, width], `weight` [out, in / groups, rows, columns], `bias` [out]; the result is
-/// [batch, out, h, w] with `h = (height + 2 padding - dilation (rows - 1) - 1) / stride + 1`. With a stride as
+/// `x` is `[batch, in, height, width]`, `weight` `[out, in / groups, rows, columns]`, `bias` `[out]`; the result is
+/// `[batch, out, h, w]` with `h = (height + 2 padding - dilation (rows - 1) - 1) / stride + 1`. With a stride as
 /// large as the kernel it is a patch embedding. Only tracked operands get a gradient.
 ///
 /// # Errors
@@ -112,8 +112,8 @@ fn geometry(
     })
 }
 
-/// Cross-correlation of sequences, plus bias: torch's `conv1d`. `x` is [batch, in, length], `weight` [out, in / groups, size],
-/// `bias` [out]; the result is [batch, out, l] with `l = (length + 2 padding - dilation (size - 1) - 1) / stride + 1`.
+/// Cross-correlation of sequences, plus bias: torch's `conv1d`. `x` is `[batch, in, length]`, `weight` `[out, in / groups, size]`,
+/// `bias` `[out]`; the result is `[batch, out, l]` with `l = (length + 2 padding - dilation (size - 1) - 1) / stride + 1`.
 ///
 /// # Errors
 ///

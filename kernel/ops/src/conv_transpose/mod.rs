@@ -19,8 +19,8 @@ use crate::{
 
 /// Transposed convolution, plus bias: torch's `conv_transpose2d`.
 ///
-/// `x` is [batch, in, height, width], `weight` [in, out / groups, rows, columns], `bias` [out]; the result is
-/// [batch, out, h, w] with `h = (height - 1) stride - 2 padding + dilation (rows - 1) + output_padding + 1`. Only tracked
+/// `x` is `[batch, in, height, width]`, `weight` `[in, out / groups, rows, columns]`, `bias` `[out]`; the result is
+/// `[batch, out, h, w]` with `h = (height - 1) stride - 2 padding + dilation (rows - 1) + output_padding + 1`. Only tracked
 /// operands get a gradient.
 ///
 /// # Errors
@@ -136,8 +136,8 @@ fn mirror(
     })
 }
 
-/// Transposed convolution of sequences, plus bias: torch's `conv_transpose1d`. `x` is [batch, in, length], `weight` [in, out /
-/// groups, size], `bias` [out]; the result is [batch, out, l] with
+/// Transposed convolution of sequences, plus bias: torch's `conv_transpose1d`. `x` is `[batch, in, length]`, `weight` [in, out /
+/// groups, size], `bias` `[out]`; the result is `[batch, out, l]` with
 /// `l = (length - 1) stride - 2 padding + dilation (size - 1) + output_padding + 1`.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use crate::{affine::fits_one_op, gelu, linear, op::apply};
 
 /// gelu(x) · weightᵀ + bias, with the values and gradients of [`gelu`] and [`linear`] in turn.
 ///
-/// `x` is [..., in], `weight` [out, in], `bias` [out]. What gelu makes is computed again in the backward pass instead
+/// `x` is `[..., in]`, `weight` `[out, in]`, `bias` `[out]`. What gelu makes is computed again in the backward pass instead
 /// of being kept for it: in a transformer it is one of the two largest tensors of a layer, and costs little to make.
 ///
 /// # Errors

@@ -14,6 +14,7 @@ pub enum Interpolation {
 /// Settings of [`crate::interpolate_with`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interpolate {
+    /// The way of interpolation.
     pub how: Interpolation,
     /// Whether a low-pass filter as wide as the pixels of the result is part of it, as torch's `antialias=True` and Pillow
     /// do. Bicubic then has a = -0.5, and at the edge the weights of the pixels that are there are scaled to a sum of 1, so

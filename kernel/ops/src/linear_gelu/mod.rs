@@ -10,7 +10,7 @@ use crate::{affine::fits_one_op, gelu, linear, op::apply};
 
 /// gelu(x · weightᵀ + bias), with the values and gradients of [`linear`] and [`gelu`] in turn.
 ///
-/// `x` is [..., in], `weight` [out, in], `bias` [out]. The values between the two are kept inside of the op, so the
+/// `x` is `[..., in]`, `weight` `[out, in]`, `bias` `[out]`. The values between the two are kept inside of the op, so the
 /// backward pass neither stores nor adds up a gradient for them: in a transformer they are the largest tensor.
 ///
 /// # Errors

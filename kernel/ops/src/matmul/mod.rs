@@ -17,7 +17,7 @@ use crate::{
     storage::{same_dtype, widened},
 };
 
-/// The product over the last two dimensions: [..., m, k] · [..., k, n] = [..., m, n].
+/// The product over the last two dimensions: `[..., m, k]` · `[..., k, n]` = `[..., m, n]`.
 ///
 /// Leading dimensions broadcast. Neither operand is copied, whatever its strides.
 ///
@@ -68,7 +68,7 @@ fn on_cpu(left: &Tensor, right: &Tensor) -> Result<Tensor> {
     })
 }
 
-/// x · weightᵀ + bias: torch's `linear`. `x` is [..., in], `weight` [out, in], `bias` [out].
+/// x · weightᵀ + bias: torch's `linear`. `x` is `[..., in]`, `weight` `[out, in]`, `bias` `[out]`.
 ///
 /// # Errors
 ///

@@ -21,8 +21,8 @@ use crate::{
 /// dropout(relu(x · hidden_weightᵀ + hidden_bias) · output_weightᵀ + output_bias) + x · skip_weightᵀ + skip_bias, with
 /// the values and gradients of [`linear`], [`relu`] and [`dropout`] in turn.
 ///
-/// `x` is [..., in]; `hidden`, `output` and `skip` are pairs of weight and bias: [hidden, in] and [hidden], [out, hidden]
-/// and [out], [out, in] and [out]. The result is [..., out].
+/// `x` is `[..., in]`; `hidden`, `output` and `skip` are pairs of weight and bias: `[hidden, in]` and `[hidden]`, `[out, hidden]`
+/// and `[out]`, `[out, in]` and `[out]`. The result is `[..., out]`.
 ///
 /// On the CPU, with biases, and with at most 64 inputs and 16 outputs, hidden values never leave the registers: the
 /// backward pass makes them again, which takes less time than to keep them. Where no gradient is asked for, they stay in
@@ -123,7 +123,7 @@ impl<'a> Layers<'a> {
             .any(|(weight, bias)| weight.track_op() || bias.track_op())
     }
 
-    /// [hidden, in + 1] and [out, hidden + 1 + in + 1]: ops have at most three operands.
+    /// `[hidden, in + 1]` and `[out, hidden + 1 + in + 1]`: ops have at most three operands.
     fn operands(&self) -> Result<(Tensor, Tensor)> {
         let column = |bias: &Tensor| bias.unsqueeze(1);
         let first = Tensor::cat(&[self.hidden.0, &column(self.hidden.1)?], 1)?;

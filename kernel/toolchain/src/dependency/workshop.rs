@@ -55,12 +55,14 @@ pub struct Workshop {
 pub struct Progress {
     /// The crate that was finished last, or what is waited for.
     pub last: String,
+    /// The number of crates that are built.
     pub done: usize,
     /// 0 before anything is built.
     pub total: usize,
 }
 
 impl Workshop {
+    /// Makes the workshop of a snapshot.
     pub fn new(snapshot: &Snapshot) -> Workshop {
         Workshop {
             crates: snapshot.manifest.crates.clone(),
@@ -220,7 +222,9 @@ impl Workshop {
 /// What a process has used of a session's crates, and the requests for that.
 #[derive(Clone, Debug, Default)]
 pub struct InUse {
+    /// The libraries that the session has loaded.
     pub bundle: Bundle,
+    /// What was asked for, in order.
     pub requests: Vec<Request>,
 }
 

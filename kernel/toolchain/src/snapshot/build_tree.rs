@@ -18,7 +18,9 @@ const NEEDED_PROGRAMS: usize = 2;
 /// The build of an SDK.
 #[derive(Debug)]
 pub struct BuildTree {
+    /// The folder of the build, `target/release` for instance.
     pub folder: PathBuf,
+    /// What the SDK says of itself.
     pub sdk: Description,
     /// SHA-256 of `libpatchbay.so`.
     pub digest: String,
@@ -48,6 +50,7 @@ impl BuildTree {
         }))
     }
 
+    /// The path of the SDK's library.
     pub fn library(&self) -> PathBuf {
         self.folder.join("libpatchbay.so")
     }

@@ -13,9 +13,11 @@ use serde::{Deserialize, Serialize};
 pub struct SdkCrate {
     /// The package's name, `candle-core` for instance.
     pub package: String,
+    /// The version.
     pub version: String,
     /// The name in Rust, `candle_core` for instance.
     pub name: String,
+    /// The features that it was built with.
     pub features: BTreeSet<String>,
     /// The file that describes it to the compiler, in the prefix.
     pub file: PathBuf,

@@ -98,6 +98,7 @@ impl Held {
         )))
     }
 
+    /// The snapshot's folder.
     pub fn prefix(&self) -> &Path {
         &self.snapshot.prefix
     }

@@ -23,10 +23,14 @@ use super::{
 /// The version of the layout; a prefix of another layout is made anew.
 const LAYOUT: u32 = 5;
 
+/// What a snapshot was made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
+    /// The version of the snapshot's layout.
     pub layout: u32,
+    /// What the SDK says of itself.
     pub sdk: Description,
+    /// The compiler.
     pub rustc: Rustc,
     /// What the compiler must be told to call its linker directly; empty if it cannot.
     pub linker: Vec<String>,
@@ -46,6 +50,7 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// Makes the manifest of a new snapshot.
     pub fn new(sdk: Description, rustc: Rustc, digest: String, source: PathBuf) -> Manifest {
         let made = SystemTime::now()
             .duration_since(UNIX_EPOCH)

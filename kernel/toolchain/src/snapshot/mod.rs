@@ -65,7 +65,9 @@ pub const PREFIX_VARIABLE: &str = "PATCHBAY_PREFIX";
 /// A verified snapshot.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
+    /// The snapshot's folder.
     pub prefix: PathBuf,
+    /// What it was made of.
     pub manifest: Manifest,
     /// Keeps others from removing it; `None` for a compiled notebook.
     pub _lock: Option<Arc<File>>,

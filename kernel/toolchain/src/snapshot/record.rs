@@ -16,11 +16,13 @@ use super::names::REBUILD;
 /// A file as it was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRecord {
+    /// The size.
     pub bytes: u64,
     /// SHA-256.
     pub digest: String,
     /// Where these two are equal, the file is taken for unchanged at a start; else its digest is taken.
     pub inode: u64,
+    /// The time of the last change, since 1970.
     pub modified_nanoseconds: u64,
 }
 

@@ -17,12 +17,14 @@ use super::names::REBUILD;
 pub struct Rustc {
     /// The program itself, `<sysroot>/bin/rustc`.
     pub path: PathBuf,
+    /// The folder of the toolchain.
     pub sysroot: PathBuf,
     /// What `rustc -vV` prints.
     pub version: String,
     /// Size and time of change of the program, by which a start notices another compiler without
     /// asking it.
     pub bytes: u64,
+    /// The time of the program's last change, since 1970.
     pub modified_nanoseconds: u64,
 }
 

@@ -15,13 +15,17 @@ pub const PLUGIN_SECTION: &str = ".patchbay.plugin";
 /// How the SDK was built. The build id is the hash of the parts that follow it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
+    /// The hash of all that follows.
     pub build_id: String,
     /// What `rustc -V` prints.
     pub compiler: String,
     /// The target triple.
     pub target: String,
+    /// The hash of the compiler's flags.
     pub flags: String,
+    /// The hash of the features and manifests.
     pub features: String,
+    /// The hash of the sources.
     pub sources: String,
     /// The version of candle.
     pub candle: String,

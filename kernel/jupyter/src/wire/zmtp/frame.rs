@@ -61,6 +61,7 @@ impl Limits {
         }
     }
 
+    /// Makes the limits for messages of at most this many bytes.
     pub fn new(message: usize) -> Limits {
         Limits {
             message,
@@ -101,6 +102,7 @@ pub struct Reader<R> {
 }
 
 impl<R: AsyncRead + Unpin> Reader<R> {
+    /// Reads frames from a stream.
     pub fn new(stream: R, limits: Limits, trusted: Arc<AtomicBool>) -> Reader<R> {
         Reader {
             stream,

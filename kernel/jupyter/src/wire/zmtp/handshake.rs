@@ -13,8 +13,11 @@ const LARGEST_COMMAND: usize = 4 << 10;
 /// The sockets of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SocketType {
+    /// Answers go to the peer that has asked.
     Router,
+    /// Sends to all that subscribe.
     XPub,
+    /// Answers in turn; the heartbeat.
     Rep,
 }
 

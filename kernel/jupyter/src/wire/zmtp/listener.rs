@@ -45,7 +45,14 @@ type Output = Box<dyn AsyncWrite + Send + Unpin>;
 /// Where a socket is bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
-    Tcp { host: String, port: u16 },
+    /// A port of an interface.
+    Tcp {
+        /// The interface.
+        host: String,
+        /// The port; 0 for any.
+        port: u16,
+    },
+    /// A socket in the file system.
     Ipc(PathBuf),
 }
 
@@ -91,8 +98,11 @@ pub enum Full {
 pub struct Peer {
     /// Its number among all connections of all sockets.
     pub number: u64,
+    /// The name under which answers reach it.
     pub identity: Bytes,
+    /// The frames that it sends.
     pub reader: Reader<Input>,
+    /// The way to it.
     pub writer: Output,
     /// To be set once the peer has shown that it has the key.
     pub trusted: Arc<AtomicBool>,

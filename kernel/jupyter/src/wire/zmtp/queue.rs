@@ -45,6 +45,7 @@ struct State {
 }
 
 impl Queue {
+    /// Makes an empty queue, which says on `progress` that something was written.
     pub fn new(progress: Arc<Notify>) -> Queue {
         Queue {
             state: Mutex::new(State {

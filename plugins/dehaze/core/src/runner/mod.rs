@@ -8,8 +8,8 @@
 //! failure takes out of the system's cache is not guarded against; that would cost a wait for the disk
 //! at every picture.)
 //!
-//! No result stands on an input: see [`place`]. A picture that was in work when a run was killed may have killed it: see
-//! [`suspects`].
+//! No result stands on an input: see `output_folder.rs`. A picture that was in work when a run was killed may have killed it: see
+//! `suspects.rs`.
 //!
 //! Memory: the pictures in work, and eight bytes for each picture that an earlier run has finished.
 
