@@ -169,6 +169,8 @@ impl Compiler {
             "-Cmetadata=patchbay",
             "-Cprefer-dynamic",
             "-Cdebuginfo=0",
+            // What the loader writes is in one page with the data: libraries stay loaded, and there are many.
+            "-Crelro-level=off",
             "-Coverflow-checks=on",
             "-Cdebug-assertions=off",
             "--error-format=json",
