@@ -60,3 +60,8 @@ pub static IDENTITY_BYTES: [u8; IDENTITY.len()] = {
     bytes.copy_from_slice(IDENTITY.as_bytes());
     bytes
 };
+
+/// Exists under a name that only this build of the SDK exports: what refers to it is refused by the dynamic loader beside another.
+#[doc(hidden)]
+#[unsafe(export_name = concat!("patchbay_sdk_", env!("PATCHBAY_BUILD_ID")))]
+pub static CANARY: u8 = 0;
