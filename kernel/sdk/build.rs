@@ -1,6 +1,7 @@
 //! Computes the parts of the build id; `src/build.rs` documents them.
 
 mod crates;
+mod tokens;
 
 use std::{
     collections::hash_map::DefaultHasher,
@@ -52,7 +53,7 @@ fn main() {
     let sources_hash = hash(
         sources
             .iter()
-            .map(|path| (place_of(path, &workspace), contents(path)))
+            .map(|path| (place_of(path, &workspace), tokens::of(&contents(path))))
             .collect::<Vec<_>>(),
     );
 

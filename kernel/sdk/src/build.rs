@@ -19,7 +19,7 @@ pub const FLAGS: &str = env!("PATCHBAY_FLAGS");
 /// The hash of the features and versions of all dependencies (manifests and lock file).
 pub const FEATURES: &str = env!("PATCHBAY_FEATURES");
 
-/// The hash of the sources of the SDK.
+/// The hash of the sources of the SDK, without comments and layout.
 pub const SOURCES: &str = env!("PATCHBAY_SOURCES");
 
 /// The version of candle.

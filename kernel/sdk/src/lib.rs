@@ -11,7 +11,6 @@ pub mod build;
 mod install;
 #[doc(hidden)]
 pub mod instances;
-pub mod prelude;
 
 pub use patchbay_cell::{__dbg, __file, __line};
 pub use patchbay_cell::{
@@ -53,6 +52,9 @@ pub mod plugin {
 
     pub mod prelude;
 }
+
+// Behind `plugin`: of two paths to a name that are equally long the compiler shows the first.
+pub mod prelude;
 
 pub use candle_core as candle;
 pub use plotters;
