@@ -131,7 +131,7 @@ MUTATIONS = [
     ("CAGrad: the divisor lacks its square", "patchbay-balancers", "plugins/balancers/src/cagrad.rs",
      "1 => 1.0 + c * c,", "1 => 1.0 + c,", ["--test", "parity"]),
     # Forecasters.
-    ("intervals: the ends are exchanged", "patchbay-tide", "kernel/sdk/src/forecast/predict.rs",
+    ("intervals: the ends are exchanged", "patchbay-tide", "kernel/forecast/src/predict.rs",
      "Ok((self.quantile(name, tail)?, self.quantile(name, 1.0 - tail)?))",
      "Ok((self.quantile(name, 1.0 - tail)?, self.quantile(name, tail)?))",
      ["--test", "forecasting", "--test", "other_data", "--", "--skip", "etth1", "--skip", "on_ett"]),

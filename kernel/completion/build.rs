@@ -2,15 +2,19 @@
 
 use std::{env, fmt::Write, fs, io, path::Path};
 
-/// The crates whose public names a cell can use, and where their sources are.
-const CRATES: [(&str, &str); 2] = [("patchbay", "../sdk/src"), ("patchbay_ops", "../ops/src")];
+#[path = "../sdk/crates.rs"]
+mod crates;
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     let mut table = String::from("&[\n");
-    for (name, folder) in CRATES {
-        println!("cargo::rerun-if-changed={folder}");
-        list(&fs::canonicalize(folder)?, name, &mut table)?;
+    for (name, folder) in crates::made_of(Path::new("../sdk"), Path::new("../.."))? {
+        println!(
+            "cargo::rerun-if-changed={}",
+            folder.join("Cargo.toml").display()
+        );
+        println!("cargo::rerun-if-changed={}", folder.join("src").display());
+        list(&folder.join("src"), &name, &mut table)?;
     }
     table += "]\n";
     let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets OUT_DIR"))?;

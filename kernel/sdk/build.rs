@@ -1,5 +1,8 @@
 //! Computes the parts of the build id; `src/build.rs` documents them.
 
+mod crates;
+mod tokens;
+
 use std::{
     collections::hash_map::DefaultHasher,
     env, fs,
@@ -28,32 +31,29 @@ fn main() {
         names.sort();
         names
     };
-    let manifests = [
-        workspace.join("Cargo.lock"),
-        workspace.join("Cargo.toml"),
-        manifest_dir.join("Cargo.toml"),
-        manifest_dir.join("../ops/Cargo.toml"),
-        manifest_dir.join("../rand/Cargo.toml"),
-        manifest_dir.join("../weights/Cargo.toml"),
-        manifest_dir.join("../protocol/Cargo.toml"),
-        manifest_dir.join("../files/Cargo.toml"),
-    ];
+    let crates = crates::made_of(&manifest_dir, &workspace)
+        .unwrap_or_else(|error| panic!("the crates of the SDK: {error}"));
+    let mut manifests = vec![workspace.join("Cargo.lock"), workspace.join("Cargo.toml")];
+    manifests.extend(crates.values().map(|folder| folder.join("Cargo.toml")));
     let features = hash((
         own_features,
-        manifests.each_ref().map(|path| contents(path)),
+        manifests
+            .iter()
+            .map(|path| contents(path))
+            .collect::<Vec<_>>(),
     ));
     let mut sources = Vec::new();
-    collect(&manifest_dir.join("src"), &mut sources);
-    collect(&manifest_dir.join("../ops/src"), &mut sources);
-    collect(&manifest_dir.join("../rand/src"), &mut sources);
-    collect(&manifest_dir.join("../weights/src"), &mut sources);
-    collect(&manifest_dir.join("../protocol/src"), &mut sources);
-    collect(&manifest_dir.join("../files/src"), &mut sources);
-    sources.sort();
+    for (name, folder) in &crates {
+        let first = sources.len();
+        collect(&folder.join("src"), &mut sources);
+        sources[first..].sort();
+        println!("cargo::rerun-if-changed={}", folder.join("src").display());
+        assert!(sources.len() > first, "the crate {name} has no sources");
+    }
     let sources_hash = hash(
         sources
             .iter()
-            .map(|path| contents(path))
+            .map(|path| (place_of(path, &workspace), tokens::of(&contents(path))))
             .collect::<Vec<_>>(),
     );
 
@@ -76,22 +76,6 @@ fn main() {
     for path in manifests.iter().chain(&sources) {
         println!("cargo::rerun-if-changed={}", path.display());
     }
-    println!(
-        "cargo::rerun-if-changed={}",
-        manifest_dir.join("src").display()
-    );
-    for folder in [
-        "../ops/src",
-        "../rand/src",
-        "../weights/src",
-        "../protocol/src",
-        "../files/src",
-    ] {
-        println!(
-            "cargo::rerun-if-changed={}",
-            manifest_dir.join(folder).display()
-        );
-    }
 }
 
 fn variable(name: &str) -> String {
@@ -104,6 +88,14 @@ fn output_of(command: &mut Command) -> String {
         .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?} failed");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Where a file is in the repository: equal in every checkout.
+fn place_of(path: &Path, workspace: &Path) -> PathBuf {
+    let workspace = workspace
+        .canonicalize()
+        .unwrap_or_else(|error| panic!("{}: {error}", workspace.display()));
+    path.strip_prefix(workspace).unwrap_or(path).to_owned()
 }
 
 /// The text of a file, empty where there is none (a lock file in a packaged crate).

@@ -11,7 +11,11 @@ use patchbay_tests::arrows;
 /// The crates of the repository, lowest first: a crate depends on those of earlier lines only.
 const LAYERS: &[&[&str]] = &[
     &["compare", "files", "protocol", "rand", "weights"],
-    &["contract", "evcxr-protocol", "ops", "dehaze-core"],
+    &["contract", "evcxr-protocol", "ops", "cell", "dehaze-core"],
+    &["show"],
+    &["nn"],
+    &["plugin"],
+    &["forecast", "evaluation", "checkpoint"],
     &["engine", "runtime-client", "jupyter", "sdk"],
     &["toolchain", "notebook", "runtime"],
     &["side"],
@@ -21,14 +25,7 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Circles of more than two files that are still there. None may be added, and one that is gone is taken out here.
-const KNOWN: &[(&str, usize)] = &[
-    ("runtime", 5),
-    ("sdk", 21),
-    ("sdk", 4),
-    ("sdk", 3),
-    ("sdk", 3),
-    ("sdk", 3),
-];
+const KNOWN: &[(&str, usize)] = &[];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

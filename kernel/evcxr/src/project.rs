@@ -20,14 +20,19 @@ const SHOWN: &[&str] = &[
     "float8",
     "half",
     "num-traits",
-    "patchbay-ops",
-    "patchbay-weights",
-    "patchbay-protocol",
     "plotters-backend",
     "plotters-svg",
     "serde_core",
     "yoke",
 ];
+
+/// The crates that the SDK is made of; a cell names them through it.
+const OWN: &str = "patchbay-";
+
+/// Whether types of a dependency's dependency show in signatures.
+fn is_shown(name: &str) -> bool {
+    name.starts_with(OWN) || SHOWN.contains(&name)
+}
 
 /// The crates of the standard library that cells see, with what each depends on.
 const STANDARD: [(&str, &[&str]); 4] = [
@@ -134,7 +139,7 @@ fn crates(metadata: &Value) -> Result<Vec<Value>> {
     let kept: Vec<&String> = packages
         .iter()
         .filter(|(id, package)| {
-            *id == root || direct.contains(*id) || SHOWN.contains(&text(&package["name"]))
+            *id == root || direct.contains(*id) || is_shown(text(&package["name"]))
         })
         .map(|(id, _)| id)
         .collect();

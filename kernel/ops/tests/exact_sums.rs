@@ -3,6 +3,9 @@
 //! A place where candle's form is exact enough says why, in a comment on the line or the three above it that begins with
 //! "candle's sum:".
 
+#[path = "../../sdk/crates.rs"]
+mod crates;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -100,13 +103,15 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 fn components_and_sdk_take_the_sums_of_ops() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut files = Vec::new();
-    for folder in [
-        "kernel/sdk/src",
-        "kernel/ops/src",
-        "kernel/toolchain/src/plugin/template",
-    ] {
-        sources(&root.join(folder), &mut files);
+    let sdk = crates::made_of(&root.join("kernel/sdk"), &root).unwrap();
+    assert!(sdk.len() >= 8, "{sdk:?}");
+    for folder in sdk.values() {
+        sources(&folder.join("src"), &mut files);
     }
+    sources(
+        &root.join("kernel/toolchain/src/plugin/template"),
+        &mut files,
+    );
     let mut plugins = 0;
     for plugin in fs::read_dir(root.join("plugins")).unwrap() {
         let plugin = plugin.unwrap().path();

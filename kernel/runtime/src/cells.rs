@@ -1,75 +1,30 @@
-//! The thread that runs cells, and the account of what it is doing.
+//! The thread that runs cells; `account.rs` is what it is doing.
 //!
 //! There is one at a time. Where a command does not end, its thread is given up (`guard.rs`) and another takes over: the queue and
 //! the variables belong to no thread.
 
 use std::{
     io,
-    sync::{
-        LazyLock, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicI32, AtomicU64, Ordering},
-        mpsc::Receiver,
-    },
+    sync::{Mutex, OnceLock, PoisonError, mpsc::Receiver},
     thread,
 };
 
-use patchbay::{
-    cell::{self, Variables},
-    ops::threads::OwnPool,
-};
-use patchbay_protocol::{Command, Failure};
+use patchbay::cell;
+use patchbay_protocol::Command;
 
-use crate::{clock, commands, streams};
+use crate::{
+    account::{self, NAME, Rest},
+    commands, streams,
+};
 
 /// Address space for the stack of the cells; only what is used is ever backed by memory.
 const STACK_BYTES: usize = 256 << 20;
 
-/// The name of the thread. The threads that a cell starts have it, too, unless they are given one.
-pub const NAME: &str = "patchbay-cells";
-
-static VARIABLES: LazyLock<Variables> = LazyLock::new(Variables::default);
-
 static QUEUE: OnceLock<Mutex<Receiver<Command>>> = OnceLock::new();
-
-/// The number of the command that runs; 0 while none does. Whoever sets it to 0 tells the host of the command's end.
-static RUNNING: AtomicU64 = AtomicU64::new(0);
-
-/// The host's id of the command that runs.
-static ID: AtomicU64 = AtomicU64::new(0);
-
-/// When it began.
-static BEGAN: AtomicU64 = AtomicU64::new(0);
-
-/// The thread that runs cells, as the system numbers threads.
-static THREAD: AtomicI32 = AtomicI32::new(0);
-
-/// The threads that share the ops of the thread that runs cells.
-static POOL: Mutex<Option<OwnPool>> = Mutex::new(None);
-
-/// A command that runs.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Running {
-    number: u64,
-    pub id: u64,
-    pub began: u64,
-}
-
-/// What is left to do of a command whose thread was given up.
-pub struct Rest {
-    pub id: u64,
-    pub failure: Failure,
-    /// Whether what the cell had lent is still whole.
-    pub lent_is_whole: bool,
-}
 
 /// Sets the queue that commands come from; once.
 pub fn open(queue: Receiver<Command>) {
     let _ = QUEUE.set(Mutex::new(queue));
-}
-
-/// The notebook's variables.
-pub fn variables() -> &'static Variables {
-    &VARIABLES
 }
 
 /// Starts the thread. It begins with what is left of the one before.
@@ -78,16 +33,15 @@ pub fn variables() -> &'static Variables {
 ///
 /// Returns the system's error.
 pub fn start(rest: Option<Rest>) -> io::Result<()> {
-    THREAD.store(0, Ordering::SeqCst);
+    account::forget_thread();
     thread::Builder::new()
         .name(NAME.to_owned())
         .stack_size(STACK_BYTES)
         .spawn(move || {
-            // SAFETY: the call only asks for a number.
-            THREAD.store(unsafe { libc::gettid() }, Ordering::SeqCst);
+            account::note_thread();
             cell::record_panics_of_this_thread();
             streams::note_thread();
-            *pool() = OwnPool::new();
+            account::make_pool();
             if let Some(rest) = rest {
                 commands::finish(rest);
             }
@@ -96,63 +50,9 @@ pub fn start(rest: Option<Rest>) -> io::Result<()> {
         .map(drop)
 }
 
-/// Takes the threads away that share the ops of the thread that runs cells: it has been given up or has ended.
-pub fn take_pool() -> Option<OwnPool> {
-    pool().take()
-}
-
-fn pool() -> MutexGuard<'static, Option<OwnPool>> {
-    POOL.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// The next command; `None` once the host is gone.
 fn next() -> Option<Command> {
     // The thread before never has the lock when it is given up: it has then got its command.
     let queue = QUEUE.get()?.lock().unwrap_or_else(PoisonError::into_inner);
     queue.recv().ok()
-}
-
-/// The number of the thread that runs cells.
-pub fn thread_id() -> libc::pid_t {
-    THREAD.load(Ordering::SeqCst)
-}
-
-/// Whether the thread that runs cells has gone, by whatever way.
-pub fn is_dead() -> bool {
-    let thread = thread_id();
-    // SAFETY: a system call with three numbers; no signal is sent. The thread notes its number when it begins.
-    thread != 0 && unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, 0) } != 0
-}
-
-/// Notes that a command begins.
-pub fn begin(id: u64) -> Running {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    let running = Running {
-        number: LAST.fetch_add(1, Ordering::SeqCst) + 1,
-        id,
-        began: clock::now(),
-    };
-    ID.store(id, Ordering::SeqCst);
-    BEGAN.store(running.began, Ordering::SeqCst);
-    RUNNING.store(running.number, Ordering::SeqCst);
-    running
-}
-
-/// The command that runs.
-pub fn running() -> Option<Running> {
-    let number = RUNNING.load(Ordering::SeqCst);
-    let running = Running {
-        number,
-        id: ID.load(Ordering::SeqCst),
-        began: BEGAN.load(Ordering::SeqCst),
-    };
-    // Otherwise another began between the two looks.
-    (number != 0 && RUNNING.load(Ordering::SeqCst) == number).then_some(running)
-}
-
-/// Ends a command. Only one caller is told that it has done so: the thread that ran it, or the guard that gives it up.
-pub fn end(running: Running) -> bool {
-    RUNNING
-        .compare_exchange(running.number, 0, Ordering::SeqCst, Ordering::SeqCst)
-        .is_ok()
 }

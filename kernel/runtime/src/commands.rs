@@ -16,8 +16,8 @@ use patchbay::{
 use patchbay_protocol::{Command, Event, Failure, FailureKind, LineMap, Outcome};
 
 use crate::{
-    cells::{self, Rest},
-    end, flush, guard, loader, shell,
+    account::{self, Rest},
+    end, flush, loader, request, shell,
 };
 
 /// How long what a command has printed may take to be written out. It is longer only where a thread of the user's has locked stdout.
@@ -43,7 +43,7 @@ pub fn finish(rest: Rest) {
     } = rest;
     answer(id, || {
         // SAFETY: the guard has stopped the thread for good, or has seen that it has ended.
-        let stored = unsafe { cells::variables().recover(lent_is_whole) };
+        let stored = unsafe { account::variables().recover(lent_is_whole) };
         Outcome {
             failure: Some(failure),
             stored,
@@ -55,10 +55,10 @@ pub fn finish(rest: Rest) {
 
 /// Runs the whole of a command and tells the host how it ended.
 fn answer(id: u64, command: impl FnOnce() -> Outcome) {
-    let running = cells::begin(id);
+    let running = account::begin(id);
     let outcome = cell::run_command(command).unwrap_or_else(|failure| {
         // SAFETY: the panic has left the cell, so nothing of it goes on; it may have dropped what it had lent.
-        let stored = unsafe { cells::variables().recover(false) };
+        let stored = unsafe { account::variables().recover(false) };
         Outcome {
             failure: Some(after_the_first(failure)),
             stored,
@@ -72,10 +72,10 @@ fn answer(id: u64, command: impl FnOnce() -> Outcome) {
         .is_some_and(|failure| failure.kind == FailureKind::Interrupted)
     {
         interrupt::clear();
-        guard::clear();
+        request::clear();
     }
     flush::now(FLUSH);
-    if !cells::end(running) {
+    if !account::end(running) {
         return;
     }
     if let Err(error) = channel::send(&Event::Done { id, outcome }) {
@@ -88,7 +88,7 @@ fn answer(id: u64, command: impl FnOnce() -> Outcome) {
 
 /// A panic from outside of all segments, as the end of what a segment had failed with before.
 fn after_the_first(failure: Failure) -> Failure {
-    let (_, first) = Cell::new(cells::variables()).finish();
+    let (_, first) = Cell::new(account::variables()).finish();
     match first {
         Some(mut first) => {
             first.causes.push(failure.message);
@@ -117,7 +117,7 @@ fn run_command(command: Command) -> Outcome {
             line_map,
             ..
         } => run(&library, &symbol, line_map),
-        Command::DropVariables { names, .. } => match cells::variables().remove(&names) {
+        Command::DropVariables { names, .. } => match account::variables().remove(&names) {
             Ok(()) => Outcome::default(),
             Err(message) => failed(FailureKind::Panic, message),
         },
@@ -170,7 +170,7 @@ fn run(library: &Path, symbol: &str, line_map: LineMap) -> Outcome {
     let loaded = Instant::now();
     // What was left out after the end of an earlier cell is told by now, or for nobody.
     drop(channel::take_left_out());
-    let mut cell = Cell::new(cells::variables());
+    let mut cell = Cell::new(account::variables());
     entry(&mut cell);
     let run_nanoseconds = nanoseconds(loaded.elapsed());
     let (stored, failure) = cell.finish();

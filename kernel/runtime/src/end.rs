@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{clock, flush, guard, shell};
+use crate::{clock, flush, request, shell};
 
 /// How long what was printed last may take to be written out.
 const FLUSH: Duration = Duration::from_millis(50);
@@ -26,7 +26,7 @@ static BY: AtomicU64 = AtomicU64::new(0);
 /// Ends the process.
 pub fn process(status: i32) -> ! {
     BY.store(clock::now() + DEADLINE, Ordering::SeqCst);
-    guard::wake();
+    request::wake();
     // SAFETY: a call with a number; the system ends the process by itself, should no thread come to it.
     unsafe { libc::alarm(2) };
     shell::ask_all_to_end();

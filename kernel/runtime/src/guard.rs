@@ -9,10 +9,10 @@
 
 use std::{
     sync::{
-        Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
     },
-    thread::{self, Thread},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -20,11 +20,11 @@ use patchbay::{Failure, cell, comm, interrupt};
 use patchbay_protocol::FailureKind;
 
 use crate::{
-    cells::{self, Rest, Running},
-    clock, end,
+    account::{self, Rest, Running},
+    cells, clock, end,
     freeze::Held,
     probe::{self, Probe},
-    questions, streams, tasks,
+    questions, request, streams, tasks,
 };
 
 /// How long a cell may take to stop by itself, in milliseconds.
@@ -56,14 +56,6 @@ const POOL_PATIENCE: Duration = Duration::from_millis(50);
 /// How long a thread goes on between two attempts.
 const PAUSE: Duration = Duration::from_millis(2);
 
-static GUARD: OnceLock<Thread> = OnceLock::new();
-
-/// When the user has asked the running cell to stop; 0 where nobody has.
-static INTERRUPTED: AtomicU64 = AtomicU64::new(0);
-
-/// Whether the processes that the cell has started are still to be told.
-static TELL_PROCESSES: AtomicBool = AtomicBool::new(false);
-
 /// What the cell's thread has died of, where it waits to be given up.
 static DOOMED: Mutex<Option<Failure>> = Mutex::new(None);
 
@@ -82,28 +74,8 @@ pub fn start() -> std::io::Result<()> {
     let guard = thread::Builder::new()
         .name("patchbay-guard".to_owned())
         .spawn(move || watch(parent))?;
-    let _ = GUARD.set(guard.thread().clone());
+    request::set_guard(guard.thread().clone());
     Ok(())
-}
-
-/// The user asks the running cell to stop.
-pub fn interrupt() {
-    // A second request within the same second is part of the first.
-    let _ = INTERRUPTED.compare_exchange(0, clock::now(), Ordering::SeqCst, Ordering::SeqCst);
-    TELL_PROCESSES.store(true, Ordering::SeqCst);
-    wake();
-}
-
-/// The cell has ended, or another begins.
-pub fn clear() {
-    INTERRUPTED.store(0, Ordering::SeqCst);
-}
-
-/// Makes the thread look at once.
-pub fn wake() {
-    if let Some(guard) = GUARD.get() {
-        guard.unpark();
-    }
 }
 
 fn watch(parent: libc::pid_t) {
@@ -119,13 +91,13 @@ fn watch(parent: libc::pid_t) {
         if let Some(thread) = comm::give_up_handler(Duration::from_millis(PATIENCE)) {
             stop_in_passing(thread);
         }
-        if TELL_PROCESSES.swap(false, Ordering::SeqCst)
-            && let Some(running) = cells::running()
+        if request::take_telling()
+            && let Some(running) = account::running()
         {
             tell_processes(running);
         }
         let doomed = DOOMED.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let rest = match (doomed, cells::running()) {
+        let rest = match (doomed, account::running()) {
             (Some(failure), Some(running)) => {
                 probe::leave_out_hook();
                 let rest = give_up(running, failure, cell::is_in_segment());
@@ -139,7 +111,7 @@ fn watch(parent: libc::pid_t) {
             }
             _ => None,
         };
-        let died = rest.is_none() && cells::is_dead();
+        let died = rest.is_none() && account::is_dead();
         let rest = if died { rest_of_dead() } else { rest };
         if rest.is_some() || died {
             stop_pool();
@@ -155,11 +127,8 @@ fn watch(parent: libc::pid_t) {
 
 /// How long the running command may still take to stop; `None` where nobody wants it to.
 fn until_overdue() -> Option<Duration> {
-    let interrupted = INTERRUPTED.load(Ordering::SeqCst);
-    if interrupted == 0 || !interrupt::requested() {
-        return None;
-    }
-    let running = cells::running()?;
+    let interrupted = request::since().filter(|_| interrupt::requested())?;
+    let running = account::running()?;
     let deadline = interrupted.max(running.began) + PATIENCE;
     Some(Duration::from_millis(deadline.saturating_sub(clock::now())))
 }
@@ -176,8 +145,8 @@ fn overdue() -> Failure {
 
 /// What is left of a command whose thread has ended by itself.
 fn rest_of_dead() -> Option<Rest> {
-    let running = cells::running()?;
-    cells::end(running).then(|| Rest {
+    let running = account::running()?;
+    account::end(running).then(|| Rest {
         id: running.id,
         failure: Failure {
             kind: FailureKind::Panic,
@@ -214,14 +183,14 @@ fn give_up(running: Running, failure: Failure, lent_is_whole: bool) -> Option<Re
     let mut patience = STEP_PATIENCE.into_iter().cycle().enumerate();
     while Instant::now() < deadline {
         end::enforce();
-        if cells::running() != Some(running) {
+        if account::running() != Some(running) {
             return None;
         }
         let (attempt, patience) = patience.next().unwrap_or((0, SEARCH));
-        let thread = cells::thread_id();
-        let is_stopped = stop(thread, patience, || cells::end(running))
+        let thread = account::thread_id();
+        let is_stopped = stop(thread, patience, || account::end(running))
             || attempt >= ATTEMPTS_FOR_STREAMS
-                && stop_with_streams(thread, patience, || cells::end(running));
+                && stop_with_streams(thread, patience, || account::end(running));
         if is_stopped {
             stop_threads_of(running);
             return Some(Rest {
@@ -283,8 +252,8 @@ fn stop_with_streams(
 /// Stops the threads that a cell has started and given no name: they may refer to what is on its stack, and nobody can stop them
 /// any more.
 fn stop_threads_of(running: Running) {
-    let own = cells::thread_id();
-    for thread in tasks::threads_since(running.began, cells::NAME) {
+    let own = account::thread_id();
+    for thread in tasks::threads_since(running.began, account::NAME) {
         if thread != own {
             stop_in_passing(thread);
         }
@@ -294,7 +263,7 @@ fn stop_threads_of(running: Running) {
 /// Ends the threads that shared the ops of the thread that ran cells. Those that have nothing to do end by themselves; the others do a
 /// part of what was given up, and are stopped as it was.
 fn stop_pool() {
-    let Some(pool) = cells::take_pool() else {
+    let Some(pool) = account::take_pool() else {
         return;
     };
     let name = pool.thread_name().to_owned();
@@ -317,7 +286,7 @@ fn stop_pool() {
 /// Called by a cell's thread in place of aborting the process. Returns where that cannot be helped.
 fn wait_to_be_given_up(failure: &Failure) {
     // SAFETY: the call only asks for a number.
-    if unsafe { libc::gettid() } != cells::thread_id() || cells::running().is_none() {
+    if unsafe { libc::gettid() } != account::thread_id() || account::running().is_none() {
         return;
     }
     ABORTS.store(false, Ordering::SeqCst);
@@ -326,7 +295,7 @@ fn wait_to_be_given_up(failure: &Failure) {
         .unwrap_or_else(PoisonError::into_inner)
         .replace(failure.clone());
     drop(before);
-    wake();
+    request::wake();
     while !ABORTS.load(Ordering::SeqCst) {
         thread::sleep(Duration::from_millis(20));
     }

@@ -5,6 +5,7 @@
 //! runs the commands in order; one writes out what a running cell has printed without a newline; one
 //! answers questions about plugins; one watches over the others.
 
+mod account;
 mod cells;
 mod clock;
 mod commands;
@@ -15,6 +16,7 @@ mod guard;
 mod loader;
 mod probe;
 mod questions;
+mod request;
 mod shell;
 mod stdin;
 mod streams;
@@ -91,12 +93,12 @@ fn read_commands(stream: UnixStream, queue: &mpsc::Sender<Command>) {
         match patchbay_protocol::decode(&body) {
             Ok(Command::Interrupt) => {
                 interrupt::request();
-                guard::interrupt();
+                request::interrupt();
                 comm::stop_handler();
             }
             Ok(Command::ClearInterrupt) => {
                 interrupt::clear();
-                guard::clear();
+                request::clear();
             }
             Ok(Command::StopHandler) => comm::stop_handler(),
             Ok(Command::Ack { sequence }) => channel::acknowledge(sequence),

@@ -24,7 +24,7 @@ use std::{
 
 use patchbay::cell;
 
-use crate::{cells, tasks};
+use crate::{account, tasks};
 
 /// Whether a thread that is given up has the panic hook's lock, and keeps it: it waits in the hook.
 static HOOK_IS_KEPT: AtomicBool = AtomicBool::new(false);
@@ -137,7 +137,7 @@ fn use_everything() {
         let _ = thread.join();
     }
     c_streams();
-    cell::probe_locks(cells::variables());
+    cell::probe_locks(account::variables());
 }
 
 /// Sizes of every sort: small ones come from the thread's own cache, once that is filled, large ones from the arena or the system.

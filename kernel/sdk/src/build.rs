@@ -19,7 +19,7 @@ pub const FLAGS: &str = env!("PATCHBAY_FLAGS");
 /// The hash of the features and versions of all dependencies (manifests and lock file).
 pub const FEATURES: &str = env!("PATCHBAY_FEATURES");
 
-/// The hash of the sources of the SDK.
+/// The hash of the sources of the SDK, without comments and layout.
 pub const SOURCES: &str = env!("PATCHBAY_SOURCES");
 
 /// The version of candle.
@@ -60,3 +60,8 @@ pub static IDENTITY_BYTES: [u8; IDENTITY.len()] = {
     bytes.copy_from_slice(IDENTITY.as_bytes());
     bytes
 };
+
+/// Exists under a name that only this build of the SDK exports: what refers to it is refused by the dynamic loader beside another.
+#[doc(hidden)]
+#[unsafe(export_name = concat!("patchbay_sdk_", env!("PATCHBAY_BUILD_ID")))]
+pub static CANARY: u8 = 0;

@@ -494,9 +494,9 @@ crate::config! {
 
 pub fn settings(id: &str, given: &Value) -> Result<(Settings, Value), plugin::Error> {
     let mut map: Map<String, Value> = Map::new();
-    map.insert(id.to_owned(), plugin::config::schema::<Settings>());
+    map.insert(id.to_owned(), plugin::abi::schema::<Settings>());
     map.extend(Map::new());
-    let (settings, value) = plugin::config::parse(id, given)?;
+    let (settings, value) = plugin::abi::parse(id, given)?;
     map.insert(id.to_owned(), value);
     Ok((settings, Value::Object(map)))
 }

@@ -1,73 +1,73 @@
 //! Patchbay's SDK: all that cells and plugins see.
 //!
 //! The crate is built as a dylib that holds the only candle of the process; the runtime, the
-//! plugins and every cell link it dynamically. ARCHITECTURE.md says why.
+//! plugins and every cell link it dynamically. ARCHITECTURE.md says why. It is a facade: the code is in the crates that it hands
+//! on, each of which knows those below it only, and whose names nobody outside writes.
 
 // The macros for plugins name this crate as they do outside of it.
 extern crate self as patchbay;
 
 pub mod build;
-pub mod cell;
-pub mod channel;
-pub mod comm;
-pub mod device;
-pub mod display;
-mod evcxr;
-pub mod executor;
-pub mod experiment;
-mod failure;
-pub mod forecast;
-pub mod image;
-pub mod input;
+mod install;
 #[doc(hidden)]
 pub mod instances;
-pub mod interrupt;
-mod keep;
-pub mod live;
-pub mod memory;
-pub mod nn;
-pub mod parameter;
-#[doc(hidden)]
-pub mod place;
-pub mod plot;
-pub mod plugin;
+
+pub use patchbay_cell::{__dbg, __file, __line};
+pub use patchbay_cell::{
+    COMPUTING, Failure, cell, channel, comm, executor, input, interrupt, place, returns,
+};
+pub use patchbay_evaluation::{experiment, retrieval, stats};
+pub use patchbay_plugin::{__plugin_source, __plugin_version, components, config, export_plugin};
+pub use patchbay_show::__show_result;
+pub use patchbay_show::{
+    device, display, image, live, memory, parameter, plot, progress, show, table, tensor, timing,
+    widgets,
+};
+
+// Crates whose names are modules here. A name that stands for a crate as a whole would be written by the compiler as the crate's own.
+
+/// Layers, optimizers and what training needs around them.
+pub mod nn {
+    pub use patchbay_nn::*;
+}
+
+/// Differentiable operations that candle lacks, does slowly, or does without a gradient.
+pub mod ops {
+    pub use patchbay_ops::*;
+}
+
+/// Series from a CSV file, windows, and fitting and testing of forecasters.
+pub mod forecast {
+    pub use patchbay_forecast::*;
+}
+
+/// Trained weights from files into components.
+pub mod weights {
+    pub use patchbay_checkpoint::*;
+}
+
+/// Components as dynamically loaded plugins: list, describe, create, swap, reload.
+pub mod plugin {
+    pub use patchbay_plugin::*;
+
+    pub mod prelude;
+}
+
+// Behind `plugin`: of two paths to a name that are equally long the compiler shows the first.
 pub mod prelude;
-pub mod progress;
-pub mod retrieval;
-pub mod returns;
-pub mod show;
-pub mod stats;
-pub mod table;
-pub mod tensor;
-pub mod timing;
-mod trace;
-mod variables;
-pub mod weights;
-pub mod widgets;
 
 pub use candle_core as candle;
-// The compiler names types by the crates' own names: `patchbay::candle_nn::SGD`.
-pub use patchbay_ops as ops;
 pub use plotters;
 pub use schemars;
 pub use serde;
 pub use serde_json;
+// The compiler names types by the crates' own names: `patchbay::candle_nn::SGD`.
 #[doc(hidden)]
 pub use {candle_core, candle_nn};
 
-pub use device::device;
-pub use display::{
-    DisplayHandle, clear_output, display, html, json_tree, latex, markdown, png, svg,
+pub use patchbay_cell::input::{password, set_next_input};
+pub use patchbay_show::{
+    BeforeAfter, DisplayHandle, Figure, Image, ImageGrid, LivePlot, MimeBundle, Progress, Result,
+    Show, Table, before_after, clear_output, html, image_grid, image_normalised, json_tree, latex,
+    markdown, png, svg,
 };
-pub use image::{BeforeAfter, Image, ImageGrid, before_after, image, image_grid, image_normalised};
-pub use input::{input, password, set_next_input};
-pub use live::LivePlot;
-pub use parameter::parameter;
-pub use patchbay_protocol::{COMPUTING, Failure};
-pub use plot::Figure;
-pub use progress::{Progress, progress};
-pub use show::{MimeBundle, Show};
-pub use table::Table;
-
-/// `std::result::Result` with candle's error where none is given.
-pub type Result<T, E = candle::Error> = std::result::Result<T, E>;

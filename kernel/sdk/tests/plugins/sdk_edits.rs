@@ -10,28 +10,28 @@ use crate::support::release;
 const EDITS: [(&str, &str, &str, &str, &str); 4] = [
     (
         "a private inline function",
-        "kernel/sdk/src/plugin/slot.rs",
+        "kernel/plugin/src/slot.rs",
         "interrupt::check();\n        let bound",
         "if interrupt::requested() { interrupt::check(); }\n        let bound",
         "SDK sources",
     ),
     (
         "a field's type",
-        "kernel/sdk/src/plugin/kinds/encoder.rs",
+        "kernel/plugin/src/kinds/encoder.rs",
         "pub attention: Vec<Tensor>",
         "pub attention: std::collections::VecDeque<Tensor>",
         "SDK sources",
     ),
     (
         "the order of a trait's methods",
-        "kernel/sdk/src/plugin/kinds/forecaster.rs",
+        "kernel/plugin/src/kinds/forecaster.rs",
         "    fn lookback(&self) -> usize;\n\n    /// How many steps are forecast.\n    fn horizon(&self) -> usize;",
         "    fn horizon(&self) -> usize;\n\n    /// How many steps are forecast.\n    fn lookback(&self) -> usize;",
         "SDK sources",
     ),
     (
         "a dependency's feature",
-        "kernel/sdk/Cargo.toml",
+        "kernel/show/Cargo.toml",
         "base64 = \"0.22\"",
         "base64 = { version = \"0.22\", features = [\"alloc\"] }",
         "features or versions of dependencies",

@@ -1,0 +1,144 @@
+//! `torch.nn.TransformerEncoderLayer`, batch first: the residual block of vision and text transformers.
+
+use candle_core::{Result, Tensor};
+use candle_nn::{Module, ModuleT, VarBuilder};
+
+use super::{
+    attention::MultiheadAttention,
+    linear::{Linear, linear},
+    norm::{LayerNorm, layer_norm},
+};
+use patchbay_ops as ops;
+
+/// The settings of [`TransformerEncoderLayer`].
+#[derive(Clone, Copy, Debug)]
+pub struct TransformerSettings {
+    /// The width of the residual stream.
+    pub width: usize,
+    pub heads: usize,
+    /// The width between the two linear maps.
+    pub feed_forward: usize,
+    pub dropout: f64,
+    /// gelu between the two linear maps, or relu.
+    pub gelu: bool,
+    /// Whether the norm stands before attention and feed-forward (as in ViT) or after the sum (as in BERT).
+    pub norm_first: bool,
+    /// The eps of both norms: torch's is 1e-5, ViT's 1e-6, BERT's 1e-12.
+    pub eps: f64,
+}
+
+impl TransformerSettings {
+    /// ViT's: feed-forward of four times the width, gelu, norm first, no dropout.
+    pub fn vit(width: usize, heads: usize) -> TransformerSettings {
+        TransformerSettings {
+            width,
+            heads,
+            feed_forward: 4 * width,
+            dropout: 0.0,
+            gelu: true,
+            norm_first: true,
+            eps: 1e-6,
+        }
+    }
+}
+
+/// linear2(dropout(activation(linear1(x)))).
+#[derive(Clone, Debug)]
+pub struct FeedForward {
+    linear1: Linear,
+    linear2: Linear,
+    gelu: bool,
+    dropout: f64,
+}
+
+impl FeedForward {
+    /// Parameters `linear1` and `linear2` with `weight` and `bias` each.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the builder has parameters of other shapes.
+    pub fn new(settings: &TransformerSettings, vb: VarBuilder) -> Result<FeedForward> {
+        Ok(FeedForward {
+            linear1: linear(settings.width, settings.feed_forward, vb.pp("linear1"))?,
+            linear2: linear(settings.feed_forward, settings.width, vb.pp("linear2"))?,
+            gelu: settings.gelu,
+            dropout: settings.dropout,
+        })
+    }
+}
+
+impl ModuleT for FeedForward {
+    /// [..., width] to [..., width].
+    fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        let x = self.linear1.forward(x)?;
+        let drops = train && self.dropout > 0.0;
+        match self.linear2.bias() {
+            Some(bias) if self.gelu && !drops => ops::gelu_linear(&x, self.linear2.weight(), bias),
+            _ => {
+                let active = if self.gelu {
+                    ops::gelu(&x)?
+                } else {
+                    ops::relu(&x)?
+                };
+                self.linear2
+                    .forward(&ops::dropout(&active, self.dropout, train)?)
+            }
+        }
+    }
+}
+
+/// Attention and feed-forward, each with a norm, dropout and a residual sum.
+///
+/// Parameters: those of [`MultiheadAttention`] under `self_attn`, of [`FeedForward`], and `norm1`, `norm2`.
+#[derive(Clone, Debug)]
+pub struct TransformerEncoderLayer {
+    attention: MultiheadAttention,
+    feed_forward: FeedForward,
+    norm1: LayerNorm,
+    norm2: LayerNorm,
+    norm_first: bool,
+    dropout: f64,
+}
+
+impl TransformerEncoderLayer {
+    /// # Errors
+    ///
+    /// Fails where the width is not a multiple of the heads, or the builder has parameters of other shapes.
+    pub fn new(settings: &TransformerSettings, vb: VarBuilder) -> Result<TransformerEncoderLayer> {
+        let (width, dropout) = (settings.width, settings.dropout);
+        Ok(TransformerEncoderLayer {
+            attention: MultiheadAttention::new(width, settings.heads, dropout, vb.pp("self_attn"))?,
+            norm1: layer_norm(width, settings.eps, vb.pp("norm1"))?,
+            norm2: layer_norm(width, settings.eps, vb.pp("norm2"))?,
+            feed_forward: FeedForward::new(settings, vb)?,
+            norm_first: settings.norm_first,
+            dropout,
+        })
+    }
+
+    /// `x` is [batch, n, width]; see [`ops::Attention`] for the mask.
+    ///
+    /// # Errors
+    ///
+    /// Fails where shapes do not fit.
+    pub fn forward(&self, x: &Tensor, mask: Option<&Tensor>, train: bool) -> Result<Tensor> {
+        let dropped = |x: Tensor| ops::dropout(&x, self.dropout, train);
+        if self.norm_first {
+            let x = (x + dropped(self.attention.forward(
+                &self.norm1.forward(x)?,
+                mask,
+                train,
+            )?)?)?;
+            &x + dropped(
+                self.feed_forward
+                    .forward_t(&self.norm2.forward(&x)?, train)?,
+            )?
+        } else {
+            let x = self
+                .norm1
+                .forward(&(x + dropped(self.attention.forward(x, mask, train)?)?)?)?;
+            self.norm2
+                .forward(&(&x + dropped(self.feed_forward.forward_t(&x, train)?)?)?)
+        }
+    }
+}

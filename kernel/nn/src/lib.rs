@@ -1,0 +1,67 @@
+//! Layers, optimisers and what training needs around them.
+//!
+//! What candle does without a gradient, slowly, or otherwise than PyTorch is replaced under its own name: the layers below stand
+//! on [`patchbay_ops`], have PyTorch's parameter names and initialisation, and follow [`seed_all`]; the optimisers update each
+//! parameter in one pass. Of candle's own there are the names listed here, each of which a test compares with PyTorch, value and
+//! gradient. Its kernels for inference, which cut gradients, are not among them (`moe`, `attention`, `cpu_flash_attention`, the
+//! caches that write in place): `patchbay::candle_nn` has them.
+
+mod accumulation;
+mod audit;
+mod checkpoint;
+mod clip;
+mod early_stopping;
+mod ema;
+#[doc(hidden)]
+pub mod initial;
+pub mod kv_cache;
+mod layers;
+pub mod loss;
+mod mixed_precision;
+mod once;
+pub mod ops;
+pub mod optim;
+#[doc(hidden)]
+pub mod part;
+mod position;
+pub mod rotary_emb;
+pub mod sampling;
+mod schedule;
+mod seed;
+mod training;
+
+pub use accumulation::Accumulator;
+pub use audit::{Audit, Finding, GradientState, audit};
+pub use candle_nn::{
+    Func, FuncT, GroupNorm, Init, Module, ModuleT, Sequential, VarBuilder, VarMap, encoding, func,
+    func_t, group_norm, init, seq, sequential, var_builder, var_map,
+};
+pub use checkpoint::Checkpoint;
+pub use clip::{clip_grad_norm, clip_grad_value, grad_norm};
+pub use early_stopping::EarlyStopping;
+pub use ema::Ema;
+pub use initial::builder;
+pub use layers::{
+    Activation, BatchNorm, BatchNormConfig, Conv1d, Conv1dConfig, Conv2d, Conv2dConfig,
+    ConvTranspose1d, ConvTranspose1dConfig, ConvTranspose2d, ConvTranspose2dConfig, Dropout,
+    Embedding, FeedForward, GRU, GRUConfig, LSTM, LSTMConfig, LayerNorm, LayerNormConfig, Linear,
+    MultiheadAttention, PReLU, PatchEmbedding, RNN, RmsNorm, TransformerEncoderLayer,
+    TransformerSettings, activation, batch_norm, conv, conv_transpose1d, conv_transpose1d_no_bias,
+    conv_transpose2d, conv_transpose2d_no_bias, conv1d, conv1d_no_bias, conv2d, conv2d_no_bias,
+    embedding, gru, layer_norm, layer_norm_no_bias, linear, linear_b, linear_no_bias, lstm, prelu,
+    rms_norm, rnn,
+};
+pub use mixed_precision::{LossScale, MixedPrecision};
+#[doc(hidden)]
+pub use once::each_once;
+pub use optim::{
+    Adam, AdamW, Optimizer, OptimizerState, ParameterGroup, ParameterNames, ParamsAdam,
+    ParamsAdamW, ParamsSgd, SGD,
+};
+pub use position::{
+    PositionResampling, resample_position_embedding, resample_position_embedding_with,
+    sin_cos_position_embedding,
+};
+pub use schedule::{CosineSchedule, OneCycleSchedule, Plateau};
+pub use seed::seed_all;
+pub use training::{History, Step, Training, training};

@@ -1,0 +1,132 @@
+//! Stochastic gradient descent with momentum, as `torch.optim.SGD`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use candle_core::{Device, Result, Tensor, Var, backprop::GradStore};
+use candle_nn::Optimizer;
+
+use patchbay_ops::{OptimizerRule, optimizer_step};
+
+use super::parameters::{OptimizerState, ParameterGroup, ParameterNames, Parameters};
+
+/// The settings of [`SGD`]; a plain number is a learning rate without momentum.
+#[derive(Clone, Copy, Debug)]
+pub struct ParamsSgd {
+    pub lr: f64,
+    pub momentum: f64,
+    /// What is taken from the gradient as it enters the momentum.
+    pub dampening: f64,
+    /// Added to the gradient, times the parameter.
+    pub weight_decay: f64,
+    /// Nesterov's momentum (Sutskever et al., 2013).
+    pub nesterov: bool,
+}
+
+impl From<f64> for ParamsSgd {
+    fn from(lr: f64) -> ParamsSgd {
+        ParamsSgd {
+            lr,
+            momentum: 0.0,
+            dampening: 0.0,
+            weight_decay: 0.0,
+            nesterov: false,
+        }
+    }
+}
+
+/// Gradient descent; candle's own has no momentum.
+#[derive(Clone, Debug)]
+pub struct SGD {
+    parameters: Parameters,
+    settings: ParamsSgd,
+}
+
+impl SGD {
+    /// Momentum and weight decay.
+    pub fn with_settings(vars: Vec<Var>, settings: ParamsSgd) -> SGD {
+        SGD::with_groups(vec![ParameterGroup::new(vars)], settings)
+    }
+
+    /// Groups with a learning rate and weight decay of their own. A parameter that is given twice is an error of the first
+    /// step.
+    pub fn with_groups(groups: Vec<ParameterGroup>, settings: ParamsSgd) -> SGD {
+        SGD {
+            parameters: Parameters::new("SGD", groups, settings.lr, 1),
+            settings,
+        }
+    }
+}
+
+impl Optimizer for SGD {
+    /// The learning rate, as candle has it.
+    type Config = f64;
+
+    fn new(vars: Vec<Var>, learning_rate: f64) -> Result<SGD> {
+        let sgd = SGD::with_settings(vars, learning_rate.into());
+        sgd.parameters.check()?;
+        Ok(sgd)
+    }
+
+    fn step(&mut self, grads: &GradStore) -> Result<()> {
+        let has_momentum = self.settings.momentum != 0.0;
+        // Nothing of it is read; on the CPU it takes no memory of a GPU, of which some give none of no bytes.
+        let no_moments = |dtype| Tensor::zeros(0, dtype, &Device::Cpu);
+        let learning_rate = self.parameters.learning_rate;
+        for parameter in self.parameters.for_step()? {
+            let Some(grad) = grads.get(&parameter.var) else {
+                continue;
+            };
+            let moments = if has_momentum {
+                Parameters::moments_of(parameter, 1)?
+            } else {
+                no_moments(parameter.var.dtype())?
+            };
+            let rule = OptimizerRule::Sgd {
+                learning_rate: learning_rate * parameter.learning_rate_scale,
+                momentum: self.settings.momentum,
+                dampening: self.settings.dampening,
+                weight_decay: parameter.weight_decay.unwrap_or(self.settings.weight_decay),
+                nesterov: self.settings.nesterov,
+                first: parameter.steps == 0,
+            };
+            let moments = optimizer_step(&parameter.var, grad, moments, rule)?;
+            parameter.moments = has_momentum.then_some(moments);
+            parameter.steps += 1;
+        }
+        Ok(())
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.parameters.learning_rate
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.parameters.learning_rate = learning_rate;
+    }
+}
+
+impl OptimizerState for SGD {
+    fn named_state(&self, names: &ParameterNames) -> Result<BTreeMap<String, Tensor>> {
+        self.parameters.named_state(names)
+    }
+
+    fn load_named_state(
+        &mut self,
+        state: &BTreeMap<String, Tensor>,
+        names: &ParameterNames,
+    ) -> Result<()> {
+        self.parameters.load_named_state(state, names)
+    }
+
+    fn state(&self) -> Result<HashMap<String, Tensor>> {
+        self.parameters.state()
+    }
+
+    fn load_state(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
+        self.parameters.load_state(state)
+    }
+
+    fn moments(&self) -> Vec<Tensor> {
+        self.parameters.kept()
+    }
+}

@@ -1,0 +1,20 @@
+//! One seed for everything that draws.
+
+use candle_core::{Device, Result};
+
+/// Seeds dropout and initialisation, `Tensor::randn` and `Tensor::rand`, candle's own layers and builders, and the generator of
+/// [`patchbay_show::device`] where it is a GPU.
+///
+/// On the CPU equal seeds give equal runs, whatever the number of threads. Each call that draws takes the next stream of the seed;
+/// a checkpoint keeps how many were taken.
+///
+/// # Errors
+///
+/// Fails where the device refuses the seed.
+pub fn seed_all(seed: u64) -> Result<()> {
+    patchbay_ops::seed(seed);
+    match patchbay_show::device() {
+        Device::Cpu => Ok(()),
+        device => device.set_seed(seed),
+    }
+}

@@ -1,0 +1,257 @@
+//! Loss balancers: how several losses become one step.
+
+use candle_core::{Tensor, Var, backprop::GradStore, bail};
+
+use super::{
+    Component, Kind,
+    presence::{self, Absent, Presence, Present, Watch},
+    slot_is_component,
+};
+use crate::Slot;
+use patchbay_show::{LivePlot, Result};
+
+/// A balancer of losses.
+///
+/// Loss-level balancers weigh the losses and go back once; gradient-level ones go back once for each
+/// loss on the shared graph and combine what arrives at the shared parameters.
+///
+/// A loss may have no gradient in some step: no word of a batch was masked, all of its targets are ignored. The slot finds
+/// those losses and calls the balancer with the others, so a balancer without a memory needs nothing for it. One that keeps
+/// something for each loss implements [`Balancer::backward_present`], too.
+pub trait Balancer: Component {
+    /// The gradients for one step.
+    ///
+    /// `losses` are K scalars `[]` with their graphs; `shared` are the parameters that several
+    /// losses reach. Gradients of other parameters are those of the weighted sum from a loss-level
+    /// balancer, and those of the plain sum from a gradient-level one.
+    ///
+    /// # Errors
+    ///
+    /// Fails where a loss is no finite scalar, where a gradient is not finite, and where an inner solver does not
+    /// converge. A loss-level balancer takes an empty `shared`, too.
+    fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced>;
+
+    /// The same where some losses take no part in the step: `losses` are those that do, and `present` says which of all they
+    /// are. Weights, and the numbers of absent losses, are those of `losses`.
+    ///
+    /// For balancers that keep something for each loss, or have a setting for each: what belongs to those that are not
+    /// present stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Balancer::backward`].
+    fn backward_present(
+        &self,
+        losses: &[Tensor],
+        present: &Present,
+        shared: &[Var],
+    ) -> Result<Balanced> {
+        let _ = present;
+        self.backward(losses, shared)
+    }
+
+    /// The losses that [`Balancer::backward`] had, on the same batch after the optimiser's step, for balancers whose
+    /// [`Balancer::wants_losses_after`] is true.
+    ///
+    /// # Errors
+    ///
+    /// Fails where a loss is no finite scalar.
+    fn after_step(&self, losses: &[Tensor]) -> Result<()> {
+        let _ = losses;
+        Ok(())
+    }
+
+    /// Whether the balancer learns from the losses after the step (FAMO does).
+    fn wants_losses_after(&self) -> bool {
+        false
+    }
+}
+
+/// What a balancer made of the losses.
+pub struct Balanced {
+    /// For `optimizer.step(&gradients)`.
+    pub gradients: GradStore,
+    /// The weight that each loss had, in the order of the losses. For gradient-level balancers the
+    /// factors by which the losses' gradients were combined. Those of absent losses are 0.
+    pub weights: Vec<f64>,
+    /// The losses that took no part in this step, and why.
+    pub absent: Vec<Absent>,
+}
+
+impl Balanced {
+    /// A step in which all losses take part.
+    pub fn new(gradients: GradStore, weights: Vec<f64>) -> Balanced {
+        Balanced {
+            gradients,
+            weights,
+            absent: Vec::new(),
+        }
+    }
+
+    /// Adds this step's weights to a live plot: a series for each loss, named in their order. Those of absent losses have no
+    /// point.
+    ///
+    /// # Errors
+    ///
+    /// Fails where there is not one name for each loss.
+    pub fn plot_weights(&self, plot: &mut LivePlot, names: &[&str], step: f64) -> Result<()> {
+        if names.len() != self.weights.len() {
+            bail!(
+                "there are {} losses and {} names, {names:?}: give one name for each loss, in their order",
+                self.weights.len(),
+                names.len()
+            );
+        }
+        for (index, (name, &weight)) in names.iter().zip(&self.weights).enumerate() {
+            if self.absent.iter().all(|absent| absent.loss != index) {
+                plot.push(name, step, weight);
+            }
+        }
+        Ok(())
+    }
+
+    /// Numbers of the losses that were given to the balancer to numbers of all losses.
+    fn spread(self, present: &Present, missing: Vec<Absent>) -> Balanced {
+        let mut weights = vec![0.0; present.total()];
+        present.put(&mut weights, self.weights);
+        let mut absent = missing;
+        absent.extend(self.absent.into_iter().map(|absent| Absent {
+            loss: present.places()[absent.loss],
+            ..absent
+        }));
+        absent.sort_by_key(|absent| absent.loss);
+        Balanced {
+            gradients: self.gradients,
+            weights,
+            absent,
+        }
+    }
+}
+
+impl Kind for dyn Balancer {
+    const NAME: &'static str = "balancer";
+    /// Which losses have had a gradient so far.
+    type Memory = Watch;
+
+    fn as_component(&self) -> &dyn Component {
+        self
+    }
+}
+
+slot_is_component!(dyn Balancer);
+
+impl Balancer for Slot<dyn Balancer> {
+    /// As the component's own, with those losses that have a gradient in this step. The others are named in
+    /// [`Balanced::absent`], have the weight 0, and leave what the balancer keeps for them as it is. Where none has one there
+    /// are no gradients, so the optimiser's step changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Fails, too, where a loss is NaN or infinite, where a parameter is given twice, where none of the losses has ever reached
+    /// the shared parameters, and where a loss has had no gradient in any of its first 100 steps.
+    fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
+        balance(self, losses, &[], shared)
+    }
+
+    /// The losses on the same batch, all of them: those that took no part in the step are left out here.
+    fn after_step(&self, losses: &[Tensor]) -> Result<()> {
+        self.call(|balancer| {
+            presence::finite(losses, &[])?;
+            match self.memory().last() {
+                Some(present) if present.total() == losses.len() => match present.pick(losses) {
+                    losses if losses.is_empty() => Ok(()),
+                    losses => balancer.after_step(&losses),
+                },
+                _ => balancer.after_step(losses),
+            }
+        })
+    }
+
+    fn wants_losses_after(&self) -> bool {
+        self.call(|balancer| Ok(balancer.wants_losses_after()))
+            .unwrap_or(false)
+    }
+}
+
+impl Slot<dyn Balancer> {
+    /// [`Balancer::backward`] of losses with their names, as [`Objective::losses`](super::Objective::losses) gives them: errors
+    /// and [`Balanced::absent`] have the names, too.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn backward_named(&self, losses: &[(String, Tensor)], shared: &[Var]) -> Result<Balanced> {
+        let (names, losses): (Vec<String>, Vec<Tensor>) = losses.iter().cloned().unzip();
+        balance(self, &losses, &names, shared)
+    }
+}
+
+/// One step: who takes part, the component's answer, and what is remembered of it.
+fn balance(
+    slot: &Slot<dyn Balancer>,
+    losses: &[Tensor],
+    names: &[String],
+    shared: &[Var],
+) -> Result<Balanced> {
+    slot.call(|balancer| {
+        let found = presence::of(losses, names, shared)?;
+        let mut places = Vec::new();
+        let mut missing = Vec::new();
+        let mut reaches_shared = false;
+        for (index, presence) in found.into_iter().enumerate() {
+            match presence {
+                Presence::Missing(reason) => missing.push(Absent {
+                    loss: index,
+                    name: names.get(index).cloned(),
+                    reason: reason.to_owned(),
+                }),
+                Presence::Shared => {
+                    reaches_shared = true;
+                    places.push(index);
+                }
+                Presence::Other => places.push(index),
+            }
+        }
+        let memory = slot.memory();
+        if !shared.is_empty() && !places.is_empty() && !memory.reached(reaches_shared) {
+            bail!(
+                "none of the {} losses reaches any of the {} shared parameters (the first has shape {:?}): they were \
+                 computed without them, from a detached tensor, or multiplied by 0",
+                losses.len(),
+                shared.len(),
+                shared[0].dims()
+            );
+        }
+        let present = Present::of(places, losses.len());
+        let mut balanced = if present.places().is_empty() {
+            Balanced {
+                gradients: GradStore::default(),
+                weights: vec![0.0; losses.len()],
+                absent: missing,
+            }
+        } else {
+            let part = present.pick(losses);
+            let balanced = balancer
+                .backward_present(&part, &present, shared)
+                .map_err(|error| present.explain(error))?;
+            if balanced.weights.len() != part.len()
+                || balanced.weights.iter().any(|w| !w.is_finite())
+                || balanced.absent.iter().any(|absent| absent.loss >= part.len())
+            {
+                bail!(
+                    "expected {} finite weights, got {:?}",
+                    part.len(),
+                    balanced.weights
+                );
+            }
+            balanced.spread(&present, missing)
+        };
+        for absent in &mut balanced.absent {
+            absent.name = names.get(absent.loss).cloned();
+        }
+        if let Some(notice) = memory.note(present, &balanced.absent)? {
+            eprintln!("{}: {notice}", slot.provenance().id);
+        }
+        Ok(balanced)
+    })
+}

@@ -1,0 +1,164 @@
+//! Matrices as colours.
+
+use std::ops::Range;
+
+use candle_core::{DType, Tensor};
+use plotters::{
+    chart::ChartBuilder,
+    prelude::ViridisRGB,
+    style::{Color, RGBColor, colors::colormaps::ColorMap},
+};
+
+use super::{
+    Figure,
+    axes::{Axes, axes_setters, range_of},
+    figure::{Area, drawing_error},
+    raster::Raster,
+};
+use crate::{Result, tensor::number};
+use patchbay_cell::interrupt;
+
+/// A heat map that is being put together.
+#[derive(Debug)]
+pub struct HeatMap {
+    axes: Axes,
+    matrix: Result<Vec<Vec<f64>>>,
+    range: Option<(f64, f64)>,
+}
+
+/// A matrix `[rows, columns]` as a heat map with a colour bar: `plot::heat_map(&attention).draw()?`.
+pub fn heat_map(matrix: &Tensor) -> HeatMap {
+    HeatMap {
+        axes: Axes::default(),
+        matrix: matrix
+            .detach()
+            .to_dtype(DType::F64)
+            .and_then(|matrix| matrix.to_vec2()),
+        range: None,
+    }
+}
+
+axes_setters!(HeatMap);
+
+/// The width of the colour bar with its labels.
+const BAR: u32 = 78;
+
+impl HeatMap {
+    /// The values at the two ends of the colours; without it, the smallest and the largest.
+    pub fn range(mut self, low: f64, high: f64) -> HeatMap {
+        self.range = Some((low, high));
+        self
+    }
+
+    /// Draws the plot, row 0 on top. Values that are not finite are transparent.
+    ///
+    /// # Errors
+    ///
+    /// Fails for a tensor that is not a matrix `[rows, columns]`.
+    pub fn draw(self) -> Result<Figure> {
+        interrupt::check();
+        let matrix = self.matrix?;
+        let (rows, columns) = (matrix.len(), matrix.first().map_or(0, Vec::len));
+        if rows == 0 || columns == 0 {
+            candle_core::bail!(
+                "a heat map needs a matrix with at least one value, not [{rows}, {columns}]"
+            );
+        }
+        let found = range_of(matrix.iter().flatten().copied(), 0.0);
+        let (low, high) = self.range.unwrap_or((found.start, found.end));
+        let axes = self.axes;
+        let (mut frame, mut bar_frame) = ((0..0, 0..0), (0..0, 0..0));
+        let size = axes.size_or_default();
+        let figure = Figure::with(size, |area| {
+            let (main, bar) = area.split_horizontally(size.0 - BAR);
+            // Rows count from the top.
+            let chart = axes.draw(&main, -0.5..columns as f64 - 0.5, rows as f64 - 0.5..-0.5)?;
+            frame = chart.plotting_area().get_pixel_range();
+            let top = if axes.title.is_empty() { 0 } else { 22 };
+            let bar = bar.margin(
+                10 + top,
+                if axes.x_label.is_empty() { 36 } else { 52 },
+                4,
+                0,
+            );
+            bar_frame = draw_scale(&bar, low..high)?;
+            Ok::<(), candle_core::Error>(())
+        })?;
+        let mut picture = Raster::new(columns as u32, rows as u32);
+        for (y, row) in matrix.iter().enumerate() {
+            for (x, value) in row
+                .iter()
+                .enumerate()
+                .filter(|(_, value)| value.is_finite())
+            {
+                picture.set(x, y, colour_of((value - low) / (high - low)));
+            }
+        }
+        let mut gradient = Raster::new(1, 256);
+        for step in 0..256 {
+            gradient.set(0, step, colour_of(1.0 - step as f64 / 255.0));
+        }
+        let place = |frame: &(Range<i32>, Range<i32>)| {
+            let size = (
+                (frame.0.end - frame.0.start) as u32,
+                (frame.1.end - frame.1.start) as u32,
+            );
+            ((frame.0.start, frame.1.start), size)
+        };
+        let (at, extent) = place(&frame);
+        let (bar_at, bar_extent) = place(&bar_frame);
+        Ok(figure
+            .with_picture(at, extent, &picture.to_base64()?)
+            .with_picture(bar_at, bar_extent, &gradient.to_base64()?)
+            .described(format!("a heat map of {rows} x {columns} values")))
+    }
+}
+
+/// Draws the numbers beside the colour bar; returns where the bar itself goes, in pixels.
+fn draw_scale(area: &Area<'_>, range: Range<f64>) -> Result<(Range<i32>, Range<i32>)> {
+    let mut chart = ChartBuilder::on(area)
+        .right_y_label_area_size(56)
+        .build_cartesian_2d(0.0..1.0, range)
+        .map_err(drawing_error)?;
+    chart
+        .configure_mesh()
+        .disable_mesh()
+        .x_labels(0)
+        .y_labels(6)
+        .y_label_formatter(&|value| number(*value))
+        .label_style(("sans-serif", 13))
+        .draw()
+        .map_err(drawing_error)?;
+    Ok(chart.plotting_area().get_pixel_range())
+}
+
+/// The colour of a value between 0 and 1.
+pub fn colour_of(value: f64) -> RGBColor {
+    let colour = ViridisRGB
+        .get_color_normalized(value.clamp(0.0, 1.0) as f32, 0.0, 1.0)
+        .to_backend_color();
+    RGBColor(colour.rgb.0, colour.rgb.1, colour.rgb.2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn a_heat_map_is_two_pictures_and_their_axes() {
+        let matrix = Tensor::new(&[[0f32, 1., f32::NAN], [2., 3., 4.]], &Device::Cpu).unwrap();
+        let figure = heat_map(&matrix).title("attention").draw().unwrap();
+        assert_eq!(figure.svg().matches("<image").count(), 2);
+        assert!(figure.svg().contains("attention"));
+        let vector = Tensor::new(&[1f32], &Device::Cpu).unwrap();
+        assert!(heat_map(&vector).draw().is_err());
+    }
+
+    #[test]
+    fn colours_go_from_dark_to_light() {
+        let RGBColor(red, _, _) = colour_of(0.0);
+        let RGBColor(bright, ..) = colour_of(1.0);
+        assert!(red < 80 && bright > 200);
+    }
+}

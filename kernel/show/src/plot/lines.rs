@@ -1,0 +1,286 @@
+//! Lines with a legend.
+
+use candle_core::bail;
+use plotters::{
+    chart::SeriesLabelPosition, element::PathElement, series::LineSeries, style::Color,
+};
+
+use super::{
+    Figure, Numbers,
+    axes::{Axes, axes_setters, legend, range_of},
+    colour,
+    figure::drawing_error,
+};
+use crate::Result;
+use patchbay_cell::interrupt;
+
+/// The most points of a line that are drawn; of more, each stretch shows its lowest and highest.
+const MOST_POINTS: usize = 1200;
+
+/// A line plot that is being put together.
+#[derive(Debug, Default)]
+pub struct Lines {
+    axes: Axes,
+    series: Vec<Series>,
+    error: Option<candle_core::Error>,
+    most_points: Option<usize>,
+}
+
+#[derive(Debug)]
+struct Series {
+    name: String,
+    points: Vec<(f64, f64)>,
+}
+
+/// A line plot: `plot::lines().series("train", &losses).y_log().draw()?`.
+pub fn lines() -> Lines {
+    Lines::default()
+}
+
+axes_setters!(Lines);
+
+impl Lines {
+    /// Adds a line over 0, 1, 2, ...
+    pub fn series(self, name: impl Into<String>, values: impl Numbers) -> Lines {
+        match values.numbers() {
+            Ok(values) => {
+                let points = values
+                    .into_iter()
+                    .enumerate()
+                    .map(|(x, y)| (x as f64, y))
+                    .collect();
+                self.points(name, points)
+            }
+            Err(error) => self.failed(error),
+        }
+    }
+
+    /// Adds a line through points with these coordinates.
+    pub fn series_xy(self, name: impl Into<String>, x: impl Numbers, y: impl Numbers) -> Lines {
+        match x.numbers().and_then(|x| Ok((x, y.numbers()?))) {
+            Ok((x, y)) if x.len() == y.len() => self.points(name, x.into_iter().zip(y).collect()),
+            Ok((x, y)) => self.failed(candle_core::Error::Msg(format!(
+                "a line needs as many x as y, not {} and {}",
+                x.len(),
+                y.len()
+            ))),
+            Err(error) => self.failed(error),
+        }
+    }
+
+    pub(crate) fn points(mut self, name: impl Into<String>, points: Vec<(f64, f64)>) -> Lines {
+        self.series.push(Series {
+            name: name.into(),
+            points,
+        });
+        self
+    }
+
+    fn failed(mut self, error: candle_core::Error) -> Lines {
+        self.error.get_or_insert(error);
+        self
+    }
+
+    /// A logarithmic y axis; values that are not positive are gaps.
+    pub fn y_log(mut self) -> Lines {
+        self.axes.y_log = true;
+        self
+    }
+
+    /// The most points of a line that are drawn.
+    pub(crate) fn most_points(mut self, count: usize) -> Lines {
+        self.most_points = Some(count);
+        self
+    }
+
+    /// Draws the plot. NaN and infinite values are gaps.
+    ///
+    /// # Errors
+    ///
+    /// Fails where there is no series, or the coordinates of one do not fit.
+    pub fn draw(self) -> Result<Figure> {
+        interrupt::check();
+        self.draw_always()
+    }
+
+    /// [`Lines::draw`] for what is drawn while an interrupted cell ends.
+    pub(crate) fn draw_always(self) -> Result<Figure> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        if self.series.is_empty() {
+            bail!("a line plot needs at least one series: plot::lines().series(\"name\", &values)");
+        }
+        let axes = self.axes;
+        let lines: Vec<(String, Vec<(f64, f64)>)> = self
+            .series
+            .into_iter()
+            .map(|series| {
+                let points: Vec<_> = series
+                    .points
+                    .into_iter()
+                    .map(|(x, y)| (x, axes.y_value(y)))
+                    .collect();
+                (
+                    series.name,
+                    thin_out(points, self.most_points.unwrap_or(MOST_POINTS)),
+                )
+            })
+            .collect();
+        let x = range_of(
+            lines
+                .iter()
+                .flat_map(|(_, points)| points.iter().map(|point| point.0)),
+            0.02,
+        );
+        let y = range_of(
+            lines
+                .iter()
+                .flat_map(|(_, points)| points.iter().map(|point| point.1)),
+            0.06,
+        );
+        let middle = (y.start + y.end) / 2.0;
+        // The legend goes to the right, above or below the ends of most lines.
+        let ends_high = lines
+            .iter()
+            .filter_map(|(_, points)| points.last())
+            .filter(|point| point.1 > middle)
+            .count();
+        let position = if ends_high * 2 > lines.len() {
+            SeriesLabelPosition::LowerRight
+        } else {
+            SeriesLabelPosition::UpperRight
+        };
+        let description = format!(
+            "a line plot{} of {}",
+            if axes.title.is_empty() {
+                String::new()
+            } else {
+                format!(" \"{}\"", axes.title)
+            },
+            lines
+                .iter()
+                .map(|(name, points)| format!("{name} ({} points)", points.len()))
+                .collect::<Vec<_>>()
+                .join(", ")
+        );
+        let figure = Figure::with(axes.size_or_default(), |area| {
+            let mut chart = axes.draw(area, x.clone(), y.clone())?;
+            for (index, (name, points)) in lines.iter().enumerate() {
+                let style = colour(index).stroke_width(2);
+                let mut named = false;
+                for run in points
+                    .split(|(x, y)| !x.is_finite() || !y.is_finite())
+                    .filter(|run| !run.is_empty())
+                {
+                    let drawn = if run.len() == 1 {
+                        // A single point between gaps is a short dash, or it would not be seen.
+                        let dash = (x.end - x.start) * 0.004;
+                        vec![(run[0].0 - dash, run[0].1), (run[0].0 + dash, run[0].1)]
+                    } else {
+                        run.to_vec()
+                    };
+                    let series = chart
+                        .draw_series(LineSeries::new(drawn, style))
+                        .map_err(drawing_error)?;
+                    if !named && !name.is_empty() {
+                        series
+                            .label(name)
+                            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
+                        named = true;
+                    }
+                }
+            }
+            if lines.iter().any(|(name, _)| !name.is_empty()) {
+                legend(&mut chart, position)?;
+            }
+            Ok::<(), candle_core::Error>(())
+        })?;
+        Ok(figure.described(description))
+    }
+}
+
+/// Keeps of every stretch of a long line its lowest and its highest point, in order, and all gaps.
+fn thin_out(points: Vec<(f64, f64)>, most: usize) -> Vec<(f64, f64)> {
+    if points.len() <= most {
+        return points;
+    }
+    let stretch = points.len().div_ceil(most / 2);
+    let mut kept = Vec::with_capacity(most + 2);
+    for chunk in points.chunks(stretch) {
+        let extreme = |better: fn(f64, f64) -> bool| {
+            (0..chunk.len())
+                .filter(|&index| chunk[index].1.is_finite())
+                .reduce(|best, index| {
+                    if better(chunk[index].1, chunk[best].1) {
+                        index
+                    } else {
+                        best
+                    }
+                })
+        };
+        match (extreme(|a, b| a < b), extreme(|a, b| a > b)) {
+            (Some(low), Some(high)) => {
+                kept.push(chunk[low.min(high)]);
+                if low != high {
+                    kept.push(chunk[low.max(high)]);
+                }
+            }
+            _ => kept.push(chunk[0]),
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plot_has_its_series_and_labels() {
+        let svg = lines()
+            .series("train", [3.0, 2.0, 1.0])
+            .series_xy("test", [0.0, 1.0, 2.0], vec![3.5f32, 2.5, f32::NAN])
+            .title("loss")
+            .x_label("epoch")
+            .draw()
+            .unwrap();
+        for part in ["train", "test", "loss", "epoch", "#0072B2", "#D55E00"] {
+            assert!(svg.svg().contains(part), "{part} is missing");
+        }
+        assert_eq!(
+            svg.show().data["text/plain"],
+            "a line plot \"loss\" of train (3 points), test (3 points)"
+        );
+    }
+
+    #[test]
+    fn bad_input_is_an_error() {
+        assert!(
+            lines()
+                .draw()
+                .unwrap_err()
+                .to_string()
+                .contains("at least one series")
+        );
+        let error = lines()
+            .series_xy("a", [1.0], [1.0, 2.0])
+            .draw()
+            .unwrap_err();
+        assert!(error.to_string().contains("not 1 and 2"), "{error}");
+        assert!(lines().series("empty", Vec::<f64>::new()).draw().is_ok());
+        assert!(lines().series("zeros", [0.0, -1.0]).y_log().draw().is_ok());
+    }
+
+    #[test]
+    fn thinning_keeps_the_extremes() {
+        let mut points: Vec<(f64, f64)> = (0..100_000).map(|x| (f64::from(x), 0.0)).collect();
+        points[54_321].1 = 9.0;
+        points[54_322].1 = -9.0;
+        let kept = thin_out(points, 1000);
+        assert!(kept.len() <= 1002);
+        assert!(kept.contains(&(54_321.0, 9.0)) && kept.contains(&(54_322.0, -9.0)));
+    }
+
+    use crate::show::Show;
+}

@@ -1,0 +1,176 @@
+//! How a value becomes something that a front end draws.
+//!
+//! A type shows itself through [`Show`]. The last expression of a cell is shown by the best means
+//! its type has: `Show`, an `evcxr_display` method, `Debug`, or else its type's name.
+
+use std::{any::TypeId, fmt, rc::Rc, sync::Arc};
+
+use patchbay_protocol::Output;
+use serde_json::{Value, json};
+
+pub use patchbay_protocol::MimeBundle;
+
+/// A value with a rich form of its own.
+pub trait Show {
+    /// The value by MIME type. There is always a `text/plain`, for terminals and for reading diffs.
+    fn show(&self) -> MimeBundle;
+}
+
+/// A bundle with one text representation beside the plain one.
+pub fn bundle(plain: impl Into<String>, mime: &str, content: impl Into<Value>) -> MimeBundle {
+    let mut bundle = plain_text(plain);
+    bundle.data.insert(mime.to_owned(), content.into());
+    bundle
+}
+
+/// A bundle that is text only.
+pub fn plain_text(text: impl Into<String>) -> MimeBundle {
+    let mut bundle = MimeBundle::default();
+    bundle
+        .data
+        .insert("text/plain".to_owned(), json!(text.into()));
+    bundle
+}
+
+impl Show for MimeBundle {
+    fn show(&self) -> MimeBundle {
+        self.clone()
+    }
+}
+
+macro_rules! show_through_pointer {
+    ($($pointer:ty),*) => {$(
+        impl<T: Show + ?Sized> Show for $pointer {
+            fn show(&self) -> MimeBundle {
+                (**self).show()
+            }
+        }
+    )*};
+}
+
+show_through_pointer!(&T, &mut T, Box<T>, Rc<T>, Arc<T>);
+
+/// The widest `Debug` text that stays on one line.
+const LINE_WIDTH: usize = 100;
+
+/// The most lines that a `Debug` text is spread over.
+const MOST_LINES: usize = 40;
+
+/// `Debug` on one line, or on several where one would be long and several are few.
+pub fn debug_text(value: &(impl fmt::Debug + ?Sized)) -> String {
+    let line = format!("{value:?}");
+    if line.chars().count() <= LINE_WIDTH {
+        return line;
+    }
+    let lines = format!("{value:#?}");
+    if lines.lines().count() <= MOST_LINES {
+        lines
+    } else {
+        line
+    }
+}
+
+/// The choice of the best means, by autoref specialisation. The engine writes the calls.
+///
+/// All that is not the choice itself is in functions that are not generic: what a cell instantiates
+/// makes its compile slower.
+pub mod probe {
+    use super::*;
+
+    /// A value whose means of display are being looked for.
+    pub struct Probe<'a, T: ?Sized>(pub &'a T);
+
+    /// `()` is never shown.
+    pub trait ViaUnit {
+        fn emit(&self) {}
+    }
+
+    impl ViaUnit for &&&Probe<'_, ()> {}
+
+    pub trait ViaShow {
+        fn emit(&self);
+    }
+
+    impl<T: Show + ?Sized> ViaShow for &&Probe<'_, T> {
+        fn emit(&self) {
+            emit_show(&self.0);
+        }
+    }
+
+    pub trait ViaDebug {
+        fn emit(&self);
+    }
+
+    impl<T: fmt::Debug + ?Sized> ViaDebug for &Probe<'_, T> {
+        fn emit(&self) {
+            emit_debug(&self.0);
+        }
+    }
+
+    pub trait ViaTypeName {
+        fn emit(&self);
+    }
+
+    impl<T: ?Sized> ViaTypeName for Probe<'_, T> {
+        fn emit(&self) {
+            emit_type_name(std::any::type_name::<T>());
+        }
+    }
+
+    /// What `evcxr_display` returns for a type that has no such method. The trait that returns it is
+    /// the cell's own: found in the SDK, evcxr's compiler would advise to import it.
+    pub struct NoEvcxrDisplay;
+
+    /// Whether a value has not shown itself by a method `evcxr_display` of its own.
+    pub fn is_not_shown<R: 'static>(_returned: R) -> bool {
+        TypeId::of::<R>() == TypeId::of::<NoEvcxrDisplay>()
+    }
+
+    #[inline(never)]
+    fn emit_show(value: &dyn Show) {
+        emit(value.show());
+    }
+
+    #[inline(never)]
+    fn emit_debug(value: &dyn fmt::Debug) {
+        emit(plain_text(debug_text(value)));
+    }
+
+    #[inline(never)]
+    fn emit_type_name(name: &str) {
+        let name = patchbay_cell::names::shown(name);
+        emit(plain_text(format!(
+            "a value of type {name} (derive Debug to see it)"
+        )));
+    }
+
+    fn emit(bundle: MimeBundle) {
+        patchbay_cell::channel::output(Output::Result { bundle });
+    }
+}
+
+/// Shows the value of an expression as the cell's result. The engine writes the calls.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __show_result {
+    ($expression:expr) => {
+        match &($expression) {
+            value => {
+                #[allow(unused_imports)]
+                use $crate::show::probe::{
+                    NoEvcxrDisplay, ViaDebug as _, ViaShow as _, ViaTypeName as _, ViaUnit as _,
+                };
+                /// Found by method lookup only where the type has no `evcxr_display` of its own.
+                trait EvcxrDisplayFallback {
+                    fn evcxr_display(&self) -> NoEvcxrDisplay {
+                        NoEvcxrDisplay
+                    }
+                }
+                impl<T: ?Sized> EvcxrDisplayFallback for &T {}
+                if $crate::show::probe::is_not_shown(value.evcxr_display()) {
+                    (&&&&$crate::show::probe::Probe(value)).emit()
+                }
+            }
+        }
+    };
+}
