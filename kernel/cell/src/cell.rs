@@ -33,6 +33,7 @@ pub struct Cell<'a> {
 }
 
 impl<'a> Cell<'a> {
+    /// Begins a cell that takes from and stores into `variables`.
     pub fn new(variables: &'a Variables) -> Self {
         Cell { variables }
     }

@@ -29,7 +29,9 @@ use crate::{
 /// What came over a comm.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Message {
+    /// The content.
     pub data: Value,
+    /// What is said about the content.
     pub metadata: Value,
     /// Binary data beside the JSON.
     pub buffers: Vec<Vec<u8>>,

@@ -52,6 +52,7 @@ enum Place {
 }
 
 impl KeyMap {
+    /// All maps, in the order in which they are listed.
     pub const ALL: [KeyMap; 13] = [
         KeyMap::Timm,
         KeyMap::Mae,

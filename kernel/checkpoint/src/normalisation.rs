@@ -6,7 +6,9 @@ use candle_core::{Result, Tensor, bail};
 /// ones, reflectance times 10,000 for [`Normalisation::prithvi_2`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Normalisation {
+    /// The mean of each channel, subtracted first.
     pub mean: Vec<f64>,
+    /// The deviation of each channel, divided by.
     pub std: Vec<f64>,
 }
 

@@ -12,10 +12,13 @@ use patchbay_show::{Result, table::Table};
 /// One kind of published weights.
 #[derive(Clone, Debug)]
 pub struct Preset {
+    /// The name, as in timm or transformers.
     pub name: &'static str,
     /// Id and settings of the encoder.
     pub encoder: &'static str,
+    /// The settings of the encoder.
     pub config: Value,
+    /// The names of tensors in the published file.
     pub keys: KeyMap,
     /// Of the images; none for text.
     pub normalisation: Option<Normalisation>,

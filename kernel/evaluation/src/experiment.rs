@@ -47,8 +47,11 @@ pub struct Experiment {
 /// One run to be made.
 #[derive(Clone, Debug)]
 pub struct Run {
+    /// The variant's name.
     pub variant: String,
+    /// The settings of the variant.
     pub config: Value,
+    /// The size of the training part.
     pub size: usize,
     /// [`nn::seed_all`] has been called with it.
     pub seed: u64,
@@ -57,10 +60,15 @@ pub struct Run {
 /// One run that was made.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
+    /// The experiment's name.
     pub experiment: String,
+    /// The variant's name.
     pub variant: String,
+    /// The settings of the variant.
     pub config: Value,
+    /// The size of the training part.
     pub size: usize,
+    /// The seed.
     pub seed: u64,
     /// Numbers that are not finite are `null` in the file and NaN when it is read: JSON has no other word for them.
     #[serde(with = "finite_or_null")]
@@ -69,6 +77,7 @@ pub struct Record {
     pub build: String,
     /// Seconds since 1970 at its beginning, and how long it took.
     pub started: u64,
+    /// How long the run took.
     pub seconds: f64,
 }
 

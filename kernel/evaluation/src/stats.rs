@@ -10,8 +10,11 @@ use patchbay_show::Result;
 /// A mean (or a share, or a difference) with its confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
+    /// The value that was measured.
     pub estimate: f64,
+    /// The lower end.
     pub low: f64,
+    /// The upper end.
     pub high: f64,
 }
 
@@ -266,6 +269,7 @@ pub fn top_k_accuracy_ignoring(
 pub struct Comparison {
     /// Examples that only the first, and only the second, got right.
     pub only_first: usize,
+    /// The number of cases in which the second alone was right.
     pub only_second: usize,
     /// The first's accuracy less the second's, with its 95 % interval (Agresti and Min 2005).
     pub difference: Interval,

@@ -12,6 +12,7 @@ use patchbay_show::{Result, Show, Table, show, tensor::number};
 /// Errors over all windows of a part, in the scale that the forecaster was fitted in. Only values that were measured count.
 #[derive(Clone, Debug)]
 pub struct Backtest {
+    /// The number of windows.
     pub windows: usize,
     /// How many values of all windows' futures were interpolated in the data, and are therefore in no error.
     pub interpolated: usize,
@@ -31,14 +32,18 @@ pub struct Backtest {
     /// What repeating the last value and, where the lookback holds one, the last season ([`Dataset::season`]) gives on
     /// the same windows.
     pub baselines: Vec<Baseline>,
+    /// How long it took.
     pub seconds: f64,
 }
 
 /// Errors of a forecast that needs no fitting.
 #[derive(Clone, Debug)]
 pub struct Baseline {
+    /// The baseline's name.
     pub name: String,
+    /// Its mean squared error, scaled like the model's.
     pub mse: f64,
+    /// Its mean absolute error, scaled like the model's.
     pub mae: f64,
 }
 

@@ -11,6 +11,7 @@ use patchbay_show::{Result, Show, show};
 /// Backtests by name, shown best first.
 #[derive(Clone, Debug)]
 pub struct Comparison {
+    /// The backtest of each forecaster, by name.
     pub backtests: Vec<(String, Backtest)>,
 }
 

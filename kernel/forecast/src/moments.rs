@@ -7,6 +7,7 @@
 /// the deviation 0 whatever they are, and 10⁶ plus small noise has the noise's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Moments {
+    /// The mean.
     pub mean: f64,
     /// 0 exactly where all values are equal but for the rounding of `f64`: where it would be at most
     /// [`Moments::ROUNDING`] times the largest magnitude.

@@ -80,7 +80,12 @@ pub enum Schedule {
     Constant,
     /// Times `gamma` after each epoch but the first `hold`. With `hold: 0` it is torch's `ExponentialLR`, stepped once an
     /// epoch; `gamma: 0.5, hold: 1` is `--lradj type1` of Informer's and LTSF-Linear's programs.
-    Exponential { gamma: f64, hold: usize },
+    Exponential {
+        /// The factor after each epoch.
+        gamma: f64,
+        /// The number of first epochs at the full rate.
+        hold: usize,
+    },
 }
 
 impl Schedule {
@@ -187,6 +192,7 @@ pub struct Fitted {
     pub validation: Vec<f64>,
     /// The epoch whose weights were kept, counted from 1; 0: those before training.
     pub best: usize,
+    /// How long the fit took.
     pub seconds: f64,
     /// Of these, seconds in which batches were made.
     pub loading: f64,

@@ -8,7 +8,9 @@ use patchbay_show::Result;
 /// Mean and population standard deviation of each series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scaler {
+    /// The mean of each column's training part.
     pub means: Vec<f64>,
+    /// The deviation of each column's training part.
     pub deviations: Vec<f64>,
 }
 

@@ -21,8 +21,11 @@ pub enum Part {
 /// the part before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
+    /// The rows to train on.
     pub train: Range<usize>,
+    /// The rows by which epochs and settings are chosen.
     pub validation: Range<usize>,
+    /// The rows that nothing is chosen by.
     pub test: Range<usize>,
 }
 

@@ -15,6 +15,7 @@ use patchbay_show::{
 /// What became of a variable's gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GradientState {
+    /// A gradient arrives, and it is finite.
     Fine,
     /// There is none: no tracked path leads from the loss to the variable.
     Missing,
@@ -41,8 +42,11 @@ impl GradientState {
 /// A line of an [`Audit`].
 #[derive(Clone, Debug)]
 pub struct Finding {
+    /// The parameter's name.
     pub name: String,
+    /// The parameter's shape.
     pub shape: Vec<usize>,
+    /// What became of its gradient.
     pub state: GradientState,
     /// The Euclidean norm of the gradient; NaN where there is none.
     pub norm: f64,
@@ -55,6 +59,7 @@ pub struct Finding {
 /// What [`audit`] has found, those nearest to the loss first; shown as a table.
 #[derive(Clone, Debug)]
 pub struct Audit {
+    /// A finding for each parameter.
     pub findings: Vec<Finding>,
 }
 

@@ -27,10 +27,12 @@ impl ConcatKvCache {
             .unwrap_or(0)
     }
 
+    /// Whether nothing was added yet.
     pub fn is_empty(&self) -> bool {
         self.both.is_none()
     }
 
+    /// The dimension along which steps are appended.
     pub fn dim(&self) -> usize {
         self.dim
     }
@@ -56,18 +58,22 @@ impl ConcatKvCache {
         self.both = None;
     }
 
+    /// The keys so far.
     pub fn k(&self) -> Option<&Tensor> {
         self.both.as_ref().map(|(k, _)| k)
     }
 
+    /// The values so far.
     pub fn v(&self) -> Option<&Tensor> {
         self.both.as_ref().map(|(_, v)| v)
     }
 
+    /// The keys so far, to change.
     pub fn k_mut(&mut self) -> Option<&mut Tensor> {
         self.both.as_mut().map(|(k, _)| k)
     }
 
+    /// The values so far, to change.
     pub fn v_mut(&mut self) -> Option<&mut Tensor> {
         self.both.as_mut().map(|(_, v)| v)
     }

@@ -18,6 +18,7 @@ pub struct LossScale {
     pub backoff: f64,
     /// What the scale is multiplied with after `growth_interval` steps that did not.
     pub growth: f64,
+    /// The number of steps without an overflow after which the scale grows.
     pub growth_interval: usize,
     taken: usize,
 }
@@ -80,6 +81,7 @@ impl LossScale {
 pub struct MixedPrecision<O> {
     /// Learning rate and settings may be changed here at any time.
     pub optimiser: O,
+    /// The scale of the loss.
     pub scale: LossScale,
     /// The model's parameter, and what the optimiser updates: an f32 copy, or the same.
     pairs: Vec<(Var, Var)>,

@@ -32,6 +32,7 @@ impl CosineSchedule {
 pub struct OneCycleSchedule {
     /// The highest learning rate.
     pub peak: f64,
+    /// The number of steps of the whole cycle.
     pub total: usize,
     /// The share of steps that rise: torch's is 0.3.
     pub rise: f64,

@@ -16,7 +16,9 @@ const LEAST_SIDE: usize = 96;
 /// A picture of 8-bit RGBA pixels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
+    /// The width in pixels.
     pub width: usize,
+    /// The height in pixels.
     pub height: usize,
     /// Four bytes a pixel, row by row.
     pub rgba: Vec<u8>,

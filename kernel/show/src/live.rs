@@ -49,6 +49,7 @@ struct State {
 static ALIVE: Mutex<Vec<Weak<Mutex<State>>>> = Mutex::new(Vec::new());
 
 impl LivePlot {
+    /// Makes a plot without series.
     pub fn new(title: impl Into<String>) -> LivePlot {
         let state = Arc::new(Mutex::new(State {
             title: title.into(),

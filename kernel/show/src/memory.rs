@@ -80,9 +80,11 @@ pub(crate) fn clones(clones: &mut Clones) {
 /// The memory of the GPU of [`crate::device`], in bytes.
 #[derive(Clone, Debug, Serialize)]
 pub struct GpuMemory {
+    /// The device's name.
     pub name: String,
     /// Taken by all processes, without what this one keeps for its next tensors.
     pub used: usize,
+    /// The bytes that there are.
     pub total: usize,
 }
 

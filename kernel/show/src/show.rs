@@ -82,12 +82,15 @@ pub mod probe {
 
     /// `()` is never shown.
     pub trait ViaUnit {
+        /// Shows nothing.
         fn emit(&self) {}
     }
 
     impl ViaUnit for &&&Probe<'_, ()> {}
 
+    /// By the value's own [`Show`].
     pub trait ViaShow {
+        /// Shows the value.
         fn emit(&self);
     }
 
@@ -97,7 +100,9 @@ pub mod probe {
         }
     }
 
+    /// By `Debug`.
     pub trait ViaDebug {
+        /// Shows the value.
         fn emit(&self);
     }
 
@@ -107,7 +112,9 @@ pub mod probe {
         }
     }
 
+    /// By the name of its type, where nothing else is known.
     pub trait ViaTypeName {
+        /// Shows the name.
         fn emit(&self);
     }
 

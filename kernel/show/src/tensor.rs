@@ -13,11 +13,17 @@ use crate::{
 /// What one pass over a tensor finds. Minimum, maximum and mean are over the finite values.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Statistics {
+    /// The least finite value.
     pub min: f64,
+    /// The largest finite value.
     pub max: f64,
+    /// The mean of the finite values.
     pub mean: f64,
+    /// The number of values that are not numbers.
     pub nan: usize,
+    /// The number of infinite values.
     pub infinite: usize,
+    /// The number of finite values.
     pub finite: usize,
 }
 

@@ -18,23 +18,31 @@ pub enum Activation {
     /// With the tangent.
     #[serde(alias = "gelu_new")]
     NewGelu,
+    /// The larger of x and 0.
     Relu,
     /// The square of relu.
     Relu2,
     /// relu, at most 6.
     Relu6,
+    /// x · sigmoid(x).
     Silu,
+    /// 1 / (1 + exp(-x)).
     Sigmoid,
+    /// x / 6 + 1/2, between 0 and 1.
     HardSigmoid,
     /// The first half of the last dimension by silu, times the second.
     Swiglu,
+    /// x · sigmoid(x), by its other name.
     Swish,
+    /// x · tanh(ln(1 + exp(x))).
     Mish,
+    /// x · hard sigmoid(x).
     HardSwish,
     /// alpha (exp(x) - 1) below zero.
     Elu(f64),
     /// The slope below zero.
     LeakyRelu(f64),
+    /// GELU by the tanh formula.
     #[serde(alias = "gelu_pytorch_tanh")]
     GeluPytorchTanh,
 }
@@ -72,10 +80,12 @@ impl PReLU {
         PReLU { weight, is_scalar }
     }
 
+    /// The slopes of negative values.
     pub fn weight(&self) -> &Tensor {
         &self.weight
     }
 
+    /// Whether there is one slope for all channels.
     pub fn is_scalar(&self) -> bool {
         self.is_scalar
     }

@@ -30,14 +30,17 @@ macro_rules! convolution {
                 }
             }
 
+            /// The settings.
             pub fn config(&self) -> &$config {
                 &self.config
             }
 
+            /// The weight.
             pub fn weight(&self) -> &Tensor {
                 &self.weight
             }
 
+            /// The bias, one value a channel of the result.
             pub fn bias(&self) -> Option<&Tensor> {
                 self.bias.as_ref()
             }

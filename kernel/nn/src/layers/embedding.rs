@@ -31,10 +31,12 @@ impl Embedding {
         }
     }
 
+    /// The table, `[rows, hidden]`.
     pub fn embeddings(&self) -> &Tensor {
         &self.table
     }
 
+    /// The length of a row.
     pub fn hidden_size(&self) -> usize {
         self.width
     }

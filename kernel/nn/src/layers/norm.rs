@@ -15,6 +15,7 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
+    /// Makes a layer norm of a scale and an offset, `[features]` each.
     pub fn new(weight: Tensor, bias: Tensor, eps: f64) -> LayerNorm {
         LayerNorm {
             weight,
@@ -24,6 +25,7 @@ impl LayerNorm {
         }
     }
 
+    /// Makes a layer norm without an offset.
     pub fn new_no_bias(weight: Tensor, eps: f64) -> LayerNorm {
         LayerNorm {
             weight,
@@ -43,14 +45,17 @@ impl LayerNorm {
         }
     }
 
+    /// The scale.
     pub fn weight(&self) -> &Tensor {
         &self.weight
     }
 
+    /// The offset.
     pub fn bias(&self) -> Option<&Tensor> {
         self.bias.as_ref()
     }
 
+    /// The number that is added to the variance.
     pub fn eps(&self) -> f64 {
         self.eps
     }
@@ -77,14 +82,17 @@ pub struct RmsNorm {
 }
 
 impl RmsNorm {
+    /// Makes an RMS norm of a scale, `[features]`.
     pub fn new(weight: Tensor, eps: f64) -> RmsNorm {
         RmsNorm { weight, eps }
     }
 
+    /// The scale.
     pub fn weight(&self) -> &Tensor {
         &self.weight
     }
 
+    /// The number that is added to the mean square.
     pub fn eps(&self) -> f64 {
         self.eps
     }

@@ -34,10 +34,13 @@ const OF_GRU: Init = default_init(1.0);
 #[allow(clippy::upper_case_acronyms)]
 #[derive(Clone, Copy, Debug)]
 pub struct LSTMConfig {
+    /// The first values of the weights of the input.
     pub w_ih_init: Init,
+    /// The first values of the weights of the state.
     pub w_hh_init: Init,
     /// `None`: no bias.
     pub b_ih_init: Option<Init>,
+    /// The first values of the bias of the state; `None` for a layer without.
     pub b_hh_init: Option<Init>,
     /// The number in the parameters' names.
     pub layer_idx: usize,
@@ -74,10 +77,13 @@ impl LSTMConfig {
 #[allow(clippy::upper_case_acronyms)]
 #[derive(Clone, Copy, Debug)]
 pub struct GRUConfig {
+    /// The first values of the weights of the input.
     pub w_ih_init: Init,
+    /// The first values of the weights of the state.
     pub w_hh_init: Init,
     /// `None`: no bias.
     pub b_ih_init: Option<Init>,
+    /// The first values of the bias of the state; `None` for a layer without.
     pub b_hh_init: Option<Init>,
 }
 
@@ -199,6 +205,7 @@ impl LSTM {
         })
     }
 
+    /// The settings.
     pub fn config(&self) -> &LSTMConfig {
         &self.config
     }
@@ -266,6 +273,7 @@ impl GRU {
         })
     }
 
+    /// The settings.
     pub fn config(&self) -> &GRUConfig {
         &self.config
     }

@@ -15,9 +15,11 @@ use patchbay_ops as ops;
 pub struct TransformerSettings {
     /// The width of the residual stream.
     pub width: usize,
+    /// The number of heads.
     pub heads: usize,
     /// The width between the two linear maps.
     pub feed_forward: usize,
+    /// The share of values that dropout sets to 0.
     pub dropout: f64,
     /// gelu between the two linear maps, or relu.
     pub gelu: bool,

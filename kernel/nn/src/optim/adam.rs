@@ -43,10 +43,12 @@ impl AdamW {
         }
     }
 
+    /// The settings.
     pub fn params(&self) -> &ParamsAdamW {
         &self.settings
     }
 
+    /// Changes the settings.
     pub fn set_params(&mut self, settings: ParamsAdamW) {
         self.parameters.learning_rate = settings.lr;
         self.settings = settings;
@@ -56,9 +58,13 @@ impl AdamW {
 /// The settings of [`Adam`].
 #[derive(Clone, Copy, Debug)]
 pub struct ParamsAdam {
+    /// The learning rate.
     pub lr: f64,
+    /// The decay of the mean of the gradients.
     pub beta1: f64,
+    /// The decay of the mean of their squares.
     pub beta2: f64,
+    /// The number that is added to the root of the second moment.
     pub eps: f64,
     /// Added to the gradient, times the parameter.
     pub weight_decay: f64,

@@ -10,6 +10,7 @@ use crate::each_once;
 /// Parameters with settings of their own.
 #[derive(Clone, Debug)]
 pub struct ParameterGroup {
+    /// The parameters.
     pub vars: Vec<Var>,
     /// What the optimiser's learning rate is multiplied with for this group, so that a schedule moves all groups.
     pub learning_rate_scale: f64,
@@ -27,6 +28,7 @@ impl ParameterGroup {
         }
     }
 
+    /// Multiplies the learning rate of this group.
     pub fn learning_rate_scale(self, scale: f64) -> ParameterGroup {
         ParameterGroup {
             learning_rate_scale: scale,
@@ -34,6 +36,7 @@ impl ParameterGroup {
         }
     }
 
+    /// Sets the weight decay of this group.
     pub fn weight_decay(self, decay: f64) -> ParameterGroup {
         ParameterGroup {
             weight_decay: Some(decay),

@@ -12,7 +12,9 @@ use super::parameters::{OptimizerState, ParameterGroup, ParameterNames, Paramete
 /// The settings of [`SGD`]; a plain number is a learning rate without momentum.
 #[derive(Clone, Copy, Debug)]
 pub struct ParamsSgd {
+    /// The learning rate.
     pub lr: f64,
+    /// The share of the step before that is kept.
     pub momentum: f64,
     /// What is taken from the gradient as it enters the momentum.
     pub dampening: f64,

@@ -29,6 +29,7 @@ impl Checkbox {
         self.model.get("value").as_bool().unwrap_or(false)
     }
 
+    /// Ticks or clears it.
     pub fn set(&self, ticked: bool) {
         self.model.set("value", json!(ticked));
     }
