@@ -18,7 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["forecast", "evaluation", "checkpoint"],
     &["engine", "runtime-client", "jupyter", "sdk"],
     &["toolchain", "notebook", "runtime"],
-    &["side"],
+    &["side", "dehaze-command"],
     &["completion"],
     &["session"],
     &["host"],
@@ -36,7 +36,7 @@ fn crates() -> Vec<(String, PathBuf)> {
     let kernel = fs::read_dir(root().join("kernel")).unwrap();
     let folders = kernel
         .map(|entry| entry.unwrap().path())
-        .chain([root().join("plugins/dehaze/core")]);
+        .chain(["core", "command"].map(|name| root().join("plugins/dehaze").join(name)));
     folders
         .filter(|folder| folder.join("src").is_dir() && folder.join("Cargo.toml").is_file())
         // A workspace of its own.

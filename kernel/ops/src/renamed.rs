@@ -7,20 +7,20 @@ use candle_core::{Result, Tensor};
 /// # Errors
 ///
 /// As there.
-#[deprecated(since = "0.1.0", note = "its name is `ops::l2_normalize`")]
+#[deprecated(since = "0.2.0", note = "its name is `ops::l2_normalize`")]
 pub fn l2_normalise(x: &Tensor, dim: i64, eps: f64) -> Result<Tensor> {
     crate::l2_normalize(x, dim, eps)
 }
 
 /// The former place of [`crate::kth_largest`].
-#[deprecated(since = "0.1.0", note = "its name is `ops::kth_largest`")]
+#[deprecated(since = "0.2.0", note = "its name is `ops::kth_largest`")]
 pub mod largest {
     pub use crate::kth_largest;
 }
 
 /// The former place of [`crate::optimizer_step`] and its rules.
 #[deprecated(
-    since = "0.1.0",
+    since = "0.2.0",
     note = "its names are `ops::{optimizer_step, AdamRule, AdamFactors, OptimizerRule}`"
 )]
 pub mod optimiser_step {

@@ -2,7 +2,6 @@
 
 mod build;
 mod cache;
-mod dehaze;
 mod doctor;
 mod exec;
 mod install;
@@ -46,7 +45,7 @@ enum Command {
     Cache(cache::Arguments),
     #[command(subcommand)]
     Plugin(plugin::Command),
-    Dehaze(dehaze::Arguments),
+    Dehaze(patchbay_dehaze_command::Arguments),
     Kernel(kernel::Arguments),
 }
 
@@ -63,7 +62,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(arguments) => doctor::main(&arguments),
         Command::Cache(arguments) => cache::run(&arguments),
         Command::Plugin(command) => plugin::main(&command),
-        Command::Dehaze(arguments) => dehaze::main(&arguments),
+        Command::Dehaze(arguments) => patchbay_dehaze_command::main(&arguments),
         Command::Kernel(arguments) => kernel::main(&arguments),
     };
     result.unwrap_or_else(|error| {

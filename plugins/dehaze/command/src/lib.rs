@@ -114,6 +114,11 @@ fn bytes(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("bytes are a number with K, M or G behind it, not {text}"))
 }
 
+/// Dehazes the folder, with progress on a terminal and a summary at the end.
+///
+/// # Errors
+///
+/// Says which setting or folder cannot be used, and what to type.
 pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     let settings = settings(arguments)?;
     if let Some(name) = &arguments.only {
