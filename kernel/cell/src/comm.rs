@@ -152,10 +152,10 @@ pub fn register_target(name: &str, handler: impl FnMut(Comm, &Message) + Send + 
 }
 
 /// The messages that wait, and who handles them.
-struct Desk {
+struct Deliveries {
     waiting: VecDeque<CommMessage>,
     /// The thread that calls handlers, counted from 1; the ones before it were given up.
-    clerk: u64,
+    delivering: u64,
     /// What it is doing.
     busy: Option<Busy>,
 }
@@ -169,9 +169,9 @@ struct Busy {
     asked: Option<Instant>,
 }
 
-static DESK: Mutex<Desk> = Mutex::new(Desk {
+static DELIVERIES: Mutex<Deliveries> = Mutex::new(Deliveries {
     waiting: VecDeque::new(),
-    clerk: 0,
+    delivering: 0,
     busy: None,
 });
 
@@ -180,21 +180,21 @@ static DELIVERED: Condvar = Condvar::new();
 /// Takes a message from the front end; its handler is called on the comms' own thread.
 #[doc(hidden)]
 pub fn deliver(message: CommMessage) {
-    let mut desk = desk();
-    if desk.clerk == 0 && !hire(&mut desk) {
-        drop(desk);
+    let mut deliveries = deliveries();
+    if deliveries.delivering == 0 && !start_thread(&mut deliveries) {
+        drop(deliveries);
         eprintln!("a comm message was dropped: there is no thread to handle it");
         return;
     }
-    desk.waiting.push_back(message);
-    drop(desk);
+    deliveries.waiting.push_back(message);
+    drop(deliveries);
     DELIVERED.notify_all();
 }
 
 /// Asks the handler that runs to stop.
 #[doc(hidden)]
 pub fn stop_handler() {
-    if let Some(busy) = &mut desk().busy {
+    if let Some(busy) = &mut deliveries().busy {
         busy.asked.get_or_insert_with(Instant::now);
         interrupt::request_handler();
     }
@@ -204,18 +204,19 @@ pub fn stop_handler() {
 /// on. Returns the thread that it runs on; `None` where there is no such handler.
 #[doc(hidden)]
 pub fn give_up_handler(patience: Duration) -> Option<i32> {
-    let mut desk = desk();
-    desk.busy
+    let mut deliveries = deliveries();
+    deliveries
+        .busy
         .as_ref()?
         .asked
         .filter(|asked| asked.elapsed() >= patience)?;
-    let given_up = desk.busy.take()?;
-    if !hire(&mut desk) {
-        desk.busy = Some(given_up);
+    let given_up = deliveries.busy.take()?;
+    if !start_thread(&mut deliveries) {
+        deliveries.busy = Some(given_up);
         return None;
     }
     interrupt::clear_handler();
-    drop(desk);
+    drop(deliveries);
     DELIVERED.notify_all();
     // The handler may have locked stderr: whoever says so may wait for it for ever.
     let comm = given_up.comm;
@@ -228,13 +229,13 @@ pub fn give_up_handler(patience: Duration) -> Option<i32> {
     Some(given_up.thread)
 }
 
-fn hire(desk: &mut Desk) -> bool {
-    let own = desk.clerk + 1;
+fn start_thread(deliveries: &mut Deliveries) -> bool {
+    let own = deliveries.delivering + 1;
     let thread = thread::Builder::new()
         .name("patchbay-comms".to_owned())
         .spawn(move || handle_all(own));
     if thread.is_ok() {
-        desk.clerk = own;
+        deliveries.delivering = own;
     }
     thread.is_ok()
 }
@@ -242,29 +243,31 @@ fn hire(desk: &mut Desk) -> bool {
 fn handle_all(own: u64) {
     interrupt::is_of_handlers();
     let thread = number_of_this_thread();
-    let mut desk = desk();
+    let mut deliveries = deliveries();
     loop {
-        desk = DELIVERED
-            .wait_while(desk, |desk| desk.clerk == own && desk.waiting.is_empty())
+        deliveries = DELIVERED
+            .wait_while(deliveries, |deliveries| {
+                deliveries.delivering == own && deliveries.waiting.is_empty()
+            })
             .unwrap_or_else(PoisonError::into_inner);
-        if desk.clerk != own {
+        if deliveries.delivering != own {
             return;
         }
-        let Some(message) = desk.waiting.pop_front() else {
+        let Some(message) = deliveries.waiting.pop_front() else {
             continue;
         };
-        desk.busy = Some(Busy {
+        deliveries.busy = Some(Busy {
             comm: message.comm_id.as_str().into(),
             thread,
             asked: None,
         });
-        drop(desk);
+        drop(deliveries);
         handle(message);
-        desk = self::desk();
-        if desk.clerk != own {
+        deliveries = self::deliveries();
+        if deliveries.delivering != own {
             return;
         }
-        desk.busy = None;
+        deliveries.busy = None;
         interrupt::clear_handler();
     }
 }
@@ -276,8 +279,8 @@ fn number_of_this_thread() -> i32 {
     number.unwrap_or(0)
 }
 
-fn desk() -> MutexGuard<'static, Desk> {
-    DESK.lock().unwrap_or_else(PoisonError::into_inner)
+fn deliveries() -> MutexGuard<'static, Deliveries> {
+    DELIVERIES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn handle(message: CommMessage) {
@@ -351,7 +354,7 @@ fn guard(what: &str, call: impl FnOnce()) {
 
 /// Takes the tables' locks for a moment.
 pub(crate) fn probe() {
-    drop(desk());
+    drop(deliveries());
     drop(lock(&HANDLERS));
 }
 

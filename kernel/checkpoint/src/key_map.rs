@@ -44,7 +44,7 @@ pub enum KeyMap {
 
 /// Where a tensor of the file goes.
 #[derive(Debug, PartialEq, Eq)]
-enum Place {
+enum Target {
     To(String),
     /// One of three parts that are joined along the first dimension: queries, keys, values.
     Part(String, usize),
@@ -118,7 +118,7 @@ impl KeyMap {
         }
     }
 
-    fn place(self, name: &str, first_fusion_layer: usize) -> Place {
+    fn target(self, name: &str, first_fusion_layer: usize) -> Target {
         match self {
             KeyMap::Timm => timm(name),
             KeyMap::Mae | KeyMap::Rvsa | KeyMap::SatMae | KeyMap::ScaleMae => mae(name),
@@ -127,51 +127,51 @@ impl KeyMap {
             KeyMap::HuggingFaceVit => hugging_face_vit(name),
             KeyMap::HuggingFaceBert => bert(name),
             KeyMap::Albef => match name.contains(".cls.predictions.decoder.") {
-                true => Place::LeftOut("tied to the word embeddings"),
-                false => Place::To(name.to_owned()),
+                true => Target::LeftOut("tied to the word embeddings"),
+                false => Target::To(name.to_owned()),
             },
             KeyMap::AlbefImage => match name.strip_prefix("visual_encoder.") {
                 Some(name) => timm(name),
-                None => Place::LeftOut("another part of ALBEF"),
+                None => Target::LeftOut("another part of ALBEF"),
             },
             KeyMap::AlbefText => match name.strip_prefix("text_encoder.") {
                 Some(name) => bert(name),
-                None => Place::LeftOut("another part of ALBEF"),
+                None => Target::LeftOut("another part of ALBEF"),
             },
             KeyMap::AlbefMultimodal => albef_multimodal(name, first_fusion_layer),
         }
     }
 }
 
-const HEAD: Place = Place::LeftOut("a head of the training task");
+const HEAD: Target = Target::LeftOut("a head of the training task");
 
-fn timm(name: &str) -> Place {
+fn timm(name: &str) -> Target {
     let is_head = ["head.", "head_dist.", "pre_logits.", "fc."]
         .iter()
         .any(|head| name.starts_with(head));
     match is_head {
         true => HEAD,
-        false => Place::To(name.to_owned()),
+        false => Target::To(name.to_owned()),
     }
 }
 
-fn mae(name: &str) -> Place {
+fn mae(name: &str) -> Target {
     match name.starts_with("decoder") || name == "mask_token" {
-        true => Place::LeftOut("the decoder of the training task"),
+        true => Target::LeftOut("the decoder of the training task"),
         false => timm(name),
     }
 }
 
-fn open_clip(name: &str) -> Place {
+fn open_clip(name: &str) -> Target {
     let Some(name) = name.strip_prefix("visual.") else {
-        return Place::LeftOut("CLIP's text encoder or temperature");
+        return Target::LeftOut("CLIP's text encoder or temperature");
     };
-    let to = |name: &str| Place::To(name.to_owned());
+    let to = |name: &str| Target::To(name.to_owned());
     match name {
         "conv1.weight" => return to("patch_embed.proj.weight"),
         "class_embedding" => return to("cls_token"),
         "positional_embedding" => return to("pos_embed"),
-        "proj" => return Place::LeftOut("the projection to the space shared with texts"),
+        "proj" => return Target::LeftOut("the projection to the space shared with texts"),
         _ => {}
     }
     let replaced = name
@@ -184,16 +184,16 @@ fn open_clip(name: &str) -> Place {
         .replace("ln_2.", "norm2.")
         .replace("mlp.c_fc.", "mlp.fc1.")
         .replace("mlp.c_proj.", "mlp.fc2.");
-    Place::To(replaced)
+    Target::To(replaced)
 }
 
-fn dino_v2(name: &str) -> Place {
+fn dino_v2(name: &str) -> Target {
     let name = name.strip_prefix("backbone.").unwrap_or(name);
     if name == "mask_token" || name.starts_with("dino_head.") || name.starts_with("ibot_head.") {
         return HEAD;
     }
     if name == "register_tokens" {
-        return Place::To("reg_token".to_owned());
+        return Target::To("reg_token".to_owned());
     }
     // Sharded training puts blocks into chunks: blocks.<chunk>.<block>.norm1.weight.
     let parts: Vec<&str> = name.split('.').collect();
@@ -203,12 +203,12 @@ fn dino_v2(name: &str) -> Place {
             .is_some_and(|part| part.parse::<usize>().is_ok())
     };
     match parts[0] == "blocks" && is_number(1) && is_number(2) {
-        true => Place::To(format!("blocks.{}", parts[2..].join("."))),
+        true => Target::To(format!("blocks.{}", parts[2..].join("."))),
         false => timm(name),
     }
 }
 
-fn hugging_face_vit(name: &str) -> Place {
+fn hugging_face_vit(name: &str) -> Target {
     let name = [
         "vit.",
         "deit.",
@@ -232,7 +232,7 @@ fn hugging_face_vit(name: &str) -> Place {
     ] {
         name = name.replace(new, old);
     }
-    let to = |name: &str| Place::To(name.to_owned());
+    let to = |name: &str| Target::To(name.to_owned());
     match name.as_str() {
         "embeddings.cls_token" => return to("cls_token"),
         "embeddings.position_embeddings" => return to("pos_embed"),
@@ -241,10 +241,10 @@ fn hugging_face_vit(name: &str) -> Place {
         _ => {}
     }
     if let Some(rest) = name.strip_prefix("embeddings.patch_embeddings.projection.") {
-        return Place::To(format!("patch_embed.proj.{rest}"));
+        return Target::To(format!("patch_embed.proj.{rest}"));
     }
     if let Some(rest) = name.strip_prefix("layernorm.") {
-        return Place::To(format!("norm.{rest}"));
+        return Target::To(format!("norm.{rest}"));
     }
     let layer = name
         .strip_prefix("encoder.layer.")
@@ -258,7 +258,7 @@ fn hugging_face_vit(name: &str) -> Place {
     for (part, projection) in ["query", "key", "value"].into_iter().enumerate() {
         let prefix = format!("attention.attention.{projection}.");
         if let Some(kind) = rest.strip_prefix(&prefix) {
-            return Place::Part(format!("blocks.{number}.attn.qkv.{kind}"), part);
+            return Target::Part(format!("blocks.{number}.attn.qkv.{kind}"), part);
         }
     }
     let rest = rest
@@ -272,10 +272,10 @@ fn hugging_face_vit(name: &str) -> Place {
         Some(kind) => format!("mlp.fc2.{kind}"),
         None => rest,
     };
-    Place::To(format!("blocks.{number}.{rest}"))
+    Target::To(format!("blocks.{number}.{rest}"))
 }
 
-fn bert(name: &str) -> Place {
+fn bert(name: &str) -> Target {
     let name = name.strip_prefix("bert.").unwrap_or(name);
     if name.starts_with("cls.") || name.starts_with("classifier.") {
         return HEAD;
@@ -288,10 +288,10 @@ fn bert(name: &str) -> Place {
             None => name.to_owned(),
         },
     };
-    Place::To(name)
+    Target::To(name)
 }
 
-fn albef_multimodal(name: &str, first: usize) -> Place {
+fn albef_multimodal(name: &str, first: usize) -> Target {
     let inner = name
         .strip_prefix("text_encoder.")
         .map(|name| name.strip_prefix("bert.").unwrap_or(name));
@@ -301,9 +301,9 @@ fn albef_multimodal(name: &str, first: usize) -> Place {
         .and_then(|(number, rest)| Some((number.parse::<usize>().ok()?, rest)));
     match layer {
         Some((number, rest)) if number >= first => {
-            Place::To(format!("encoder.layer.{}.{rest}", number - first))
+            Target::To(format!("encoder.layer.{}.{rest}", number - first))
         }
-        _ => Place::LeftOut("another part of ALBEF"),
+        _ => Target::LeftOut("another part of ALBEF"),
     }
 }
 
@@ -341,10 +341,10 @@ pub(super) fn rename(
         found.extend(folded_positions(&mut tensors));
     }
     for (source, tensor) in tensors {
-        match keys.place(&source, first_fusion_layer) {
-            Place::LeftOut(why) => report.push(State::LeftOut, source, why),
-            Place::Part(name, part) => parts.entry(name).or_default()[part] = Some(tensor),
-            Place::To(name) => {
+        match keys.target(&source, first_fusion_layer) {
+            Target::LeftOut(why) => report.push(State::LeftOut, source, why),
+            Target::Part(name, part) => parts.entry(name).or_default()[part] = Some(tensor),
+            Target::To(name) => {
                 let note = None;
                 found.insert(
                     name,
@@ -429,10 +429,10 @@ mod tests {
     use super::*;
 
     fn to(keys: KeyMap, name: &str) -> String {
-        match keys.place(name, 6) {
-            Place::To(name) => name,
-            Place::Part(name, part) => format!("{name}[{part}]"),
-            Place::LeftOut(_) => "-".to_owned(),
+        match keys.target(name, 6) {
+            Target::To(name) => name,
+            Target::Part(name, part) => format!("{name}[{part}]"),
+            Target::LeftOut(_) => "-".to_owned(),
         }
     }
 

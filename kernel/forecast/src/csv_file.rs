@@ -9,7 +9,7 @@ use candle_core::{Error, bail};
 
 use super::{
     CsvOptions, Frame, Frequency, Missing, Zone,
-    csv_times::{self, Place, is_named_as_time, is_year_or_date},
+    csv_times::{self, TimeRow, is_named_as_time, is_year_or_date},
     problems::Problems,
     time::{is_clock, looks_like_time},
 };
@@ -389,9 +389,9 @@ impl Table {
                 );
             }
         }
-        let places: Vec<Place<'_>> = whole
+        let rows: Vec<TimeRow<'_>> = whole
             .iter()
-            .map(|record| Place {
+            .map(|record| TimeRow {
                 line: line(record),
                 text: match self.clock {
                     None => Cow::Borrowed(&record[self.time]),
@@ -401,7 +401,7 @@ impl Table {
             })
             .collect();
         let name = &self.head[self.time];
-        let (times, zone) = csv_times::read(&places, name, options, problems)
+        let (times, zone) = csv_times::read(&rows, name, options, problems)
             .map_err(|error| Error::Msg(format!("{}, {error}", self.path)))?;
         let timed = times
             .into_iter()

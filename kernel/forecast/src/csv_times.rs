@@ -13,7 +13,7 @@ use super::{
 use patchbay_show::Result;
 
 /// A row of the file whose time is wanted: its line, its text, and which series it is of where each has rows of its own.
-pub(super) struct Place<'a> {
+pub(super) struct TimeRow<'a> {
     pub line: u64,
     pub text: Cow<'a, str>,
     pub series: usize,
@@ -23,39 +23,39 @@ pub(super) struct Place<'a> {
 ///
 /// A clock that is set back shows an hour twice: of two rows the first is the earlier one.
 pub(super) fn read(
-    places: &[Place<'_>],
+    rows: &[TimeRow<'_>],
     column: &str,
     options: &CsvOptions,
     problems: &mut Problems,
 ) -> Result<(Vec<Option<i64>>, Zone)> {
     let day_first = match options.day_first {
         Some(day_first) => Some(day_first),
-        None => order(places),
+        None => order(rows),
     };
-    let written: Vec<Option<Written>> = places
+    let written: Vec<Option<Written>> = rows
         .iter()
-        .map(|place| one(&place.text, options, day_first))
+        .map(|row| one(&row.text, options, day_first))
         .collect();
     if day_first.is_none()
-        && let Some(index) = (0..places.len()).find(|&index| {
-            written[index].is_none() && one(&places[index].text, options, Some(true)).is_some()
+        && let Some(index) = (0..rows.len()).find(|&index| {
+            written[index].is_none() && one(&rows[index].text, options, Some(true)).is_some()
         })
     {
         bail!(
             "column {column}, line {}: \"{}\" is another day for readers who write the month first, and no row shows \
              which is meant: read with CsvOptions {{ day_first: Some(true), ..Default::default() }} if it is the {}th day \
              of a month, and Some(false) if it is of the {}th month",
-            places[index].line,
-            places[index].text,
-            leading_number(&places[index].text),
-            leading_number(&places[index].text),
+            rows[index].line,
+            rows[index].text,
+            leading_number(&rows[index].text),
+            leading_number(&rows[index].text),
         );
     }
-    for (place, written) in places.iter().zip(&written) {
+    for (row, written) in rows.iter().zip(&written) {
         if written.is_none() {
             problems.note(
-                place.line,
-                &format!("column {column}: \"{}\" is not a time", place.text),
+                row.line,
+                &format!("column {column}: \"{}\" is not a time", row.text),
             );
         }
     }
@@ -65,19 +65,19 @@ pub(super) fn read(
         None => common_offset(&written)?,
     };
     let mut last: HashMap<usize, i64> = HashMap::new();
-    let mut times = Vec::with_capacity(places.len());
-    for (place, written) in places.iter().zip(written) {
+    let mut times = Vec::with_capacity(rows.len());
+    for (row, written) in rows.iter().zip(written) {
         let local = |local: DateTime, problems: &mut Problems, last: &HashMap<usize, i64>| {
             let instants = zone.instants(local);
-            let after = |&&time: &&i64| last.get(&place.series).is_none_or(|&last| time > last);
+            let after = |&&time: &&i64| last.get(&row.series).is_none_or(|&last| time > last);
             let found = instants.iter().find(after).or(instants.first());
             if found.is_none() {
                 problems.note(
-                    place.line,
+                    row.line,
                     &format!(
                         "column {column}: {} never shows \"{}\", its clock is set forward over it",
                         zone.name(),
-                        place.text
+                        row.text
                     ),
                 );
             }
@@ -93,7 +93,7 @@ pub(super) fn read(
             },
         };
         if let Some(time) = time {
-            last.insert(place.series, time);
+            last.insert(row.series, time);
         }
         times.push(time);
     }
@@ -115,8 +115,8 @@ fn one(text: &str, options: &CsvOptions, day_first: Option<bool>) -> Option<Writ
 }
 
 /// Whether days come first, if a row shows it and none the contrary.
-fn order(places: &[Place<'_>]) -> Option<bool> {
-    let mut orders = places.iter().filter_map(|place| day_order(&place.text));
+fn order(rows: &[TimeRow<'_>]) -> Option<bool> {
+    let mut orders = rows.iter().filter_map(|row| day_order(&row.text));
     let first = orders.next()?;
     orders.all(|order| order == first).then_some(first)
 }

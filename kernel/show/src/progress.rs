@@ -37,7 +37,7 @@ pub fn progress<I: IntoIterator>(items: I) -> Progress<I::IntoIter> {
             start: Instant::now(),
         },
         drawn: None,
-        place: None,
+        row: None,
     }
 }
 
@@ -46,7 +46,7 @@ pub struct Progress<I> {
     items: I,
     bar: Bar,
     drawn: Option<Instant>,
-    place: Option<Place>,
+    row: Option<BarRow>,
 }
 
 struct Bar {
@@ -70,7 +70,7 @@ struct Running {
 }
 
 /// A bar's place among those that are running.
-struct Place {
+struct BarRow {
     depth: usize,
     display: DisplayHandle,
 }
@@ -103,28 +103,28 @@ impl<I> Progress<I> {
             return;
         }
         let bundle = self.bar.running();
-        match &self.place {
-            Some(place) => place.display.update_always(&bundle),
-            None => self.place = Some(take_place(&bundle)),
+        match &self.row {
+            Some(row) => row.display.update_always(&bundle),
+            None => self.row = Some(take_row(&bundle)),
         }
         self.drawn = Some(Instant::now());
     }
 }
 
 /// Shows a new bar below those that are running.
-fn take_place(bundle: &MimeBundle) -> Place {
+fn take_row(bundle: &MimeBundle) -> BarRow {
     let reused =
         RUNNING.with_borrow_mut(|running| running.last_mut().and_then(|outer| outer.inner.take()));
     let display = match reused {
-        Some(place) => {
-            place.update_always(bundle);
-            place
+        Some(row) => {
+            row.update_always(bundle);
+            row
         }
         None => display_always(bundle),
     };
     RUNNING.with_borrow_mut(|running| {
         running.push(Running::default());
-        Place {
+        BarRow {
             depth: running.len() - 1,
             display,
         }
@@ -155,24 +155,24 @@ impl<I: Iterator> Iterator for Progress<I> {
 
 impl<I> Drop for Progress<I> {
     fn drop(&mut self) {
-        let Some(place) = self.place.take() else {
+        let Some(row) = self.row.take() else {
             return;
         };
         let inner = RUNNING.with_borrow_mut(|running| {
-            let own = (running.len() > place.depth).then(|| running.swap_remove(place.depth));
-            running.truncate(place.depth);
+            let own = (running.len() > row.depth).then(|| running.swap_remove(row.depth));
+            running.truncate(row.depth);
             if let Some(outer) = running.last_mut() {
-                outer.inner = Some(place.display.clone());
+                outer.inner = Some(row.display.clone());
             }
             own.and_then(|own| own.inner)
         });
         if let Some(inner) = inner {
             inner.update_always(&nothing());
         }
-        if place.depth > 0 {
-            place.display.update_always(&nothing());
+        if row.depth > 0 {
+            row.display.update_always(&nothing());
         } else {
-            place.display.update_always(&self.bar.ended());
+            row.display.update_always(&self.bar.ended());
         }
     }
 }
