@@ -156,6 +156,7 @@ fn the_guide_names_files_that_are_there() {
         .skip(1)
         .step_by(2)
         .filter(|text| text.contains('/') && !text.contains([' ', ':']))
+        // What a newcomer will write.
         .filter(|text| !text.contains("my_"))
         .collect();
     assert!(named.len() >= 10, "{named:?}");

@@ -19,7 +19,8 @@ use crate::{
     display::DisplayHandle,
     nn,
     plugin::{
-        Balancer, Batch, Encoder, Forecaster, ImageTransform, Loss, Objective, Slot, Tool, Window,
+        Batch, Kind, Slot, Window,
+        kinds::{Visitor, each},
     },
     widgets,
 };
@@ -149,6 +150,15 @@ fn json_if_small(value: &dyn Any) -> Option<Box<dyn Any>> {
     spend(value, &mut MOST_BYTES.clone()).then(|| Box::new(value.clone()) as Box<dyn Any>)
 }
 
+/// Adds the slots of a kind.
+struct Slots<'a>(&'a mut HashMap<TypeId, Clones>);
+
+impl Visitor for Slots<'_> {
+    fn visit<K: ?Sized + Kind>(&mut self) {
+        self.0.insert(TypeId::of::<Slot<K>>(), cloned::<Slot<K>>);
+    }
+}
+
 fn known() -> HashMap<TypeId, Clones> {
     let mut known: HashMap<TypeId, Clones> = HashMap::new();
     macro_rules! shared {
@@ -229,13 +239,6 @@ fn known() -> HashMap<TypeId, Clones> {
         Window,
         VarMap,
         VarBuilder<'static>,
-        Slot<dyn Balancer>,
-        Slot<dyn Encoder>,
-        Slot<dyn Forecaster>,
-        Slot<dyn ImageTransform>,
-        Slot<dyn Loss>,
-        Slot<dyn Objective>,
-        Slot<dyn Tool>,
     );
     shared!(
         candle_nn::BatchNorm,
@@ -286,6 +289,7 @@ fn known() -> HashMap<TypeId, Clones> {
         widgets::ProgressBar,
         widgets::Slider,
     );
+    each(&mut Slots(&mut known));
     known
 }
 

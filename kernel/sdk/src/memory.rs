@@ -10,8 +10,8 @@ use serde::Serialize;
 use crate::{
     nn::{self, Optimizer, OptimizerState},
     plugin::{
-        Balancer, Batch, Encoder, Forecaster, ImageTransform, Kind, Loss, Objective, Slot, Tool,
-        Window,
+        Batch, Kind, Slot, Window,
+        kinds::{Visitor, each},
     },
 };
 
@@ -40,15 +40,12 @@ impl TensorBytes {
 /// What a variable refers to and another one shows is not counted twice: an optimiser has its moments and not the parameters.
 pub(crate) fn tensors_of(value: &dyn Any) -> TensorBytes {
     let mut bytes = TensorBytes::default();
-    let _ = of_collection(value, &mut bytes)
-        || of_training(value, &mut bytes)
-        || component::<dyn Encoder>(value, &mut bytes)
-        || component::<dyn Objective>(value, &mut bytes)
-        || component::<dyn Forecaster>(value, &mut bytes)
-        || component::<dyn Loss>(value, &mut bytes)
-        || component::<dyn Balancer>(value, &mut bytes)
-        || component::<dyn ImageTransform>(value, &mut bytes)
-        || component::<dyn Tool>(value, &mut bytes);
+    if !of_collection(value, &mut bytes) && !of_training(value, &mut bytes) {
+        each(&mut OfComponent {
+            value,
+            bytes: &mut bytes,
+        });
+    }
     bytes
 }
 
@@ -132,15 +129,21 @@ fn optimiser<O: OptimizerState + Optimizer + 'static>(
     true
 }
 
-/// Adds the tensors of a component of kind `K`; says whether the value is one.
-fn component<K: ?Sized + Kind>(value: &dyn Any, bytes: &mut TensorBytes) -> bool {
-    let Some(slot) = value.downcast_ref::<Slot<K>>() else {
-        return false;
-    };
-    slot.variables()
-        .iter()
-        .for_each(|named| bytes.add(&named.var));
-    true
+/// Adds the tensors of a component, of whatever kind, if the value is one.
+struct OfComponent<'a> {
+    value: &'a dyn Any,
+    bytes: &'a mut TensorBytes,
+}
+
+impl Visitor for OfComponent<'_> {
+    fn visit<K: ?Sized + Kind>(&mut self) {
+        if let Some(slot) = self.value.downcast_ref::<Slot<K>>() {
+            let variables = slot.variables();
+            variables
+                .iter()
+                .for_each(|named| self.bytes.add(&named.var));
+        }
+    }
 }
 
 /// The memory of the GPU of [`crate::device`], in bytes.

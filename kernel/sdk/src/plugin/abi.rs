@@ -131,6 +131,11 @@ macro_rules! export_plugin {
         pub fn register() -> ::std::result::Result<(), $crate::plugin::Error> {
             $crate::plugin::register($crate::__plugin_source!(), components())
         }
+
+        /// The ids of the components of this crate.
+        pub fn component_ids() -> ::std::vec::Vec<&'static str> {
+            vec![$(<$component as $crate::plugin::Define>::ID),+]
+        }
     };
 }
 

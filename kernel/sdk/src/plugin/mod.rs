@@ -30,7 +30,7 @@ mod description;
 mod error;
 mod guard;
 mod history;
-mod kinds;
+pub(crate) mod kinds;
 mod listing;
 mod loader;
 mod metadata;
@@ -39,10 +39,12 @@ mod panics;
 pub mod prelude;
 mod registry;
 mod run_directory;
+mod sample;
 mod search;
 mod serve;
 mod slot;
 mod store;
+pub mod trial;
 
 pub use carry::{Carry, SwapReport};
 pub use config::Config;
@@ -52,18 +54,17 @@ pub use description::{Description, describe};
 pub use error::Error;
 pub use guard::{check, seal};
 pub use history::{History, HistoryEntry};
-pub use kinds::{
-    Absent, Balanced, Balancer, Batch, Encoder, EncoderInput, Encoding, Fit, Forecaster,
-    ImageTransform, Kind, Loss, Objective, Parts, Present, Tool, Window, tool,
-};
+pub use kinds::*;
 pub use listing::{Listing, list};
 pub use loader::{LoadReport, SlotUpdate, load};
 pub use metadata::{ComponentMetadata, Metadata, read_metadata};
 pub use registry::{register, unregister};
+pub use sample::{Inputs, Outputs, Sample};
 pub use search::{search_path, set_search_path};
 pub use serve::serve;
 pub use slot::{Slot, create, create_with};
 pub use store::NamedVar;
+pub use trial::sample;
 
 /// Takes each lock of the plugin system for a moment.
 pub(crate) fn probe() {

@@ -8,13 +8,18 @@ use std::{
 };
 
 use super::{
-    Error, Kind, Registration, Spec, define::Factory, error::nearest, loader, search, slot::AnySlot,
+    Error, Kind, Registration, Spec,
+    define::{Factory, MakeSample},
+    error::nearest,
+    loader, search,
+    slot::AnySlot,
 };
 
 /// A component that can be made.
 pub(crate) struct Entry {
     pub(crate) spec: Spec,
     factory: Box<dyn Any + Send + Sync>,
+    pub(crate) sample: MakeSample,
     /// What the plugin was made from.
     pub(crate) source: String,
     /// The plugin's file, where it came from one.
@@ -83,7 +88,12 @@ pub(crate) fn add(
         refuse_conflict(&registry, &registration.spec.id, source, path)?;
     }
     let mut added = Vec::new();
-    for Registration { spec, factory } in registrations {
+    for Registration {
+        spec,
+        factory,
+        sample,
+    } in registrations
+    {
         let generation = registry
             .entries
             .get(&spec.id)
@@ -91,6 +101,7 @@ pub(crate) fn add(
         added.push((spec.id.clone(), generation));
         let entry = Entry {
             factory,
+            sample,
             source: source.to_owned(),
             path: path.map(Path::to_owned),
             generation,
