@@ -39,7 +39,12 @@ fn list(folder: &Path, module: &str, table: &mut String) -> io::Result<()> {
                 _ => &child,
             };
             let text = fs::read_to_string(&path)?;
-            match text.split_once("\nops! {\n") {
+            if let Some((before, after)) = text.split_once(KINDS) {
+                kinds(before, after, module, table)?;
+                continue;
+            }
+            let macros = ["\nops! {\n", "\nkind! {\n"];
+            match macros.iter().find_map(|opening| text.split_once(opening)) {
                 // Items in a macro are items here, which is what is read of the text.
                 Some((before, after)) => {
                     let text = format!("{before}\n{}", after.replacen("\n}\n", "\n", 1));
@@ -49,6 +54,32 @@ fn list(folder: &Path, module: &str, table: &mut String) -> io::Result<()> {
             }
             .map_err(io::Error::other)?;
         }
+    }
+    Ok(())
+}
+
+/// Where the list of kinds begins: lines `module::Trait,`.
+const KINDS: &str = "\ndeclare::kinds! {\n";
+
+/// Adds the module with the list of kinds, and those that the macro makes of the list.
+fn kinds(before: &str, after: &str, module: &str, table: &mut String) -> io::Result<()> {
+    let Some((list, after)) = after.split_once("\n}\n") else {
+        return Err(io::Error::other("the list of kinds has no end"));
+    };
+    let (mut names, mut traits) = (String::new(), String::new());
+    for line in list.lines() {
+        let path = line.trim().trim_end_matches(',');
+        let file = path.split("::").next().unwrap_or(path);
+        writeln!(names, "pub use super::{file}::*;").map_err(io::Error::other)?;
+        writeln!(traits, "pub use super::{path};").map_err(io::Error::other)?;
+    }
+    let own = format!("{before}\npub use names::*;\n{after}");
+    for (module, text) in [
+        (module.to_owned(), own),
+        (format!("{module}::names"), names),
+        (format!("{module}::traits"), traits),
+    ] {
+        writeln!(table, "    ({module:?}, {text:?}),").map_err(io::Error::other)?;
     }
     Ok(())
 }

@@ -10,7 +10,9 @@ use std::{
 };
 
 use syn::{
-    Attribute, Item, ItemMod, ItemUse, Path as RustPath, UseTree, Visibility, parse_file,
+    Attribute, Item, ItemMacro, ItemMod, ItemTrait, ItemUse, Path as RustPath, Token, UseTree,
+    Visibility, parse_file,
+    punctuated::Punctuated,
     visit::{self, Visit},
 };
 
@@ -25,11 +27,16 @@ pub struct Arrows {
     pub arrows: BTreeMap<Module, BTreeSet<Module>>,
 }
 
+#[derive(Default)]
 struct File {
     /// The paths that it uses, as they stand.
     used: Vec<Vec<String>>,
     /// What it hands on under other names: name and path.
     handed_on: BTreeMap<String, Vec<String>>,
+    /// The modules whose names it hands on, all of them.
+    globs: Vec<Vec<String>>,
+    /// The names of its own items.
+    defines: BTreeSet<String>,
 }
 
 /// Reads the crate whose sources are in `source`.
@@ -130,10 +137,7 @@ fn read_file(path: &Path) -> File {
     let text =
         fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let parsed = parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let mut reader = Reader(File {
-        used: Vec::new(),
-        handed_on: BTreeMap::new(),
-    });
+    let mut reader = Reader(File::default());
     reader.visit_file(&parsed);
     reader.0
 }
@@ -143,6 +147,7 @@ struct Reader(File);
 impl<'ast> Visit<'ast> for Reader {
     fn visit_item(&mut self, item: &'ast Item) {
         if !is_test(attributes(item)) {
+            self.0.defines.extend(name(item));
             visit::visit_item(self, item);
         }
     }
@@ -158,11 +163,48 @@ impl<'ast> Visit<'ast> for Reader {
         leaves(&item.tree, &mut Vec::new(), &mut paths);
         let is_private = matches!(item.vis, Visibility::Inherited);
         for (name, path) in paths {
-            if !is_private {
+            if !is_private && name == "*" {
+                self.0.globs.push(path);
+            } else if !is_private {
                 self.0.handed_on.insert(name, path);
             } else {
                 self.0.used.push(path);
             }
+        }
+    }
+
+    /// The trait in a `kind!`, and the modules in `kinds!`, whose names are handed on.
+    fn visit_item_macro(&mut self, call: &'ast ItemMacro) {
+        let name = call
+            .mac
+            .path
+            .segments
+            .last()
+            .map(|segment| segment.ident.to_string());
+        match name.as_deref() {
+            Some("kind") => {
+                if let Ok(kind) = call.mac.parse_body::<ItemTrait>() {
+                    self.0.defines.insert(kind.ident.to_string());
+                    let mut inner = Reader(File::default());
+                    inner.visit_item_trait(&kind);
+                    self.0.used.append(&mut inner.0.used);
+                }
+            }
+            Some("kinds") => {
+                let list = Punctuated::<RustPath, Token![,]>::parse_terminated;
+                for path in call.mac.parse_body_with(list).into_iter().flatten() {
+                    let names: Vec<String> = path
+                        .segments
+                        .iter()
+                        .map(|segment| segment.ident.to_string())
+                        .collect();
+                    self.0
+                        .globs
+                        .extend(names.first().map(|module| vec![module.clone()]));
+                    self.0.used.push(names);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -179,6 +221,20 @@ impl<'ast> Visit<'ast> for Reader {
         }
         visit::visit_path(self, path);
     }
+}
+
+fn name(item: &Item) -> Option<String> {
+    let name = match item {
+        Item::Fn(item) => &item.sig.ident,
+        Item::Struct(item) => &item.ident,
+        Item::Enum(item) => &item.ident,
+        Item::Trait(item) => &item.ident,
+        Item::Type(item) => &item.ident,
+        Item::Const(item) => &item.ident,
+        Item::Static(item) => &item.ident,
+        _ => return None,
+    };
+    Some(name.to_string())
 }
 
 fn attributes(item: &Item) -> &[Attribute] {
@@ -277,6 +333,20 @@ fn resolve(
         let whole = [target.as_slice(), &rest[1..]].concat();
         // What is handed on from another crate is this module's word.
         return resolve(&module, &whole, files, depth + 1).or(Some(module));
+    }
+    // One of the modules of which all is handed on has the name.
+    if let (Some(name), Some(file)) = (rest.first(), files.get(&module))
+        && !file.defines.contains(name)
+        && depth < 8
+    {
+        let through = |glob: &Vec<String>| {
+            let whole = [glob.as_slice(), rest].concat();
+            let found = resolve(&module, &whole, files, depth + 1)?;
+            files[&found].defines.contains(name).then_some(found)
+        };
+        if let Some(found) = file.globs.iter().find_map(through) {
+            return Some(found);
+        }
     }
     files.contains_key(&module).then_some(module)
 }

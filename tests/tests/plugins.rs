@@ -312,14 +312,15 @@ fn a_new_crate_of_every_kind_builds_and_passes_its_tests() {
         assert!(output.status.success(), "{arguments:?}: {said}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
-    for kind in [
-        "loss",
-        "balancer",
-        "encoder",
-        "image",
-        "forecaster",
-        "objective",
-    ] {
+    // The kinds are what the program says they are.
+    let help = patchbay(&["plugin", "new", "--help"]);
+    let kinds: Vec<&str> = help
+        .split_once("[possible values: ")
+        .and_then(|(_, rest)| rest.split_once(']'))
+        .map(|(kinds, _)| kinds.split(',').map(str::trim).collect())
+        .unwrap_or_default();
+    assert!(kinds.len() >= 7, "{help}");
+    for kind in kinds {
         let name = format!("my_{kind}");
         patchbay(&["plugin", "new", &name, "--kind", kind]);
         let tested = std::process::Command::new("cargo")
@@ -466,4 +467,69 @@ async fn the_plugins_of_the_documentation_work() {
         .await
         .result("[2.0, 5.0, 5.0]")
         .ok();
+}
+
+/// What `describe` shows as an example is a cell that runs as it stands.
+#[tokio::test]
+async fn the_examples_of_all_components_run() {
+    let mut client = Client::start().await;
+    let mut listed = client
+        .execute("for [id, ..] in plugin::list(\"*\").rows { println!(\"{id}\"); }")
+        .await;
+    let ids = listed.text("stdout");
+    listed.rest();
+    assert!(ids.lines().count() >= 60, "{ids}");
+    // The files that examples name.
+    client
+        .execute(
+            "let scene = tool(\"tool/haze\", json!({\"width\": 64, \"height\": 48}), &[])?;\n\
+             let picture = image(&scene[\"hazy\"])?.to_png()?;\n\
+             std::fs::write(\"picture.png\", &picture)?;\n\
+             std::fs::create_dir(\"hazy\")?; std::fs::write(\"hazy/a.png\", &picture)?;\n\
+             std::fs::write(\"vocab.txt\", \"[PAD]\\n[UNK]\\n[CLS]\\n[SEP]\\na\\nred\\nsquare\\ntwo\\ncircle\\n##s\\n\")?;",
+        )
+        .await
+        .ok();
+    let mut broken = Vec::new();
+    for id in ids.lines() {
+        let mut asked = client
+            .execute(&format!(
+                "print!(\"{{}}\", plugin::describe({id:?})?.spec.details.example)"
+            ))
+            .await;
+        let example = asked.text("stdout");
+        asked.rest();
+        if example.trim().is_empty() {
+            broken.push(format!("{id} has no example"));
+            continue;
+        }
+        let mut run = client.execute(&example).await;
+        if run.reply["status"] != "ok" {
+            broken.push(format!("{id}: {}\n{example}", run.reply));
+        }
+        run.rest();
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n\n"));
+}
+
+/// Each family of plugins has the line that tests its components.
+#[test]
+fn the_components_of_every_family_are_tried_on_their_samples() {
+    let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins");
+    let mut families = 0;
+    for family in std::fs::read_dir(plugins).unwrap() {
+        let folder = family.unwrap().path();
+        let library = std::fs::read_to_string(folder.join("src/lib.rs")).unwrap_or_default();
+        if !library.contains("patchbay::components!") {
+            continue;
+        }
+        families += 1;
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let tests = std::fs::read_to_string(folder.join("tests/generic.rs")).unwrap_or_default();
+        assert!(
+            tests.contains(&format!("patchbay::test_components!(patchbay_{name}")),
+            "plugins/{name}/tests/generic.rs must have the line `patchbay::test_components!(patchbay_{name});`"
+        );
+    }
+    assert!(families >= 7, "{families}");
 }

@@ -50,7 +50,7 @@ macro_rules! shared_clones {
 static KNOWN: LazyLock<Clones> = LazyLock::new(known);
 
 /// A clone of a value, if it is known to be cheap. The clone shares what the value shares.
-pub(crate) fn handle(value: &dyn Any) -> Option<Box<dyn Any>> {
+pub fn handle(value: &dyn Any) -> Option<Box<dyn Any>> {
     KNOWN.of(value)
 }
 

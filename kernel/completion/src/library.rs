@@ -96,9 +96,9 @@ pub async fn ready() {
 
 /// The names of the prelude.
 pub fn prelude() -> impl Iterator<Item = Completion> {
-    let module = MODULES.get(PRELUDE);
-    let names = module.into_iter().flat_map(|module| module.imports.keys());
-    names.map(|name| completion(name, resolve(PRELUDE, name, Wanted::Item, MOST_IMPORTS)))
+    let mut names = BTreeMap::new();
+    collect(PRELUDE, &mut names, MOST_IMPORTS);
+    names.into_values()
 }
 
 /// The names that can follow `path::`, where the path begins in the prelude.
@@ -493,7 +493,9 @@ mod tests {
     #[test]
     fn every_name_of_the_prelude_is_described() {
         let names: Vec<Completion> = prelude().collect();
-        for name in ["Tensor", "create", "json", "plugin", "Module", "progress"] {
+        for name in [
+            "Tensor", "create", "json", "plugin", "Module", "progress", "Loss",
+        ] {
             assert!(names.iter().any(|known| known.text == name), "{name}");
         }
         for name in names {

@@ -22,6 +22,7 @@ pub mod history;
 mod imports;
 mod item;
 pub mod items;
+pub mod kinds;
 pub mod learn;
 pub mod lessons;
 pub mod magic;

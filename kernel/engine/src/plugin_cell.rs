@@ -4,16 +4,10 @@ use quote::ToTokens;
 use syn::{FnArg, Item, ItemFn, Meta};
 
 use super::{
+    kinds::{self, KINDS},
     nesting,
     program::{Program, Source},
 };
-
-/// The kinds whose component can be written as one function, with the trait and the names of its
-/// method's arguments.
-const FUNCTION_KINDS: [(&str, &str, &[&str]); 2] = [
-    ("loss", "Loss", &["prediction", "target"]),
-    ("image", "ImageTransform", &["images"]),
-];
 
 /// Writes the program of a plugin.
 ///
@@ -56,17 +50,17 @@ fn export(id: &str, items: &[Item]) -> Result<String, String> {
         ));
     }
     let (kind, _) = id.split_once('/').unwrap_or((id, ""));
-    let function = items.iter().find_map(|item| match item {
-        Item::Fn(function) if function.sig.ident == "forward" => Some(function),
-        _ => None,
-    });
-    match (
-        FUNCTION_KINDS.iter().find(|(name, ..)| *name == kind),
-        function,
-    ) {
-        (Some((_, kind, arguments)), Some(function)) => component(id, kind, arguments, function),
-        (Some((_, _, arguments)), None) => Err(format!(
-            "a plugin cell of the kind {kind} needs `fn forward({}) -> Result<Tensor>`, or a component \
+    let known = kinds::find(kind).and_then(|kind| Some((kind.trait_name, kind.function?)));
+    let named = |wanted: &str| {
+        items.iter().find_map(|item| match item {
+            Item::Fn(function) if function.sig.ident == wanted => Some(function),
+            _ => None,
+        })
+    };
+    match known.map(|(kind, of)| (kind, of, named(of.0))) {
+        Some((kind, of, Some(function))) => component(id, kind, of, function),
+        Some((_, (name, arguments), None)) => Err(format!(
+            "a plugin cell of the kind {kind} needs `fn {name}({}) -> Result<Tensor>`, or a component \
              with `impl Define for ...`",
             arguments
                 .iter()
@@ -74,11 +68,15 @@ fn export(id: &str, items: &[Item]) -> Result<String, String> {
                 .collect::<Vec<_>>()
                 .join(", ")
         )),
-        (None, _) => Err(format!(
-            "a plugin cell for {id} needs a component with `impl Define for ...`; only {} can be written \
-             as a function",
-            FUNCTION_KINDS.map(|(name, ..)| name).join(" and ")
-        )),
+        None => {
+            let functions = KINDS.iter().filter(|kind| kind.function.is_some());
+            let names: Vec<&str> = functions.map(|kind| kind.name).collect();
+            Err(format!(
+                "a plugin cell for {id} needs a component with `impl Define for ...`; only {} can be written \
+                 as a function",
+                names.join(" and ")
+            ))
+        }
     }
 }
 
@@ -97,20 +95,20 @@ fn defined_component(item: &Item) -> Option<String> {
 fn component(
     id: &str,
     kind: &str,
-    arguments: &[&str],
+    (name, arguments): (&str, &[&str]),
     function: &ItemFn,
 ) -> Result<String, String> {
     let given = function.sig.inputs.len();
     let has_config = given == arguments.len() + 1;
     if !has_config && given != arguments.len() {
         return Err(format!(
-            "`forward` takes {}, and `config: &Config` in front if it has settings; this one takes {given} \
+            "`{name}` takes {}, and `config: &Config` in front if it has settings; this one takes {given} \
              arguments",
             arguments.join(" and ")
         ));
     }
     let config = if has_config {
-        config_type(&function.sig.inputs[0])?
+        config_type(name, &function.sig.inputs[0])?
     } else {
         "()".to_owned()
     };
@@ -118,7 +116,7 @@ fn component(
     let summary = summary(function).unwrap_or_else(|| "defined in a notebook".to_owned());
     let typed: Vec<String> = arguments
         .iter()
-        .map(|name| format!("{name}: &Tensor"))
+        .map(|argument| format!("{argument}: &Tensor"))
         .collect();
     Ok(format!(
         "struct PluginCell({config});\n\
@@ -129,7 +127,7 @@ fn component(
          const DETAILS: Details = Details::NONE;\n\
          fn build(config: {config}, _context: &Context) -> Result<Self> {{ Ok(PluginCell(config)) }}\n}}\n\
          impl {kind} for PluginCell {{\n\
-         fn forward(&self, {}) -> Result<Tensor> {{ forward({pass_config}{}) }}\n}}\n\
+         fn {name}(&self, {}) -> Result<Tensor> {{ {name}({pass_config}{}) }}\n}}\n\
          ::patchbay::export_plugin!(PluginCell);\n",
         typed.join(", "),
         arguments.join(", "),
@@ -137,13 +135,15 @@ fn component(
 }
 
 /// The type behind the reference of `config: &Config`.
-fn config_type(argument: &FnArg) -> Result<String, String> {
+fn config_type(name: &str, argument: &FnArg) -> Result<String, String> {
     if let FnArg::Typed(typed) = argument
         && let syn::Type::Reference(reference) = &*typed.ty
     {
         return Ok(reference.elem.to_token_stream().to_string());
     }
-    Err("the first argument of `forward` is its settings, `config: &Config`".to_owned())
+    Err(format!(
+        "the first argument of `{name}` is its settings, `config: &Config`"
+    ))
 }
 
 /// The first line of a function's doc comment.

@@ -144,9 +144,9 @@ impl Reranked {
 /// How many pairs are judged at once.
 const PAIRS: usize = 64;
 
-/// Ranks each image's `best` texts, and each text's `best` images, by how well they match ([`Objective::match_scores`]), in front
+/// Ranks each image's `best` texts, and each text's `best` images, by how well they match (the evaluation `match_scores` of [`Objective::evaluate`]), in front
 /// of all others (Li et al. 2021, arXiv 2107.07651, section 4.1). Each image and each text is encoded once
-/// ([`Objective::tokens`]), however many pairs it is in.
+/// (its evaluation `tokens`), however many pairs it is in.
 ///
 /// In the result an entry that was judged is its score, and all others are their similarity, moved below the lowest score.
 ///
@@ -201,7 +201,15 @@ pub fn rerank(
     wanted.sort_unstable();
     wanted.dedup();
 
-    let encoded = objective.tokens(batch)?;
+    // A logit tells pairs apart whose probabilities are both 1 in f32.
+    let judgment = match objective.evaluations().contains(&"match_scores") {
+        true => "match_scores",
+        false => "pairs",
+    };
+    let encoded = match objective.evaluations().contains(&"tokens") {
+        true => objective.evaluate("tokens", batch)?,
+        false => batch.clone(),
+    };
     let mut judged: BTreeMap<(usize, usize), f32> = BTreeMap::new();
     for pairs in wanted.chunks(PAIRS) {
         let index = |of: fn(&(usize, usize)) -> usize| {
@@ -217,11 +225,12 @@ pub fn rerank(
             };
             chosen.insert(name.clone(), tensor.index_select(rows, 0)?);
         }
-        let found: Vec<f32> = objective
-            .match_scores(&chosen)?
-            .detach()
-            .to_dtype(DType::F32)?
-            .to_vec1()?;
+        let Some(found) = objective.evaluate(judgment, &chosen)?.remove("match") else {
+            bail!(
+                "the objective judges no pairs: its evaluation `{judgment}` has no tensor `match`"
+            );
+        };
+        let found: Vec<f32> = found.detach().to_dtype(DType::F32)?.to_vec1()?;
         if found.len() != pairs.len() || found.iter().any(|score| score.is_nan()) {
             bail!(
                 "the objective gave {} scores for {} pairs, NaN among them: {}",
@@ -276,7 +285,11 @@ mod tests {
             Ok(Vec::new())
         }
 
-        fn pairs(&self, batch: &Batch) -> Result<Batch> {
+        fn evaluations(&self) -> Vec<&'static str> {
+            vec!["pairs"]
+        }
+
+        fn evaluate(&self, _: &str, batch: &Batch) -> Result<Batch> {
             let distance = (&batch["image"] - &batch["text"])?.abs()?;
             Ok(Batch::from([(
                 "match".to_owned(),
@@ -355,16 +368,22 @@ mod tests {
             Ok(Vec::new())
         }
 
-        fn tokens(&self, batch: &Batch) -> Result<Batch> {
-            Ok(Batch::from([
-                ("image_tokens".to_owned(), batch["image"].clone()),
-                ("text_tokens".to_owned(), batch["text"].clone()),
-            ]))
+        fn evaluations(&self) -> Vec<&'static str> {
+            vec!["tokens", "match_scores"]
         }
 
-        fn match_scores(&self, batch: &Batch) -> Result<Tensor> {
+        fn evaluate(&self, what: &str, batch: &Batch) -> Result<Batch> {
+            if what == "tokens" {
+                return Ok(Batch::from([
+                    ("image_tokens".to_owned(), batch["image"].clone()),
+                    ("text_tokens".to_owned(), batch["text"].clone()),
+                ]));
+            }
             let distance = (&batch["image_tokens"] - &batch["text_tokens"])?.abs()?;
-            distance.affine(-1e-3, 20.0)
+            Ok(Batch::from([(
+                "match".to_owned(),
+                distance.affine(-1e-3, 20.0)?,
+            )]))
         }
     }
 

@@ -127,6 +127,11 @@ macro_rules! export_plugin {
         pub fn register() -> ::std::result::Result<(), $crate::Error> {
             $crate::register($crate::__plugin_source!(), components())
         }
+
+        /// The ids of the components of this crate.
+        pub fn component_ids() -> ::std::vec::Vec<&'static str> {
+            vec![$(<$component as $crate::Define>::ID),+]
+        }
     };
 }
 

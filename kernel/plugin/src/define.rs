@@ -1,10 +1,10 @@
 //! How a component describes itself, once: listing, parsing, docs and tests come from this.
 
-use std::{any::Any, sync::Arc};
+use std::{any::Any, path::Path, sync::Arc};
 
 use serde_json::Value;
 
-use super::{Component, Config, Context, Error, Kind, config, error::candle_text};
+use super::{Component, Config, Context, Error, Kind, Sample, config, error::candle_text};
 
 /// The static description of a component, and its construction.
 pub trait Define: Component + Sized {
@@ -25,7 +25,30 @@ pub trait Define: Component + Sized {
     ///
     /// Fails where the settings contradict each other or a tensor cannot be made.
     fn build(config: Self::Config, context: &Context) -> patchbay_show::Result<Self>;
+
+    /// Settings and inputs on which the component can be tried: all that the tests of its kind need to know
+    /// ([`trial`](super::trial)). Files that it reads go into the folder `scratch`.
+    ///
+    /// ```ignore
+    /// fn sample(_scratch: &Path) -> Result<Sample> {
+    ///     let prediction = Tensor::new(&[[0.3f32, -1.2], [2.0, 0.1]], &Device::Cpu)?;
+    ///     let target = Tensor::new(&[[0.5f32, 0.0], [1.0, -0.4]], &Device::Cpu)?;
+    ///     Ok(Sample::new(json!({})).input("prediction", prediction).input("target", target))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails where a tensor cannot be made or a file not written; and where a component has no sample, which is how it is
+    /// without this function.
+    fn sample(scratch: &Path) -> patchbay_show::Result<Sample> {
+        let _ = scratch;
+        Err(candle_core::Error::Msg(NO_SAMPLE.to_owned()))
+    }
 }
+
+/// What a component says that has no sample.
+pub(crate) const NO_SAMPLE: &str = "there is no sample";
 
 /// What `describe` tells beside the summary and the settings.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,6 +89,8 @@ pub struct Spec {
     pub details: Details,
     /// The JSON schema of the settings.
     pub config: Value,
+    /// The type that it is, with its module.
+    pub type_name: &'static str,
 }
 
 /// A function that makes a component of kind `K` from its settings and says what the complete
@@ -78,7 +103,11 @@ pub struct Registration {
     pub(crate) spec: Spec,
     /// A `Factory<dyn Kind>`; the kind is known by the id.
     pub(crate) factory: Box<dyn Any + Send + Sync>,
+    pub(crate) sample: MakeSample,
 }
+
+/// Makes a component's sample, with a folder for its files.
+pub(crate) type MakeSample = fn(&Path) -> patchbay_show::Result<Sample>;
 
 /// Makes the registration of a component.
 #[doc(hidden)]
@@ -97,8 +126,10 @@ pub fn registration<D: Define>(version: &str, factory: Factory<D::Kind>) -> Regi
             summary: D::SUMMARY,
             details: D::DETAILS,
             config: config::schema::<D::Config>(),
+            type_name: std::any::type_name::<D>(),
         },
         factory: Box::new(factory),
+        sample: D::sample,
     }
 }
 

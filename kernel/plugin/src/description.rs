@@ -6,8 +6,9 @@ use patchbay_protocol::MimeBundle;
 use serde_json::Value;
 
 use super::{
-    Balancer, Encoder, Error, Forecaster, ImageTransform, Kind, Loss, Objective, Options, Slot,
-    Spec, Tool, resolve::resolve,
+    Error, Kind, Options, Slot, Spec,
+    kinds::{Visitor, each},
+    resolve::resolve,
 };
 use patchbay_cell::parts::identity;
 use patchbay_show::{Show, Table, show, table::escape};
@@ -31,16 +32,12 @@ pub struct Description {
 pub fn describe(id: &str) -> Result<Description, Error> {
     let entry = resolve(id)?;
     let spec = entry.spec.clone();
-    let facts = match spec.kind {
-        <dyn Loss as Kind>::NAME => facts::<dyn Loss>(&spec.id),
-        <dyn Balancer as Kind>::NAME => facts::<dyn Balancer>(&spec.id),
-        <dyn Encoder as Kind>::NAME => facts::<dyn Encoder>(&spec.id),
-        <dyn ImageTransform as Kind>::NAME => facts::<dyn ImageTransform>(&spec.id),
-        <dyn Forecaster as Kind>::NAME => facts::<dyn Forecaster>(&spec.id),
-        <dyn Objective as Kind>::NAME => facts::<dyn Objective>(&spec.id),
-        <dyn Tool as Kind>::NAME => facts::<dyn Tool>(&spec.id),
-        _ => Vec::new(),
+    let mut facts = Facts {
+        spec: &spec,
+        found: Vec::new(),
     };
+    each(&mut facts);
+    let facts = facts.found;
     Ok(Description {
         spec,
         source: entry.source.clone(),
@@ -49,12 +46,22 @@ pub fn describe(id: &str) -> Result<Description, Error> {
     })
 }
 
-/// A component that has required settings is not measured.
-fn facts<K: ?Sized + Kind>(id: &str) -> Vec<(String, String)> {
-    Slot::<K>::new(id, Value::Null, Options::default(), Vec::new())
-        .ok()
-        .and_then(|slot| slot.call(|component| Ok(component.facts())).ok())
-        .unwrap_or_default()
+/// Measures a component; one that has required settings is not measured.
+struct Facts<'a> {
+    spec: &'a Spec,
+    found: Vec<(String, String)>,
+}
+
+impl Visitor for Facts<'_> {
+    fn visit<K: ?Sized + Kind>(&mut self) {
+        if self.spec.kind == K::NAME
+            && let Ok(slot) =
+                Slot::<K>::new(&self.spec.id, Value::Null, Options::default(), Vec::new())
+        {
+            let facts = slot.call(|component| Ok(component.facts()));
+            self.found = facts.unwrap_or_default();
+        }
+    }
 }
 
 impl Description {

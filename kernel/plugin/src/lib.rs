@@ -31,7 +31,8 @@ mod description;
 mod error;
 mod guard;
 mod history;
-mod kinds;
+#[doc(hidden)]
+pub mod kinds;
 mod listing;
 mod loader;
 mod metadata;
@@ -43,10 +44,12 @@ pub mod part;
 mod registry;
 mod resolve;
 mod run_directory;
+mod sample;
 mod search;
 mod serve;
 mod slot;
 mod store;
+pub mod trial;
 
 pub use carry::{Carry, SwapReport};
 pub use component::Component;
@@ -57,18 +60,17 @@ pub use description::{Description, describe};
 pub use error::Error;
 pub use guard::{check, seal};
 pub use history::{History, HistoryEntry};
-pub use kinds::{
-    Absent, Balanced, Balancer, Batch, Encoder, EncoderInput, Encoding, Fit, Forecaster,
-    ImageTransform, Kind, Loss, Objective, Parts, Present, Tool, Window, tool,
-};
+pub use kinds::*;
 pub use listing::{Listing, list};
 pub use loader::{LoadReport, SlotUpdate, load};
 pub use metadata::{ComponentMetadata, Metadata, read_metadata};
 pub use registry::{register, unregister};
+pub use sample::{Inputs, Outputs, Sample};
 pub use search::{search_path, set_search_path};
 pub use serve::serve;
 pub use slot::{Slot, create, create_with};
 pub use store::NamedVar;
+pub use trial::sample;
 
 /// What the macros name.
 #[doc(hidden)]

@@ -17,8 +17,10 @@ use super::{
 use patchbay_cell::parts::identity;
 
 /// A component in a slot.
-pub(crate) struct Bound<K: ?Sized> {
+pub(crate) struct Bound<K: ?Sized + Kind> {
     pub(crate) component: Arc<K>,
+    /// What was read of it when it was made.
+    pub(crate) constants: Arc<K::Constants>,
     pub(crate) store: Arc<Store>,
     pub(crate) origin: Arc<Origin>,
 }
@@ -37,7 +39,7 @@ pub(crate) struct Origin {
 }
 
 /// A component that a slot has held.
-pub(crate) struct Past<K: ?Sized> {
+pub(crate) struct Past<K: ?Sized + Kind> {
     pub(crate) origin: Arc<Origin>,
     pub(crate) alive: Option<Arc<Bound<K>>>,
 }
@@ -97,6 +99,12 @@ pub(crate) fn build<K: ?Sized + Kind>(
             entry.spec.id
         )))
     })?;
+    let constants = panics::catch(|| component.constants()).map_err(|panic| {
+        Error::new(format!(
+            "{} cannot be made: saying what is constant of it (its widths, lengths, names), it panicked: {panic}",
+            entry.spec.id
+        ))
+    })?;
     let origin = Origin {
         entry,
         given,
@@ -108,6 +116,7 @@ pub(crate) fn build<K: ?Sized + Kind>(
     };
     Ok(Bound {
         component,
+        constants: Arc::new(constants),
         store: context.into_store(),
         origin: Arc::new(origin),
     })

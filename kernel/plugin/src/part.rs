@@ -10,7 +10,8 @@ use patchbay_cell::{
 use patchbay_show::memory::bytes_of;
 
 use crate::{
-    Balancer, Encoder, Forecaster, ImageTransform, Kind, Loss, Objective, Slot, Tool, Window,
+    Kind, Slot, Window,
+    kinds::{Visitor, each},
     loader, registry,
 };
 
@@ -35,34 +36,34 @@ fn tensors_of(value: &dyn Any) -> Option<TensorBytes> {
             covariates.into_iter().flatten().chain([&window.past]),
         ));
     }
-    of_component::<dyn Encoder>(value)
-        .or_else(|| of_component::<dyn Objective>(value))
-        .or_else(|| of_component::<dyn Forecaster>(value))
-        .or_else(|| of_component::<dyn Loss>(value))
-        .or_else(|| of_component::<dyn Balancer>(value))
-        .or_else(|| of_component::<dyn ImageTransform>(value))
-        .or_else(|| of_component::<dyn Tool>(value))
-}
-
-/// The bytes of a component of kind `K`; `None` for other values.
-fn of_component<K: ?Sized + Kind>(value: &dyn Any) -> Option<TensorBytes> {
-    let variables = value.downcast_ref::<Slot<K>>()?.variables();
-    Some(bytes_of(
-        variables.iter().map(|named| named.var.as_tensor()),
-    ))
+    struct OfComponent<'a> {
+        value: &'a dyn Any,
+        bytes: Option<TensorBytes>,
+    }
+    impl Visitor for OfComponent<'_> {
+        fn visit<K: ?Sized + Kind>(&mut self) {
+            if let Some(slot) = self.value.downcast_ref::<Slot<K>>() {
+                let variables = slot.variables();
+                self.bytes = Some(bytes_of(
+                    variables.iter().map(|named| named.var.as_tensor()),
+                ));
+            }
+        }
+    }
+    let mut found = OfComponent { value, bytes: None };
+    each(&mut found);
+    found.bytes
 }
 
 fn clones(clones: &mut Clones) {
-    shared_clones!(clones;
-        Window,
-        Slot<dyn Balancer>,
-        Slot<dyn Encoder>,
-        Slot<dyn Forecaster>,
-        Slot<dyn ImageTransform>,
-        Slot<dyn Loss>,
-        Slot<dyn Objective>,
-        Slot<dyn Tool>,
-    );
+    struct Slots<'a>(&'a mut Clones);
+    impl Visitor for Slots<'_> {
+        fn visit<K: ?Sized + Kind>(&mut self) {
+            self.0.shared::<Slot<K>>();
+        }
+    }
+    shared_clones!(clones; Window);
+    each(&mut Slots(clones));
 }
 
 #[cfg(test)]

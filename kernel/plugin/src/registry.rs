@@ -7,12 +7,17 @@ use std::{
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak},
 };
 
-use super::{Error, Kind, Registration, Spec, SwapReport, define::Factory, store::Part};
+use super::{
+    Error, Kind, Registration, Spec, SwapReport,
+    define::{Factory, MakeSample},
+    store::Part,
+};
 
 /// A component that can be made.
 pub(crate) struct Entry {
     pub(crate) spec: Spec,
     factory: Box<dyn Any + Send + Sync>,
+    pub(crate) sample: MakeSample,
     /// What the plugin was made from.
     pub(crate) source: String,
     /// The plugin's file, where it came from one.
@@ -87,7 +92,12 @@ pub(crate) fn add(
         refuse_conflict(&registry, &registration.spec.id, source, path)?;
     }
     let mut added = Vec::new();
-    for Registration { spec, factory } in registrations {
+    for Registration {
+        spec,
+        factory,
+        sample,
+    } in registrations
+    {
         let generation = registry
             .entries
             .get(&spec.id)
@@ -95,6 +105,7 @@ pub(crate) fn add(
         added.push((spec.id.clone(), generation));
         let entry = Entry {
             factory,
+            sample,
             source: source.to_owned(),
             path: path.map(Path::to_owned),
             generation,

@@ -128,6 +128,11 @@ impl<K: ?Sized + Kind> Slot<K> {
         &self.0.memory
     }
 
+    /// What the present component said of itself when it was made.
+    pub(crate) fn constants(&self) -> Arc<K::Constants> {
+        self.0.current().constants.clone()
+    }
+
     /// Calls the present component: with an interruption point before, a panic as an error, and the
     /// component's id in front of an error's text. The kinds' own methods go through this.
     ///
@@ -363,6 +368,7 @@ impl<K: ?Sized + Kind> Core<K> {
         let new = match &target.alive {
             Some(bound) => Bound {
                 component: bound.component.clone(),
+                constants: bound.constants.clone(),
                 store: bound.store.clone(),
                 origin: Arc::new(Origin {
                     entry: origin.entry.clone(),

@@ -33,7 +33,10 @@ use crate::{
     cell::{Cell, CellError},
     live::LivePlot,
     ops,
-    plugin::{self, Kind, Slot},
+    plugin::{
+        self, Kind, Slot,
+        kinds::{Visitor, each},
+    },
     progress::progress,
     show::{self, Show},
 };
@@ -435,25 +438,24 @@ fn kind<K: Kind + ?Sized>(id: &str) -> Result<(), plugin::Error> {
     Ok(())
 }
 
-pub fn kinds(cell: &mut Cell<'_>, id: &str) -> Result<(), plugin::Error> {
-    macro_rules! each {
-        ($($kind:ty),*) => { $(
-            kind::<$kind>(id)?;
-            let slot: Slot<$kind> = cell.take(id);
-            cell.put(id, 1, slot);
-            let slot: Slot<$kind> = cell.take(id);
-            cell.put_back(id, slot);
-        )* };
+struct Kinds<'a, 'c> {
+    cell: &'a mut Cell<'c>,
+    id: &'a str,
+}
+
+impl Visitor for Kinds<'_, '_> {
+    fn visit<K: Kind + ?Sized>(&mut self) {
+        let (cell, id) = (&mut *self.cell, self.id);
+        let _ = kind::<K>(id);
+        let slot: Slot<K> = cell.take(id);
+        cell.put(id, 1, slot);
+        let slot: Slot<K> = cell.take(id);
+        cell.put_back(id, slot);
     }
-    each!(
-        dyn plugin::Loss,
-        dyn plugin::Balancer,
-        dyn plugin::Encoder,
-        dyn plugin::ImageTransform,
-        dyn plugin::Forecaster,
-        dyn plugin::Objective
-    );
-    Ok(())
+}
+
+pub fn kinds(cell: &mut Cell<'_>, id: &str) {
+    each(&mut Kinds { cell, id });
 }
 
 crate::config! {

@@ -17,7 +17,9 @@ pub use patchbay_cell::{
     COMPUTING, Failure, cell, channel, comm, executor, input, interrupt, place, returns,
 };
 pub use patchbay_evaluation::{experiment, retrieval, stats};
-pub use patchbay_plugin::{__plugin_source, __plugin_version, components, config, export_plugin};
+pub use patchbay_plugin::{
+    __plugin_source, __plugin_version, components, config, export_plugin, test_components,
+};
 pub use patchbay_show::__show_result;
 pub use patchbay_show::{
     device, display, image, live, memory, parameter, plot, progress, show, table, tensor, timing,

@@ -4,10 +4,7 @@ pub use crate::nn::Optimizer;
 pub use crate::ops::{
     mean, mean_all, mean_keepdim, sum, sum_all, sum_keepdim, var, var_all, var_keepdim,
 };
-pub use crate::plugin::{
-    self, Balancer, Carry, Encoder, Forecaster, ImageTransform, Loss, Objective, Slot, Tool,
-    create, tool,
-};
+pub use crate::plugin::{self, Carry, Slot, create, tool, traits::*};
 pub use crate::stats::accuracy;
 pub use crate::{
     DisplayHandle, Figure, LivePlot, Result, Show, Table, before_after, candle, clear_output,

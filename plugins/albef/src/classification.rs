@@ -93,7 +93,7 @@ impl Define for AlbefClassification {
         formula: "p = W2 relu(W1 fused[CLS] + b1) + b2; loss = CE(p, alpha softmax(p_m) + (1 - alpha) class)",
         reference: "Li et al. 2021, Align before Fuse, arXiv 2107.07651, section 5 (visual entailment); as salesforce/ALBEF's model_ve.py",
         shapes: "batch: image [batch, channels, height, width]; text [batch, length] (u32); text_mask [batch, length] (u8); \
-                 class [batch] (an integer type, 0..classes); losses classification []; pairs logits [batch, classes]",
+                 class [batch] (an integer type, 0..classes); losses classification []; evaluation pairs: logits [batch, classes]",
         trainable: true,
         example: r#"let objective = create::<dyn Objective>("objective/albef_classification", json!({
     "classes": 3,
@@ -106,7 +106,7 @@ let batch = plugin::Batch::from([
     ("class".to_owned(), Tensor::new(&[0u32, 1, 2, 1], &device())?),
 ]);
 println!("{:?}", objective.losses(&batch, 0.5)?);
-stats::accuracy(&objective.pairs(&batch)?["logits"], &batch["class"])?"#,
+stats::accuracy(&objective.evaluate("pairs", &batch)?["logits"], &batch["class"])?"#,
     };
 
     fn build(config: AlbefClassificationConfig, context: &Context) -> Result<Self> {
@@ -157,6 +157,17 @@ stats::accuracy(&objective.pairs(&batch)?["logits"], &batch["class"])?"#,
             loss,
             last: Mutex::default(),
         })
+    }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        let settings = json!({
+            "classes": 3,
+            "image_config": {"width": 8, "depth": 1, "heads": 2, "image_size": 8, "patch_size": 4},
+            "text_config": {"vocabulary": 30, "width": 8, "layers": 2, "heads": 2, "intermediate": 12,
+                            "max_positions": 6, "fusion_layer": 1, "dropout": 0.0, "attention_dropout": 0.0},
+        });
+        let sample = crate::inputs::sample(settings)?;
+        Ok(sample.input("class", Tensor::new(&[0u32, 2], &Device::Cpu)?))
     }
 }
 
@@ -213,8 +224,15 @@ impl Objective for AlbefClassification {
         })
     }
 
-    /// `logits` `[batch, classes]`.
-    fn pairs(&self, batch: &Batch) -> Result<Batch> {
+    fn evaluations(&self) -> Vec<&'static str> {
+        vec!["pairs"]
+    }
+
+    /// `pairs`: `logits` `[batch, classes]`.
+    fn evaluate(&self, what: &str, batch: &Batch) -> Result<Batch> {
+        if what != "pairs" {
+            bail!("there is no evaluation `{what}` here; there is `pairs`");
+        }
         let logits = self.logits(&Inputs::of(batch)?, false)?;
         Ok(Batch::from([("logits".to_owned(), logits.detach())]))
     }
@@ -226,8 +244,8 @@ impl Objective for AlbefClassification {
         }
     }
 
-    fn passes(&self) -> Vec<(String, Duration)> {
-        self.last().0.clone()
+    fn times(&self) -> Result<Vec<(String, Duration)>> {
+        Ok(self.last().0.clone())
     }
 }
 

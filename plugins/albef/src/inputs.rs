@@ -199,3 +199,21 @@ pub fn finite(features: &Tensor, name: &str) -> Result<()> {
     }
     Ok(())
 }
+
+/// The sample of an objective on pairs of images and texts.
+///
+/// # Errors
+///
+/// Fails where a tensor cannot be made.
+pub fn sample(settings: patchbay::serde_json::Value) -> Result<Sample> {
+    let image: Vec<f32> = (0..2 * 3 * 64).map(|i| (i as f32 * 1.7).sin()).collect();
+    let text = Tensor::new(&[[1u32, 7, 12, 3], [1, 19, 5, 0]], &Device::Cpu)?;
+    let mask = Tensor::new(&[[1u8, 1, 1, 1], [1, 1, 1, 0]], &Device::Cpu)?;
+    Ok(Sample::new(settings)
+        .input(
+            "image",
+            Tensor::from_vec(image, (2, 3, 8, 8), &Device::Cpu)?,
+        )
+        .input("text", text)
+        .input("text_mask", mask))
+}

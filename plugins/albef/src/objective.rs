@@ -144,7 +144,8 @@ impl Define for Albef {
         reference: "Li et al. 2021, Align before Fuse, arXiv 2107.07651, eq. 1-7; as salesforce/ALBEF's model_pretrain.py",
         shapes: "batch: image [batch, channels, height, width]; text [batch, length] (u32); text_mask [batch, length] (u8); \
                  id [batch] (i64, optional: equal ids are no negatives in matching, and with shared_positives positives of each other); losses itc, itm, mlm []; features image and \
-                 text [batch, embed_dim]; pairs match [batch], attention [batch, layers, heads, length, image tokens]",
+                 text [batch, embed_dim]; evaluations pairs: match [batch], attention [batch, layers, heads, length, image tokens]; \
+                 tokens: image_tokens [batch, image tokens, width], text_tokens [batch, length, width]; match_scores: match [batch]",
         trainable: true,
         example: r#"let objective = create::<dyn Objective>("objective/albef", json!({
     "image_config": {"width": 32, "depth": 2, "heads": 2, "image_size": 32, "patch_size": 8},
@@ -245,6 +246,29 @@ objective.losses(&batch, 0.5)?"#,
             heads,
             last: Mutex::default(),
         })
+    }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        let settings = json!({
+            "image_config": {"width": 8, "depth": 1, "heads": 2, "image_size": 8, "patch_size": 4},
+            "text_config": {"vocabulary": 30, "width": 8, "layers": 2, "heads": 2, "intermediate": 12,
+                            "max_positions": 6, "fusion_layer": 1, "dropout": 0.0, "attention_dropout": 0.0},
+            "vocabulary": 30, "embed_dim": 4, "queue_size": 4, "pad_token": 0, "cls_token": 1, "mask_token": 2,
+        });
+        let sample = crate::inputs::sample(settings)?;
+        // Which words are hidden is not left to chance: each text has one.
+        let masked = Tensor::new(&[[1u32, 2, 12, 3], [1, 19, 2, 0]], &Device::Cpu)?;
+        let labels = Tensor::new(
+            &[[-100i64, 7, -100, -100], [-100, -100, 5, -100]],
+            &Device::Cpu,
+        )?;
+        Ok(sample
+            .input("masked_text", masked)
+            .input("masked_labels", labels)
+            .other_gradient(
+                "input image",
+                "what the momentum copies make of it are targets, which are constants",
+            ))
     }
 }
 
@@ -371,33 +395,23 @@ impl Objective for Albef {
         Ok(features)
     }
 
-    fn pairs(&self, batch: &Batch) -> Result<Batch> {
-        let (logits, maps) = self.judge(&self.tokens(batch)?, true)?;
-        let probability = ops::softmax(&logits)?.i((.., 1))?.contiguous()?;
-        Ok(Batch::from([
-            ("match".to_owned(), probability),
-            ("attention".to_owned(), Tensor::stack(&maps, 1)?.detach()),
-        ]))
+    fn evaluations(&self) -> Vec<&'static str> {
+        vec!["pairs", "tokens", "match_scores"]
     }
 
-    fn tokens(&self, batch: &Batch) -> Result<Batch> {
-        let inputs = Inputs::of(batch)?;
-        let mask = Some(&inputs.mask);
-        let image = encode(&self.encoders.image.online, inputs.image, None, None, false)?;
-        let text = encode(&self.encoders.text.online, inputs.text, mask, None, false)?;
-        Ok(Batch::from([
-            ("image_tokens".to_owned(), image.detach()),
-            ("text_tokens".to_owned(), text.detach()),
-            ("text_mask".to_owned(), inputs.mask),
-        ]))
-    }
-
-    fn match_scores(&self, batch: &Batch) -> Result<Tensor> {
-        let (logits, _) = match batch.contains_key("image_tokens") {
-            true => self.judge(batch, false)?,
-            false => self.judge(&self.tokens(batch)?, false)?,
-        };
-        logits.i((.., 1))? - logits.i((.., 0))?
+    fn evaluate(&self, what: &str, batch: &Batch) -> Result<Batch> {
+        match what {
+            "pairs" => self.pairs(batch),
+            "tokens" => self.tokens(batch),
+            "match_scores" => {
+                let scores = self.match_scores(batch)?;
+                Ok(Batch::from([("match".to_owned(), scores)]))
+            }
+            _ => bail!(
+                "ALBEF has no evaluation `{what}`; it has {:?}",
+                self.evaluations()
+            ),
+        }
     }
 
     fn parts(&self) -> Parts {
@@ -411,8 +425,46 @@ impl Objective for Albef {
         }
     }
 
-    fn passes(&self) -> Vec<(String, Duration)> {
-        self.last().passes.0.clone()
+    fn times(&self) -> Result<Vec<(String, Duration)>> {
+        Ok(self.last().passes.0.clone())
+    }
+}
+
+/// What [`Objective::evaluate`] makes of a batch.
+impl Albef {
+    /// Of each image with its text: `match` `[batch]`, the probability that they belong together, and `attention`
+    /// `[batch, layers, heads, length, image tokens]`, where the text looks.
+    fn pairs(&self, batch: &Batch) -> Result<Batch> {
+        let (logits, maps) = self.judge(&self.tokens(batch)?, true)?;
+        let probability = ops::softmax(&logits)?.i((.., 1))?.contiguous()?;
+        Ok(Batch::from([
+            ("match".to_owned(), probability),
+            ("attention".to_owned(), Tensor::stack(&maps, 1)?.detach()),
+        ]))
+    }
+
+    /// What is computed once for each image and each text: `image_tokens` `[batch, image tokens, width]`, `text_tokens`
+    /// `[batch, length, width]` and `text_mask`. [`Albef::match_scores`] takes it, in any pairing of its rows.
+    fn tokens(&self, batch: &Batch) -> Result<Batch> {
+        let inputs = Inputs::of(batch)?;
+        let mask = Some(&inputs.mask);
+        let image = encode(&self.encoders.image.online, inputs.image, None, None, false)?;
+        let text = encode(&self.encoders.text.online, inputs.text, mask, None, false)?;
+        Ok(Batch::from([
+            ("image_tokens".to_owned(), image.detach()),
+            ("text_tokens".to_owned(), text.detach()),
+            ("text_mask".to_owned(), inputs.mask),
+        ]))
+    }
+
+    /// How well each image goes with its text, `[batch]`, more being better, of a batch or of its [`Albef::tokens`]. For
+    /// ranking: a logit tells pairs apart whose probabilities are both 1 in f32.
+    fn match_scores(&self, batch: &Batch) -> Result<Tensor> {
+        let (logits, _) = match batch.contains_key("image_tokens") {
+            true => self.judge(batch, false)?,
+            false => self.judge(&self.tokens(batch)?, false)?,
+        };
+        logits.i((.., 1))? - logits.i((.., 0))?
     }
 }
 

@@ -223,7 +223,7 @@ fn features_and_matches_are_those_of_the_official_program() {
         let error = error(&features[name], fixture.get(official));
         assert!(error < 1e-5, "{name}: {error:e}");
     }
-    let pairs = objective.pairs(&fixture.batch()).unwrap();
+    let pairs = objective.evaluate("pairs", &fixture.batch()).unwrap();
     let logits = fixture.get("outputs/itm_logits").narrow(0, 0, 4).unwrap();
     let expected = ops::softmax(&logits)
         .unwrap()
@@ -303,7 +303,7 @@ fn similarities_targets_and_negatives_are_those_of_the_official_program() {
 fn negatives_are_fused_and_judged_as_in_the_official_program() {
     let fixture = Fixture::load();
     let objective = fixture.objective(json!({}));
-    let tokens = objective.tokens(&fixture.batch()).unwrap();
+    let tokens = objective.evaluate("tokens", &fixture.batch()).unwrap();
     for (name, official) in [
         ("image_tokens", "image_embeds"),
         ("text_tokens", "text_embeds"),
@@ -345,10 +345,13 @@ fn negatives_are_fused_and_judged_as_in_the_official_program() {
     assert!(error(&first, fixture.get("outputs/itm_cls")) < 1e-5);
     let logits = fixture.get("outputs/itm_logits");
     let expected = (logits.i((.., 1)).unwrap() - logits.i((.., 0)).unwrap()).unwrap();
-    let scores = objective.match_scores(&batch).unwrap();
+    let scores = objective.evaluate("match_scores", &batch).unwrap()["match"].clone();
     assert!(error(&scores, &expected) < 1e-5);
     // A batch is encoded first.
-    let scores = objective.match_scores(&fixture.batch()).unwrap();
+    let scores = objective
+        .evaluate("match_scores", &fixture.batch())
+        .unwrap()["match"]
+        .clone();
     assert!(error(&scores, &expected.narrow(0, 0, 4).unwrap()) < 1e-5);
 }
 
@@ -499,7 +502,14 @@ fn parts_are_swapped_in_a_running_loop() {
         .map(|(name, _)| name)
         .collect();
     assert_eq!(names, ["itc", "itm", "mlm"]);
-    let named = || -> Vec<String> { objective.passes().into_iter().map(|pass| pass.0).collect() };
+    let named = || -> Vec<String> {
+        objective
+            .times()
+            .unwrap()
+            .into_iter()
+            .map(|pass| pass.0)
+            .collect()
+    };
     let step = [
         "image",
         "text, text masked",
@@ -904,11 +914,11 @@ fn pairs_are_classified_and_learned() {
         optimiser.backward_step(&losses[0].1).unwrap();
         objective.after_step().unwrap();
     }
-    let logits = objective.pairs(&batch).unwrap()["logits"].clone();
+    let logits = objective.evaluate("pairs", &batch).unwrap()["logits"].clone();
     assert_eq!(logits.dims(), [12, 3]);
     let accuracy = stats::accuracy(&logits, &batch["class"]).unwrap();
     assert_eq!(accuracy.estimate, 1.0);
-    let passes = objective.passes();
+    let passes = objective.times().unwrap();
     assert_eq!(passes.len(), 4, "{passes:?}");
 
     let mut wrong = batch.clone();
@@ -934,8 +944,9 @@ fn the_loss_of_classes_is_the_official_one() {
         json!({"alpha": 0.3, "alpha_ramp": 0.5, "momentum": 0.9, "teacher_dropout": false});
     let objective = classifier(settings);
     let batch = with_classes(6);
-    let logits_of =
-        |objective: &Slot<dyn Objective>| objective.pairs(&batch).unwrap()["logits"].clone();
+    let logits_of = |objective: &Slot<dyn Objective>| {
+        objective.evaluate("pairs", &batch).unwrap()["logits"].clone()
+    };
     // Copies are moved away by a step, and put into another objective's networks to see what they say.
     let mut optimiser = nn::AdamW::new_lr(objective.trainable(), 1e-2).unwrap();
     let losses = objective.losses(&batch, 0.0).unwrap();

@@ -50,6 +50,10 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
     fn build(config: CaGradConfig, _context: &Context) -> Result<Self> {
         Ok(CaGrad { config })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::losses::sample(json!({}))
+    }
 }
 
 impl Balancer for CaGrad {

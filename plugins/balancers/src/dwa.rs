@@ -105,6 +105,10 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
             state: Mutex::default(),
         })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::losses::sample(json!({}))
+    }
 }
 
 impl Balancer for Dwa {

@@ -27,6 +27,10 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
     fn build((): (), _context: &Context) -> Result<Self> {
         Ok(Equal)
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::losses::sample(json!({}))
+    }
 }
 
 impl Balancer for Equal {

@@ -46,6 +46,10 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
     fn build(config: FairGradConfig, _context: &Context) -> Result<Self> {
         Ok(FairGrad { config })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::losses::sample(json!({}))
+    }
 }
 
 impl Balancer for FairGrad {

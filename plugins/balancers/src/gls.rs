@@ -29,6 +29,10 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
     fn build((): (), _context: &Context) -> Result<Self> {
         Ok(Gls)
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::losses::sample(json!({}))
+    }
 }
 
 impl Balancer for Gls {

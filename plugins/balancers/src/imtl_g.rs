@@ -32,6 +32,10 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
     fn build((): (), _context: &Context) -> Result<Self> {
         Ok(ImtlG)
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::losses::sample(json!({}))
+    }
 }
 
 impl Balancer for ImtlG {

@@ -210,6 +210,23 @@ pub fn numbers(state: &Map<String, Value>, key: &str) -> Option<Vec<f64>> {
         .collect()
 }
 
+/// The sample of a balancer: three losses of shared parameters.
+///
+/// # Errors
+///
+/// Fails where a tensor cannot be made.
+pub fn sample(settings: Value) -> Result<Sample> {
+    let targets = [
+        [1.0f32, 0.2, 2.0, -0.3],
+        [-1.0, 3.0, 0.5, 0.7],
+        [0.4, -0.8, -1.5, 2.2],
+    ];
+    let shared = Tensor::new(&[0.3f32, -1.2, 0.5, 0.9], &Device::Cpu)?;
+    Ok(Sample::new(settings)
+        .input("shared", shared)
+        .input("targets", Tensor::new(&targets, &Device::Cpu)?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -58,6 +58,10 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
     fn build(config: MgdaConfig, _context: &Context) -> Result<Self> {
         Ok(Mgda { config })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::losses::sample(json!({}))
+    }
 }
 
 impl Balancer for Mgda {

@@ -45,6 +45,10 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
     fn build(config: NashMtlConfig, _context: &Context) -> Result<Self> {
         Ok(NashMtl { config })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::losses::sample(json!({}))
+    }
 }
 
 impl Balancer for NashMtl {

@@ -35,6 +35,10 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
     fn build((): (), _context: &Context) -> Result<Self> {
         Ok(PcGrad)
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::losses::sample(json!({}))
+    }
 }
 
 impl Balancer for PcGrad {

@@ -46,6 +46,10 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
     fn build(config: SdmGradConfig, _context: &Context) -> Result<Self> {
         Ok(SdmGrad { config })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::losses::sample(json!({}))
+    }
 }
 
 impl Balancer for SdmGrad {

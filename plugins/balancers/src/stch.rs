@@ -98,6 +98,10 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
             state: Mutex::default(),
         })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::losses::sample(json!({"warmup": 2}))
+    }
 }
 
 impl Balancer for Stch {

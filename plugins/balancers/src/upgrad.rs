@@ -42,6 +42,10 @@ balancer.backward(&losses, &[x.clone()])?.weights"#,
     fn build(config: UpGradConfig, _context: &Context) -> Result<Self> {
         Ok(UpGrad { config })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::losses::sample(json!({}))
+    }
 }
 
 impl Balancer for UpGrad {

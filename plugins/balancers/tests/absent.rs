@@ -94,17 +94,12 @@ fn balancer(name: &str, settings: &Value) -> Slot<dyn Balancer> {
 
 /// Whether a balancer sees gradients, and so those that are zeros beside a value.
 fn of_gradients(name: &str) -> bool {
-    let of_losses = [
-        "equal",
-        "fixed",
-        "uncertainty",
-        "dwa",
-        "rlw",
-        "gls",
-        "famo",
-        "stch",
-    ];
-    !of_losses.contains(&name)
+    let description = patchbay::plugin::describe(&format!("balancer/{name}")).unwrap();
+    description
+        .spec
+        .details
+        .shapes
+        .contains("shared: the variables")
 }
 
 fn ways(name: &str) -> Vec<Way> {
@@ -241,15 +236,17 @@ fn what_is_missing_changes_nothing_for_the_others() -> Result<()> {
     for (name, settings) in all() {
         for missing in MISSING {
             let there: Vec<usize> = (0..3).filter(|k| !missing.contains(k)).collect();
-            let part = match name {
-                "fixed" => {
-                    let weights: Vec<&Value> =
-                        there.iter().map(|&k| &settings["weights"][k]).collect();
-                    json!({ "weights": weights })
+            // What is set for each loss, or is their number, is set for those that are there.
+            let mut part = settings.clone();
+            for (key, value) in part.as_object_mut().unwrap() {
+                match value {
+                    Value::Array(each) if each.len() == 3 => {
+                        *value = there.iter().map(|&k| each[k].clone()).collect();
+                    }
+                    Value::Number(_) if key == "losses" => *value = json!(there.len()),
+                    _ => {}
                 }
-                "uncertainty" => json!({ "losses": there.len() }),
-                _ => settings.clone(),
-            };
+            }
             let (mut some, mut alone) = (Run::new(name, &settings)?, Run::new(name, &part)?);
             for step in 0..8 {
                 nn::seed_all(step)?;

@@ -94,6 +94,12 @@ before_after(&hazy.i(0)?, &dehazer.forward(&hazy)?.i(0)?)?"#,
             buffers: Mutex::new(Buffers::new(threads())),
         })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        let sample = crate::prior::images(json!({}))?;
+        // The built-in network has learned to do without this layer.
+        Ok(sample.untrained("e_conv4."))
+    }
 }
 
 impl AodNet {

@@ -82,6 +82,10 @@ before_after(&hazy.i(0)?, &dehazer.forward(&hazy)?.i(0)?)?"#,
             bounds: [config.t_min as f32, config.t_max as f32],
         })?))
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::prior::images(json!({"radius": 4}))
+    }
 }
 
 impl ImageTransform for ColourAttenuationPrior {

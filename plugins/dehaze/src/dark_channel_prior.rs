@@ -75,6 +75,10 @@ before_after(&hazy.i(0)?, &dehazer.forward(&hazy)?.i(0)?)?"#,
             bounds: [config.t0 as f32, f32::INFINITY],
         })?))
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::prior::images(json!({"patch": 3, "radius": 4}))
+    }
 }
 
 impl ImageTransform for DarkChannelPrior {

@@ -101,6 +101,19 @@ impl Define for DehazeFolder {
             },
         })
     }
+
+    fn sample(scratch: &Path) -> Result<Sample> {
+        let (input, output) = (scratch.join("hazy"), scratch.join("clear"));
+        std::fs::create_dir_all(&input)?;
+        for name in ["a.png", "b.png"] {
+            let values: Vec<f32> = (0..3 * 40 * 50)
+                .map(|i| 0.5 + 0.3 * (i as f32 * 0.013).sin())
+                .collect();
+            let picture = Tensor::from_vec(values, (3, 40, 50), &Device::Cpu)?;
+            std::fs::write(input.join(name), patchbay::image(&picture)?.to_png()?)?;
+        }
+        Ok(Sample::new(json!({"input": input, "output": output})))
+    }
 }
 
 impl Tool for DehazeFolder {

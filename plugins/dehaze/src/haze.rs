@@ -52,6 +52,16 @@ before_after(&scene["clear"], &scene["hazy"])?"#,
             device: context.device().clone(),
         })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        let image: Vec<f32> = (0..60)
+            .map(|i| 0.5 + 0.4 * (i as f32 * 0.7).sin())
+            .collect();
+        let depth: Vec<f32> = (0..20).map(|i| 0.1 + 0.04 * i as f32).collect();
+        Ok(Sample::new(json!({}))
+            .input("image", Tensor::from_vec(image, (3, 4, 5), &Device::Cpu)?)
+            .input("depth", Tensor::from_vec(depth, (4, 5), &Device::Cpu)?))
+    }
 }
 
 impl Tool for Haze {

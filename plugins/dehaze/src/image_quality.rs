@@ -29,6 +29,19 @@ tool("tool/image_quality", json!({}), &[("image", &scene["hazy"]), ("truth", &sc
     fn build(_config: (), _context: &Context) -> Result<Self> {
         Ok(ImageQuality)
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        let image = |phase: f32| {
+            let values: Vec<f32> = (0..3 * 12 * 13)
+                .map(|i| 0.5 + 0.4 * (i as f32 * 0.7 + phase).sin())
+                .collect();
+            Tensor::from_vec(values, (3, 12, 13), &Device::Cpu)
+        };
+        Ok(Sample::new(json!({}))
+            .input("image", image(0.1)?)
+            .input("truth", image(0.0)?)
+            .input("hazy", image(0.4)?))
+    }
 }
 
 impl Tool for ImageQuality {

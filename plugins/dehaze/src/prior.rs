@@ -195,3 +195,17 @@ fn found(findings: &Findings) -> Vec<(&'static str, f64)> {
         ("transmission_greatest", f64::from(transmission.greatest)),
     ]
 }
+
+/// The sample of a dehazer: two small images of a scene in haze.
+///
+/// # Errors
+///
+/// Fails where the tensor cannot be made.
+pub fn images(settings: patchbay::serde_json::Value) -> Result<patchbay::plugin::Sample> {
+    let (height, width) = (18, 22);
+    let values: Vec<f32> = (0..2 * 3 * height * width)
+        .map(|i| 0.5 + 0.3 * (i as f32 * 0.37).sin() + 0.1 * (i as f32 * 0.011).cos())
+        .collect();
+    let images = Tensor::from_vec(values, (2, 3, height, width), &Device::Cpu)?;
+    Ok(patchbay::plugin::Sample::new(settings).input("images", images))
+}

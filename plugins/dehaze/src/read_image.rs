@@ -45,6 +45,14 @@ impl Define for ReadImage {
             device: context.device().clone(),
         })
     }
+
+    fn sample(scratch: &Path) -> Result<patchbay::plugin::Sample> {
+        let path = scratch.join("picture.png");
+        let values: Vec<f32> = (0..3 * 4 * 5).map(|i| i as f32 / 60.0).collect();
+        let picture = Tensor::from_vec(values, (3, 4, 5), &Device::Cpu)?;
+        std::fs::write(&path, patchbay::image(&picture)?.to_png()?)?;
+        Ok(patchbay::plugin::Sample::new(json!({"path": path})))
+    }
 }
 
 impl Tool for ReadImage {

@@ -10,6 +10,14 @@ fn transform(id: &str, config: Value) -> Slot<dyn ImageTransform> {
     plugin::create::<dyn ImageTransform>(id, config).unwrap()
 }
 
+/// All image transforms of the plugin: they dehaze.
+fn dehazers() -> Vec<&'static str> {
+    let mut ids = patchbay_dehaze::component_ids();
+    ids.retain(|id| id.starts_with("image/"));
+    assert!(ids.len() >= 3, "{ids:?}");
+    ids
+}
+
 fn tool(id: &str, config: Value, inputs: &[(&str, &Tensor)]) -> Result<Batch> {
     patchbay_dehaze::register().unwrap();
     plugin::tool(id, config, inputs)
@@ -102,11 +110,7 @@ fn bytes_and_tensors_agree_and_bytes_say_what_was_found() {
     let &[height, width, _] = reference["synthetic/input"].dims() else {
         panic!()
     };
-    for id in [
-        "image/dark_channel_prior",
-        "image/colour_attenuation_prior",
-        "image/aod_net",
-    ] {
+    for id in dehazers() {
         let dehazer = transform(id, json!({}));
         let mut output = vec![0; bytes.len()];
         let found = dehazer
@@ -210,7 +214,8 @@ fn weights_are_carried_over_a_swap() {
 
 #[test]
 fn the_built_in_network_and_both_priors_take_haze_away() {
-    let mut gains = [0.0; 3];
+    let ids = dehazers();
+    let mut gains = vec![0.0; ids.len()];
     for seed in 0..4 {
         let scene = tool(
             "tool/haze",
@@ -226,12 +231,7 @@ fn the_built_in_network_and_both_priors_take_haze_away() {
             )
         };
         let before = measure(&scene["hazy"]);
-        let ids = [
-            "image/dark_channel_prior",
-            "image/colour_attenuation_prior",
-            "image/aod_net",
-        ];
-        for (gain, id) in gains.iter_mut().zip(ids) {
+        for (gain, id) in gains.iter_mut().zip(&ids) {
             let result = transform(id, json!({}))
                 .forward(&scene["hazy"].unsqueeze(0).unwrap())
                 .unwrap();
@@ -258,7 +258,7 @@ fn wrong_settings_and_shapes_are_refused_with_what_was_expected() {
     let missing = error("image/aod_net", json!({"weights": "/no/such/file.pth"}));
     assert!(missing.contains("/no/such/file.pth"), "{missing}");
     let images = Tensor::zeros((1, 5, 8, 8), DType::F32, &Device::Cpu).unwrap();
-    for id in ["image/dark_channel_prior", "image/aod_net"] {
+    for id in dehazers() {
         let error = transform(id, json!({}))
             .forward(&images)
             .unwrap_err()

@@ -36,3 +36,16 @@ pub fn linear(
         .transpose()?;
     Ok(Linear::new(weight, bias))
 }
+
+/// Numbers for samples: a wave of this shape.
+///
+/// # Errors
+///
+/// Fails where the tensor cannot be made.
+pub fn wave(shape: &[usize], phase: f64) -> Result<Tensor> {
+    let count = shape.iter().product();
+    let values: Vec<f32> = (0..count)
+        .map(|i| (i as f64 * 1.7 + phase).sin() as f32)
+        .collect();
+    Tensor::from_vec(values, shape, &Device::Cpu)
+}

@@ -99,6 +99,17 @@ encoder.forward(&input)?.pooled"#,
             config,
         })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        let settings = json!({
+            "width": 8, "layers": 2, "heads": 2, "intermediate": 12, "context_width": 6, "dropout": 0.0, "attention_dropout": 0.0,
+        });
+        let mask = Tensor::new(&[[1u8, 1, 1], [1, 1, 0]], &Device::Cpu)?;
+        Ok(Sample::new(settings)
+            .input("tokens", crate::initial::wave(&[2, 3, 8], 0.0)?)
+            .input("mask", mask)
+            .input("context", crate::initial::wave(&[2, 4, 6], 0.9)?))
+    }
 }
 
 impl Encoder for Multimodal {

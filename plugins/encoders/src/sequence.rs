@@ -181,6 +181,16 @@ encoder.forward(&plugin::EncoderInput::new(&visits))?.pooled"#,
             config,
         })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        let settings = json!({"features": 3, "width": 8, "layers": 1, "heads": 2, "max_steps": 8, "dropout": 0.0});
+        Ok(Sample::new(settings)
+            .input("steps", crate::initial::wave(&[2, 4, 3], 0.0)?)
+            .input(
+                "mask",
+                Tensor::new(&[[1u8, 1, 1, 1], [1, 1, 0, 0]], &Device::Cpu)?,
+            ))
+    }
 }
 
 impl Encoder for Sequence {

@@ -67,6 +67,17 @@ impl Define for WordPiece {
             device: context.device().clone(),
         })
     }
+
+    fn sample(scratch: &Path) -> Result<Sample> {
+        let path = scratch.join("vocab.txt");
+        std::fs::write(
+            &path,
+            "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nred\nsquare\ntwo\ncircle\n##s\n",
+        )?;
+        Ok(Sample::new(
+            json!({"path": path, "texts": ["a red square", "two circles"]}),
+        ))
+    }
 }
 
 impl Tool for WordPiece {

@@ -63,6 +63,10 @@ fusion.forward(&input)?.pooled"#,
             config,
         })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::modalities::sample()
+    }
 }
 
 impl Encoder for FusionConcat {

@@ -59,6 +59,10 @@ fusion.forward(&input)?.pooled"#,
             config,
         })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::modalities::sample()
+    }
 }
 
 impl Encoder for FusionGated {

@@ -130,3 +130,29 @@ pub fn encoding(pooled: Tensor, attention: Vec<Tensor>) -> Result<Encoding> {
 pub fn dense(layer: &nn::Linear, x: &Tensor) -> Result<Tensor> {
     ops::gelu(&layer.forward(x)?)
 }
+
+/// The sample of a fusion: two images of three tokens, with three tokens beside each, some of which do not count.
+///
+/// # Errors
+///
+/// Fails where a tensor cannot be made.
+pub fn sample() -> Result<Sample> {
+    let wave = |count: usize, phase: f64| {
+        let values: Vec<f32> = (0..count)
+            .map(|i| (i as f64 * 1.7 + phase).sin() as f32)
+            .collect();
+        Tensor::from_vec(values, count, &Device::Cpu)
+    };
+    let settings = json!({"image_width": 5, "context_width": 6, "width": 4});
+    Ok(Sample::new(settings)
+        .input("values", wave(45, 0.0)?.reshape((3, 3, 5))?)
+        .input(
+            "mask",
+            Tensor::new(&[[1u8, 1, 0], [1, 1, 1], [0, 0, 0]], &Device::Cpu)?,
+        )
+        .input("context", wave(54, 0.9)?.reshape((3, 3, 6))?)
+        .input(
+            "context_mask",
+            Tensor::new(&[[1u8, 1, 1], [0, 0, 0], [1, 0, 1]], &Device::Cpu)?,
+        ))
+}

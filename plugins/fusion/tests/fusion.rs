@@ -2,7 +2,11 @@
 
 use patchbay::plugin::{self, prelude::*};
 
-const ALL: [&str; 4] = ["concat", "gated", "cross_attention", "late_average"];
+/// The names of all fusions.
+fn all() -> impl Iterator<Item = &'static str> {
+    let ids = patchbay_fusion::component_ids().into_iter();
+    ids.map(|id| id.trim_start_matches("encoder/fusion_"))
+}
 
 fn fusion(name: &str) -> Slot<dyn Encoder> {
     patchbay_fusion::register().unwrap();
@@ -28,7 +32,7 @@ fn pooled(fusion: &Slot<dyn Encoder>, input: EncoderInput<'_>) -> Vec<Vec<f32>> 
 #[test]
 fn what_is_masked_changes_nothing_and_what_is_there_does() {
     let visible = mask(&[[1, 1, 1], [1, 0, 0], [0, 0, 0]]);
-    for name in ALL {
+    for name in all() {
         let fusion = fusion(name);
         let (image, context) = (noise(&[3, 8]), noise(&[3, 3, 6]));
         let run = |image: &Tensor, context: &Tensor| {
@@ -67,7 +71,7 @@ fn what_is_masked_changes_nothing_and_what_is_there_does() {
 #[test]
 fn an_image_may_be_missing() {
     let (shown, nothing) = (mask(&[[1, 1, 0], [1, 1, 1]]), mask(&[[0, 0, 0], [1, 1, 1]]));
-    for name in ALL {
+    for name in all() {
         let fusion = fusion(name);
         let (image, context) = (noise(&[2, 3, 8]), noise(&[2, 3, 6]));
         let run = |image: &Tensor, mask: &Tensor| {
@@ -132,7 +136,7 @@ fn gates_and_averages_let_the_other_modality_through_whole() {
 fn every_parameter_is_trained_and_attention_is_shown() {
     let visible = mask(&[[1, 1, 1], [1, 0, 0], [0, 0, 0]]);
     let some = mask(&[[1, 1, 1], [0, 0, 0], [1, 1, 1]]);
-    for name in ALL {
+    for name in all() {
         let fusion = fusion(name);
         let (image, context) = (noise(&[3, 3, 8]), noise(&[3, 3, 6]));
         let input = EncoderInput {
@@ -182,7 +186,7 @@ fn every_parameter_is_trained_and_attention_is_shown() {
 
 #[test]
 fn what_does_not_fit_is_told() {
-    for name in ALL {
+    for name in all() {
         let fusion = fusion(name);
         let (image, context) = (noise(&[2, 8]), noise(&[2, 3, 6]));
         let told = |input: EncoderInput<'_>| fusion.forward(&input).unwrap_err().to_string();
@@ -217,7 +221,7 @@ fn what_does_not_fit_is_told() {
 fn what_is_hidden_may_be_anything() {
     let some = mask(&[[1, 1, 1], [0, 0, 0], [1, 0, 0]]);
     let others = mask(&[[1, 0, 0], [1, 1, 1], [0, 0, 0]]);
-    for name in ALL {
+    for name in all() {
         let fusion = fusion(name);
         let (image, context) = (noise(&[3, 3, 8]), noise(&[3, 3, 6]));
         let poisoned = |values: &Tensor, mask: &Tensor| {
@@ -254,7 +258,7 @@ fn what_is_hidden_may_be_anything() {
 
 #[test]
 fn nothing_at_all_is_told_with_its_shape() {
-    for name in ALL {
+    for name in all() {
         let fusion = fusion(name);
         for (image, context) in [
             ([2, 0, 8], [2, 3, 6]),

@@ -55,6 +55,14 @@ loss.forward(&logits, &labels)?"#,
     fn build(config: AsymmetricConfig, _context: &Context) -> Result<Self> {
         Ok(Asymmetric { config })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        let sample = crate::classes::sample(json!({}))?;
+        Ok(sample.other_gradient(
+            "input logits",
+            "the focusing factors are constants of it, as in the authors' program",
+        ))
+    }
 }
 
 impl Loss for Asymmetric {

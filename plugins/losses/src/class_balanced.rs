@@ -74,6 +74,10 @@ loss.forward(&logits, &target)?"#,
             config,
         })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::classes::sample(json!({}))
+    }
 }
 
 impl Loss for ClassBalanced {

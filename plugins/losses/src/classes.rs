@@ -4,6 +4,7 @@ use patchbay::{
     candle_core::{CpuStorage, Error, Storage},
     ops,
     plugin::prelude::*,
+    serde_json::Value,
 };
 
 /// Logits in `f32` or `f64`, the classes on axis 1, with their targets.
@@ -376,4 +377,21 @@ pub fn check_weights(weights: &[f64]) -> Result<()> {
         ),
         None => Ok(()),
     }
+}
+
+/// The sample of a loss of logits and class indices.
+///
+/// # Errors
+///
+/// Fails where a tensor cannot be made.
+pub fn sample(settings: Value) -> Result<Sample> {
+    let logits = [
+        [0.3f32, -1.2, 0.5],
+        [2.0, 0.1, -0.4],
+        [-0.7, 0.9, 1.1],
+        [0.2, 1.4, -2.0],
+    ];
+    Ok(Sample::new(settings)
+        .input("logits", Tensor::new(&logits, &Device::Cpu)?)
+        .input("target", Tensor::new(&[0i64, 2, 1, 2], &Device::Cpu)?))
 }

@@ -56,6 +56,10 @@ loss.forward(&logits, &target)?"#,
     fn build(config: DiceConfig, _context: &Context) -> Result<Self> {
         Ok(Dice { config })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::classes::sample(json!({}))
+    }
 }
 
 impl Loss for Dice {

@@ -82,6 +82,10 @@ loss.forward(&logits, &target)?"#,
         }
         Ok(Focal { config })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::classes::sample(json!({}))
+    }
 }
 
 impl Loss for Focal {

@@ -64,6 +64,10 @@ loss.forward(&logits, &target)?"#,
     fn build(config: FocalTverskyConfig, _context: &Context) -> Result<Self> {
         Ok(FocalTversky { config })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::classes::sample(json!({}))
+    }
 }
 
 /// Up to this the power's slope, infinite at 0, is taken as 0, and so is the power.

@@ -49,6 +49,10 @@ loss.forward(&prediction, &target)?"#,
     fn build(config: HuberConfig, _context: &Context) -> Result<Self> {
         Ok(Huber { config })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::pairs::sample(json!({}))
+    }
 }
 
 impl Loss for Huber {

@@ -88,6 +88,24 @@ loss.forward(&queries, &keys)?"#,
         };
         Ok(InfoNce { config, queue })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        let queries = [
+            [0.3f32, -1.2, 0.5, 0.1],
+            [2.0, 0.1, -0.4, 0.7],
+            [-0.6, 0.8, 0.3, -1.0],
+        ];
+        let keys = [
+            [0.2f32, -1.0, 0.9, 0.3],
+            [1.5, 0.4, -0.2, 0.5],
+            [-0.1, 0.6, 0.7, -0.8],
+        ];
+        Ok(
+            Sample::new(json!({"queue": 4, "width": 4, "temperature": 0.5}))
+                .input("queries", Tensor::new(&queries, &Device::Cpu)?)
+                .input("keys", Tensor::new(&keys, &Device::Cpu)?),
+        )
+    }
 }
 
 impl Loss for InfoNce {

@@ -52,6 +52,14 @@ loss.forward(&student, &teacher)?"#,
     fn build(config: KlDivergenceConfig, _context: &Context) -> Result<Self> {
         Ok(KlDivergence { config })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        let logits = [[0.3f32, -1.2, 0.5], [2.0, 0.1, -0.4]];
+        let target = [[0.2f32, 0.5, 0.3], [0.7, 0.1, 0.2]];
+        Ok(Sample::new(json!({}))
+            .input("logits", Tensor::new(&logits, &Device::Cpu)?)
+            .input("target", Tensor::new(&target, &Device::Cpu)?))
+    }
 }
 
 impl Loss for KlDivergence {

@@ -49,6 +49,10 @@ loss.forward(&logits, &target)?"#,
     fn build(config: LabelSmoothingConfig, _context: &Context) -> Result<Self> {
         Ok(LabelSmoothing { config })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::classes::sample(json!({}))
+    }
 }
 
 impl Loss for LabelSmoothing {

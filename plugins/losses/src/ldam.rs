@@ -98,6 +98,11 @@ loss.forward(&logits, &target)?"#,
             config,
         })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        // One class index appears twice, so margins differ.
+        crate::classes::sample(json!({"scale": 1.0}))
+    }
 }
 
 impl Loss for Ldam {

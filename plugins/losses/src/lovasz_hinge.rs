@@ -49,6 +49,17 @@ loss.forward(&logits, &target)?"#,
     fn build(config: LovaszHingeConfig, _context: &Context) -> Result<Self> {
         Ok(LovaszHinge { config })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        let logits = [
+            [[[0.3f32, -1.2, 0.5], [2.0, 0.1, -0.4]]],
+            [[[-0.7, 0.9, 1.1], [0.2, 1.4, -2.0]]],
+        ];
+        let target = [[[[1u8, 0, 0], [1, 1, 0]]], [[[0, 1, 1], [1, 0, 0]]]];
+        Ok(Sample::new(json!({}))
+            .input("logits", Tensor::new(&logits, &Device::Cpu)?)
+            .input("target", Tensor::new(&target, &Device::Cpu)?))
+    }
 }
 
 impl Loss for LovaszHinge {

@@ -43,6 +43,10 @@ loss.forward(&prediction, &target)?"#,
     fn build(config: MaeConfig, _context: &Context) -> Result<Self> {
         Ok(Mae { config })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::pairs::sample(json!({}))
+    }
 }
 
 impl Loss for Mae {

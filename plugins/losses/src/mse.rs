@@ -43,6 +43,10 @@ loss.forward(&prediction, &target)?"#,
     fn build(config: MseConfig, _context: &Context) -> Result<Self> {
         Ok(Mse { config })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::pairs::sample(json!({}))
+    }
 }
 
 impl Loss for Mse {

@@ -1,6 +1,6 @@
 //! Predictions and targets of regression: two tensors of one shape.
 
-use patchbay::{ops, plugin::prelude::*};
+use patchbay::{ops, plugin::prelude::*, serde_json::Value};
 
 use crate::{classes::floats, reduction::Reduction};
 
@@ -103,6 +103,19 @@ pub fn of_standard_normal(
         "a prediction of 0, targets of mean 0 and variance 1".to_owned(),
         mean(&value)?,
     )])
+}
+
+/// The sample of a loss of regression.
+///
+/// # Errors
+///
+/// Fails where a tensor cannot be made.
+pub fn sample(settings: Value) -> Result<Sample> {
+    let prediction = [[0.3f32, -1.2, 2.5], [2.0, 0.1, -0.4]];
+    let target = [[0.5f32, 0.4, 0.2], [1.9, -0.3, 1.0]];
+    Ok(Sample::new(settings)
+        .input("prediction", Tensor::new(&prediction, &Device::Cpu)?)
+        .input("target", Tensor::new(&target, &Device::Cpu)?))
 }
 
 #[cfg(test)]

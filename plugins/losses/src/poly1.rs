@@ -49,6 +49,10 @@ loss.forward(&logits, &target)?"#,
     fn build(config: Poly1Config, _context: &Context) -> Result<Self> {
         Ok(Poly1 { config })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::classes::sample(json!({}))
+    }
 }
 
 impl Loss for Poly1 {

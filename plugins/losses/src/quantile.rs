@@ -60,6 +60,17 @@ loss.forward(&prediction, &target)?"#,
         }
         Ok(Quantile { config })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        let prediction = [
+            [[-1.0f32, 0.2, 1.1], [0.3, 0.6, 2.0]],
+            [[1.0, 1.4, 1.9], [-0.5, 0.0, 0.2]],
+        ];
+        let target = [[0.5f32, 0.4], [2.3, -0.3]];
+        Ok(Sample::new(json!({}))
+            .input("prediction", Tensor::new(&prediction, &Device::Cpu)?)
+            .input("target", Tensor::new(&target, &Device::Cpu)?))
+    }
 }
 
 impl Loss for Quantile {

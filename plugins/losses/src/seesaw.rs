@@ -77,6 +77,14 @@ loss.forward(&logits, &target)?"#,
             config,
         })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        let sample = crate::classes::sample(json!({}))?;
+        Ok(sample.other_gradient(
+            "input logits",
+            "both factors are constants of it, as in mmdetection",
+        ))
+    }
 }
 
 impl Loss for Seesaw {

@@ -55,6 +55,18 @@ loss.forward(&features, &labels)?"#,
     fn build(config: SupervisedContrastiveConfig, _context: &Context) -> Result<Self> {
         Ok(SupervisedContrastive { config })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        let features = [
+            [0.3f32, -1.2, 0.5],
+            [2.0, 0.1, -0.4],
+            [-0.6, 0.8, 0.3],
+            [0.4, 0.9, -0.2],
+        ];
+        Ok(Sample::new(json!({"temperature": 0.5}))
+            .input("features", Tensor::new(&features, &Device::Cpu)?)
+            .input("labels", Tensor::new(&[0i64, 1, 0, 1], &Device::Cpu)?))
+    }
 }
 
 impl Loss for SupervisedContrastive {

@@ -62,6 +62,10 @@ loss.forward(&logits, &target)?"#,
     fn build(config: TverskyConfig, _context: &Context) -> Result<Self> {
         Ok(Tversky { config })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::classes::sample(json!({}))
+    }
 }
 
 impl Loss for Tversky {

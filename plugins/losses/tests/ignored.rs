@@ -1,5 +1,8 @@
 //! One convention for targets that do not count, for all losses and types of targets.
 
+mod forms;
+
+use forms::{Form, form, has_setting, ids};
 use patchbay::{
     ops,
     plugin::{self, prelude::*},
@@ -9,32 +12,28 @@ use patchbay::{
 /// The losses that take class indices, with a setting of each form.
 fn of_classes() -> Vec<(&'static str, Value)> {
     let mut all = Vec::new();
-    for id in [
-        "focal",
-        "dice",
-        "tversky",
-        "focal_tversky",
-        "balanced_cross_entropy",
-    ] {
-        all.push((id, json!({"activation": "softmax"})));
-        all.push((id, json!({"activation": "sigmoid"})));
+    for id in ids() {
+        if form(id) == Form::Contrast || !has_setting(id, "ignore_index") {
+            continue;
+        }
+        let name = id.trim_start_matches("loss/");
+        let mut forms: Vec<Value> = Vec::new();
+        for activation in ["softmax", "sigmoid"] {
+            if has_setting(id, "activation") {
+                forms.push(json!({"activation": activation}));
+            }
+        }
+        if forms.is_empty() {
+            forms.push(json!({}));
+        }
+        for switch in ["per_channel", "per_image"] {
+            if has_setting(id, switch) {
+                forms.push(json!({ switch: true }));
+            }
+        }
+        all.extend(forms.into_iter().map(|form| (name, form)));
     }
-    for id in [
-        "cross_entropy",
-        "label_smoothing",
-        "poly1",
-        "asymmetric",
-        "class_balanced",
-        "ldam",
-        "seesaw",
-        "lovasz_hinge",
-        "lovasz_softmax",
-    ] {
-        all.push((id, json!({})));
-    }
-    all.push(("lovasz_hinge", json!({"per_channel": true})));
-    all.push(("lovasz_softmax", json!({"per_image": true})));
-    all.push(("dice", json!({"per_image": true})));
+    assert!(all.len() >= 22, "{all:?}");
     all
 }
 

@@ -1,7 +1,10 @@
 //! Values and gradients of the losses against their peers: numbers by reference/peers.py.
 
+mod forms;
+
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 
+use forms::{Form, form, has_setting, ids, sample};
 use patchbay::plugin::{self, prelude::*};
 use patchbay::serde_json::{self, Value};
 
@@ -106,7 +109,7 @@ fn values_and_gradients_are_those_of_the_peers() {
     }
     let listed = |id: &str| rows.keys().any(|(row, _)| row == id);
     for id in ids() {
-        assert!(listed(&id), "{id} is compared with no peer");
+        assert!(listed(id), "{id} is compared with no peer");
     }
     let mut table = String::from(
         "| loss | compared with | cases (within 1e-5: value and gradient; not reduced: values) |\n|---|---|---|\n",
@@ -115,19 +118,6 @@ fn values_and_gradients_are_those_of_the_peers() {
         writeln!(table, "| `{id}` | {peer} | {count} |").unwrap();
     }
     assert_documented(&table);
-}
-
-/// The losses that the plugin exports.
-fn ids() -> Vec<String> {
-    patchbay_losses::register().unwrap();
-    let ids: Vec<String> = plugin::list("loss/*")
-        .rows
-        .into_iter()
-        .filter(|[_, _, _, state]| state.starts_with("loaded"))
-        .map(|[id, ..]| id)
-        .collect();
-    assert!(ids.len() >= 21, "{ids:?}");
-    ids
 }
 
 /// The table is in the documentation. `UPDATE_DOCS=1 cargo test` writes it there.
@@ -160,16 +150,11 @@ fn logits_of_1e4_give_finite_values_and_gradients() {
         [0.0, 0.0, 0.0],
     ];
     for id in ids() {
-        if matches!(
-            id.as_str(),
-            "loss/info_nce" | "loss/supervised_contrastive" | "loss/quantile"
-        ) {
-            continue;
-        }
-        let floats = matches!(
-            id.as_str(),
-            "loss/mse" | "loss/mae" | "loss/huber" | "loss/kl_divergence" | "loss/lovasz_hinge"
-        );
+        let floats = match form(id) {
+            Form::Classes => false,
+            Form::Alike => true,
+            Form::Contrast | Form::Levels => continue,
+        };
         for image in [false, true] {
             let logits = Tensor::new(&huge, &Device::Cpu).unwrap();
             let target = Tensor::new(&[0i64, 0, 2, 1], &Device::Cpu).unwrap();
@@ -196,7 +181,7 @@ fn logits_of_1e4_give_finite_values_and_gradients() {
             };
             let logits = Var::from_tensor(&logits.contiguous().unwrap()).unwrap();
             let target = if floats { one_hot } else { target };
-            let loss = plugin::create::<dyn Loss>(&id, json!({})).unwrap();
+            let loss = plugin::create::<dyn Loss>(id, json!({})).unwrap();
             let value = loss
                 .forward(&logits, &target)
                 .unwrap_or_else(|error| panic!("{id}: {error}"));
@@ -282,31 +267,29 @@ fn a_perfect_prediction_has_no_focal_tversky_loss() {
     assert_eq!(value.to_scalar::<f32>().unwrap(), 0.0);
 }
 
-/// An input that a loss takes: a prediction of 2 x 3, or an image, and its target.
+/// An input that a loss takes: its sample, or an image and its target.
 fn good_input(id: &str, image: bool) -> (Tensor, Tensor) {
-    let shape: &[usize] = match (id, image) {
-        ("loss/info_nce" | "loss/supervised_contrastive", _) | (_, false) => &[4, 3],
-        (_, true) => &[2, 3, 2, 3],
-    };
-    let prediction = Tensor::randn(0f32, 1.0, shape, &Device::Cpu).unwrap();
-    let target = match id {
-        "loss/mse" | "loss/mae" | "loss/huber" | "loss/info_nce" => {
-            prediction.zeros_like().unwrap()
+    let sample = sample(id).inputs;
+    let (prediction, target) = (sample.at(0).unwrap(), sample.at(1).unwrap());
+    if !image || form(id) == Form::Contrast {
+        return (prediction.clone(), target.clone());
+    }
+    let prediction = Tensor::randn(0f32, 1.0, (2, 3, 2, 3), &Device::Cpu).unwrap();
+    let target = match form(id) {
+        Form::Levels => {
+            let last = prediction.rank() - 1;
+            prediction
+                .narrow(last, 0, 1)
+                .unwrap()
+                .squeeze(last)
+                .unwrap()
         }
-        "loss/kl_divergence" => patchbay::ops::softmax_dim(&prediction, 1).unwrap(),
-        "loss/quantile" => prediction
-            .narrow(prediction.rank() - 1, 0, 1)
-            .unwrap()
-            .squeeze(prediction.rank() - 1)
-            .unwrap(),
-        "loss/lovasz_hinge" => prediction.gt(0.0).unwrap(),
-        "loss/supervised_contrastive" => Tensor::new(&[0i64, 0, 1, 1], &Device::Cpu).unwrap(),
+        // Probabilities, for those that take them.
+        Form::Alike if target.dtype().is_float() => {
+            patchbay::ops::softmax_dim(&prediction, 1).unwrap()
+        }
+        Form::Alike => prediction.gt(0.0).unwrap(),
         _ => prediction.argmax(1).unwrap().to_dtype(DType::I64).unwrap(),
-    };
-    let target = if id == "loss/info_nce" {
-        (target + 1.0).unwrap()
-    } else {
-        target
     };
     (prediction, target)
 }
@@ -317,15 +300,15 @@ fn logits_that_are_not_numbers_are_told_by_all() {
     for id in ids() {
         for image in [false, true] {
             for reduction in ["mean", "sum"] {
-                let (prediction, target) = good_input(&id, image);
+                let (prediction, target) = good_input(id, image);
                 let config = json!({"reduction": reduction});
-                let loss = plugin::create::<dyn Loss>(&id, config.clone()).unwrap();
+                let loss = plugin::create::<dyn Loss>(id, config.clone()).unwrap();
                 loss.forward(&prediction, &target)
                     .unwrap_or_else(|error| panic!("{id}: {error}"));
                 let mut values = prediction.flatten_all().unwrap().to_vec1::<f32>().unwrap();
                 values[4] = f32::NAN;
                 let bad = Tensor::from_vec(values, prediction.shape(), &Device::Cpu).unwrap();
-                let text = complaint(&id, config, &bad, &target);
+                let text = complaint(id, config, &bad, &target);
                 assert!(
                     text.contains("the loss is NaN for a prediction")
                         && text.contains("1 values of the prediction and 0 of the target"),
@@ -341,21 +324,12 @@ fn what_stands_at_ignored_positions_does_not_matter() {
     patchbay_losses::register().unwrap();
     let mut compared = 0;
     for id in ids() {
-        let takes_none = [
-            "loss/mse",
-            "loss/mae",
-            "loss/huber",
-            "loss/quantile",
-            "loss/kl_divergence",
-            "loss/info_nce",
-            "loss/supervised_contrastive",
-        ];
-        if takes_none.contains(&id.as_str()) {
+        if form(id) == Form::Contrast || !has_setting(id, "ignore_index") {
             continue;
         }
         for activation in ["softmax", "sigmoid"] {
             let config = json!({"activation": activation});
-            let config = match plugin::create::<dyn Loss>(&id, config.clone()) {
+            let config = match plugin::create::<dyn Loss>(id, config.clone()) {
                 Ok(_) => config,
                 // It has one form only.
                 Err(_) => json!({}),
@@ -383,7 +357,7 @@ fn what_stands_at_ignored_positions_does_not_matter() {
                         logits
                     };
                     let logits = Var::from_tensor(&logits.reshape(shape).unwrap()).unwrap();
-                    let loss = plugin::create::<dyn Loss>(&id, config.clone()).unwrap();
+                    let loss = plugin::create::<dyn Loss>(id, config.clone()).unwrap();
                     let value = loss
                         .forward(&logits, &target)
                         .unwrap_or_else(|error| panic!("{id} {config}: {error}"));
@@ -465,7 +439,7 @@ fn an_empty_batch_has_no_contrast() {
 fn every_loss_says_its_scale() {
     patchbay_losses::register().unwrap();
     for id in ids() {
-        let text = plugin::describe(&id).unwrap().to_string();
+        let text = plugin::describe(id).unwrap().to_string();
         let line = text.lines().find(|line| line.contains("ln K"));
         let line = line.unwrap_or_else(|| panic!("{id} has no scale:\n{text}"));
         assert!(
@@ -506,7 +480,7 @@ fn what_does_not_fit_is_refused_with_shapes() {
     let whole = |dims: &[usize]| Tensor::zeros(dims, DType::I64, &Device::Cpu).unwrap();
     let five = (whole(&[2]) + 5.0).unwrap();
     for id in ids() {
-        let (prediction, target, words): (Tensor, Tensor, &str) = match id.as_str() {
+        let (prediction, target, words): (Tensor, Tensor, &str) = match id {
             "loss/mse" | "loss/mae" | "loss/huber" => (
                 zeros(&[2, 3]),
                 zeros(&[2]),
@@ -533,15 +507,15 @@ fn what_does_not_fit_is_refused_with_shapes() {
                 "features [2, 3] and labels i64 [3]",
             ),
             _ => {
-                let text = complaint(&id, json!({}), &zeros(&[2, 3]), &five);
+                let text = complaint(id, json!({}), &zeros(&[2, 3]), &five);
                 assert!(text.contains("position 0 of [2] is class 5"), "{text}");
-                let text = complaint(&id, json!({}), &zeros(&[2, 3]), &whole(&[4]));
+                let text = complaint(id, json!({}), &zeros(&[2, 3]), &whole(&[4]));
                 assert!(
                     text.contains("need a target of class indices [2], got [4]"),
                     "{text}"
                 );
                 let twos = (zeros(&[2, 3]) + 2.0).unwrap();
-                let text = complaint(&id, json!({}), &zeros(&[2, 3]), &twos);
+                let text = complaint(id, json!({}), &zeros(&[2, 3]), &twos);
                 assert!(
                     text.contains("contains 2")
                         || text.contains("takes a target of class indices [2]"),
@@ -554,8 +528,8 @@ fn what_does_not_fit_is_refused_with_shapes() {
                 )
             }
         };
-        let text = complaint(&id, json!({}), &prediction, &target);
-        assert!(text.contains(words) && text.starts_with(&id), "{text}");
+        let text = complaint(id, json!({}), &prediction, &target);
+        assert!(text.contains(words) && text.starts_with(id), "{text}");
     }
 }
 
@@ -597,21 +571,15 @@ fn counts_and_levels_are_checked() {
 fn nothing_that_counts_is_a_loss_of_zero_with_zero_gradients() {
     patchbay_losses::register().unwrap();
     for id in ids() {
-        let floats = matches!(
-            id.as_str(),
-            "loss/mse" | "loss/mae" | "loss/huber" | "loss/quantile"
-        );
-        if matches!(
-            id.as_str(),
-            "loss/info_nce" | "loss/supervised_contrastive" | "loss/kl_divergence"
-        ) {
+        let floats = has_setting(id, "skip_missing");
+        if form(id) == Form::Contrast || !(floats || has_setting(id, "ignore_index")) {
             continue;
         }
         let prediction =
             Var::from_tensor(&Tensor::randn(0f32, 1.0, (1, 3, 2, 3), &Device::Cpu).unwrap())
                 .unwrap();
         let (config, target) = if floats {
-            let shape: &[usize] = if id == "loss/quantile" {
+            let shape: &[usize] = if form(id) == Form::Levels {
                 &[1, 3, 2]
             } else {
                 &[1, 3, 2, 3]
@@ -626,7 +594,7 @@ fn nothing_that_counts_is_a_loss_of_zero_with_zero_gradients() {
                 Tensor::full(-100i64, (1, 2, 3), &Device::Cpu).unwrap(),
             )
         };
-        let loss = plugin::create::<dyn Loss>(&id, config).unwrap();
+        let loss = plugin::create::<dyn Loss>(id, config).unwrap();
         let value = loss
             .forward(&prediction, &target)
             .unwrap_or_else(|error| panic!("{id}: {error}"));

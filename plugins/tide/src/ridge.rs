@@ -64,6 +64,25 @@ ridge"#,
             equations: Mutex::new(None),
         })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        let wave = |count: usize, phase: f64| {
+            let values: Vec<f32> = (0..count)
+                .map(|i| (i as f64 * 1.7 + phase).sin() as f32)
+                .collect();
+            Tensor::from_vec(values, count, &Device::Cpu)
+        };
+        Ok(
+            Sample::new(json!({"lookback": 4, "horizon": 2, "known": 1}))
+                .input("past", wave(48, 0.0)?.reshape((12, 4))?)
+                .input("known", wave(72, 0.4)?.reshape((12, 6, 1))?)
+                .input("future", wave(24, 0.9)?.reshape((12, 2))?)
+                .other_gradient(
+                    "input ",
+                    "it is fitted to the inputs in closed form, through which no gradient goes",
+                ),
+        )
+    }
 }
 
 impl Forecaster for Ridge {

@@ -57,6 +57,17 @@ naive.forward(&plugin::Window::new(Tensor::randn(0f32, 1.0, (2, 48), &device())?
             config,
         })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        let past = [
+            [0.3f32, -1.2, 0.5, 1.4, 0.2, -0.6],
+            [2.0, 0.1, -0.4, 0.9, 1.3, 0.7],
+        ];
+        Ok(
+            Sample::new(json!({"lookback": 6, "horizon": 4, "season": 3}))
+                .input("past", Tensor::new(&past, &Device::Cpu)?),
+        )
+    }
 }
 
 impl Forecaster for SeasonalNaive {

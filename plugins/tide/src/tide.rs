@@ -217,6 +217,31 @@ model.forward(&window, false)?"#,
     fn build(config: TideConfig, context: &Context) -> Result<Self> {
         Tide::new(config, context.vb())
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        let wave = |shape: &[usize], phase: f64| {
+            let count = shape.iter().product();
+            let values: Vec<f32> = (0..count)
+                .map(|i| (i as f64 * 1.7 + phase).sin() as f32)
+                .collect();
+            Tensor::from_vec(values, shape, &Device::Cpu)
+        };
+        let settings = json!({
+            "lookback": 6, "horizon": 3, "known": 2, "observed": 1, "attributes": 2, "series": 3,
+            "hidden": 5, "encoder_layers": 1, "decoder_layers": 1, "decoder_output": 2, "temporal_decoder_hidden": 4,
+            "temporal_width": 2, "projection_hidden": 4, "dropout": 0.0, "quantiles": [0.1, 0.5, 0.9],
+        });
+        Ok(Sample::new(settings)
+            .input("past", wave(&[2, 6], 0.0)?)
+            .input("known", wave(&[2, 9, 2], 0.4)?)
+            .input("observed", wave(&[2, 6, 1], 0.9)?)
+            .input("attributes", wave(&[2, 2], 1.3)?)
+            .input("series", Tensor::new(&[0u32, 2], &Device::Cpu)?)
+            .other_gradient(
+                "input past",
+                "no gradient leads through the window's mean and deviation, as in RevIN's program",
+            ))
+    }
 }
 
 impl Tide {

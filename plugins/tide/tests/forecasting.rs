@@ -647,33 +647,3 @@ fn ridge_reaches_its_known_errors_on_ett() {
     }
     assert!(test.mse < 0.8 * naive.mse, "{} {}", test.mse, naive.mse);
 }
-
-/// What `describe` shows as an example, for each of the plugin's forecasters but the one that has to be fitted.
-#[test]
-fn examples_in_the_descriptions_run() {
-    patchbay_tide::register().unwrap();
-    let past = |lookback| Window::new(Tensor::randn(0f32, 1.0, (2, lookback), &device()).unwrap());
-    let cases = [
-        ("tide", 96),
-        ("d_linear", 48),
-        ("seasonal_naive", 48),
-        ("last_value", 48),
-    ];
-    for (name, lookback) in cases {
-        let id = format!("forecaster/{name}");
-        let text = plugin::describe(&id).unwrap().to_string();
-        // The settings of the example, between `json!(` and `))?`.
-        let settings = text
-            .split("json!(")
-            .nth(1)
-            .unwrap()
-            .split("))?")
-            .next()
-            .unwrap();
-        let model =
-            create::<dyn Forecaster>(&id, patchbay::serde_json::from_str(settings).unwrap())
-                .unwrap();
-        let forecast = model.forward(&past(lookback), false).unwrap();
-        assert_eq!(forecast.dims(), [2, 24, 1], "{id}");
-    }
-}

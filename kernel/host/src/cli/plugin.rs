@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use clap::Subcommand;
+use clap::{Subcommand, builder::PossibleValuesParser};
 
 use super::start::block_on;
 use crate::kernelspec;
@@ -31,8 +31,8 @@ pub enum Command {
     New {
         /// The crate's folder; its last part is the crate's name
         path: PathBuf,
-        /// The kind of its component: loss, balancer, encoder, image, forecaster or objective
-        #[arg(long, default_value = "loss")]
+        /// The kind of its component
+        #[arg(long, default_value = "loss", value_parser = PossibleValuesParser::new(plugin::kinds()))]
         kind: String,
     },
     /// List the components that there are

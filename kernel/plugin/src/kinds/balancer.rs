@@ -3,67 +3,75 @@
 use candle_core::{Tensor, Var, backprop::GradStore, bail};
 
 use super::{
-    Component, Kind,
+    declare::kind,
     presence::{self, Absent, Presence, Present, Watch},
-    slot_is_component,
 };
-use crate::Slot;
+use crate::{Inputs, Outputs, Slot};
 use patchbay_show::{LivePlot, Result};
 
-/// A balancer of losses.
-///
-/// Loss-level balancers weigh the losses and go back once; gradient-level ones go back once for each
-/// loss on the shared graph and combine what arrives at the shared parameters.
-///
-/// A loss may have no gradient in some step: no word of a batch was masked, all of its targets are ignored. The slot finds
-/// those losses and calls the balancer with the others, so a balancer without a memory needs nothing for it. One that keeps
-/// something for each loss implements [`Balancer::backward_present`], too.
-pub trait Balancer: Component {
-    /// The gradients for one step.
+kind! {
+    #[name = "balancer"]
+    #[memory = Watch]
+    #[tried = tried]
+    /// A balancer of losses.
     ///
-    /// `losses` are K scalars `[]` with their graphs; `shared` are the parameters that several
-    /// losses reach. Gradients of other parameters are those of the weighted sum from a loss-level
-    /// balancer, and those of the plain sum from a gradient-level one.
+    /// Loss-level balancers weigh the losses and go back once; gradient-level ones go back once for each
+    /// loss on the shared graph and combine what arrives at the shared parameters.
     ///
-    /// # Errors
-    ///
-    /// Fails where a loss is no finite scalar, where a gradient is not finite, and where an inner solver does not
-    /// converge. A loss-level balancer takes an empty `shared`, too.
-    fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced>;
+    /// A loss may have no gradient in some step: no word of a batch was masked, all of its targets are ignored. The slot finds
+    /// those losses and calls the balancer with the others, so a balancer without a memory needs nothing for it. One that keeps
+    /// something for each loss implements [`Balancer::backward_present`], too.
+    pub trait Balancer: Component {
+        /// The gradients for one step.
+        ///
+        /// `losses` are K scalars `[]` with their graphs; `shared` are the parameters that several
+        /// losses reach. Gradients of other parameters are those of the weighted sum from a loss-level
+        /// balancer, and those of the plain sum from a gradient-level one.
+        ///
+        /// # Errors
+        ///
+        /// Fails where a loss is no finite scalar, where a gradient is not finite, and where an inner solver does not
+        /// converge. A loss-level balancer takes an empty `shared`, too.
+        #[slot = backward_in_slot]
+        fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced>;
 
-    /// The same where some losses take no part in the step: `losses` are those that do, and `present` says which of all they
-    /// are. Weights, and the numbers of absent losses, are those of `losses`.
-    ///
-    /// For balancers that keep something for each loss, or have a setting for each: what belongs to those that are not
-    /// present stays as it is.
-    ///
-    /// # Errors
-    ///
-    /// As [`Balancer::backward`].
-    fn backward_present(
-        &self,
-        losses: &[Tensor],
-        present: &Present,
-        shared: &[Var],
-    ) -> Result<Balanced> {
-        let _ = present;
-        self.backward(losses, shared)
-    }
+        /// The same where some losses take no part in the step: `losses` are those that do, and `present` says which of all they
+        /// are. Weights, and the numbers of absent losses, are those of `losses`.
+        ///
+        /// For balancers that keep something for each loss, or have a setting for each: what belongs to those that are not
+        /// present stays as it is.
+        ///
+        /// # Errors
+        ///
+        /// As [`Balancer::backward`].
+        #[slot = backward_present_in_slot]
+        fn backward_present(
+            &self,
+            losses: &[Tensor],
+            present: &Present,
+            shared: &[Var],
+        ) -> Result<Balanced> {
+            let _ = present;
+            self.backward(losses, shared)
+        }
 
-    /// The losses that [`Balancer::backward`] had, on the same batch after the optimiser's step, for balancers whose
-    /// [`Balancer::wants_losses_after`] is true.
-    ///
-    /// # Errors
-    ///
-    /// Fails where a loss is no finite scalar.
-    fn after_step(&self, losses: &[Tensor]) -> Result<()> {
-        let _ = losses;
-        Ok(())
-    }
+        /// The losses that [`Balancer::backward`] had, on the same batch after the optimiser's step, for balancers whose
+        /// [`Balancer::wants_losses_after`] is true.
+        ///
+        /// # Errors
+        ///
+        /// Fails where a loss is no finite scalar.
+        #[slot = after_step_in_slot]
+        fn after_step(&self, losses: &[Tensor]) -> Result<()> {
+            let _ = losses;
+            Ok(())
+        }
 
-    /// Whether the balancer learns from the losses after the step (FAMO does).
-    fn wants_losses_after(&self) -> bool {
-        false
+        /// Whether the balancer learns from the losses after the step (FAMO does).
+        #[constant]
+        fn wants_losses_after(&self) -> bool {
+            false
+        }
     }
 }
 
@@ -125,51 +133,6 @@ impl Balanced {
             weights,
             absent,
         }
-    }
-}
-
-impl Kind for dyn Balancer {
-    const NAME: &'static str = "balancer";
-    /// Which losses have had a gradient so far.
-    type Memory = Watch;
-
-    fn as_component(&self) -> &dyn Component {
-        self
-    }
-}
-
-slot_is_component!(dyn Balancer);
-
-impl Balancer for Slot<dyn Balancer> {
-    /// As the component's own, with those losses that have a gradient in this step. The others are named in
-    /// [`Balanced::absent`], have the weight 0, and leave what the balancer keeps for them as it is. Where none has one there
-    /// are no gradients, so the optimiser's step changes nothing.
-    ///
-    /// # Errors
-    ///
-    /// Fails, too, where a loss is NaN or infinite, where a parameter is given twice, where none of the losses has ever reached
-    /// the shared parameters, and where a loss has had no gradient in any of its first 100 steps.
-    fn backward(&self, losses: &[Tensor], shared: &[Var]) -> Result<Balanced> {
-        balance(self, losses, &[], shared)
-    }
-
-    /// The losses on the same batch, all of them: those that took no part in the step are left out here.
-    fn after_step(&self, losses: &[Tensor]) -> Result<()> {
-        self.call(|balancer| {
-            presence::finite(losses, &[])?;
-            match self.memory().last() {
-                Some(present) if present.total() == losses.len() => match present.pick(losses) {
-                    losses if losses.is_empty() => Ok(()),
-                    losses => balancer.after_step(&losses),
-                },
-                _ => balancer.after_step(losses),
-            }
-        })
-    }
-
-    fn wants_losses_after(&self) -> bool {
-        self.call(|balancer| Ok(balancer.wants_losses_after()))
-            .unwrap_or(false)
     }
 }
 
@@ -254,4 +217,76 @@ fn balance(
         }
         Ok(balanced)
     })
+}
+
+/// The component's own, with those losses that have a gradient in this step. The others are named in
+/// [`Balanced::absent`], have the weight 0, and leave what the balancer keeps for them as it is. Where none has one there
+/// are no gradients, so the optimiser's step changes nothing.
+///
+/// # Errors
+///
+/// Fails, too, where a loss is NaN or infinite, where a parameter is given twice, where none of the losses has ever reached
+/// the shared parameters, and where a loss has had no gradient in any of its first 100 steps.
+fn backward_in_slot(
+    slot: &Slot<dyn Balancer>,
+    losses: &[Tensor],
+    shared: &[Var],
+) -> Result<Balanced> {
+    balance(slot, losses, &[], shared)
+}
+
+/// The slot finds out by itself who is present.
+fn backward_present_in_slot(
+    slot: &Slot<dyn Balancer>,
+    losses: &[Tensor],
+    _present: &Present,
+    shared: &[Var],
+) -> Result<Balanced> {
+    balance(slot, losses, &[], shared)
+}
+
+/// The losses on the same batch, all of them: those that took no part in the step are left out here.
+fn after_step_in_slot(slot: &Slot<dyn Balancer>, losses: &[Tensor]) -> Result<()> {
+    slot.call(|balancer| {
+        presence::finite(losses, &[])?;
+        match slot.memory().last() {
+            Some(present) if present.total() == losses.len() => match present.pick(losses) {
+                losses if losses.is_empty() => Ok(()),
+                losses => balancer.after_step(&losses),
+            },
+            _ => balancer.after_step(losses),
+        }
+    })
+}
+
+/// One step on losses of the sample's `shared` parameters `[n]`, which each of the `targets` `[losses, n]` draws to itself.
+fn tried(balancer: &Slot<dyn Balancer>, inputs: &Inputs) -> Result<Outputs> {
+    let (shared, targets) = (
+        Var::from_tensor(inputs.get("shared")?)?,
+        inputs.get("targets")?,
+    );
+    let losses = || -> Result<Vec<Tensor>> {
+        (0..targets.dim(0)?)
+            .map(|k| {
+                let error = (shared.as_tensor() - targets.get(k)?)?;
+                patchbay_ops::mean_all(&error.sqr()?)
+            })
+            .collect()
+    };
+    let balanced = balancer.backward(&losses()?, std::slice::from_ref(&shared))?;
+    if balancer.wants_losses_after() {
+        balancer.after_step(&losses()?)?;
+    }
+    let weights = Tensor::new(balanced.weights, shared.device())?;
+    let mut outputs = vec![("weights".to_owned(), weights)];
+    if let Some(gradient) = balanced.gradients.get(&shared) {
+        outputs.push(("gradient".to_owned(), gradient.clone()));
+    }
+    for named in balancer.variables().iter().filter(|named| named.trainable) {
+        let Some(gradient) = balanced.gradients.get(&named.var) else {
+            bail!("the parameter {} gets no gradient", named.name);
+        };
+        outputs.push((format!("gradient of {}", named.name), gradient.clone()));
+    }
+    Ok(outputs)
 }

@@ -2,21 +2,27 @@
 
 use candle_core::{Tensor, bail};
 
-use super::{Component, Kind, slot_is_component};
-use crate::Slot;
+use super::declare::kind;
+use crate::{Inputs, Outputs, Slot};
 use patchbay_show::Result;
 
-/// A network that turns its input into tokens.
-pub trait Encoder: Component {
-    /// Encodes a batch.
-    ///
-    /// # Errors
-    ///
-    /// Fails where the input's shape does not fit, naming it.
-    fn forward(&self, input: &EncoderInput<'_>) -> Result<Encoding>;
+kind! {
+    #[name = "encoder"]
+    #[tried = tried]
+    /// A network that turns its input into tokens.
+    pub trait Encoder: Component {
+        /// Encodes a batch.
+        ///
+        /// # Errors
+        ///
+        /// Fails where the input's shape does not fit, naming it.
+        #[slot = forward_in_slot]
+        fn forward(&self, input: &EncoderInput<'_>) -> Result<Encoding>;
 
-    /// The width of the tokens.
-    fn width(&self) -> usize;
+        /// The width of the tokens.
+        #[constant]
+        fn width(&self) -> usize;
+    }
 }
 
 /// What an encoder reads.
@@ -62,36 +68,41 @@ pub struct Encoding {
     pub attention: Vec<Tensor>,
 }
 
-impl Kind for dyn Encoder {
-    const NAME: &'static str = "encoder";
-    type Memory = ();
-
-    fn as_component(&self) -> &dyn Component {
-        self
+/// The sample's first input are the values; `mask`, `context` and `context_mask` are what their names say.
+fn tried(encoder: &Slot<dyn Encoder>, inputs: &Inputs) -> Result<Outputs> {
+    let encoding = encoder.forward(&EncoderInput {
+        mask: inputs.find("mask"),
+        context: inputs.find("context"),
+        context_mask: inputs.find("context_mask"),
+        train: true,
+        ..EncoderInput::new(inputs.at(0)?)
+    })?;
+    if encoding.tokens.dim(2)? != encoder.width() {
+        bail!(
+            "the tokens {:?} have not the width that the encoder says, {}",
+            encoding.tokens.dims(),
+            encoder.width()
+        );
     }
+    Ok(vec![
+        ("tokens".to_owned(), encoding.tokens),
+        ("pooled".to_owned(), encoding.pooled),
+    ])
 }
 
-slot_is_component!(dyn Encoder);
-
-impl Encoder for Slot<dyn Encoder> {
-    /// As the component's own, and checked: the shapes are those of [`Encoding`].
-    fn forward(&self, input: &EncoderInput<'_>) -> Result<Encoding> {
-        self.call(|encoder| {
-            let encoding = encoder.forward(input)?;
-            let batch = input.values.dim(0)?;
-            let tokens = encoding.tokens.dims();
-            let pooled = encoding.pooled.dims();
-            if tokens.len() != 3 || tokens[0] != batch || pooled != [batch, tokens[2]] {
-                bail!(
-                    "expected tokens [{batch}, length, width] and pooled [{batch}, width], got {tokens:?} \
-                     and {pooled:?}"
-                );
-            }
-            Ok(encoding)
-        })
-    }
-
-    fn width(&self) -> usize {
-        self.call(|encoder| Ok(encoder.width())).unwrap_or(0)
-    }
+/// As the component's own, and checked: the shapes are those of [`Encoding`].
+fn forward_in_slot(slot: &Slot<dyn Encoder>, input: &EncoderInput<'_>) -> Result<Encoding> {
+    slot.call(|encoder| {
+        let encoding = encoder.forward(input)?;
+        let batch = input.values.dim(0)?;
+        let tokens = encoding.tokens.dims();
+        let pooled = encoding.pooled.dims();
+        if tokens.len() != 3 || tokens[0] != batch || pooled != [batch, tokens[2]] {
+            bail!(
+                "expected tokens [{batch}, length, width] and pooled [{batch}, width], got {tokens:?} \
+                 and {pooled:?}"
+            );
+        }
+        Ok(encoding)
+    })
 }

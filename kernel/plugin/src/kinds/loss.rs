@@ -2,108 +2,56 @@
 
 use candle_core::{DType, Device, Tensor, bail};
 
-use super::{Component, Kind, slot_is_component};
-use crate::Slot;
+use super::declare::kind;
+use crate::{Inputs, Outputs, Slot};
 use patchbay_show::Result;
 
-/// A loss.
-///
-/// Whether the result is reduced, which targets are ignored and what weighs how much are settings
-/// of the component (`reduction`, `ignore_index`, `weights`).
-pub trait Loss: Component {
-    /// The loss of `prediction` against `target`.
+kind! {
+    #[name = "loss"]
+    #[measured = measured]
+    #[tried = tried]
+    /// A loss.
     ///
-    /// Classification: logits `[batch, classes]` or `[batch, classes, height, width]`; target class
-    /// indices `[batch]` or `[batch, height, width]`, or probabilities of the logits' shape.
-    /// Regression: two tensors of one shape. Contrastive: two sets of features `[batch, width]`, or
-    /// features and labels `[batch]`.
-    ///
-    /// Returns a scalar `[]`, or with `reduction: "none"` one value for each target.
-    ///
-    /// # Errors
-    ///
-    /// Fails where shapes or values do not fit, naming them.
-    fn forward(&self, prediction: &Tensor, target: &Tensor) -> Result<Tensor>;
+    /// Whether the result is reduced, which targets are ignored and what weighs how much are settings
+    /// of the component (`reduction`, `ignore_index`, `weights`).
+    pub trait Loss: Component {
+        /// The loss of `prediction` against `target`.
+        ///
+        /// Classification: logits `[batch, classes]` or `[batch, classes, height, width]`; target class
+        /// indices `[batch]` or `[batch, height, width]`, or probabilities of the logits' shape.
+        /// Regression: two tensors of one shape. Contrastive: two sets of features `[batch, width]`, or
+        /// features and labels `[batch]`.
+        ///
+        /// Returns a scalar `[]`, or with `reduction: "none"` one value for each target.
+        ///
+        /// # Errors
+        ///
+        /// Fails where shapes or values do not fit, naming them.
+        #[slot = forward_in_slot]
+        fn forward(&self, prediction: &Tensor, target: &Tensor) -> Result<Tensor>;
 
-    /// The loss of a network that has learned nothing: what goes in, in words, and the value. `describe` prints it in
-    /// multiples of cross entropy's.
-    ///
-    /// By default of equal logits `[10, 10]` against each of 10 classes; losses that take something else say of what.
-    ///
-    /// # Errors
-    ///
-    /// Fails where the loss does not take the input.
-    fn at_initialisation(&self) -> Result<Vec<(String, f64)>> {
-        let logits = Tensor::zeros((CLASSES, CLASSES), DType::F32, &Device::Cpu)?;
-        let target = Tensor::arange(0u32, CLASSES as u32, &Device::Cpu)?;
-        let value = patchbay_ops::mean_all(&self.forward(&logits, &target)?)?;
-        Ok(vec![(
-            format!("equal logits, {CLASSES} classes"),
-            value.to_dtype(DType::F64)?.to_scalar()?,
-        )])
+        /// The loss of a network that has learned nothing: what goes in, in words, and the value. `describe` prints it in
+        /// multiples of cross entropy's.
+        ///
+        /// By default of equal logits `[10, 10]` against each of 10 classes; losses that take something else say of what.
+        ///
+        /// # Errors
+        ///
+        /// Fails where the loss does not take the input.
+        fn at_initialisation(&self) -> Result<Vec<(String, f64)>> {
+            let logits = Tensor::zeros((CLASSES, CLASSES), DType::F32, &Device::Cpu)?;
+            let target = Tensor::arange(0u32, CLASSES as u32, &Device::Cpu)?;
+            let value = patchbay_ops::mean_all(&self.forward(&logits, &target)?)?;
+            Ok(vec![(
+                format!("equal logits, {CLASSES} classes"),
+                value.to_dtype(DType::F64)?.to_scalar()?,
+            )])
+        }
     }
 }
 
 /// How many classes the K of [`Loss::at_initialisation`] is.
 const CLASSES: usize = 10;
-
-impl Kind for dyn Loss {
-    const NAME: &'static str = "loss";
-    type Memory = ();
-
-    fn as_component(&self) -> &dyn Component {
-        self
-    }
-
-    /// A network's first loss, in multiples of cross entropy's ln K.
-    fn facts(&self) -> Vec<(String, String)> {
-        let facts = |(input, value): (String, f64)| {
-            let ratio = value / (CLASSES as f64).ln();
-            // Sums over an image have thousands.
-            let text = if value.abs() < 100.0 {
-                format!("{value:.4} = {ratio:.3} ln K")
-            } else {
-                format!("{value:.0} = {ratio:.0} ln K")
-            };
-            (
-                format!("value at {input}"),
-                format!("{text} (cross entropy of K = {CLASSES} classes: 1)"),
-            )
-        };
-        let values = self.at_initialisation().unwrap_or_default();
-        values.into_iter().map(facts).collect()
-    }
-}
-
-slot_is_component!(dyn Loss);
-
-impl Loss for Slot<dyn Loss> {
-    /// As the component's own, and checked: the result is a scalar or has the target's number of
-    /// values, and a scalar on the CPU is finite. (Reading it on a GPU would wait for the GPU.)
-    fn forward(&self, prediction: &Tensor, target: &Tensor) -> Result<Tensor> {
-        self.call(|loss| {
-            let value = loss.forward(prediction, target)?;
-            if value.rank() == 0 {
-                if value.device().is_cpu() && !is_finite(&value)? {
-                    return Err(not_finite(&value, prediction, target));
-                }
-            } else if value.dim(0)? != prediction.dim(0)? {
-                bail!(
-                    "a loss is a scalar [] or one value for each target; this one returned {:?} for a \
-                     prediction {:?} and a target {:?}",
-                    value.dims(),
-                    prediction.dims(),
-                    target.dims()
-                );
-            }
-            Ok(value)
-        })
-    }
-
-    fn at_initialisation(&self) -> Result<Vec<(String, f64)>> {
-        self.call(|loss| loss.at_initialisation())
-    }
-}
 
 #[inline]
 fn is_finite(scalar: &Tensor) -> Result<bool> {
@@ -142,4 +90,51 @@ fn not_finite(value: &Tensor, prediction: &Tensor, target: &Tensor) -> candle_co
         prediction.dims(),
         target.dims()
     ))
+}
+
+/// The sample's first input is the prediction, its second the target.
+fn tried(loss: &Slot<dyn Loss>, inputs: &Inputs) -> Result<Outputs> {
+    let result = loss.forward(inputs.at(0)?, inputs.at(1)?)?;
+    Ok(vec![("result".to_owned(), result)])
+}
+
+/// A network's first loss, in multiples of cross entropy's ln K.
+fn measured(loss: &dyn Loss) -> Vec<(String, String)> {
+    let facts = |(input, value): (String, f64)| {
+        let ratio = value / (CLASSES as f64).ln();
+        // Sums over an image have thousands.
+        let text = if value.abs() < 100.0 {
+            format!("{value:.4} = {ratio:.3} ln K")
+        } else {
+            format!("{value:.0} = {ratio:.0} ln K")
+        };
+        (
+            format!("value at {input}"),
+            format!("{text} (cross entropy of K = {CLASSES} classes: 1)"),
+        )
+    };
+    let values = loss.at_initialisation().unwrap_or_default();
+    values.into_iter().map(facts).collect()
+}
+
+/// As the component's own, and checked: the result is a scalar or has the target's number of
+/// values, and a scalar on the CPU is finite. (Reading it on a GPU would wait for the GPU.)
+fn forward_in_slot(slot: &Slot<dyn Loss>, prediction: &Tensor, target: &Tensor) -> Result<Tensor> {
+    slot.call(|loss| {
+        let value = loss.forward(prediction, target)?;
+        if value.rank() == 0 {
+            if value.device().is_cpu() && !is_finite(&value)? {
+                return Err(not_finite(&value, prediction, target));
+            }
+        } else if value.dim(0)? != prediction.dim(0)? {
+            bail!(
+                "a loss is a scalar [] or one value for each target; this one returned {:?} for a \
+                 prediction {:?} and a target {:?}",
+                value.dims(),
+                prediction.dims(),
+                target.dims()
+            );
+        }
+        Ok(value)
+    })
 }

@@ -3,35 +3,22 @@
 use candle_core::Tensor;
 use serde_json::Value;
 
-use super::{Batch, Component, Kind, slot_is_component};
-use crate::{Error, Slot};
+use super::{Batch, declare::kind};
+use crate::{Error, Inputs, Outputs, Slot};
 use patchbay_show::Result;
 
-/// A step with named tensors in and named tensors out. What it shows on the way (a progress bar, a
-/// table, plots) appears below the cell.
-pub trait Tool: Component {
-    /// Does the work. Which inputs are needed and what comes out, the component's `shapes` say.
-    ///
-    /// # Errors
-    ///
-    /// Fails where an input is missing or its shape does not fit, naming it.
-    fn run(&self, inputs: &Batch) -> Result<Batch>;
-}
-
-impl Kind for dyn Tool {
-    const NAME: &'static str = "tool";
-    type Memory = ();
-
-    fn as_component(&self) -> &dyn Component {
-        self
-    }
-}
-
-slot_is_component!(dyn Tool);
-
-impl Tool for Slot<dyn Tool> {
-    fn run(&self, inputs: &Batch) -> Result<Batch> {
-        self.call(|tool| tool.run(inputs))
+kind! {
+    #[name = "tool"]
+    #[tried = tried]
+    /// A step with named tensors in and named tensors out. What it shows on the way (a progress bar, a
+    /// table, plots) appears below the cell.
+    pub trait Tool: Component {
+        /// Does the work. Which inputs are needed and what comes out, the component's `shapes` say.
+        ///
+        /// # Errors
+        ///
+        /// Fails where an input is missing or its shape does not fit, naming it.
+        fn run(&self, inputs: &Batch) -> Result<Batch>;
     }
 }
 
@@ -48,4 +35,9 @@ pub fn tool(id: &str, config: Value, inputs: &[(&str, &Tensor)]) -> Result<Batch
         .map(|(name, tensor)| ((*name).to_owned(), (*tensor).clone()))
         .collect();
     slot.run(&inputs)
+}
+
+/// The sample's inputs are the tool's.
+fn tried(tool: &Slot<dyn Tool>, inputs: &Inputs) -> Result<Outputs> {
+    Ok(tool.run(&inputs.batch())?.into_iter().collect())
 }

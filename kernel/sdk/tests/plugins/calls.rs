@@ -217,3 +217,134 @@ fn two_generations_do_not_share_code() {
         "both stay mapped"
     );
 }
+
+/// A forecaster that repeats the past, of 2 values; `levels` is what its `quantiles` does.
+fn forecaster(id: &str, levels: &str) -> String {
+    format!(
+        r#"use patchbay::plugin::prelude::*;
+        pub struct Repeats;
+        impl Component for Repeats {{}}
+        impl Define for Repeats {{
+            type Kind = dyn Forecaster;
+            type Config = ();
+            const ID: &'static str = "{id}";
+            const SUMMARY: &'static str = "the past again";
+            const DETAILS: Details = Details::NONE;
+            fn build(_config: (), _context: &Context) -> Result<Self> {{ Ok(Repeats) }}
+        }}
+        impl Forecaster for Repeats {{
+            fn forward(&self, window: &Window, _train: bool) -> Result<Tensor> {{ window.past.unsqueeze(2) }}
+            fn lookback(&self) -> usize {{ 2 }}
+            fn horizon(&self) -> usize {{ 2 }}
+            fn quantiles(&self) -> Vec<f64> {{ {levels} }}
+        }}
+        patchbay::export_plugin!(Repeats);"#
+    )
+}
+
+#[test]
+fn what_is_constant_of_a_component_is_read_when_it_is_made() {
+    plugin::load(build(
+        "repeats",
+        &forecaster("forecaster/repeats", "vec![0.5]"),
+    ))
+    .unwrap();
+    let source = forecaster("forecaster/odd", "panic!(\"no levels\")");
+    plugin::load(build("odd", &source)).unwrap();
+    let text = plugin::create::<dyn Forecaster>("forecaster/odd", json!({}))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        text.contains("forecaster/odd cannot be made") && text.contains("no levels"),
+        "{text}"
+    );
+    let slot = plugin::create::<dyn Forecaster>("forecaster/repeats", json!({})).unwrap();
+    assert!(slot.swap("forecaster/odd", json!({})).is_err());
+    assert_eq!(slot.quantiles(), [0.5]);
+    assert_eq!((slot.lookback(), slot.horizon()), (2, 2));
+    assert_eq!(slot.provenance().id, "forecaster/repeats");
+}
+
+#[test]
+fn a_component_without_a_sample_is_told_what_to_add_and_where() {
+    plugin::load(build("bare", &loss("loss/bare", "prediction.sum_all()"))).unwrap();
+    let broken = plugin::trial::components(&["loss/bare"]);
+    assert_eq!(broken.len(), 1, "{broken:?}");
+    for part in [
+        "loss/bare has no sample",
+        "add `fn sample(_scratch: &Path) -> Result<Sample>` to `impl Define for Mine`",
+        "docs/writing-a-plugin.md",
+    ] {
+        assert!(broken[0].contains(part), "{broken:?}");
+    }
+}
+
+/// The source of a loss of one shape with a sample, with something wrong.
+fn sampled(id: &str, body: &str, reads: &str) -> String {
+    loss(id, body).replace(
+        "fn build(",
+        &format!(
+            "fn sample(_scratch: &Path) -> Result<Sample> {{
+                let x = Tensor::new(&[[1f32, -2.0], [0.5, 3.0]], &Device::Cpu)?;
+                let y = Tensor::new(&[[0f32, 1.0], [0.5, 2.0]], &Device::Cpu)?;
+                Ok(Sample::new(json!({{}})).input(\"prediction\", x).input(\"target\", y){reads})
+            }}
+            fn build("
+        ),
+    ).replace(
+        "Details::NONE",
+        "Details { shapes: \"prediction and target [batch, width]; result []\", ..Details::NONE }",
+    )
+}
+
+#[test]
+fn the_tests_of_components_find_what_is_wrong() {
+    let tried = |name: &str, body: &str, reads: &str| {
+        let id = format!("loss/{name}");
+        plugin::load(build(name, &sampled(&id, body, reads))).unwrap();
+        plugin::trial::components(&[&id]).join("\n")
+    };
+    let found = tried("sound", "ops::mean_all(&(prediction - target)?.sqr()?)", "");
+    assert!(found.is_empty(), "{found}");
+    for (name, body, reads, words) in [
+        (
+            "wrong_gradient",
+            "ops::mean_all(&(prediction * prediction.detach())?)",
+            "",
+            "gradients: the gradient of input prediction",
+        ),
+        (
+            "claims_it",
+            "ops::mean_all(&prediction.sqr()?)",
+            ".other_gradient(\"input\", \"of a paper\")",
+            "because of a paper; it is",
+        ),
+        (
+            "wrong_shape",
+            "(prediction - target)?.sqr()",
+            "",
+            "shapes: result has shape [2, 2]",
+        ),
+        (
+            "breaks_on_none",
+            "{ let x = prediction.to_dtype(DType::F64)?.to_vec2::<f64>()?; Tensor::new(x[1][0] as f32, &Device::Cpu) }",
+            "",
+            "small inputs: prediction [0, 2] panics",
+        ),
+        (
+            "draws",
+            "{ let x = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos(); Tensor::new(x as f32, &Device::Cpu) }",
+            "",
+            "seeds: two runs",
+        ),
+        (
+            "narrow",
+            "ops::mean_all(&prediction.to_dtype(DType::F32)?.sqr()?.sub(&target.to_dtype(DType::F32)?)?)?.to_dtype(DType::F16)",
+            "",
+            "types: result has",
+        ),
+    ] {
+        let found = tried(name, body, reads);
+        assert!(found.contains(words), "{name}: {words}\n{found}");
+    }
+}

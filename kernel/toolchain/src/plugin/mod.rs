@@ -10,5 +10,5 @@ mod template;
 mod watch;
 
 pub use compile::{Sdk, build};
-pub use template::create;
+pub use template::{create, kinds};
 pub use watch::Watcher;

@@ -19,32 +19,13 @@ struct Template {
     source: &'static str,
 }
 
-const TEMPLATES: [Template; 6] = [
-    Template {
-        kind: "loss",
-        source: include_str!("template/loss.rs"),
-    },
-    Template {
-        kind: "balancer",
-        source: include_str!("template/balancer.rs"),
-    },
-    Template {
-        kind: "encoder",
-        source: include_str!("template/encoder.rs"),
-    },
-    Template {
-        kind: "image",
-        source: include_str!("template/image.rs"),
-    },
-    Template {
-        kind: "forecaster",
-        source: include_str!("template/forecaster.rs"),
-    },
-    Template {
-        kind: "objective",
-        source: include_str!("template/objective.rs"),
-    },
-];
+/// The files of the folder `template`, by their names.
+const TEMPLATES: &[Template] = include!(concat!(env!("OUT_DIR"), "/templates.rs"));
+
+/// The kinds of which `patchbay plugin new` makes crates.
+pub fn kinds() -> impl Iterator<Item = &'static str> {
+    TEMPLATES.iter().map(|template| template.kind)
+}
 
 /// Makes the folder of a plugin crate. `path` is the folder; its last part is the crate's name.
 ///
@@ -68,7 +49,7 @@ pub fn create(sdk: &Sdk, path: &Path, kind: &str) -> Result<PathBuf> {
     let Some(template) = TEMPLATES.iter().find(|template| template.kind == kind) else {
         bail!(
             "there is no template of kind `{kind}`; there are: {}",
-            TEMPLATES.map(|template| template.kind).join(", ")
+            kinds().collect::<Vec<_>>().join(", ")
         );
     };
     if path.exists() {
@@ -129,4 +110,38 @@ fn configuration(sdk: &Sdk) -> String {
         sdk.rustc.to_string_lossy(),
         flags.concat()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use patchbay_engine::kinds::KINDS;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_template() {
+        assert!(KINDS.len() > 5, "{KINDS:?}");
+        for kind in KINDS {
+            assert!(
+                kinds().any(|known| known == kind.name),
+                "`patchbay plugin new --kind {0}` has nothing to write: add kernel/toolchain/src/plugin/template/{0}.rs, a \
+                 component with its sample and its tests",
+                kind.name
+            );
+        }
+        for template in TEMPLATES {
+            assert!(
+                KINDS.iter().any(|kind| kind.name == template.kind),
+                "there is no kind {}",
+                template.kind
+            );
+            assert!(
+                template
+                    .source
+                    .contains("patchbay::test_components!(crate);"),
+                "{}: the template does not try its sample",
+                template.kind
+            );
+        }
+    }
 }

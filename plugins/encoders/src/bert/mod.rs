@@ -157,6 +157,22 @@ encoder.forward(&input)?.pooled"#,
             config,
         })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        let settings = json!({
+            "vocabulary": 20, "width": 8, "layers": 2, "heads": 2, "intermediate": 12, "max_positions": 6, "dropout": 0.0,
+            "attention_dropout": 0.0,
+        });
+        Ok(Sample::new(settings)
+            .input(
+                "ids",
+                Tensor::new(&[[1u32, 7, 12, 3], [1, 19, 4, 6]], &Device::Cpu)?,
+            )
+            .input(
+                "mask",
+                Tensor::new(&[[1u8, 1, 1, 1], [1, 1, 0, 0]], &Device::Cpu)?,
+            ))
+    }
 }
 
 impl Encoder for Bert {

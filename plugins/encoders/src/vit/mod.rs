@@ -114,6 +114,12 @@ encoder.forward(&plugin::EncoderInput::new(&images))?.pooled"#,
             config,
         })
     }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        let settings =
+            json!({"width": 8, "depth": 2, "heads": 2, "image_size": 8, "patch_size": 4});
+        Ok(Sample::new(settings).input("images", crate::initial::wave(&[2, 3, 8, 8], 0.0)?))
+    }
 }
 
 impl Encoder for Vit {

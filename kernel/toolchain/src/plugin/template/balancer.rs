@@ -34,6 +34,16 @@ impl Define for Inverse {
     fn build(config: InverseConfig, _context: &Context) -> Result<Self> {
         Ok(Inverse { config })
     }
+
+    // What the tests of its kind try it on.
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        Ok(Sample::new(json!({}))
+            .input("shared", Tensor::new(&[0.3f32, -1.2, 0.5], &Device::Cpu)?)
+            .input(
+                "targets",
+                Tensor::new(&[[1f32, 0.0, 2.0], [-1.0, 3.0, 0.5]], &Device::Cpu)?,
+            ))
+    }
 }
 
 impl Balancer for Inverse {
@@ -66,6 +76,10 @@ impl Balancer for Inverse {
 }
 
 patchbay::export_plugin!(Inverse);
+
+// Shapes, gradients, types, settings, seeds and swaps of each component, on its sample.
+#[cfg(test)]
+patchbay::test_components!(crate);
 
 #[cfg(test)]
 mod tests {

@@ -45,6 +45,12 @@ impl Define for Mlp {
             width: config.width,
         })
     }
+
+    // What the tests of its kind try it on.
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        let values = Tensor::arange(0f32, 24f32, &Device::Cpu)?.reshape((2, 4, 3))?;
+        Ok(Sample::new(json!({"features": 3, "width": 8})).input("values", values.sin()?))
+    }
 }
 
 impl Encoder for Mlp {
@@ -65,6 +71,10 @@ impl Encoder for Mlp {
 }
 
 patchbay::export_plugin!(Mlp);
+
+// Shapes, gradients, types, settings, seeds and swaps of each component, on its sample.
+#[cfg(test)]
+patchbay::test_components!(crate);
 
 #[cfg(test)]
 mod tests {

@@ -44,6 +44,17 @@ impl Define for Drift {
         let linear = nn::linear(config.lookback, config.horizon, context.vb().pp("linear"))?;
         Ok(Drift { config, linear })
     }
+
+    // What the tests of its kind try it on.
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        Ok(Sample::new(json!({"lookback": 4, "horizon": 2})).input(
+            "past",
+            Tensor::new(
+                &[[1f32, 3.0, 2.0, 4.0], [0.5, 0.1, -0.3, 0.2]],
+                &Device::Cpu,
+            )?,
+        ))
+    }
 }
 
 impl Forecaster for Drift {
@@ -66,6 +77,10 @@ impl Forecaster for Drift {
 }
 
 patchbay::export_plugin!(Drift);
+
+// Shapes, gradients, types, settings, seeds and swaps of each component, on its sample.
+#[cfg(test)]
+patchbay::test_components!(crate);
 
 #[cfg(test)]
 mod tests {

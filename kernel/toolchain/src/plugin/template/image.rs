@@ -34,6 +34,12 @@ impl Define for Gamma {
     fn build(config: GammaConfig, _context: &Context) -> Result<Self> {
         Ok(Gamma { config })
     }
+
+    // What the tests of its kind try it on.
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        let images = Tensor::arange(1f32, 25f32, &Device::Cpu)?.reshape((1, 3, 2, 4))?;
+        Ok(Sample::new(json!({})).input("images", (images / 25.0)?))
+    }
 }
 
 impl ImageTransform for Gamma {
@@ -43,6 +49,10 @@ impl ImageTransform for Gamma {
 }
 
 patchbay::export_plugin!(Gamma);
+
+// Shapes, gradients, types, settings, seeds and swaps of each component, on its sample.
+#[cfg(test)]
+patchbay::test_components!(crate);
 
 #[cfg(test)]
 mod tests {

@@ -34,6 +34,19 @@ impl Define for PowerLoss {
     fn build(config: PowerLossConfig, _context: &Context) -> Result<Self> {
         Ok(PowerLoss { config })
     }
+
+    // What the tests of its kind try it on.
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        Ok(Sample::new(json!({"exponent": 3.0}))
+            .input(
+                "prediction",
+                Tensor::new(&[[1f32, -2.0], [4.0, 0.5]], &Device::Cpu)?,
+            )
+            .input(
+                "target",
+                Tensor::new(&[[0.2f32, 0.1], [1.0, 0.0]], &Device::Cpu)?,
+            ))
+    }
 }
 
 impl Loss for PowerLoss {
@@ -51,6 +64,10 @@ impl Loss for PowerLoss {
 }
 
 patchbay::export_plugin!(PowerLoss);
+
+// Shapes, gradients, types, settings, seeds and swaps of each component, on its sample.
+#[cfg(test)]
+patchbay::test_components!(crate);
 
 #[cfg(test)]
 mod tests {

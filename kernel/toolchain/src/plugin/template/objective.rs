@@ -47,6 +47,17 @@ impl Define for Autoencoder {
             features: config.features,
         })
     }
+
+    // What the tests of its kind try it on.
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        Ok(Sample::new(json!({"features": 4, "code": 3})).input(
+            "input",
+            Tensor::new(
+                &[[1f32, 2.0, 3.0, 4.0], [0.5, -0.5, 0.2, 1.0]],
+                &Device::Cpu,
+            )?,
+        ))
+    }
 }
 
 impl Autoencoder {
@@ -81,6 +92,10 @@ impl Objective for Autoencoder {
 }
 
 patchbay::export_plugin!(Autoencoder);
+
+// Shapes, gradients, types, settings, seeds and swaps of each component, on its sample.
+#[cfg(test)]
+patchbay::test_components!(crate);
 
 #[cfg(test)]
 mod tests {
