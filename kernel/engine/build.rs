@@ -15,6 +15,9 @@ fn main() -> io::Result<()> {
     files.sort_by_key(fs::DirEntry::file_name);
     let mut table = String::from("&[\n");
     for file in files {
+        if file.file_type()?.is_dir() {
+            continue;
+        }
         let text = fs::read_to_string(file.path())?;
         println!("cargo::rerun-if-changed={}", file.path().display());
         let Ok(parsed) = syn::parse_file(&text) else {

@@ -299,6 +299,40 @@ async fn a_plugin_that_is_saved_is_live_in_the_next_cell_and_in_a_running_loop()
         .ok();
 }
 
+/// The kinds that `patchbay plugin new` makes crates of, as its help lists them.
+fn kinds_of_the_program() -> Vec<String> {
+    let output = std::process::Command::new(patchbay_tests::program())
+        .args(["plugin", "new", "--help"])
+        .output()
+        .unwrap();
+    let help = String::from_utf8_lossy(&output.stdout).into_owned();
+    let kinds: Vec<String> = help
+        .split_once("[possible values: ")
+        .and_then(|(_, rest)| rest.split_once(']'))
+        .map(|(kinds, _)| {
+            kinds
+                .split(',')
+                .map(|kind| kind.trim().to_owned())
+                .collect()
+        })
+        .unwrap_or_default();
+    assert!(kinds.len() >= 7, "{help}");
+    kinds
+}
+
+/// The host reads the kinds from the SDK's sources; the SDK has them from a list.
+#[tokio::test]
+async fn the_program_makes_crates_of_every_kind_that_cells_know() {
+    let mut client = Client::start().await;
+    let mut kinds = kinds_of_the_program();
+    kinds.sort();
+    client
+        .execute("let mut kinds = plugin::kinds(); kinds.sort(); kinds")
+        .await
+        .result(&format!("{kinds:?}"))
+        .ok();
+}
+
 #[test]
 fn a_new_crate_of_every_kind_builds_and_passes_its_tests() {
     let folder = tempfile::tempdir().unwrap();
@@ -312,15 +346,8 @@ fn a_new_crate_of_every_kind_builds_and_passes_its_tests() {
         assert!(output.status.success(), "{arguments:?}: {said}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
-    // The kinds are what the program says they are.
-    let help = patchbay(&["plugin", "new", "--help"]);
-    let kinds: Vec<&str> = help
-        .split_once("[possible values: ")
-        .and_then(|(_, rest)| rest.split_once(']'))
-        .map(|(kinds, _)| kinds.split(',').map(str::trim).collect())
-        .unwrap_or_default();
-    assert!(kinds.len() >= 7, "{help}");
-    for kind in kinds {
+    let kinds = kinds_of_the_program();
+    for kind in &kinds {
         let name = format!("my_{kind}");
         patchbay(&["plugin", "new", &name, "--kind", kind]);
         let tested = std::process::Command::new("cargo")

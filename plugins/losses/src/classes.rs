@@ -392,6 +392,7 @@ pub fn sample(settings: Value) -> Result<Sample> {
         [0.2, 1.4, -2.0],
     ];
     Ok(Sample::new(settings)
+        .dtypes(&[DType::F32, DType::F64, DType::BF16])
         .input("logits", Tensor::new(&logits, &Device::Cpu)?)
         .input("target", Tensor::new(&[0i64, 2, 1, 2], &Device::Cpu)?))
 }

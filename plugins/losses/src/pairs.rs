@@ -114,6 +114,7 @@ pub fn sample(settings: Value) -> Result<Sample> {
     let prediction = [[0.3f32, -1.2, 2.5], [2.0, 0.1, -0.4]];
     let target = [[0.5f32, 0.4, 0.2], [1.9, -0.3, 1.0]];
     Ok(Sample::new(settings)
+        .dtypes(&[DType::F32, DType::F64, DType::BF16])
         .input("prediction", Tensor::new(&prediction, &Device::Cpu)?)
         .input("target", Tensor::new(&target, &Device::Cpu)?))
 }

@@ -269,3 +269,6 @@ macro_rules! kinds {
     };
 }
 pub(crate) use kinds;
+
+#[cfg(test)]
+mod tests;
