@@ -22,4 +22,5 @@ pub mod returns;
 mod trace;
 mod variables;
 
+pub use input::{input, password, set_next_input};
 pub use patchbay_protocol::{COMPUTING, Failure};

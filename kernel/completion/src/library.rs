@@ -25,13 +25,14 @@ const PRELUDE: &str = "patchbay::prelude";
 /// How many imports one name may lead through.
 const MOST_IMPORTS: usize = 16;
 
-static MODULES: LazyLock<HashMap<&str, Module>> = LazyLock::new(|| {
+static MODULES: LazyLock<HashMap<String, Module>> = LazyLock::new(|| {
     // The positions of parsed text are kept by the thread that parsed it; they end with this one.
     let read = || {
-        let modules = SOURCES
-            .iter()
-            .map(|(path, text)| (*path, Module::read(text)));
-        modules.collect()
+        let mut modules = HashMap::new();
+        for (path, text) in SOURCES {
+            Module::read(path, text, &mut modules);
+        }
+        modules
     };
     std::thread::spawn(read).join().unwrap_or_else(|_| {
         patchbay_contract::log(format_args!(
@@ -319,18 +320,28 @@ impl Entry {
 }
 
 impl Module {
-    fn read(text: &str) -> Module {
-        let Ok(file) = syn::parse_file(text) else {
-            return Module::default();
-        };
+    /// Adds the modules of a file to those that are known: its own, at `path`, and those inside of it.
+    fn read(path: &str, text: &str, modules: &mut HashMap<String, Module>) {
+        if let Ok(file) = syn::parse_file(text) {
+            Module::of(path, &file.attrs, &file.items, text, modules);
+        }
+    }
+
+    fn of(
+        path: &str,
+        attrs: &[Attribute],
+        items: &[Item],
+        text: &str,
+        modules: &mut HashMap<String, Module>,
+    ) {
         let mut module = Module {
-            docs: docs(&file.attrs),
+            docs: docs(attrs),
             ..Module::default()
         };
-        for item in &file.items {
+        for item in items {
             module.add(item, text);
         }
-        for item in &file.items {
+        for item in items {
             if let Item::Impl(block) = item
                 && block.trait_.is_none()
                 && let Type::Path(owner) = &*block.self_ty
@@ -348,7 +359,16 @@ impl Module {
                 }
             }
         }
-        module
+        for item in items {
+            if let Item::Mod(inner) = item
+                && let Some((_, items)) = &inner.content
+                && inner.ident != "tests"
+            {
+                let path = format!("{path}::{}", inner.ident);
+                Module::of(&path, &inner.attrs, items, text, modules);
+            }
+        }
+        modules.insert(path.to_owned(), module);
     }
 
     fn add(&mut self, item: &Item, text: &str) {

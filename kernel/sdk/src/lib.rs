@@ -67,7 +67,7 @@ pub use serde_json;
 #[doc(hidden)]
 pub use {candle_core, candle_nn};
 
-pub use patchbay_cell::input::{password, set_next_input};
+pub use patchbay_cell::{password, set_next_input};
 pub use patchbay_show::{
     BeforeAfter, DisplayHandle, Figure, Image, ImageGrid, LivePlot, MimeBundle, Progress, Result,
     Show, Table, before_after, clear_output, html, image_grid, image_normalised, json_tree, latex,
