@@ -10,7 +10,9 @@ use super::store::{First, NamedVar, Parameters, Store};
 /// Where and in which type a component makes its tensors.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// The type of its tensors.
     pub dtype: DType,
+    /// The device of its tensors.
     pub device: Device,
     /// Whether no tensor is trained: all are buffers, and no graph is built through them. For teachers, and for
     /// encoders that stay as they were loaded.
@@ -46,10 +48,12 @@ impl Context {
         self.store
     }
 
+    /// The device on which the component's tensors are.
     pub fn device(&self) -> &Device {
         &self.options.device
     }
 
+    /// The type that the component's tensors have.
     pub fn dtype(&self) -> DType {
         self.options.dtype
     }

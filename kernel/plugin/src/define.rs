@@ -85,7 +85,9 @@ pub struct Spec {
     pub kind: &'static str,
     /// The version of the plugin that it is in.
     pub version: String,
+    /// One line on what it is.
     pub summary: &'static str,
+    /// What `describe` says beyond that.
     pub details: Details,
     /// The JSON schema of the settings.
     pub config: Value,

@@ -20,11 +20,13 @@ pub struct HistoryEntry {
     pub generation: u32,
     /// The plugin's version and source.
     pub version: String,
+    /// The file of the plugin; empty for a component of a cell.
     pub source: String,
     /// The build of the SDK.
     pub build_id: String,
     /// How it came: `create`, `swap`, `reload`, `rollback to 0`.
     pub why: String,
+    /// The time of the change.
     pub when: SystemTime,
     /// The last panic in it.
     pub failure: Option<String>,

@@ -23,6 +23,7 @@ use patchbay_show::show::{Show, plain_text};
 /// What loading a plugin did.
 #[derive(Clone)]
 pub struct LoadReport {
+    /// The library's path.
     pub path: PathBuf,
     /// What the plugin was made from.
     pub source: String,
@@ -35,6 +36,7 @@ pub struct LoadReport {
 /// What became of one slot when its plugin was loaded again.
 #[derive(Clone)]
 pub struct SlotUpdate {
+    /// The id of the component in the slot.
     pub id: String,
     /// The error says why the slot still has the older generation.
     pub result: Result<SwapReport, Error>,

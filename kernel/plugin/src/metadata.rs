@@ -19,16 +19,22 @@ pub struct Metadata {
     pub digest: String,
     /// The crate's name.
     pub name: String,
+    /// The version of the plugin's crate.
     pub version: String,
     /// What it was made from; two plugins with one id are told apart by this.
     pub source: String,
     /// The build id of the SDK that it was compiled against, and that id's parts (see
     /// [`patchbay_cell::parts::Identity`]).
     pub build_id: String,
+    /// The compiler, as it names itself.
     pub compiler: String,
+    /// The target triple.
     pub target: String,
+    /// The hash of the compiler's flags.
     pub flags: String,
+    /// The hash of the SDK's features and manifests.
     pub features: String,
+    /// The hash of the SDK's sources.
     pub sources: String,
     /// The list ends in a `null`, which spares the exporting macro the commas.
     #[serde(deserialize_with = "without_null")]
@@ -41,8 +47,11 @@ pub struct Metadata {
 /// One component in a plugin's metadata.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComponentMetadata {
+    /// The component's id.
     pub id: String,
+    /// One line on what it is.
     pub summary: String,
+    /// The paper or program that it follows.
     pub reference: String,
 }
 

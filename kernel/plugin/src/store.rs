@@ -13,6 +13,7 @@ use candle_nn::{Init, var_builder::SimpleBackend};
 pub struct NamedVar {
     /// Path with dots, `encoder.layers.0.weight` for instance.
     pub name: String,
+    /// The variable.
     pub var: Var,
     /// `false` for buffers: momentum copies, queues, running statistics.
     pub trainable: bool,

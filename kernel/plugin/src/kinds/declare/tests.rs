@@ -9,13 +9,11 @@ use candle_core::{Tensor, bail};
 use serde_json::json;
 
 use crate::{
-    Result,
-    plugin::{
-        Component, Context, Define, Details, Inputs, Outputs, Slot,
-        abi::{build, registration},
-        create, register,
-    },
+    Component, Context, Define, Details, Inputs, Outputs, Slot,
+    abi::{build, registration},
+    create, register,
 };
+use patchbay_show::Result;
 
 kind! {
     #[name = "metric"]
@@ -78,7 +76,7 @@ impl Define for Mean {
 
 impl Metric for Mean {
     fn value(&self, prediction: &Tensor, factor: f64) -> Result<Tensor> {
-        crate::ops::mean_all(prediction)? * factor
+        patchbay_ops::mean_all(prediction)? * factor
     }
 
     fn names(&self) -> Vec<String> {
