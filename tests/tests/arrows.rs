@@ -117,6 +117,25 @@ fn jupyter_knows_no_rust_and_the_engine_no_jupyter() {
     }
 }
 
+/// What is in the SDK's library is in no other: plugins and the runtime stand on the facade.
+#[test]
+fn plugins_and_the_runtime_know_the_facade_only() {
+    let inside = dependencies(&root().join("kernel/sdk"));
+    assert!(inside.contains("cell") && inside.len() >= 8, "{inside:?}");
+    let plugins = fs::read_dir(root().join("plugins")).unwrap();
+    let plugins = plugins.map(|entry| entry.unwrap().path());
+    for folder in plugins.chain([root().join("kernel/runtime")]) {
+        let dependencies = dependencies(&folder);
+        assert!(dependencies.contains("sdk"), "{}", folder.display());
+        // Messages are plain data, without statics.
+        let twice: Vec<&String> = dependencies
+            .intersection(&inside)
+            .filter(|name| *name != "protocol")
+            .collect();
+        assert!(twice.is_empty(), "{}: {twice:?}", folder.display());
+    }
+}
+
 #[test]
 fn files_stand_in_no_circles() {
     let mut found: Vec<(String, usize, Vec<PathBuf>)> = Vec::new();
