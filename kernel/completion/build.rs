@@ -69,7 +69,8 @@ fn kinds(before: &str, after: &str, module: &str, table: &mut String) -> io::Res
         writeln!(names, "pub use super::{file}::*;").map_err(io::Error::other)?;
         writeln!(traits, "pub use super::{path};").map_err(io::Error::other)?;
     }
-    let own = format!("{before}\npub use names::*;\n{after}");
+    let own =
+        format!("{before}\npub mod names {{}}\npub mod traits {{}}\npub use names::*;\n{after}");
     for (module, text) in [
         (module.to_owned(), own),
         (format!("{module}::names"), names),
