@@ -66,17 +66,18 @@ fn kinds(before: &str, after: &str, module: &str, table: &mut String) -> io::Res
     let Some((list, after)) = after.split_once("\n}\n") else {
         return Err(io::Error::other("the list of kinds has no end"));
     };
-    let (mut names, mut traits) = (String::new(), String::new());
+    let (mut files, mut traits) = (String::new(), String::new());
     for line in list.lines() {
         let path = line.trim().trim_end_matches(',');
-        let file = path.split("::").next().unwrap_or(path);
-        writeln!(names, "pub use super::{file}::*;").map_err(io::Error::other)?;
-        writeln!(traits, "pub use super::{path};").map_err(io::Error::other)?;
+        if let Some((file, name)) = path.split_once("::") {
+            writeln!(files, "pub use {file}::*;").map_err(io::Error::other)?;
+            writeln!(traits, "pub use super::{name};").map_err(io::Error::other)?;
+        }
     }
-    let own = format!("{before}\npub use names::*;\n{after}");
+    let own = format!("{before}\npub mod names {{}}\npub mod traits {{}}\n{files}{after}");
     for (module, text) in [
         (module.to_owned(), own),
-        (format!("{module}::names"), names),
+        (format!("{module}::names"), "pub use super::*;".to_owned()),
         (format!("{module}::traits"), traits),
     ] {
         writeln!(table, "    ({module:?}, {text:?}),").map_err(io::Error::other)?;

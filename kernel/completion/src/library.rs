@@ -235,6 +235,8 @@ fn find(path: &[&str], wanted: Wanted) -> Option<Found> {
         first if MODULES.get(PRELUDE)?.imports.contains_key(first) => {
             follow(PRELUDE, &path, wanted, MOST_IMPORTS)
         }
+        // One of a module of which the prelude has all names.
+        first if path.len() == 1 => resolve(PRELUDE, first, wanted, MOST_IMPORTS),
         _ => None,
     }
 }

@@ -55,6 +55,12 @@ impl Define for Mlp {
 
 impl Encoder for Mlp {
     fn forward(&self, input: &EncoderInput<'_>) -> Result<Encoding> {
+        if input.values.elem_count() == 0 {
+            bail!(
+                "values must have at least one element to be pooled; they are {:?}",
+                input.values.dims()
+            );
+        }
         let hidden = self.first.forward(input.values)?.gelu()?;
         let tokens = self.second.forward(&hidden)?;
         let pooled = ops::mean(&tokens, 1)?;

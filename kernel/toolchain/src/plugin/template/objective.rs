@@ -63,9 +63,13 @@ impl Define for Autoencoder {
 impl Autoencoder {
     fn input<'a>(&self, batch: &'a Batch) -> Result<&'a Tensor> {
         match batch.get("input") {
-            Some(input) if input.rank() == 2 && input.dim(1)? == self.features => Ok(input),
+            Some(input)
+                if input.rank() == 2 && input.dim(0)? > 0 && input.dim(1)? == self.features =>
+            {
+                Ok(input)
+            }
             Some(input) => bail!(
-                "input must be [batch, {}]; it is {:?}",
+                "input must be [batch, {}], with at least one row; it is {:?}",
                 self.features,
                 input.dims()
             ),
