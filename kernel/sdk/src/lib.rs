@@ -36,6 +36,11 @@ pub mod ops {
     pub use patchbay_ops::*;
 }
 
+/// What PyTorch has as functions: `torch::randn((2, 3))?`, on the default device.
+pub mod torch {
+    pub use patchbay_tensor::torch::*;
+}
+
 /// Series from a CSV file, windows, and fitting and testing of forecasters.
 pub mod forecast {
     pub use patchbay_forecast::*;
@@ -66,6 +71,7 @@ pub use serde_json;
 pub use {candle_core, candle_nn};
 
 pub use patchbay_cell::input::{password, set_next_input};
+pub use patchbay_tensor::TensorMethods;
 pub use patchbay_show::{
     BeforeAfter, DisplayHandle, Figure, Image, ImageGrid, LivePlot, MimeBundle, Progress, Result,
     Show, Table, before_after, clear_output, html, image_grid, image_normalised, json_tree, latex,
