@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["compare", "files", "protocol", "rand", "weights"],
     &["contract", "evcxr-protocol", "ops", "cell", "dehaze-core"],
     &["show"],
-    &["nn"],
+    &["nn", "tensor"],
     &["plugin"],
     &["forecast", "evaluation", "checkpoint"],
     &["engine", "runtime-client", "jupyter", "sdk"],

@@ -12,6 +12,7 @@ mod checkpoint;
 mod clip;
 mod early_stopping;
 mod ema;
+mod functional;
 #[doc(hidden)]
 pub mod initial;
 pub mod kv_cache;
@@ -40,6 +41,12 @@ pub use checkpoint::Checkpoint;
 pub use clip::{clip_grad_norm, clip_grad_value, grad_norm};
 pub use early_stopping::EarlyStopping;
 pub use ema::Ema;
+pub use functional::{
+    adaptive_avg_pool2d, avg_pool2d, binary_cross_entropy, binary_cross_entropy_with_logits,
+    cosine_similarity, cross_entropy, dropout, elu, gelu, huber_loss, l1_loss, leaky_relu,
+    log_softmax, max_pool2d, mish, mse_loss, nll_loss, relu, relu6, selu, sigmoid, silu,
+    smooth_l1_loss, softmax, tanh,
+};
 pub use initial::builder;
 pub use layers::{
     Activation, BatchNorm, BatchNormConfig, Conv1d, Conv1dConfig, Conv2d, Conv2dConfig,
@@ -55,13 +62,13 @@ pub use mixed_precision::{LossScale, MixedPrecision};
 #[doc(hidden)]
 pub use once::each_once;
 pub use optim::{
-    Adam, AdamW, Optimizer, OptimizerState, ParameterGroup, ParameterNames, ParamsAdam,
-    ParamsAdamW, ParamsSgd, SGD,
+    Adam, AdamSettings, AdamW, AdamWSettings, Optimizer, OptimizerState, ParameterGroup,
+    ParameterNames, ParamsAdam, ParamsAdamW, ParamsSgd, SGD,
 };
 pub use position::{
     PositionResampling, resample_position_embedding, resample_position_embedding_with,
     sin_cos_position_embedding,
 };
 pub use schedule::{CosineSchedule, OneCycleSchedule, Plateau};
-pub use seed::seed_all;
+pub use seed::{manual_seed, seed_all};
 pub use training::{History, Step, Training, training};

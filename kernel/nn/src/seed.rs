@@ -18,3 +18,21 @@ pub fn seed_all(seed: u64) -> Result<()> {
         device => device.set_seed(seed),
     }
 }
+
+/// Seeds all that draws, by torch's name: [`seed_all`].
+///
+/// # Errors
+///
+/// As there.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// nn::manual_seed(1)?;
+/// let x = torch::randn(3)?;
+/// nn::manual_seed(1)?;
+/// assert!(x.equal(&torch::randn(3)?)?);
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn manual_seed(seed: u64) -> Result<()> {
+    seed_all(seed)
+}

@@ -293,7 +293,7 @@ pub fn training(x: &Tensor, variables: Vec<Var>, map: &VarMap) -> Result<GradSto
         .add_fn(|x| x.relu());
     let y = x.apply(&network)?.apply(&linear)?.apply(&norm)?;
     let loss = network.forward(&y)?.mean_all()?;
-    let mut adam = nn::AdamW::new(variables.clone(), Default::default())?;
+    let mut adam = nn::AdamW::new(variables.clone(), 1e-3)?;
     let mut sgd = nn::SGD::new(variables, 0.1)?;
     adam.backward_step(&loss)?;
     sgd.backward_step(&loss)?;

@@ -38,6 +38,11 @@ pub mod ops {
     pub use patchbay_ops::*;
 }
 
+/// What PyTorch has as functions: `torch::randn((2, 3))?`, on the default device.
+pub mod torch {
+    pub use patchbay_tensor::torch::*;
+}
+
 /// Series from a CSV file, windows, and fitting and testing of forecasters.
 pub mod forecast {
     pub use patchbay_forecast::*;
@@ -73,3 +78,4 @@ pub use patchbay_show::{
     Show, Table, before_after, clear_output, html, image_grid, image_normalised, json_tree, latex,
     markdown, png, svg,
 };
+pub use patchbay_tensor::TensorMethods;

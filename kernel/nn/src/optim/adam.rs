@@ -18,20 +18,52 @@ pub struct AdamW {
     settings: ParamsAdamW,
 }
 
+/// What [`AdamW::new`] takes: a learning rate, or [`ParamsAdamW`].
+pub trait AdamWSettings {
+    /// Returns the settings.
+    fn settings(self) -> ParamsAdamW;
+}
+
+impl AdamWSettings for ParamsAdamW {
+    fn settings(self) -> ParamsAdamW {
+        self
+    }
+}
+
+impl AdamWSettings for f64 {
+    fn settings(self) -> ParamsAdamW {
+        ParamsAdamW {
+            lr: self,
+            ..ParamsAdamW::default()
+        }
+    }
+}
+
 impl AdamW {
+    /// Makes an optimizer with a learning rate and PyTorch's other defaults, or with [`ParamsAdamW`].
+    ///
+    /// # Errors
+    ///
+    /// Fails where a parameter is given twice.
+    ///
+    /// ```
+    /// # use patchbay::prelude::*;
+    /// let w = Var::from_tensor(&torch::ones(3)?)?;
+    /// let mut optimizer = nn::AdamW::new(vec![w.clone()], 1e-3)?;
+    /// optimizer.backward_step(&sum_all(&w.sqr()?)?)?;
+    /// # Ok::<(), candle::Error>(())
+    /// ```
+    pub fn new(vars: Vec<Var>, settings: impl AdamWSettings) -> Result<AdamW> {
+        <AdamW as Optimizer>::new(vars, settings.settings())
+    }
+
     /// With the defaults of candle's settings: betas 0.9 and 0.999, eps 1e-8, weight decay 0.01.
     ///
     /// # Errors
     ///
     /// Fails where a parameter is given twice.
     pub fn new_lr(vars: Vec<Var>, learning_rate: f64) -> Result<AdamW> {
-        AdamW::new(
-            vars,
-            ParamsAdamW {
-                lr: learning_rate,
-                ..ParamsAdamW::default()
-            },
-        )
+        AdamW::new(vars, learning_rate)
     }
 
     /// Groups with a learning rate and weight decay of their own. A parameter that is given twice is an error of the first
@@ -89,7 +121,45 @@ pub struct Adam {
     settings: ParamsAdam,
 }
 
+/// What [`Adam::new`] takes: a learning rate, or [`ParamsAdam`].
+pub trait AdamSettings {
+    /// Returns the settings.
+    fn settings(self) -> ParamsAdam;
+}
+
+impl AdamSettings for ParamsAdam {
+    fn settings(self) -> ParamsAdam {
+        self
+    }
+}
+
+impl AdamSettings for f64 {
+    fn settings(self) -> ParamsAdam {
+        ParamsAdam {
+            lr: self,
+            ..ParamsAdam::default()
+        }
+    }
+}
+
 impl Adam {
+    /// Makes an optimizer with a learning rate and PyTorch's other defaults, or with [`ParamsAdam`].
+    ///
+    /// # Errors
+    ///
+    /// Fails where a parameter is given twice.
+    ///
+    /// ```
+    /// # use patchbay::prelude::*;
+    /// let w = Var::from_tensor(&torch::ones(3)?)?;
+    /// let mut optimizer = nn::Adam::new(vec![w.clone()], 1e-3)?;
+    /// optimizer.backward_step(&sum_all(&w.sqr()?)?)?;
+    /// # Ok::<(), candle::Error>(())
+    /// ```
+    pub fn new(vars: Vec<Var>, settings: impl AdamSettings) -> Result<Adam> {
+        <Adam as Optimizer>::new(vars, settings.settings())
+    }
+
     /// Groups with a learning rate and weight decay of their own. A parameter that is given twice is an error of the first
     /// step.
     pub fn with_groups(groups: Vec<ParameterGroup>, settings: ParamsAdam) -> Adam {

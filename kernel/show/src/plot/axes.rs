@@ -25,6 +25,8 @@ pub struct Axes {
     /// The y axis has powers of ten.
     pub y_log: bool,
     pub size: Option<(u32, u32)>,
+    /// Where the legend is, in matplotlib's words.
+    pub legend: Option<String>,
 }
 
 /// The setters that all builders on number axes have.
@@ -49,6 +51,16 @@ macro_rules! axes_setters {
                 self
             }
 
+            /// What the x axis shows, by matplotlib's name.
+            pub fn xlabel(self, label: impl Into<String>) -> Self {
+                self.x_label(label)
+            }
+
+            /// What the y axis shows, by matplotlib's name.
+            pub fn ylabel(self, label: impl Into<String>) -> Self {
+                self.y_label(label)
+            }
+
             /// Width and height in pixels.
             pub fn size(mut self, width: u32, height: u32) -> Self {
                 self.axes.size = Some((width, height));
@@ -59,11 +71,48 @@ macro_rules! axes_setters {
 }
 pub(crate) use axes_setters;
 
+/// The setter that builders with a legend have.
+macro_rules! legend_setter {
+    ($builder:ty) => {
+        impl $builder {
+            /// Where the legend is, in matplotlib's words: `"upper left"`, `"lower right"`, `"best"`.
+            pub fn legend(mut self, position: impl Into<String>) -> Self {
+                self.axes.legend = Some(position.into());
+                self
+            }
+        }
+    };
+}
+pub(crate) use legend_setter;
+
 const GRID: RGBColor = RGBColor(232, 232, 232);
 
 impl Axes {
     pub fn size_or_default(&self) -> (u32, u32) {
         self.size.unwrap_or(super::Figure::SIZE)
+    }
+
+    /// Where the legend is: where the builder's user has put it, else in its usual place.
+    pub fn legend_or(&self, usual: SeriesLabelPosition) -> Result<SeriesLabelPosition> {
+        let Some(position) = &self.legend else {
+            return Ok(usual);
+        };
+        Ok(match position.as_str() {
+            "best" => usual,
+            "upper left" => SeriesLabelPosition::UpperLeft,
+            "upper center" => SeriesLabelPosition::UpperMiddle,
+            "upper right" => SeriesLabelPosition::UpperRight,
+            "center left" => SeriesLabelPosition::MiddleLeft,
+            "center" => SeriesLabelPosition::MiddleMiddle,
+            "center right" | "right" => SeriesLabelPosition::MiddleRight,
+            "lower left" => SeriesLabelPosition::LowerLeft,
+            "lower center" => SeriesLabelPosition::LowerMiddle,
+            "lower right" => SeriesLabelPosition::LowerRight,
+            other => candle_core::bail!(
+                "the legend is at {other:?}: must be \"best\", \"center\", or \"upper\", \"center\" or \"lower\" with \
+                 \"left\", \"center\" or \"right\": .legend(\"upper left\")"
+            ),
+        })
     }
 
     /// A value on the y axis: its logarithm if the axis is logarithmic. What has none is a gap.

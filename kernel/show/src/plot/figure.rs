@@ -20,6 +20,7 @@ pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 #[derive(Clone, Debug)]
 pub struct Figure {
     svg: String,
+    size: (u32, u32),
     description: String,
 }
 
@@ -45,6 +46,7 @@ impl Figure {
         }
         Ok(Figure {
             svg,
+            size,
             description: format!("a plot of {} x {} pixels", size.0, size.1),
         })
     }
@@ -87,13 +89,49 @@ impl Figure {
         &self.svg
     }
 
-    /// Writes the figure to a file.
+    /// Writes the figure to a file, as SVG.
     ///
     /// # Errors
     ///
-    /// Fails where the file cannot be written.
+    /// Fails where the file cannot be written, and for a name of another format (`.png`, `.pdf`): it would have the wrong contents.
     pub fn save(&self, path: impl AsRef<std::path::Path>) -> Result<()> {
+        let path = path.as_ref();
+        let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+        if let Some(format @ ("png" | "pdf" | "jpg" | "jpeg" | "eps" | "webp")) =
+            extension.as_deref()
+        {
+            candle_core::bail!(
+                "save: figures are written as SVG, not as {format}: figure.save({:?})? writes one, which browsers, \
+                 Inkscape and LaTeX's svg package read",
+                path.with_extension("svg")
+            )
+        }
         std::fs::write(path, &self.svg).map_err(Error::wrap)
+    }
+
+    /// Figures beside and below each other.
+    pub(super) fn grid(columns: usize, figures: &[Figure]) -> Figure {
+        let rows: Vec<&[Figure]> = figures.chunks(columns).collect();
+        let (mut y, mut wide, mut inner) = (0, 0, String::new());
+        for row in rows {
+            let mut x = 0;
+            for figure in row {
+                let place = format!("<svg x=\"{x}\" y=\"{y}\" ");
+                inner += &figure.svg.replacen("<svg ", &place, 1);
+                x += figure.size.0;
+            }
+            wide = wide.max(x);
+            y += row.iter().map(|figure| figure.size.1).max().unwrap_or(0);
+        }
+        let descriptions: Vec<&str> = figures.iter().map(|f| f.description.as_str()).collect();
+        Figure {
+            svg: format!(
+                "<svg width=\"{wide}\" height=\"{y}\" viewBox=\"0 0 {wide} {y}\" \
+                 xmlns=\"http://www.w3.org/2000/svg\">\n{inner}</svg>\n"
+            ),
+            size: (wide, y),
+            description: descriptions.join("; "),
+        }
     }
 }
 

@@ -2,12 +2,15 @@
 
 use candle_core::bail;
 use plotters::{
-    chart::SeriesLabelPosition, element::PathElement, series::LineSeries, style::Color,
+    chart::SeriesLabelPosition,
+    element::{PathElement, Polygon},
+    series::LineSeries,
+    style::Color,
 };
 
 use super::{
     Figure, Numbers,
-    axes::{Axes, axes_setters, legend, range_of},
+    axes::{Axes, axes_setters, legend, legend_setter, range_of},
     colour,
     figure::drawing_error,
 };
@@ -22,6 +25,7 @@ const MOST_POINTS: usize = 1200;
 pub struct Lines {
     axes: Axes,
     series: Vec<Series>,
+    spans: Vec<Span>,
     error: Option<candle_core::Error>,
     most_points: Option<usize>,
 }
@@ -32,12 +36,22 @@ struct Series {
     points: Vec<(f64, f64)>,
 }
 
+/// From a low to a high value at each x: error bars, or a filled band.
+#[derive(Debug)]
+struct Span {
+    /// Whose colour it has.
+    series: usize,
+    is_band: bool,
+    points: Vec<(f64, f64, f64)>,
+}
+
 /// A line plot: `plot::lines().series("train", &losses).y_log().draw()?`.
 pub fn lines() -> Lines {
     Lines::default()
 }
 
 axes_setters!(Lines);
+legend_setter!(Lines);
 
 impl Lines {
     /// Adds a line over 0, 1, 2, ...
@@ -64,6 +78,46 @@ impl Lines {
                 x.len(),
                 y.len()
             ))),
+            Err(error) => self.failed(error),
+        }
+    }
+
+    /// Adds a line through points with a bar of `error` up and down at each: matplotlib's `errorbar`.
+    pub fn errorbar(
+        self,
+        name: impl Into<String>,
+        x: impl Numbers,
+        y: impl Numbers,
+        error: impl Numbers,
+    ) -> Lines {
+        match three("error bars need", "error", x, y, error) {
+            Ok(all) => {
+                let points = all.iter().map(|&(x, y, _)| (x, y)).collect();
+                let spans = all.iter().map(|&(x, y, e)| (x, y - e.abs(), y + e.abs()));
+                let spans = spans.collect();
+                let mut lines = self.points(name, points);
+                lines.spans.push(Span {
+                    series: lines.series.len() - 1,
+                    is_band: false,
+                    points: spans,
+                });
+                lines
+            }
+            Err(error) => self.failed(error),
+        }
+    }
+
+    /// Fills what lies between two lines, in the colour of the line that was added last: matplotlib's `fill_between`.
+    pub fn fill_between(mut self, x: impl Numbers, low: impl Numbers, high: impl Numbers) -> Lines {
+        match three("a band needs", "high", x, low, high) {
+            Ok(points) => {
+                self.spans.push(Span {
+                    series: self.series.len().saturating_sub(1),
+                    is_band: true,
+                    points,
+                });
+                self
+            }
             Err(error) => self.failed(error),
         }
     }
@@ -108,10 +162,23 @@ impl Lines {
         if let Some(error) = self.error {
             return Err(error);
         }
-        if self.series.is_empty() {
+        if self.series.is_empty() && self.spans.is_empty() {
             bail!("a line plot needs at least one series: plot::lines().series(\"name\", &values)");
         }
         let axes = self.axes;
+        let spans: Vec<Span> = self
+            .spans
+            .into_iter()
+            .map(|mut span| {
+                for (_, low, high) in &mut span.points {
+                    (*low, *high) = (axes.y_value(*low), axes.y_value(*high));
+                }
+                // Nothing is filled up to where there is no number.
+                span.points
+                    .retain(|(x, low, high)| (x + low + high).is_finite());
+                span
+            })
+            .collect();
         let lines: Vec<(String, Vec<(f64, f64)>)> = self
             .series
             .into_iter()
@@ -130,13 +197,23 @@ impl Lines {
         let x = range_of(
             lines
                 .iter()
-                .flat_map(|(_, points)| points.iter().map(|point| point.0)),
+                .flat_map(|(_, points)| points.iter().map(|point| point.0))
+                .chain(
+                    spans
+                        .iter()
+                        .flat_map(|span| span.points.iter().map(|p| p.0)),
+                ),
             0.02,
         );
         let y = range_of(
             lines
                 .iter()
-                .flat_map(|(_, points)| points.iter().map(|point| point.1)),
+                .flat_map(|(_, points)| points.iter().map(|point| point.1))
+                .chain(
+                    spans
+                        .iter()
+                        .flat_map(|span| span.points.iter().flat_map(|p| [p.1, p.2])),
+                ),
             0.06,
         );
         let middle = (y.start + y.end) / 2.0;
@@ -146,11 +223,11 @@ impl Lines {
             .filter_map(|(_, points)| points.last())
             .filter(|point| point.1 > middle)
             .count();
-        let position = if ends_high * 2 > lines.len() {
+        let position = axes.legend_or(if ends_high * 2 > lines.len() {
             SeriesLabelPosition::LowerRight
         } else {
             SeriesLabelPosition::UpperRight
-        };
+        })?;
         let description = format!(
             "a line plot{} of {}",
             if axes.title.is_empty() {
@@ -166,6 +243,29 @@ impl Lines {
         );
         let figure = Figure::with(axes.size_or_default(), |area| {
             let mut chart = axes.draw(area, x.clone(), y.clone())?;
+            for span in &spans {
+                let colour = colour(span.series);
+                if span.is_band {
+                    let below = span.points.iter().map(|&(x, low, _)| (x, low));
+                    let above = span.points.iter().rev().map(|&(x, _, high)| (x, high));
+                    let outline: Vec<(f64, f64)> = below.chain(above).collect();
+                    if !outline.is_empty() {
+                        let band = Polygon::new(outline, colour.mix(0.25).filled());
+                        chart.draw_series([band]).map_err(drawing_error)?;
+                    }
+                    continue;
+                }
+                let cap = (x.end - x.start) * 0.006;
+                let bars = span.points.iter().flat_map(|&(x, low, high)| {
+                    [
+                        vec![(x, low), (x, high)],
+                        vec![(x - cap, low), (x + cap, low)],
+                        vec![(x - cap, high), (x + cap, high)],
+                    ]
+                });
+                let bars = bars.map(|points| PathElement::new(points, colour.stroke_width(1)));
+                chart.draw_series(bars).map_err(drawing_error)?;
+            }
             for (index, (name, points)) in lines.iter().enumerate() {
                 let style = colour(index).stroke_width(2);
                 let mut named = false;
@@ -198,6 +298,27 @@ impl Lines {
         })?;
         Ok(figure.described(description))
     }
+}
+
+/// Three lists of one length, as triples.
+fn three(
+    needs: &str,
+    last: &str,
+    x: impl Numbers,
+    y: impl Numbers,
+    z: impl Numbers,
+) -> Result<Vec<(f64, f64, f64)>> {
+    let (x, y, z) = (x.numbers()?, y.numbers()?, z.numbers()?);
+    if x.len() != y.len() || x.len() != z.len() {
+        bail!(
+            "{needs} as many x, y and {last} values, not {}, {} and {}",
+            x.len(),
+            y.len(),
+            z.len()
+        )
+    }
+    let all = x.into_iter().zip(y).zip(z);
+    Ok(all.map(|((x, y), z)| (x, y, z)).collect())
 }
 
 /// Keeps of every stretch of a long line its lowest and its highest point, in order, and all gaps.
@@ -270,6 +391,29 @@ mod tests {
         assert!(error.to_string().contains("not 1 and 2"), "{error}");
         assert!(lines().series("empty", Vec::<f64>::new()).draw().is_ok());
         assert!(lines().series("zeros", [0.0, -1.0]).y_log().draw().is_ok());
+    }
+
+    #[test]
+    fn error_bars_and_bands_are_drawn_within_the_axes() {
+        let plain = lines().series("a", [1.0, 2.0]).draw().unwrap();
+        let bars = lines()
+            .errorbar("a", [0.0, 1.0], [1.0, 2.0], [0.5, 9.0])
+            .legend("upper left")
+            .draw()
+            .unwrap();
+        let count = |figure: &Figure| figure.svg().matches("<polyline").count();
+        // A bar and two caps at each of two points.
+        assert!(count(&bars) >= count(&plain) + 6 - 4, "{}", bars.svg());
+        assert!(bars.svg().contains(">10<"), "{}", bars.svg());
+        let band = lines()
+            .fill_between([0.0, 1.0, 2.0], [0.0, f64::NAN, 0.0], [1.0, 1.0, 2.0])
+            .draw()
+            .unwrap();
+        assert!(band.svg().contains("<polygon"), "{}", band.svg());
+        let error = lines().fill_between([0.0], [0.0], [1.0, 2.0]).draw();
+        assert!(error.unwrap_err().to_string().contains("not 1, 1 and 2"));
+        let error = lines().series("a", [1.0]).legend("top").draw();
+        assert!(error.unwrap_err().to_string().contains("upper left"));
     }
 
     #[test]

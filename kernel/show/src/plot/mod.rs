@@ -11,6 +11,7 @@ mod figure;
 mod heat_map;
 mod histogram;
 mod lines;
+mod matplotlib;
 mod numbers;
 mod raster;
 mod scatter;
@@ -23,6 +24,7 @@ pub use figure::drawing_error;
 pub use heat_map::{HeatMap, heat_map};
 pub use histogram::{Histogram, histogram};
 pub use lines::{Lines, lines};
+pub use matplotlib::{bar, errorbar, fill_between, hist, imshow, line, plot, subplots};
 pub use numbers::Numbers;
 pub use scatter::{Scatter, scatter};
 

@@ -9,7 +9,7 @@ use plotters::{
 
 use super::{
     Figure, Numbers,
-    axes::{Axes, axes_setters, legend, range_of},
+    axes::{Axes, axes_setters, legend, legend_setter, range_of},
     colour,
     figure::drawing_error,
     raster::{Raster, SCALE},
@@ -51,6 +51,7 @@ pub fn scatter(x: impl Numbers, y: impl Numbers) -> Scatter {
 }
 
 axes_setters!(Scatter);
+legend_setter!(Scatter);
 
 impl Scatter {
     /// The class of every point, from 0; each has a colour and a line in the legend.
@@ -123,7 +124,8 @@ impl Scatter {
                 }
             }
             if classes.is_some() {
-                legend(&mut chart, SeriesLabelPosition::UpperRight)?;
+                let position = axes.legend_or(SeriesLabelPosition::UpperRight)?;
+                legend(&mut chart, position)?;
             }
             Ok::<(), candle_core::Error>(())
         })?

@@ -1,0 +1,60 @@
+//! Where a tensor goes: a dtype or a device.
+
+use candle_core::{DType, Device, Result, Tensor, bail};
+
+/// What `to` takes: a dtype, a device, `"cpu"`, `"cuda"`, or a tensor whose dtype and device are taken.
+pub trait Kind {
+    /// Returns `x` in this dtype or on this device.
+    ///
+    /// # Errors
+    ///
+    /// Fails where there is no such device, or no conversion.
+    fn of(&self, x: &Tensor) -> Result<Tensor>;
+}
+
+impl<K: Kind + ?Sized> Kind for &K {
+    fn of(&self, x: &Tensor) -> Result<Tensor> {
+        (**self).of(x)
+    }
+}
+
+impl Kind for DType {
+    fn of(&self, x: &Tensor) -> Result<Tensor> {
+        x.to_dtype(*self)
+    }
+}
+
+impl Kind for Device {
+    fn of(&self, x: &Tensor) -> Result<Tensor> {
+        x.to_device(self)
+    }
+}
+
+impl Kind for Tensor {
+    fn of(&self, x: &Tensor) -> Result<Tensor> {
+        x.to_device(self.device())?.to_dtype(self.dtype())
+    }
+}
+
+impl Kind for str {
+    fn of(&self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            "cpu" => x.to_device(&Device::Cpu),
+            "cuda" | "cuda:0" | "gpu" => x.to_device(&gpu()?),
+            other => bail!(
+                "to: there is no device {other:?}: must be \"cpu\", \"cuda\", `device()` or a dtype such as `DType::F32`"
+            ),
+        }
+    }
+}
+
+/// Returns the GPU that tensors live on.
+pub(crate) fn gpu() -> Result<Device> {
+    let device = patchbay_show::device::device();
+    if !device.is_cuda() {
+        bail!(
+            "cuda: there is no GPU here, `device()` is the CPU; `x.to(&device())?` goes to whichever there is"
+        )
+    }
+    Ok(device)
+}

@@ -1,0 +1,398 @@
+//! What PyTorch has as functions: `torch::randn((2, 3))?`, `torch::cat(&[&a, &b], 0)?`.
+//!
+//! New tensors are on the default device, `device()`, and f32, or i64 of integers. candle's constructors (`Tensor::zeros`)
+//! take both. What torch has as a function and a method is a method here: `x.exp()?`, `x.softmax(1)?`.
+
+use candle_core::{DType, Device, Result, Shape, Tensor, bail, shape::ShapeWithOneHole};
+
+use patchbay_show::device::device;
+
+pub use patchbay_ops::matmul;
+
+use crate::{
+    axis::{Axis, dimension},
+    select,
+};
+
+/// A number of Rust, and the tensor that it becomes: i64 of integers, f32 of floats.
+pub trait Number: Copy {
+    /// The dtype of tensors of such numbers.
+    const DTYPE: DType;
+
+    /// Returns the number as f64.
+    fn number(self) -> f64;
+}
+
+macro_rules! numbers {
+    ($dtype:ident: $($number:ty),*) => {$(
+        impl Number for $number {
+            const DTYPE: DType = DType::$dtype;
+
+            fn number(self) -> f64 {
+                self as f64
+            }
+        }
+
+        impl Values for $number {
+            const DTYPE: DType = DType::$dtype;
+        }
+    )*};
+}
+
+/// Numbers and arrays of them, as [`tensor`] takes them.
+pub trait Values {
+    /// The dtype of the tensor.
+    const DTYPE: DType;
+}
+
+numbers!(I64: i32, i64, u32, u8);
+numbers!(F32: f32, f64);
+
+impl<T: Values, const N: usize> Values for [T; N] {
+    const DTYPE: DType = T::DTYPE;
+}
+
+impl<T: Values> Values for Vec<T> {
+    const DTYPE: DType = T::DTYPE;
+}
+
+impl<T: Values + ?Sized> Values for &T {
+    const DTYPE: DType = T::DTYPE;
+}
+
+impl<T: Values> Values for [T] {
+    const DTYPE: DType = T::DTYPE;
+}
+
+/// Returns a tensor of a number or of an array of up to four levels, f32 of floats and i64 of integers: torch's `tensor`,
+/// NumPy's `array`. `Tensor::new` keeps the numbers' own type.
+///
+/// # Errors
+///
+/// Fails where rows differ in length.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// let x = torch::tensor([[1.0, 2.0], [3.0, 4.0]])?;
+/// assert_eq!((x.dims(), x.dtype()), (&[2, 2][..], DType::F32));
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn tensor<A: Values + candle_core::NdArray>(values: A) -> Result<Tensor> {
+    Tensor::new(values, &Device::Cpu)?
+        .to_dtype(A::DTYPE)?
+        .to_device(&device())
+}
+
+/// Returns zeros: torch's and NumPy's `zeros`. The shape is a number or a tuple.
+///
+/// # Errors
+///
+/// Fails where the device has no memory.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// assert_eq!(torch::zeros((2, 3))?.dims(), [2, 3]);
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn zeros<S: Into<Shape>>(shape: S) -> Result<Tensor> {
+    Tensor::zeros(shape, DType::F32, &device())
+}
+
+/// Returns ones: torch's and NumPy's `ones`.
+///
+/// # Errors
+///
+/// Fails where the device has no memory.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// assert_eq!(torch::ones(2)?.to_vec::<f32>()?, [1.0, 1.0]);
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn ones<S: Into<Shape>>(shape: S) -> Result<Tensor> {
+    Tensor::ones(shape, DType::F32, &device())
+}
+
+/// Returns `value` everywhere: torch's and NumPy's `full`; i64 of an integer, f32 of a float.
+///
+/// # Errors
+///
+/// Fails where the device has no memory.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// assert_eq!(torch::full((1, 2), 0.5)?.to_vec::<f32>()?, [0.5, 0.5]);
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn full<S: Into<Shape>, T: Number>(shape: S, value: T) -> Result<Tensor> {
+    Tensor::full(value.number(), shape, &device())?.to_dtype(T::DTYPE)
+}
+
+/// Draws from the standard normal distribution: torch's `randn`. It follows `nn::manual_seed`.
+///
+/// # Errors
+///
+/// Fails where the device has no memory.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// assert_eq!(torch::randn((2, 3))?.dims(), [2, 3]);
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn randn<S: Into<Shape>>(shape: S) -> Result<Tensor> {
+    Tensor::randn(0f32, 1f32, shape, &device())
+}
+
+/// Draws uniformly from 0 to below 1: torch's `rand`. It follows `nn::manual_seed`.
+///
+/// # Errors
+///
+/// Fails where the device has no memory.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// assert!(torch::rand(8)?.to_vec::<f32>()?.iter().all(|x| (0.0..1.0).contains(x)));
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn rand<S: Into<Shape>>(shape: S) -> Result<Tensor> {
+    Tensor::rand(0f32, 1f32, shape, &device())
+}
+
+/// Draws integers from `low` to below `high`, as i64: torch's `randint`. It follows `nn::manual_seed`.
+///
+/// # Errors
+///
+/// Fails where `high` is not above `low`, or the two lie further apart than 2^53.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// assert!(torch::randint(3, 5, 8)?.to_vec::<i64>()?.iter().all(|x| *x == 3 || *x == 4));
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn randint<S: Into<Shape>>(low: i64, high: i64, shape: S) -> Result<Tensor> {
+    let width = high
+        .checked_sub(low)
+        .filter(|width| (1..=1 << 53).contains(width));
+    let Some(width) = width else {
+        bail!(
+            "randint: from {low} to below {high}: must be a range of at least one and at most 2^53 integers"
+        )
+    };
+    let drawn = Tensor::rand(0f64, width as f64, shape, &device())?.floor()?;
+    // A draw may round up to the end.
+    let drawn = drawn.minimum((width - 1) as f64)?.to_dtype(DType::I64)?;
+    drawn.broadcast_add(&Tensor::new(low, drawn.device())?)
+}
+
+/// Returns the numbers from 0 to below `count` in random order, as i64: torch's `randperm`. It follows `nn::manual_seed`.
+///
+/// # Errors
+///
+/// Fails where the device has no memory.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// let (sorted, _) = torch::randperm(4)?.sort(0, false)?;
+/// assert_eq!(sorted.to_vec::<i64>()?, [0, 1, 2, 3]);
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn randperm(count: usize) -> Result<Tensor> {
+    let draws = Tensor::rand(0f64, 1f64, count, &Device::Cpu)?;
+    crate::order::argsort(&draws, 0, false)?
+        .to_dtype(DType::I64)?
+        .to_device(&device())
+}
+
+/// Returns `start`, `start + 1`, ... below `end`: torch's and NumPy's `arange`; i64 of integers, f32 of floats.
+///
+/// # Errors
+///
+/// Fails where the device has no memory.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// assert_eq!(torch::arange(1, 4)?.to_vec::<i64>()?, [1, 2, 3]);
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn arange<T: Number>(start: T, end: T) -> Result<Tensor> {
+    steps(start.number(), end.number(), 1.0, T::DTYPE)
+}
+
+/// Returns `start`, `start + step`, ... before `end`: torch's and NumPy's `arange(start, end, step)`.
+///
+/// # Errors
+///
+/// Fails for a step of 0, or of the wrong sign.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// assert_eq!(torch::arange_step(4, 0, -2)?.to_vec::<i64>()?, [4, 2]);
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn arange_step<T: Number>(start: T, end: T, step: T) -> Result<Tensor> {
+    steps(start.number(), end.number(), step.number(), T::DTYPE)
+}
+
+fn steps(start: f64, end: f64, step: f64, dtype: DType) -> Result<Tensor> {
+    let count = ((end - start) / step).ceil();
+    if !count.is_finite() || count < 0.0 {
+        bail!(
+            "arange: from {start} to {end} in steps of {step}: the steps must lead from one to the other"
+        )
+    }
+    let values: Vec<f64> = (0..count as usize)
+        .map(|index| start + step * index as f64)
+        .collect();
+    let length = values.len();
+    Tensor::from_vec(values, length, &Device::Cpu)?
+        .to_dtype(dtype)?
+        .to_device(&device())
+}
+
+/// Returns `steps` numbers at equal distances from `start` to `end`, both among them: torch's and NumPy's `linspace`.
+///
+/// # Errors
+///
+/// Fails where the device has no memory.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// assert_eq!(torch::linspace(0.0, 1.0, 3)?.to_vec::<f32>()?, [0.0, 0.5, 1.0]);
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn linspace(start: f64, end: f64, steps: usize) -> Result<Tensor> {
+    let last = steps.saturating_sub(1).max(1) as f64;
+    let values: Vec<f32> = (0..steps)
+        // The second half counts from the end, so that it is met exactly.
+        .map(|index| {
+            let share = index as f64 / last;
+            let value = if share < 0.5 {
+                start + (end - start) * share
+            } else {
+                end - (end - start) * (1.0 - share)
+            };
+            if steps == 1 {
+                start as f32
+            } else {
+                value as f32
+            }
+        })
+        .collect();
+    Tensor::from_vec(values, steps, &device())
+}
+
+/// Returns the identity matrix [n, n]: torch's and NumPy's `eye`.
+///
+/// # Errors
+///
+/// Fails where the device has no memory.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// assert_eq!(torch::eye(2)?.to_vec::<f32>()?, [1.0, 0.0, 0.0, 1.0]);
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn eye(n: usize) -> Result<Tensor> {
+    Tensor::eye(n, DType::F32, &device())
+}
+
+/// Joins tensors along a dimension that they have: torch's `cat`, NumPy's `concatenate`.
+///
+/// # Errors
+///
+/// Fails for no tensor, and where the other dimensions or the dtypes differ.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// let x = torch::ones((1, 2))?;
+/// assert_eq!(torch::cat(&[&x, &x], -1)?.dims(), [1, 4]);
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn cat<T: AsRef<Tensor>, A: Axis>(tensors: &[T], dim: A) -> Result<Tensor> {
+    let Some(first) = tensors.first() else {
+        bail!("cat: there is no tensor: must be at least one")
+    };
+    Tensor::cat(tensors, dimension(first.as_ref(), dim.axis(), "cat")?)
+}
+
+/// Joins tensors of one shape along a new dimension: torch's and NumPy's `stack`.
+///
+/// # Errors
+///
+/// Fails for no tensor, and where shapes or dtypes differ.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// let x = torch::ones(2)?;
+/// assert_eq!(torch::stack(&[&x, &x, &x], 0)?.dims(), [3, 2]);
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn stack<T: AsRef<Tensor>, A: Axis>(tensors: &[T], dim: A) -> Result<Tensor> {
+    let Some(first) = tensors.first() else {
+        bail!("stack: there is no tensor: must be at least one")
+    };
+    let rank = first.as_ref().rank() as i64;
+    let given = dim.axis();
+    let dim = if given < 0 {
+        given.saturating_add(rank + 1)
+    } else {
+        given
+    };
+    if !(0..=rank).contains(&dim) {
+        bail!(
+            "stack: dimension {given}: must be from {} to {rank}",
+            -rank - 1
+        )
+    }
+    Tensor::stack(tensors, dim as usize)
+}
+
+/// Takes the values of `a` where `condition` is not 0, and those of `b` elsewhere: torch's and NumPy's `where`. All three
+/// broadcast.
+///
+/// # Errors
+///
+/// Fails where the shapes do not broadcast, or the dtypes of the values differ.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// let x = torch::tensor([-1.0, 2.0])?;
+/// assert_eq!(torch::where_(&x.gt(0.0)?, &x, &x.zeros_like()?)?.to_vec::<f32>()?, [0.0, 2.0]);
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn where_(condition: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    select::where_(condition, a, b)
+}
+
+/// Returns a tensor of values in row-major order: torch's `tensor(values).reshape(shape)`.
+///
+/// # Errors
+///
+/// Fails where the values do not fill the shape.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// assert_eq!(torch::from_vec(vec![1.0, 2.0], (2, 1))?.dims(), [2, 1]);
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn from_vec<T: Number, S: ShapeWithOneHole>(values: Vec<T>, shape: S) -> Result<Tensor> {
+    let length = values.len();
+    let values: Vec<f64> = values.into_iter().map(Number::number).collect();
+    Tensor::from_vec(values, length, &Device::Cpu)?
+        .to_dtype(T::DTYPE)?
+        .reshape(shape)?
+        .to_device(&device())
+}
+
+/// Whether tensors live on an NVIDIA GPU.
+pub mod cuda {
+    /// Tells whether there is a GPU, which `device()` then is: torch's `cuda.is_available`.
+    ///
+    /// ```
+    /// # use patchbay::prelude::*;
+    /// assert_eq!(torch::cuda::is_available(), device().is_cuda());
+    /// ```
+    pub fn is_available() -> bool {
+        patchbay_show::device::device().is_cuda()
+    }
+}
