@@ -24,6 +24,7 @@ mod files;
 mod given_up;
 mod gpu;
 mod guides;
+mod guesses;
 mod hangs;
 mod history;
 mod interrupts;

@@ -6,6 +6,7 @@ use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer,
 use serde::{Deserialize, Serialize};
 
 use super::{
+    habits,
     lessons::Binding,
     planned::{Mark, Plan},
     program::{Location, Program},
@@ -222,7 +223,8 @@ pub fn render(
         for child in &diagnostic.children {
             group = group.elements(child_elements(child, program, file));
         }
-        if let Some(hint) = hint(diagnostic) {
+        let known = hint(diagnostic);
+        if let Some(hint) = known.or_else(|| of_habit(diagnostic, program, file)) {
             group = group.element(Level::HELP.message(hint));
         }
         let text = renderer.render(&[group]);
@@ -230,6 +232,20 @@ pub fn render(
         rendered.push(text);
     }
     rendered.join("\n\n")
+}
+
+/// What is written here in place of a habit from Python.
+fn of_habit(diagnostic: &Diagnostic, program: &Program, file: &str) -> Option<String> {
+    let primary = diagnostic.spans.iter().find(|span| span.is_primary)?;
+    let location = program.location(primary.in_program(file)?)?;
+    let text = &location.source.text;
+    let start = text[..location.range.start].rfind('\n').map_or(0, |at| at + 1);
+    let line = text[start..].lines().next().unwrap_or_default();
+    habits::hint(&habits::Place {
+        code: diagnostic.code(),
+        message: &diagnostic.message,
+        line,
+    })
 }
 
 fn level(diagnostic: &Diagnostic) -> Level<'static> {

@@ -6,6 +6,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use patchbay_protocol::{Failure, FailureKind};
 
 use crate::diagnostics::shortened;
+use crate::habits;
 use crate::program::{Location, Program, Source};
 use patchbay_contract::CellError;
 
@@ -81,6 +82,9 @@ pub fn failure(failure: &Failure, find: impl Fn(&str) -> Option<Program>) -> Cel
             "{RED}{name}{RESET}{BOLD}: {}{RESET}",
             failure.message
         )),
+    }
+    if let Some(hint) = habits::failure_hint(&failure.message) {
+        lines.push(format!("help: {hint}"));
     }
     for cause in &failure.causes {
         lines.push(format!("caused by: {cause}"));

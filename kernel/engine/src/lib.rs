@@ -18,6 +18,7 @@ pub mod directive;
 pub mod edits;
 mod entry;
 pub mod error;
+pub mod habits;
 pub mod history;
 mod imports;
 mod item;

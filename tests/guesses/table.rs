@@ -1,0 +1,251 @@
+// What people type who know PyTorch, NumPy, matplotlib or IPython. `//=` stands before the value that comes out, `//!` before what
+// the error must name. tests/tests/guesses.rs runs each line after setup.rs.
+
+// Numbers and shapes
+x.item() //! to_vec
+v.i(0)?.item()? //= 1.0
+x.mean_all()?.item()? //= 2.5
+x.numel() //= 4
+x.ndim() //= 2
+x.size(0)? //= 2
+x.size(-1)? //= 2
+x.size() //! x.dims()
+x.dims().to_vec() //= [2, 2]
+x.dtype() //= F32
+x.shape //! x.shape()
+x.dtype //! x.dtype()
+x.view(-1)? //= f32 [4] [3.0, 1.0, 2.0, 4.0]
+x.view((1, -1))? //= f32 [1, 4] [3.0, 1.0, 2.0, 4.0]
+x.view((2, 2, 1))? //= f32 [2, 2, 1] [3.0, 1.0, 2.0, 4.0]
+x.view(1, -1) //! x.view((2, -1))?
+x.reshape((4,))? //= f32 [4] [3.0, 1.0, 2.0, 4.0]
+x.reshape((2, -1)) //! x.view((2, -1))
+x.reshape(2, 2) //! x.view((2, -1))
+x.ravel()? //= f32 [4] [3.0, 1.0, 2.0, 4.0]
+x.flatten() //! x.flatten_all()?
+x.t()? //= f32 [2, 2] [3.0, 2.0, 1.0, 4.0]
+x.T //! x.t()?
+x.swapaxes(0, 1)? //= f32 [2, 2] [3.0, 2.0, 1.0, 4.0]
+x.transpose(0, 1)? //= f32 [2, 2] [3.0, 2.0, 1.0, 4.0]
+x.permute((1, 0))? //= f32 [2, 2] [3.0, 2.0, 1.0, 4.0]
+x.permute(1, 0) //! x.permute((0, 2, 1))?
+v.unsqueeze(0)? //= f32 [1, 3] [1.0, 2.0, 3.0]
+v.unsqueeze(-1) //! D::Minus1
+v.unsqueeze(0)?.squeeze_all()? //= f32 [3] [1.0, 2.0, 3.0]
+v.squeeze() //! x.squeeze_all()?
+v.unsqueeze(0)?.expand((2, 3))? //= f32 [2, 3] [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]
+v.expand_as(&torch::ones((2, 3))?)? //= f32 [2, 3] [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]
+v.chunk(3, 0)? //= 3 tensors
+v.split(2, 0)? //= 2 tensors
+x.unbind(0)? //= 2 tensors
+v.repeat_interleave(2, 0)? //= f32 [6] [1.0, 1.0, 2.0, 2.0, 3.0, 3.0]
+x.select(1, -1)? //= f32 [2] [1.0, 4.0]
+x.i((.., 0))? //= f32 [2] [3.0, 2.0]
+x.i(0)? //= f32 [2] [3.0, 1.0]
+x.get(1)? //= f32 [2] [2.0, 4.0]
+v.i(1..3)? //= f32 [2] [2.0, 3.0]
+x[0] //! x.i(0)?
+x[0, 1] //! x.i(
+x[:, 0] //! x.i((.., 0))?
+v[1:3] //! x.i(1..3)?
+x.tolist() //! to_vec2
+v.tolist()? //= [1.0, 2.0, 3.0]
+x.to_vec::<f32>()? //= [3.0, 1.0, 2.0, 4.0]
+x.to_vec2::<f32>()? //= [[3.0, 1.0], [2.0, 4.0]]
+x.numpy() //! to_vec2
+x.to(DType::F64)?.dtype() //= F64
+x.to(&device())?.dtype() //= F32
+x.to("cpu")?.dtype() //= F32
+x.double()?.dtype() //= F64
+x.float()?.dtype() //= F32
+x.half()?.dtype() //= F16
+x.long()? //= i64 [2, 2] [3.0, 1.0, 2.0, 4.0]
+x.cpu()?.dtype() //= F32
+x.astype(DType::F64) //! x.to(DType::F32)?
+len(x) //! x.dim(0)?
+
+// Arithmetic
+(&x + &x)? //= f32 [2, 2] [6.0, 2.0, 4.0, 8.0]
+(&x * 2.0)? //= f32 [2, 2] [6.0, 2.0, 4.0, 8.0]
+&x + 1 //! (x + 1.0)?
+(&x + &v) //! broadcast_add
+x.broadcast_add(&torch::tensor([1.0, 0.0])?)? //= f32 [2, 2] [4.0, 1.0, 3.0, 4.0]
+x.mm(&x)? //= f32 [2, 2] [11.0, 7.0, 14.0, 18.0]
+x.matmul(&x)? //= f32 [2, 2] [11.0, 7.0, 14.0, 18.0]
+x @ x //! a.matmul(&b)?
+x.unsqueeze(0)?.bmm(&x.unsqueeze(0)?)? //= f32 [1, 2, 2] [11.0, 7.0, 14.0, 18.0]
+v.dot(&v)?.item()? //= 14.0
+v.outer(&v)?.dims().to_vec() //= [3, 3]
+x.powf(2.0)? //= f32 [2, 2] [9.0, 1.0, 4.0, 16.0]
+x.pow(2.0) //! x.powf(2.0)?
+x.pow(2) //! x.powf(2.0)?
+x ** 2 //! x.powf(2.0)?
+x.square()? //= f32 [2, 2] [9.0, 1.0, 4.0, 16.0]
+x.exp()?.log()? //= f32 [2, 2] [3.0, 1.0, 2.0, 4.0]
+v.log2()? //= f32 [3] [0.0, 1.0, 1.585]
+v.log1p()? //= f32 [3] [0.6931, 1.0986, 1.3863]
+v.rsqrt()? //= f32 [3] [1.0, 0.7071, 0.5774]
+v.neg()?.abs()? //= f32 [3] [1.0, 2.0, 3.0]
+x.clamp(1.5, 3.0)? //= f32 [2, 2] [3.0, 1.5, 2.0, 3.0]
+x.clip(1.5, 3.0)? //= f32 [2, 2] [3.0, 1.5, 2.0, 3.0]
+v.sigmoid()? //= f32 [3] [0.7311, 0.8808, 0.9526]
+v.softmax(0)? //= f32 [3] [0.09, 0.2447, 0.6652]
+v.softmax(-1)? //= f32 [3] [0.09, 0.2447, 0.6652]
+v.log_softmax(-1)? //= f32 [3] [-2.4076, -1.4076, -0.4076]
+v.softmax() //! x.softmax(-1)?
+v.logsumexp(0)?.item()? //= 3.4076058864593506
+v.relu()?.tanh()? //= f32 [3] [0.7616, 0.964, 0.9951]
+x.add_(&x) //! tensors do not change
+x += 1.0 //! x = (x + 1.0)?
+
+// Reductions
+x.sum_all()?.item()? //= 10.0
+sum_all(&x)?.item()? //= 10.0
+x.sum(0)? //= f32 [2] [5.0, 5.0]
+x.sum(-1) //! D::Minus1
+x.sum() //! x.sum_all()?
+x.mean(1)? //= f32 [2] [2.0, 3.0]
+x.mean() //! x.mean_all()?
+x.std(0)? //= f32 [2] [0.7071, 2.1213]
+x.std_all()? //= f32 [] [1.291]
+x.std() //! x.std_all()?
+x.var(0)? //= f32 [2] [0.5, 4.5]
+x.prod(1)? //= f32 [2] [3.0, 8.0]
+x.prod_all()?.item()? //= 24.0
+x.max(0)? //= f32 [2] [3.0, 4.0]
+x.max_all()?.item()? //= 4.0
+x.max() //! x.max_all()?
+x.median_all()?.item()? //= 2.0
+v.quantile(0.5, 0)?.item()? //= 2.0
+v.cumsum(0)? //= f32 [3] [1.0, 3.0, 6.0]
+v.cumprod(0)? //= f32 [3] [1.0, 2.0, 6.0]
+x.norm()?.item()? //= 5.4772257804870605
+x.trace()?.item()? //= 7.0
+x.argmax(1)? //= u32 [2] [0.0, 1.0]
+x.argmax_all()? //= 3
+x.argmax() //! x.argmax_all()?
+
+// Order and choice
+v.argsort(0, true)? //= u32 [3] [2.0, 1.0, 0.0]
+x.sort(-1, false)? //= f32 [2, 2] [1.0, 3.0, 2.0, 4.0]; u32 [2, 2] [1.0, 0.0, 0.0, 1.0]
+v.topk(2, -1)? //= f32 [2] [3.0, 2.0]; u32 [2] [2.0, 1.0]
+v.topk(2) //! x.topk(3, -1)?
+v.sort() //! x.sort(-1, false)?
+labels.one_hot(3)? //= i64 [2, 3] [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+x.full_like(7.0)? //= f32 [2, 2] [7.0, 7.0, 7.0, 7.0]
+x.masked_fill(&x.gt(2.5)?, 0.0)? //= f32 [2, 2] [0.0, 1.0, 2.0, 0.0]
+x.where_(&x.gt(2.5)?, &x.zeros_like()?)? //= f32 [2, 2] [3.0, 0.0, 0.0, 4.0]
+torch::where_(&x.gt(2.5)?, &x, &x.zeros_like()?)? //= f32 [2, 2] [3.0, 0.0, 0.0, 4.0]
+x.masked_select(&x.gt(2.5)?)? //= f32 [2] [3.0, 4.0]
+x.gt(2.5)?.nonzero()? //= i64 [2, 2] [0.0, 0.0, 1.0, 1.0]
+x.tril(0)? //= f32 [2, 2] [3.0, 0.0, 2.0, 4.0]
+x.triu(1)? //= f32 [2, 2] [0.0, 1.0, 0.0, 0.0]
+v.flip(&[0])? //= f32 [3] [3.0, 2.0, 1.0]
+v.roll(1, 0)? //= f32 [3] [3.0, 1.0, 2.0]
+labels.unique()? //= i64 [2] [0.0, 1.0]
+labels.bincount(3)? //= i64 [3] [1.0, 1.0, 0.0]
+x.allclose(&x)? //= true
+x.equal(&v)? //= false
+x.isnan()?.any()? //= false
+x.eq(&x)?.all()? //= true
+x.gt(1.5)?.count_nonzero()? //= 3
+x.gt(1.5)?.logical_not()? //= u8 [2, 2] [0.0, 1.0, 0.0, 0.0]
+x > 0.0 //! x.gt(0.0)?
+x == x //! x.eq(&y)?
+logits.argmax(1)?.eq(&labels) //! accuracy(&logits, &labels)
+accuracy(&logits, &labels)?.value //= 1.0
+
+// Making tensors
+torch::zeros((2, 3))?.dims().to_vec() //= [2, 3]
+torch::randn((2, 3))?.dims().to_vec() //= [2, 3]
+torch::randn(2, 3) //! torch::randn((2, 3))?
+torch::rand(4)?.numel() //= 4
+torch::randint(0, 10, (2, 2))?.dtype() //= I64
+torch::ones(2)? //= f32 [2] [1.0, 1.0]
+torch::full((2,), 0.5)? //= f32 [2] [0.5, 0.5]
+torch::arange(0, 3)? //= i64 [3] [0.0, 1.0, 2.0]
+torch::arange(10) //! torch::arange(0, 10)?
+torch::linspace(0.0, 1.0, 5)? //= f32 [5] [0.0, 0.25, 0.5, 0.75, 1.0]
+torch::eye(2)? //= f32 [2, 2] [1.0, 0.0, 0.0, 1.0]
+torch::randperm(4)?.sort(0, false)?.0 //= i64 [4] [0.0, 1.0, 2.0, 3.0]
+torch::cat(&[&v, &v], 0)?.numel() //= 6
+torch::stack(&[&v, &v], 0)?.dims().to_vec() //= [2, 3]
+torch::tensor([1, 2])? //= i64 [2] [1.0, 2.0]
+Tensor::zeros((2, 3)) //! torch::zeros((2, 3))?
+torch.randn(2, 3) //! torch::randn((2, 3))?
+torch::exp(x) //! x.exp()?
+torch::no_grad() //! x.detach()
+np::array([1.0]) //! torch::tensor
+np.zeros(3) //! torch::
+import torch //! nothing is imported
+from torch import nn //! nothing is imported
+torch::cuda::is_available() //= false
+
+// Networks
+nn::linear(2, 4, vb.pp("a"))?.forward(&x)?.dims().to_vec() //= [2, 4]
+nn::Linear(2, 4) //! nn::linear(3, 4, vb
+nn::Linear::new(vb, 2, 4) //! nn::linear(3, 4, vb
+nn::conv2d(3, 8, 3, nn::Conv2dConfig { padding: 1, ..Default::default() }, vb.pp("b"))?.forward(&image_batch)?.dims().to_vec() //= [1, 8, 8, 8]
+nn::seq().add(nn::linear(2, 4, vb.pp("c"))?).add(nn::Activation::Relu).forward(&x)?.dims().to_vec() //= [2, 4]
+nn::Sequential(nn::Activation::Relu) //! nn::seq()
+nn::cross_entropy(&logits, &labels)?.item()? //= 0.12692800164222717
+nn::mse_loss(&x, &x.zeros_like()?)?.item()? //= 7.5
+nn::l1_loss(&x, &x.zeros_like()?)?.item()? //= 2.5
+nn::smooth_l1_loss(&x, &x.zeros_like()?)?.item()? //= 2.0
+nn::binary_cross_entropy_with_logits(&torch::zeros(2)?, &torch::ones(2)?)? //= f32 [] [0.6931]
+nn::nll_loss(&logits.log_softmax(1)?, &labels)? //= f32 [] [0.1269]
+nn::softmax(&v, -1)? //= f32 [3] [0.09, 0.2447, 0.6652]
+nn::relu(&v.neg()?)? //= f32 [3] [0.0, 0.0, 0.0]
+nn::gelu(&v)? //= f32 [3] [0.8413, 1.9545, 2.996]
+nn::max_pool2d(&image_batch, 2)?.dims().to_vec() //= [1, 3, 4, 4]
+nn::avg_pool2d(&image_batch, 2)?.dims().to_vec() //= [1, 3, 4, 4]
+nn::adaptive_avg_pool2d(&image_batch, (1, 1))?.dims().to_vec() //= [1, 3, 1, 1]
+nn::CrossEntropyLoss() //! nn::cross_entropy(&logits, &target)?
+nn::MSELoss() //! nn::mse_loss
+nn::ReLU() //! nn::Activation::Relu
+F::relu(&x) //! nn::relu(&x)?
+nn::manual_seed(1)? //= ()
+nn::AdamW::new(varmap.all_vars(), 1e-3)?.learning_rate() //= 0.001
+nn::SGD::new(varmap.all_vars(), 0.1)?.learning_rate() //= 0.1
+optim::Adam::new(varmap.all_vars(), 1e-3) //! nn::AdamW::new
+varmap.parameters() //! varmap.all_vars()
+varmap.state_dict() //! varmap.save(
+{ let w = Var::from_tensor(&v)?; let grads = sum_all(&w.sqr()?)?.backward()?; grads.get(&w).unwrap().clone() } //= f32 [3] [2.0, 4.0, 6.0]
+x.requires_grad //! Var::from_tensor
+x.grad //! loss.backward()?
+x.zero_grad() //! backward_step
+
+// Plots
+plot::line(&v).draw()? //= a figure
+plot::plot(&v, &y).xlabel("a").ylabel("b").draw()? //= a figure
+plot::hist(&v).draw()? //= a figure
+plot::scatter(&v, &y).draw()? //= a figure
+plot::imshow(&x).draw()? //= a figure
+plot::bar(["a", "b", "c"], &v).draw()? //= a figure
+plot::errorbar(&v, &y, &v).draw()? //= a figure
+plot::fill_between(&v, &y, &v).draw()? //= a figure
+plot::lines().series("a", &v).legend("upper left").draw()? //= a figure
+plot::subplots(1, 2, [plot::line(&v).draw()?, plot::hist(&v).draw()?])? //= a figure
+plot::line(&v).draw()?.save("figure.png") //! figure.save("figure.svg")
+plt.plot(v) //! plot::line
+plt::hist(&v) //! plot::hist
+import matplotlib.pyplot as plt //! `plot`
+plot.hist(&v) //! plot::hist
+
+// Python
+print(x) //! println!
+println("hello") //! println!
+z = 3 //! let x = 3;
+let a = True; //! `true`
+let a = 'hello'; //! double quotes
+for i in range(3): print(i) //! 0..10
+def f(x): //! fn name
+class Net: //! struct
+let s = f"{x}"; //! format!
+lambda a: a + 1 //! closure
+[i * i for i in range(3)] //! collect
+range(3) //! 0..10
+type(x) //! :type
+x and x //! &&
+len(v) //! x.dim(0)?
+# a comment //! a comment begins
