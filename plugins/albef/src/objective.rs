@@ -264,15 +264,7 @@ objective.losses(&batch, 0.5)?"#,
         )?;
         Ok(sample
             .input("masked_text", masked)
-            .input("masked_labels", labels)
-            .other_gradient(
-                "temp",
-                "the targets, which are constants, are divided by it, too",
-            )
-            .other_gradient(
-                "input image",
-                "what the momentum copies make of it are targets, which are constants",
-            ))
+            .input("masked_labels", labels))
     }
 }
 

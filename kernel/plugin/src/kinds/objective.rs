@@ -120,11 +120,11 @@ fn find<'a, T>(what: &str, parts: &'a [(String, T)], name: &str) -> Result<&'a T
     }
 }
 
-/// The sample's inputs are the batch, in the middle of the training.
+/// The sample's inputs are the batch, in the middle of the training. `after_step` is not called: it writes to tensors that the way
+/// back still reads.
 fn tried(objective: &Slot<dyn Objective>, inputs: &Inputs) -> Result<Outputs> {
     let batch = inputs.batch();
     let mut outputs = objective.losses(&batch, 0.5)?;
-    objective.after_step()?;
     // What follows is for evaluation: no gradient need lead through it.
     for (name, tensor) in objective.features(&batch)? {
         outputs.push((format!("feature {name}"), tensor.detach()));
