@@ -62,8 +62,8 @@ pub use mixed_precision::{LossScale, MixedPrecision};
 #[doc(hidden)]
 pub use once::each_once;
 pub use optim::{
-    Adam, AdamSettings, AdamW, AdamWSettings, Optimizer, OptimizerState, ParameterGroup, ParameterNames, ParamsAdam,
-    ParamsAdamW, ParamsSgd, SGD,
+    Adam, AdamSettings, AdamW, AdamWSettings, Optimizer, OptimizerState, ParameterGroup,
+    ParameterNames, ParamsAdam, ParamsAdamW, ParamsSgd, SGD,
 };
 pub use position::{
     PositionResampling, resample_position_embedding, resample_position_embedding_with,

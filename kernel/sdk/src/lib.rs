@@ -71,9 +71,9 @@ pub use serde_json;
 pub use {candle_core, candle_nn};
 
 pub use patchbay_cell::input::{password, set_next_input};
-pub use patchbay_tensor::TensorMethods;
 pub use patchbay_show::{
     BeforeAfter, DisplayHandle, Figure, Image, ImageGrid, LivePlot, MimeBundle, Progress, Result,
     Show, Table, before_after, clear_output, html, image_grid, image_normalised, json_tree, latex,
     markdown, png, svg,
 };
+pub use patchbay_tensor::TensorMethods;

@@ -34,7 +34,11 @@ impl Axis for D {
 /// Returns the dimension of `x` from the front.
 pub(crate) fn dimension(x: &Tensor, dim: i64, op: &str) -> Result<usize> {
     let rank = x.rank() as i64;
-    let index = if dim < 0 { dim.saturating_add(rank) } else { dim };
+    let index = if dim < 0 {
+        dim.saturating_add(rank)
+    } else {
+        dim
+    };
     if rank == 0 {
         bail!("{op}: dimension {dim} of a tensor of shape []: it has none")
     }

@@ -52,7 +52,9 @@ impl Kind for str {
 pub(crate) fn gpu() -> Result<Device> {
     let device = patchbay_show::device::device();
     if !device.is_cuda() {
-        bail!("cuda: there is no GPU here, `device()` is the CPU; `x.to(&device())?` goes to whichever there is")
+        bail!(
+            "cuda: there is no GPU here, `device()` is the CPU; `x.to(&device())?` goes to whichever there is"
+        )
     }
     Ok(device)
 }

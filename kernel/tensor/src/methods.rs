@@ -91,7 +91,11 @@ pub trait TensorMethods {
     /// # Ok::<(), candle::Error>(())
     /// ```
     fn to_vec<T: WithDType>(&self) -> Result<Vec<T>> {
-        self.tensor().detach().flatten_all()?.to_dtype(T::DTYPE)?.to_vec1()
+        self.tensor()
+            .detach()
+            .flatten_all()?
+            .to_dtype(T::DTYPE)?
+            .to_vec1()
     }
 
     /// Returns the values of a vector: torch's `tolist`.

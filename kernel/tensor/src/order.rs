@@ -116,13 +116,18 @@ pub(crate) fn quantile(x: &Tensor, q: f64, dim: i64) -> Result<Tensor> {
         )
     }
     if x.dtype().is_int() {
-        bail!("quantile: the input is {}: must be a float; `x.float()?` is", x.dtype().as_str())
+        bail!(
+            "quantile: the input is {}: must be a float; `x.float()?` is",
+            x.dtype().as_str()
+        )
     }
     let (sorted, _) = sort(x, dim, false)?;
     let place = q * (length - 1) as f64;
     let below = place.floor() as usize;
     let low = sorted.narrow(at, below, 1)?.squeeze(at)?;
-    let high = sorted.narrow(at, (below + 1).min(length - 1), 1)?.squeeze(at)?;
+    let high = sorted
+        .narrow(at, (below + 1).min(length - 1), 1)?
+        .squeeze(at)?;
     let share = place - below as f64;
     let between = (&low + ((high - &low)? * share)?)?;
     let last = sorted.narrow(at, length - 1, 1)?.squeeze(at)?;
@@ -172,6 +177,10 @@ pub(crate) fn extreme(x: &Tensor, largest: bool) -> Result<usize> {
         bail!("argmax: a tensor of shape {:?} has no value", x.dims())
     }
     let flat = x.detach().flatten_all()?;
-    let index = if largest { flat.argmax(D::Minus1)? } else { flat.argmin(D::Minus1)? };
+    let index = if largest {
+        flat.argmax(D::Minus1)?
+    } else {
+        flat.argmin(D::Minus1)?
+    };
     Ok(index.to_scalar::<u32>()? as usize)
 }

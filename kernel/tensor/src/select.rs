@@ -6,15 +6,24 @@ use patchbay_ops as ops;
 
 pub(crate) fn one_hot(x: &Tensor, classes: usize) -> Result<Tensor> {
     if !x.dtype().is_int() {
-        bail!("one_hot: the classes are {}: must be of an integer dtype; `x.long()?` is", x.dtype().as_str())
+        bail!(
+            "one_hot: the classes are {}: must be of an integer dtype; `x.long()?` is",
+            x.dtype().as_str()
+        )
     }
     let index = x.to_dtype(DType::I64)?;
     if x.elem_count() > 0 {
         let flat = index.flatten_all()?;
-        let (low, high) = (flat.min(0)?.to_scalar::<i64>()?, flat.max(0)?.to_scalar::<i64>()?);
+        let (low, high) = (
+            flat.min(0)?.to_scalar::<i64>()?,
+            flat.max(0)?.to_scalar::<i64>()?,
+        );
         if low < 0 || high >= classes as i64 {
             let wrong = if low < 0 { low } else { high };
-            bail!("one_hot: a class is {wrong}: must be from 0 to {}", classes as i64 - 1)
+            bail!(
+                "one_hot: a class is {wrong}: must be from 0 to {}",
+                classes as i64 - 1
+            )
         }
     }
     let mut shape = x.dims().to_vec();
@@ -58,7 +67,9 @@ pub(crate) fn where_(condition: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tenso
 pub(crate) fn masked_fill(x: &Tensor, mask: &Tensor, value: f64) -> Result<Tensor> {
     if x.dtype().is_int() {
         let filled = Tensor::full(value, x.shape(), x.device())?.to_dtype(x.dtype())?;
-        return mask_of(mask)?.broadcast_as(x.shape())?.where_cond(&filled, x);
+        return mask_of(mask)?
+            .broadcast_as(x.shape())?
+            .where_cond(&filled, x);
     }
     ops::masked_fill(x, &mask_of(mask)?, value)
 }
@@ -107,13 +118,20 @@ pub(crate) fn nonzero(x: &Tensor) -> Result<Tensor> {
 pub(crate) fn triangle(x: &Tensor, diagonal: i64, lower: bool) -> Result<Tensor> {
     let op = if lower { "tril" } else { "triu" };
     let [.., rows, columns] = *x.dims() else {
-        bail!("{op}: the input is {:?}: must have at least two dimensions", x.dims())
+        bail!(
+            "{op}: the input is {:?}: must have at least two dimensions",
+            x.dims()
+        )
     };
     let mask: Vec<u8> = (0..rows as i64)
         .flat_map(|row| {
             (0..columns as i64).map(move |column| {
                 let above = column - row;
-                u8::from(if lower { above <= diagonal } else { above >= diagonal })
+                u8::from(if lower {
+                    above <= diagonal
+                } else {
+                    above >= diagonal
+                })
             })
         })
         .collect();

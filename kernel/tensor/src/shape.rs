@@ -20,7 +20,11 @@ pub(crate) fn movedim(x: &Tensor, source: i64, destination: i64) -> Result<Tenso
 pub(crate) fn select(x: &Tensor, dim: i64, index: i64) -> Result<Tensor> {
     let dim = dimension(x, dim, "select")?;
     let length = x.dims()[dim] as i64;
-    let from_front = if index < 0 { index.saturating_add(length) } else { index };
+    let from_front = if index < 0 {
+        index.saturating_add(length)
+    } else {
+        index
+    };
     if !(0..length).contains(&from_front) {
         bail!(
             "select: index {index} of dimension {dim} of {:?}: must be from {} to {}",

@@ -9,7 +9,10 @@ use patchbay_show::device::device;
 
 pub use patchbay_ops::matmul;
 
-use crate::{axis::{Axis, dimension}, select};
+use crate::{
+    axis::{Axis, dimension},
+    select,
+};
 
 /// A number of Rust, and the tensor that it becomes: i64 of integers, f32 of floats.
 pub trait Number: Copy {
@@ -167,9 +170,13 @@ pub fn rand<S: Into<Shape>>(shape: S) -> Result<Tensor> {
 /// # Ok::<(), candle::Error>(())
 /// ```
 pub fn randint<S: Into<Shape>>(low: i64, high: i64, shape: S) -> Result<Tensor> {
-    let width = high.checked_sub(low).filter(|width| (1..=1 << 53).contains(width));
+    let width = high
+        .checked_sub(low)
+        .filter(|width| (1..=1 << 53).contains(width));
     let Some(width) = width else {
-        bail!("randint: from {low} to below {high}: must be a range of at least one and at most 2^53 integers")
+        bail!(
+            "randint: from {low} to below {high}: must be a range of at least one and at most 2^53 integers"
+        )
     };
     let drawn = Tensor::rand(0f64, width as f64, shape, &device())?.floor()?;
     // A draw may round up to the end.
@@ -229,7 +236,9 @@ pub fn arange_step<T: Number>(start: T, end: T, step: T) -> Result<Tensor> {
 fn steps(start: f64, end: f64, step: f64, dtype: DType) -> Result<Tensor> {
     let count = ((end - start) / step).ceil();
     if !count.is_finite() || count < 0.0 {
-        bail!("arange: from {start} to {end} in steps of {step}: the steps must lead from one to the other")
+        bail!(
+            "arange: from {start} to {end} in steps of {step}: the steps must lead from one to the other"
+        )
     }
     let values: Vec<f64> = (0..count as usize)
         .map(|index| start + step * index as f64)
@@ -262,7 +271,11 @@ pub fn linspace(start: f64, end: f64, steps: usize) -> Result<Tensor> {
             } else {
                 end - (end - start) * (1.0 - share)
             };
-            if steps == 1 { start as f32 } else { value as f32 }
+            if steps == 1 {
+                start as f32
+            } else {
+                value as f32
+            }
         })
         .collect();
     Tensor::from_vec(values, steps, &device())
@@ -320,9 +333,16 @@ pub fn stack<T: AsRef<Tensor>, A: Axis>(tensors: &[T], dim: A) -> Result<Tensor>
     };
     let rank = first.as_ref().rank() as i64;
     let given = dim.axis();
-    let dim = if given < 0 { given.saturating_add(rank + 1) } else { given };
+    let dim = if given < 0 {
+        given.saturating_add(rank + 1)
+    } else {
+        given
+    };
     if !(0..=rank).contains(&dim) {
-        bail!("stack: dimension {given}: must be from {} to {rank}", -rank - 1)
+        bail!(
+            "stack: dimension {given}: must be from {} to {rank}",
+            -rank - 1
+        )
     }
     Tensor::stack(tensors, dim as usize)
 }

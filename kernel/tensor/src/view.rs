@@ -100,7 +100,9 @@ pub(crate) fn view(x: &Tensor, extents: &[i64]) -> Result<Tensor> {
         .unwrap_or(i64::MAX);
     let count = x.elem_count() as i64;
     if open > 1 || extents.iter().any(|&length| length < -1) {
-        bail!("view: the shape is {extents:?}: must have one -1 at most, and no other negative length")
+        bail!(
+            "view: the shape is {extents:?}: must have one -1 at most, and no other negative length"
+        )
     }
     let fits = match open {
         0 => known == count,

@@ -108,12 +108,7 @@ impl Lines {
     }
 
     /// Fills what lies between two lines, in the colour of the line that was added last: matplotlib's `fill_between`.
-    pub fn fill_between(
-        mut self,
-        x: impl Numbers,
-        low: impl Numbers,
-        high: impl Numbers,
-    ) -> Lines {
+    pub fn fill_between(mut self, x: impl Numbers, low: impl Numbers, high: impl Numbers) -> Lines {
         match three("a band needs", "high", x, low, high) {
             Ok(points) => {
                 self.spans.push(Span {
@@ -203,7 +198,11 @@ impl Lines {
             lines
                 .iter()
                 .flat_map(|(_, points)| points.iter().map(|point| point.0))
-                .chain(spans.iter().flat_map(|span| span.points.iter().map(|p| p.0))),
+                .chain(
+                    spans
+                        .iter()
+                        .flat_map(|span| span.points.iter().map(|p| p.0)),
+                ),
             0.02,
         );
         let y = range_of(

@@ -122,7 +122,10 @@ mod tests {
         let one = || line([1.0, 2.0]).size(300, 200).draw().unwrap();
         let grid = subplots(2, 2, [one(), one(), one()]).unwrap();
         let svg = grid.svg();
-        assert!(svg.starts_with("<svg width=\"600\" height=\"400\""), "{svg}");
+        assert!(
+            svg.starts_with("<svg width=\"600\" height=\"400\""),
+            "{svg}"
+        );
         assert_eq!(svg.matches("<svg ").count(), 4);
         assert!(svg.contains("x=\"300\" y=\"0\"") && svg.contains("x=\"0\" y=\"200\""));
         assert!(subplots(1, 1, [one(), one()]).is_err());
