@@ -2,7 +2,7 @@
 // the error must name. tests/tests/guesses.rs runs each line after setup.rs.
 
 // Numbers and shapes
-x.item() //! to_vec
+x.item()? //! to_vec
 v.i(0)?.item()? //= 1.0
 x.mean_all()?.item()? //= 2.5
 x.numel() //= 4
@@ -48,7 +48,7 @@ x[0] //! x.i(0)?
 x[0, 1] //! x.i(
 x[:, 0] //! x.i((.., 0))?
 v[1:3] //! x.i(1..3)?
-x.tolist() //! to_vec2
+x.tolist()? //! to_vec2
 v.tolist()? //= [1.0, 2.0, 3.0]
 x.to_vec::<f32>()? //= [3.0, 1.0, 2.0, 4.0]
 x.to_vec2::<f32>()? //= [[3.0, 1.0], [2.0, 4.0]]
@@ -68,7 +68,7 @@ len(x) //! x.dim(0)?
 (&x + &x)? //= f32 [2, 2] [6.0, 2.0, 4.0, 8.0]
 (&x * 2.0)? //= f32 [2, 2] [6.0, 2.0, 4.0, 8.0]
 &x + 1 //! (x + 1.0)?
-(&x + &v) //! broadcast_add
+(&x + &v)? //! broadcast_add
 x.broadcast_add(&torch::tensor([1.0, 0.0])?)? //= f32 [2, 2] [4.0, 1.0, 3.0, 4.0]
 x.mm(&x)? //= f32 [2, 2] [11.0, 7.0, 14.0, 18.0]
 x.matmul(&x)? //= f32 [2, 2] [11.0, 7.0, 14.0, 18.0]
@@ -152,8 +152,8 @@ x.gt(1.5)?.count_nonzero()? //= 3
 x.gt(1.5)?.logical_not()? //= u8 [2, 2] [0.0, 1.0, 0.0, 0.0]
 x > 0.0 //! x.gt(0.0)?
 x == x //! x.eq(&y)?
-logits.argmax(1)?.eq(&labels) //! accuracy(&logits, &labels)
-accuracy(&logits, &labels)?.value //= 1.0
+logits.argmax(1)?.eq(&labels)? //! accuracy(&logits, &labels)
+accuracy(&logits, &labels)?.estimate //= 1.0
 
 // Making tensors
 torch::zeros((2, 3))?.dims().to_vec() //= [2, 3]
@@ -226,7 +226,7 @@ plot::errorbar(&v, &y, &v).draw()? //= a figure
 plot::fill_between(&v, &y, &v).draw()? //= a figure
 plot::lines().series("a", &v).legend("upper left").draw()? //= a figure
 plot::subplots(1, 2, [plot::line(&v).draw()?, plot::hist(&v).draw()?])? //= a figure
-plot::line(&v).draw()?.save("figure.png") //! figure.save("figure.svg")
+plot::line(&v).draw()?.save("figure.png")? //! figure.save("figure.svg")
 plt.plot(v) //! plot::line
 plt::hist(&v) //! plot::hist
 import matplotlib.pyplot as plt //! `plot`

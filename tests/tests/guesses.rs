@@ -31,7 +31,10 @@ fn table() -> Vec<Guess> {
 }
 
 fn told(index: usize, guess: &Guess) -> String {
-    format!("println!(\"@{index} {{}}\", told(&({{ {} }})));\n", guess.code)
+    format!(
+        "println!(\"@{index} {{}}\", told(&({{ {} }})));\n",
+        guess.code
+    )
 }
 
 /// The text of a cell that printed it, and of its error.
@@ -85,14 +88,20 @@ async fn what_python_people_type_works_or_names_what_does() {
             let start = format!("@{index} ");
             let found = printed.lines().find_map(|line| line.strip_prefix(&start));
             if found != Some(guess.expected) {
-                wrong.push(format!("{}: {found:?}, not {:?}", guess.code, guess.expected));
+                wrong.push(format!(
+                    "{}: {found:?}, not {:?}",
+                    guess.code, guess.expected
+                ));
             }
         }
     }
     for guess in guesses.iter().filter(|guess| !guess.works) {
         let (_, error) = run(&mut client, guess.code).await;
         if !error.contains(guess.expected) {
-            wrong.push(format!("{}: {:?} is not in\n{error}", guess.code, guess.expected));
+            wrong.push(format!(
+                "{}: {:?} is not in\n{error}",
+                guess.code, guess.expected
+            ));
         }
     }
     let right = guesses.len() - wrong.len();

@@ -223,8 +223,14 @@ pub fn render(
         for child in &diagnostic.children {
             group = group.elements(child_elements(child, program, file));
         }
-        let known = hint(diagnostic);
-        if let Some(hint) = known.or_else(|| of_habit(diagnostic, program, file)) {
+        let habit = of_habit(diagnostic, program, file);
+        // A name of Python's may also be that of a crate.
+        let both = matches!(diagnostic.code(), "E0432" | "E0433");
+        for hint in [hint(diagnostic), habit]
+            .into_iter()
+            .flatten()
+            .take(1 + usize::from(both))
+        {
             group = group.element(Level::HELP.message(hint));
         }
         let text = renderer.render(&[group]);
@@ -239,7 +245,9 @@ fn of_habit(diagnostic: &Diagnostic, program: &Program, file: &str) -> Option<St
     let primary = diagnostic.spans.iter().find(|span| span.is_primary)?;
     let location = program.location(primary.in_program(file)?)?;
     let text = &location.source.text;
-    let start = text[..location.range.start].rfind('\n').map_or(0, |at| at + 1);
+    let start = text[..location.range.start]
+        .rfind('\n')
+        .map_or(0, |at| at + 1);
     let line = text[start..].lines().next().unwrap_or_default();
     habits::hint(&habits::Place {
         code: diagnostic.code(),

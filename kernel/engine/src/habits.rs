@@ -19,128 +19,457 @@ type Table = &'static [(&'static [&'static str], &'static str)];
 
 /// Names that are no functions or values.
 const NAMES: Table = &[
-    (&["True", "False"], "the values are written `true` and `false`"),
-    (&["print"], "the last expression of a cell is shown; a line is printed by println!(\"{x}\")"),
-    (&["len"], "the length of a vector is `x.len()`, of a tensor's dimension `x.dim(0)?`"),
+    (
+        &["True", "False"],
+        "the values are written `true` and `false`",
+    ),
+    (
+        &["println", "format", "vec", "assert", "assert_eq"],
+        "a macro is called with `!`: println!(\"{x}\")",
+    ),
+    (
+        &["print"],
+        "the last expression of a cell is shown; a line is printed by println!(\"{x}\")",
+    ),
+    (
+        &["len"],
+        "the length of a vector is `x.len()`, of a tensor's dimension `x.dim(0)?`",
+    ),
     (&["range"], "a range is `0..10`: for i in 0..10 { ... }"),
-    (&["type"], ":type NAME shows a variable's type, `x.dtype()` a tensor's dtype"),
-    (&["str"], "text is made by `x.to_string()` or format!(\"{x}\")"),
-    (&["int", "float"], "numbers are converted by `x as i64` and `x as f64`, tensors by `x.long()?` and `x.float()?`"),
-    (&["enumerate"], "for (i, x) in xs.iter().enumerate() { ... }"),
+    (
+        &["type"],
+        ":type NAME shows a variable's type, `x.dtype()` a tensor's dtype",
+    ),
+    (
+        &["str"],
+        "text is made by `x.to_string()` or format!(\"{x}\")",
+    ),
+    (
+        &["int", "float"],
+        "numbers are converted by `x as i64` and `x as f64`, tensors by `x.long()?` and `x.float()?`",
+    ),
+    (
+        &["enumerate"],
+        "for (i, x) in xs.iter().enumerate() { ... }",
+    ),
     (&["zip"], "for (a, b) in a.iter().zip(&b) { ... }"),
-    (&["list", "dict", "set", "tuple"], "collections are `vec![1, 2]`, `std::collections::HashMap` and `HashSet`, tuples `(1, 2)`"),
-    (&["isinstance"], ":type NAME shows a variable's type; types are known when a cell is compiled"),
-    (&["help", "dir"], ":doc NAME shows documentation, Tab the methods behind `x.`"),
-    (&["open"], "a file's text is `std::fs::read_to_string(\"name\")?`"),
+    (
+        &["list", "dict", "set", "tuple"],
+        "collections are `vec![1, 2]`, `std::collections::HashMap` and `HashSet`, tuples `(1, 2)`",
+    ),
+    (
+        &["isinstance"],
+        ":type NAME shows a variable's type; types are known when a cell is compiled",
+    ),
+    (
+        &["help", "dir"],
+        ":doc NAME shows documentation, Tab the methods behind `x.`",
+    ),
+    (
+        &["open"],
+        "a file's text is `std::fs::read_to_string(\"name\")?`",
+    ),
     (&["input"], "input(\"question\")? asks in the notebook"),
-    (&["torch"], "functions of the module are written with two colons: `torch::randn((2, 3))?`"),
-    (&["np", "numpy"], "arrays are tensors here: `torch::tensor([1.0, 2.0])?`, `torch::linspace(0.0, 1.0, 5)?`, `x.sqrt()?`"),
-    (&["plt", "matplotlib", "pyplot", "sns"], "plots are in `plot`: `plot::line(&y).draw()?`, `plot::hist(&x).draw()?`, `plot::scatter(&x, &y).draw()?`"),
-    (&["pd", "pandas"], "tables are `Table`, and series of a CSV file are read by `forecast`; :doc Table says more"),
-    (&["F", "functional"], "functions of layers and losses are in `nn`: `nn::relu(&x)?`, `nn::cross_entropy(&logits, &target)?`"),
-    (&["optim"], "optimizers are in `nn`: `nn::AdamW::new(varmap.all_vars(), 1e-3)?`, `nn::SGD::new(varmap.all_vars(), 0.1)?`"),
-    (&["tf", "keras", "jax", "jnp"], "tensors are candle's, with torch's names: `torch::zeros((2, 3))?`, `nn::linear(3, 4, vb)?`"),
-    (&["tqdm"], "a progress bar is `for x in progress(0..10) { ... }`"),
-    (&["time"], "%time STATEMENT and %%time measure; `std::time::Instant::now()` is a clock"),
-    (&["os", "sys", "subprocess"], "`std::env`, `std::fs` and `std::process` are there; !COMMAND runs a command"),
-    (&["math"], "functions are methods of numbers: `2f64.sqrt()`, `x.ln()`, `std::f64::consts::PI`"),
-    (&["random"], "`torch::rand(3)?` and `torch::randint(0, 10, 3)?` draw; `nn::manual_seed(1)?` seeds"),
-    (&["json"], "values are made by json!({\"a\": 1}) and read by `serde_json::from_str(text)?`"),
-    (&["abs", "max", "min", "round", "pow"], "these are methods: `x.abs()`, `a.max(b)`; of tensors with `?`: `x.abs()?`, `x.max(0)?`"),
-    (&["sum"], "`sum_all(&x)?` adds all values, `sum(&x, 0)?` those of a dimension"),
-    (&["randn", "rand", "zeros", "ones", "arange", "linspace", "eye", "full", "randint", "randperm", "cat", "stack", "tensor", "where_"],
-        "the function is in the module `torch`: `torch::randn((2, 3))?`"),
-    (&["concat", "concatenate", "hstack", "vstack"], "tensors are joined by `torch::cat(&[&a, &b], 0)?`"),
-    (&["array", "asarray", "from_numpy", "FloatTensor", "LongTensor"], "a tensor of values is `torch::tensor([[1.0, 2.0], [3.0, 4.0]])?`"),
-    (&["zeros_like", "ones_like", "randn_like", "rand_like", "empty_like"], "it is a method: `x.zeros_like()?`, `x.randn_like(0.0, 1.0)?`, `x.full_like(2.0)?`"),
-    (&["empty"], "`torch::zeros((2, 3))?` makes a tensor; none is left without values"),
-    (&["exp", "log", "sqrt", "sin", "cos", "tanh", "relu", "sigmoid", "softmax", "argmax", "argsort", "topk", "sort", "mean", "std", "flip", "clamp", "allclose", "isnan", "outer", "mm", "bmm", "unique", "median", "prod", "cumsum", "norm"],
-        "it is a method of the tensor: `x.exp()?`, `x.softmax(-1)?`, `x.argmax(1)?`"),
-    (&["save", "load"], "`varmap.save(\"model.safetensors\")?` and `varmap.load(\"model.safetensors\")?` keep parameters; `x.save_safetensors(\"x\", \"x.safetensors\")?` a tensor"),
-    (&["no_grad", "inference_mode", "set_grad_enabled"], "nothing is recorded for tensors without a `Var` behind them; `x.detach()` cuts the graph"),
-    (&["from_pretrained"], "weights come from a file: see `weights` and notebooks/pretrained_vit.ipynb"),
-    (&["einsum"], "there is no einsum: `permute`, `reshape` and `matmul` say the same, and `ops::broadcast_mul` with `sum`"),
-    (&["meshgrid"], "grids are made by broadcasting: `x.unsqueeze(0)?` and `y.unsqueeze(1)?` with `ops::broadcast_add`"),
-    (&["device"], "`device()` is the GPU where there is one, else the CPU"),
-    (&["manual_seed", "seed"], "`nn::manual_seed(1)?` seeds everything that draws"),
-    (&["CrossEntropyLoss"], "a loss is a function: `nn::cross_entropy(&logits, &target)?`"),
-    (&["MSELoss"], "a loss is a function: `nn::mse_loss(&x, &target)?`"),
-    (&["L1Loss"], "a loss is a function: `nn::l1_loss(&x, &target)?`"),
-    (&["BCELoss", "BCEWithLogitsLoss"], "a loss is a function: `nn::binary_cross_entropy_with_logits(&logits, &target)?`"),
-    (&["NLLLoss"], "a loss is a function: `nn::nll_loss(&log_probabilities, &target)?`"),
-    (&["ReLU", "GELU", "SiLU", "Sigmoid", "Tanh", "LeakyReLU", "ELU"], "activations are `nn::Activation::Relu` in a network and functions on tensors: `nn::relu(&x)?`"),
-    (&["MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d"], "pooling is a function: `nn::max_pool2d(&x, 2)?`, in a network `.add_fn(|x| nn::max_pool2d(x, 2))`"),
-    (&["Flatten"], "in a network: `.add_fn(|x| x.flatten_from(1))`"),
-    (&["BatchNorm2d", "BatchNorm1d"], "the layer is made by `nn::batch_norm(channels, 1e-5, vb)?`"),
+    (
+        &["torch"],
+        "functions of the module are written with two colons: `torch::randn((2, 3))?`",
+    ),
+    (
+        &["np", "numpy"],
+        "arrays are tensors here: `torch::tensor([1.0, 2.0])?`, `torch::linspace(0.0, 1.0, 5)?`, `x.sqrt()?`",
+    ),
+    (
+        &["plt", "matplotlib", "pyplot", "sns"],
+        "plots are in `plot`: `plot::line(&y).draw()?`, `plot::hist(&x).draw()?`, `plot::scatter(&x, &y).draw()?`",
+    ),
+    (
+        &["pd", "pandas"],
+        "tables are `Table`, and series of a CSV file are read by `forecast`; :doc Table says more",
+    ),
+    (
+        &["F", "functional"],
+        "functions of layers and losses are in `nn`: `nn::relu(&x)?`, `nn::cross_entropy(&logits, &target)?`",
+    ),
+    (
+        &["optim"],
+        "optimizers are in `nn`: `nn::AdamW::new(varmap.all_vars(), 1e-3)?`, `nn::SGD::new(varmap.all_vars(), 0.1)?`",
+    ),
+    (
+        &["tf", "keras", "jax", "jnp"],
+        "tensors are candle's, with torch's names: `torch::zeros((2, 3))?`, `nn::linear(3, 4, vb)?`",
+    ),
+    (
+        &["tqdm"],
+        "a progress bar is `for x in progress(0..10) { ... }`",
+    ),
+    (
+        &["time"],
+        "%time STATEMENT and %%time measure; `std::time::Instant::now()` is a clock",
+    ),
+    (
+        &["os", "sys", "subprocess"],
+        "`std::env`, `std::fs` and `std::process` are there; !COMMAND runs a command",
+    ),
+    (
+        &["math"],
+        "functions are methods of numbers: `2f64.sqrt()`, `x.ln()`, `std::f64::consts::PI`",
+    ),
+    (
+        &["random"],
+        "`torch::rand(3)?` and `torch::randint(0, 10, 3)?` draw; `nn::manual_seed(1)?` seeds",
+    ),
+    (
+        &["json"],
+        "values are made by json!({\"a\": 1}) and read by `serde_json::from_str(text)?`",
+    ),
+    (
+        &["abs", "max", "min", "round", "pow"],
+        "these are methods: `x.abs()`, `a.max(b)`; of tensors with `?`: `x.abs()?`, `x.max(0)?`",
+    ),
+    (
+        &["sum"],
+        "`sum_all(&x)?` adds all values, `sum(&x, 0)?` those of a dimension",
+    ),
+    (
+        &[
+            "randn", "rand", "zeros", "ones", "arange", "linspace", "eye", "full", "randint",
+            "randperm", "cat", "stack", "tensor", "where_",
+        ],
+        "the function is in the module `torch`: `torch::randn((2, 3))?`",
+    ),
+    (
+        &["concat", "concatenate", "hstack", "vstack"],
+        "tensors are joined by `torch::cat(&[&a, &b], 0)?`",
+    ),
+    (
+        &[
+            "array",
+            "asarray",
+            "from_numpy",
+            "FloatTensor",
+            "LongTensor",
+        ],
+        "a tensor of values is `torch::tensor([[1.0, 2.0], [3.0, 4.0]])?`",
+    ),
+    (
+        &[
+            "zeros_like",
+            "ones_like",
+            "randn_like",
+            "rand_like",
+            "empty_like",
+        ],
+        "it is a method: `x.zeros_like()?`, `x.randn_like(0.0, 1.0)?`, `x.full_like(2.0)?`",
+    ),
+    (
+        &["empty"],
+        "`torch::zeros((2, 3))?` makes a tensor; none is left without values",
+    ),
+    (
+        &[
+            "exp", "log", "sqrt", "sin", "cos", "tanh", "relu", "sigmoid", "softmax", "argmax",
+            "argsort", "topk", "sort", "mean", "std", "flip", "clamp", "allclose", "isnan",
+            "outer", "mm", "bmm", "unique", "median", "prod", "cumsum", "norm",
+        ],
+        "it is a method of the tensor: `x.exp()?`, `x.softmax(-1)?`, `x.argmax(1)?`",
+    ),
+    (
+        &["save", "load"],
+        "`varmap.save(\"model.safetensors\")?` and `varmap.load(\"model.safetensors\")?` keep parameters; `x.save_safetensors(\"x\", \"x.safetensors\")?` a tensor",
+    ),
+    (
+        &["no_grad", "inference_mode", "set_grad_enabled"],
+        "nothing is recorded for tensors without a `Var` behind them; `x.detach()` cuts the graph",
+    ),
+    (
+        &["from_pretrained"],
+        "weights come from a file: see `weights` and notebooks/pretrained_vit.ipynb",
+    ),
+    (
+        &["einsum"],
+        "there is no einsum: `permute`, `reshape` and `matmul` say the same, and `ops::broadcast_mul` with `sum`",
+    ),
+    (
+        &["meshgrid"],
+        "grids are made by broadcasting: `x.unsqueeze(0)?` and `y.unsqueeze(1)?` with `ops::broadcast_add`",
+    ),
+    (
+        &["device"],
+        "`device()` is the GPU where there is one, else the CPU",
+    ),
+    (
+        &["manual_seed", "seed"],
+        "`nn::manual_seed(1)?` seeds everything that draws",
+    ),
+    (
+        &["CrossEntropyLoss"],
+        "a loss is a function: `nn::cross_entropy(&logits, &target)?`",
+    ),
+    (
+        &["MSELoss"],
+        "a loss is a function: `nn::mse_loss(&x, &target)?`",
+    ),
+    (
+        &["L1Loss"],
+        "a loss is a function: `nn::l1_loss(&x, &target)?`",
+    ),
+    (
+        &["BCELoss", "BCEWithLogitsLoss"],
+        "a loss is a function: `nn::binary_cross_entropy_with_logits(&logits, &target)?`",
+    ),
+    (
+        &["NLLLoss"],
+        "a loss is a function: `nn::nll_loss(&log_probabilities, &target)?`",
+    ),
+    (
+        &[
+            "ReLU",
+            "GELU",
+            "SiLU",
+            "Sigmoid",
+            "Tanh",
+            "LeakyReLU",
+            "ELU",
+        ],
+        "activations are `nn::Activation::Relu` in a network and functions on tensors: `nn::relu(&x)?`",
+    ),
+    (
+        &["MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d"],
+        "pooling is a function: `nn::max_pool2d(&x, 2)?`, in a network `.add_fn(|x| nn::max_pool2d(x, 2))`",
+    ),
+    (
+        &["Flatten"],
+        "in a network: `.add_fn(|x| x.flatten_from(1))`",
+    ),
+    (
+        &["BatchNorm2d", "BatchNorm1d"],
+        "the layer is made by `nn::batch_norm(channels, 1e-5, vb)?`",
+    ),
     (&["Softmax"], "it is a function: `nn::softmax(&x, -1)?`"),
-    (&["Parameter"], "a parameter is `vb.get((3, 4), \"weight\")?`, or `Var::from_tensor(&x)?`"),
-    (&["ModuleList", "ModuleDict"], "layers are kept in a `Vec` or a `HashMap`"),
-    (&["DataLoader", "Dataset"], "a batch is `x.narrow(0, start, size)?`, in random order `x.index_select(&torch::randperm(n)?, 0)?`"),
-    (&["figure", "subplots", "show", "xlabel", "ylabel", "title", "legend", "imshow", "hist", "savefig", "boxplot", "contour"],
-        "plots are built in one expression: `plot::line(&y).title(\"loss\").xlabel(\"epoch\").draw()?`; `plot::subplots(1, 2, [a, b])?` joins figures, `figure.save(\"loss.svg\")?` keeps one"),
-    (&["super", "self", "this"], "methods take `&self` in an `impl` block"),
+    (
+        &["Parameter"],
+        "a parameter is `vb.get((3, 4), \"weight\")?`, or `Var::from_tensor(&x)?`",
+    ),
+    (
+        &["ModuleList", "ModuleDict"],
+        "layers are kept in a `Vec` or a `HashMap`",
+    ),
+    (
+        &["DataLoader", "Dataset"],
+        "a batch is `x.narrow(0, start, size)?`, in random order `x.index_select(&torch::randperm(n)?, 0)?`",
+    ),
+    (
+        &[
+            "figure", "subplots", "show", "xlabel", "ylabel", "title", "legend", "imshow", "hist",
+            "savefig", "boxplot", "contour",
+        ],
+        "plots are built in one expression: `plot::line(&y).title(\"loss\").xlabel(\"epoch\").draw()?`; `plot::subplots(1, 2, [a, b])?` joins figures, `figure.save(\"loss.svg\")?` keeps one",
+    ),
+    (
+        &["super", "self", "this"],
+        "methods take `&self` in an `impl` block",
+    ),
 ];
 
 /// Constructors of PyTorch whose names are types here.
 const CONSTRUCTORS: Table = &[
-    (&["Linear"], "a layer is made with its parameters: `let vb = nn::builder(&varmap, DType::F32, &device()); nn::linear(3, 4, vb.pp(\"fc\"))?`"),
-    (&["Conv2d", "Conv1d", "ConvTranspose2d"], "a layer is made with its parameters: `nn::conv2d(3, 8, 3, nn::Conv2dConfig { padding: 1, ..Default::default() }, vb.pp(\"conv\"))?`"),
-    (&["Sequential"], "a network is `nn::seq().add(nn::linear(3, 4, vb.pp(\"0\"))?).add(nn::Activation::Relu)`"),
-    (&["Embedding"], "the layer is made by `nn::embedding(entries, width, vb.pp(\"embedding\"))?`"),
-    (&["LayerNorm"], "the layer is made by `nn::layer_norm(width, 1e-5, vb.pp(\"norm\"))?`"),
-    (&["BatchNorm"], "the layer is made by `nn::batch_norm(channels, 1e-5, vb.pp(\"norm\"))?`"),
-    (&["LSTM", "GRU", "RNN"], "the layer is made by `nn::lstm(inputs, width, Default::default(), vb.pp(\"lstm\"))?`"),
+    (
+        &["Linear"],
+        "a layer is made with its parameters: `let vb = nn::builder(&varmap, DType::F32, &device()); nn::linear(3, 4, vb.pp(\"fc\"))?`",
+    ),
+    (
+        &["Conv2d", "Conv1d", "ConvTranspose2d"],
+        "a layer is made with its parameters: `nn::conv2d(3, 8, 3, nn::Conv2dConfig { padding: 1, ..Default::default() }, vb.pp(\"conv\"))?`",
+    ),
+    (
+        &["Sequential"],
+        "a network is `nn::seq().add(nn::linear(3, 4, vb.pp(\"0\"))?).add(nn::Activation::Relu)`",
+    ),
+    (
+        &["Embedding"],
+        "the layer is made by `nn::embedding(entries, width, vb.pp(\"embedding\"))?`",
+    ),
+    (
+        &["LayerNorm"],
+        "the layer is made by `nn::layer_norm(width, 1e-5, vb.pp(\"norm\"))?`",
+    ),
+    (
+        &["BatchNorm"],
+        "the layer is made by `nn::batch_norm(channels, 1e-5, vb.pp(\"norm\"))?`",
+    ),
+    (
+        &["LSTM", "GRU", "RNN"],
+        "the layer is made by `nn::lstm(inputs, width, Default::default(), vb.pp(\"lstm\"))?`",
+    ),
     (&["Dropout"], "the layer is `nn::Dropout::new(0.5)`"),
-    (&["Adam", "AdamW", "SGD"], "an optimizer is made by `nn::AdamW::new(varmap.all_vars(), 1e-3)?`"),
-    (&["Tensor"], "a tensor is made by `torch::tensor([1.0, 2.0])?` or `Tensor::new(&[1f32, 2.0], &device())?`"),
+    (
+        &["Adam", "AdamW", "SGD"],
+        "an optimizer is made by `nn::AdamW::new(varmap.all_vars(), 1e-3)?`",
+    ),
+    (
+        &["Tensor"],
+        "a tensor is made by `torch::tensor([1.0, 2.0])?` or `Tensor::new(&[1f32, 2.0], &device())?`",
+    ),
 ];
 
 /// Methods and attributes that tensors, networks and optimizers have in Python.
 const MEMBERS: Table = &[
-    (&["numpy", "to_list", "asnumpy"], "values are read by `x.to_vec2::<f32>()?`, flat by `x.to_vec::<f32>()?`, one by `x.item()?`"),
-    (&["astype", "type"], "dtypes are converted by `x.to(DType::F32)?` or `x.float()?`"),
-    (&["T", "mT", "H"], "a matrix is transposed by `x.t()?`, other dimensions by `x.swapaxes(0, 1)?`"),
-    (&["grad"], "gradients are in what `backward` returns: `let grads = loss.backward()?; grads.get(&w)`"),
-    (&["requires_grad", "requires_grad_", "is_leaf"], "what is trained is a variable: `let w = Var::from_tensor(&x)?;`"),
+    (
+        &["numpy", "to_list", "asnumpy"],
+        "values are read by `x.to_vec2::<f32>()?`, flat by `x.to_vec::<f32>()?`, one by `x.item()?`",
+    ),
+    (
+        &["astype", "type"],
+        "dtypes are converted by `x.to(DType::F32)?` or `x.float()?`",
+    ),
+    (
+        &["T", "mT", "H"],
+        "a matrix is transposed by `x.t()?`, other dimensions by `x.swapaxes(0, 1)?`",
+    ),
+    (
+        &["grad"],
+        "gradients are in what `backward` returns: `let grads = loss.backward()?; grads.get(&w)`",
+    ),
+    (
+        &["requires_grad", "requires_grad_", "is_leaf"],
+        "what is trained is a variable: `let w = Var::from_tensor(&x)?;`",
+    ),
     (&["data"], "`x.detach()` are the values without the graph"),
-    (&["zero_grad"], "gradients are not kept between steps: `optimizer.backward_step(&loss)?` computes them and steps"),
-    (&["parameters", "named_parameters"], "parameters are the builder's: `varmap.all_vars()`, with names `varmap.data()`"),
-    (&["state_dict", "load_state_dict"], "parameters are kept by `varmap.save(\"model.safetensors\")?` and `varmap.load(\"model.safetensors\")?`"),
-    (&["train", "eval"], "training or not is an argument: `net.forward_t(&x, false)?`"),
-    (&["fit", "compile", "predict"], "a network is called by `net.forward(&x)?`; `nn::training` is a training loop"),
-    (&["append", "extend"], "a vector grows by `xs.push(x)`, of several by `xs.extend(more)`"),
-    (&["len", "__len__"], "the length of a dimension is `x.dim(0)?`, the number of values `x.numel()`"),
+    (
+        &["zero_grad"],
+        "gradients are not kept between steps: `optimizer.backward_step(&loss)?` computes them and steps",
+    ),
+    (
+        &["parameters", "named_parameters"],
+        "parameters are the builder's: `varmap.all_vars()`, with names `varmap.data()`",
+    ),
+    (
+        &["state_dict", "load_state_dict"],
+        "parameters are kept by `varmap.save(\"model.safetensors\")?` and `varmap.load(\"model.safetensors\")?`",
+    ),
+    (
+        &["train", "eval"],
+        "training or not is an argument: `net.forward_t(&x, false)?`",
+    ),
+    (
+        &["fit", "compile", "predict"],
+        "a network is called by `net.forward(&x)?`; `nn::training` is a training loop",
+    ),
+    (
+        &["append", "extend"],
+        "a vector grows by `xs.push(x)`, of several by `xs.extend(more)`",
+    ),
+    (
+        &["len", "__len__"],
+        "the length of a dimension is `x.dim(0)?`, the number of values `x.numel()`",
+    ),
     (&["nelement"], "the number of values is `x.numel()`"),
-    (&["hist", "plot"], "plots are functions: `plot::hist(&x).draw()?`, `plot::line(&x).draw()?`"),
-    (&["show"], "a figure is shown as the last expression, or by `display(&figure)`"),
-    (&["savefig"], "a figure is kept by `figure.save(\"loss.svg\")?`"),
-    (&["fill_", "add_", "sub_", "mul_", "div_", "zero_", "clamp_", "copy_", "relu_", "normal_", "uniform_", "masked_fill_", "scatter_", "index_fill_"],
-        "tensors do not change: `let x = (x + y)?;`; a variable is set by `w.set(&value)?`"),
-    (&["amax", "amin"], "the extremes are `x.max(0)?` and `x.min(0)?`"),
-    (&["standard_deviation", "stdev", "std_dev"], "the standard deviation is `x.std(0)?`, of all values `x.std_all()?`"),
+    (
+        &["hist", "plot"],
+        "plots are functions: `plot::hist(&x).draw()?`, `plot::line(&x).draw()?`",
+    ),
+    (
+        &["show"],
+        "a figure is shown as the last expression, or by `display(&figure)`",
+    ),
+    (
+        &["savefig"],
+        "a figure is kept by `figure.save(\"loss.svg\")?`",
+    ),
+    (
+        &[
+            "fill_",
+            "add_",
+            "sub_",
+            "mul_",
+            "div_",
+            "zero_",
+            "clamp_",
+            "copy_",
+            "relu_",
+            "normal_",
+            "uniform_",
+            "masked_fill_",
+            "scatter_",
+            "index_fill_",
+        ],
+        "tensors do not change: `let x = (x + y)?;`; a variable is set by `w.set(&value)?`",
+    ),
+    (
+        &["amax", "amin"],
+        "the extremes are `x.max(0)?` and `x.min(0)?`",
+    ),
+    (
+        &["standard_deviation", "stdev", "std_dev"],
+        "the standard deviation is `x.std(0)?`, of all values `x.std_all()?`",
+    ),
     (&["power"], "powers are `x.powf(2.0)?` and `x.sqr()?`"),
-    (&["floor_divide", "remainder", "fmod"], "`(x / y)?.floor()?` is the whole quotient"),
-    (&["einsum"], "`permute`, `reshape` and `matmul` say the same"),
-    (&["head", "describe", "info", "value_counts"], "tables are shown as the last expression; `stats` has what describes numbers"),
+    (
+        &["floor_divide", "remainder", "fmod"],
+        "`(x / y)?.floor()?` is the whole quotient",
+    ),
+    (
+        &["einsum"],
+        "`permute`, `reshape` and `matmul` say the same",
+    ),
+    (
+        &["head", "describe", "info", "value_counts"],
+        "tables are shown as the last expression; `stats` has what describes numbers",
+    ),
     (&["size_", "width", "height"], "lengths are `x.dims()`"),
     (&["format"], "text is made by format!(\"{x:.3}\")"),
-    (&["items", "keys", "values"], "a map is gone through by `for (key, value) in &map { ... }`"),
+    (
+        &["items", "keys", "values"],
+        "a map is gone through by `for (key, value) in &map { ... }`",
+    ),
     (&["strip"], "white space is cut off by `text.trim()`"),
-    (&["upper", "lower"], "`text.to_uppercase()` and `text.to_lowercase()`"),
-    (&["startswith", "endswith"], "`text.starts_with(\"a\")` and `text.ends_with(\"a\")`"),
+    (
+        &["upper", "lower"],
+        "`text.to_uppercase()` and `text.to_lowercase()`",
+    ),
+    (
+        &["startswith", "endswith"],
+        "`text.starts_with(\"a\")` and `text.ends_with(\"a\")`",
+    ),
 ];
 
 /// Methods that take a dimension here, called without one.
 const WITHOUT_DIMENSION: Table = &[
-    (&["sum", "mean", "var", "max", "min", "std", "prod", "median", "argmax", "argmin"],
-        "of all values: `x.sum_all()?`, `x.mean_all()?`, `x.max_all()?`, `x.std_all()?`, `x.argmax_all()?`; of a dimension: `x.sum(0)?`"),
+    (
+        &[
+            "sum", "mean", "var", "max", "min", "std", "prod", "median", "argmax", "argmin",
+        ],
+        "of all values: `x.sum_all()?`, `x.mean_all()?`, `x.max_all()?`, `x.std_all()?`, `x.argmax_all()?`; of a dimension: `x.sum(0)?`",
+    ),
     (&["size"], "all lengths are `x.dims()`, one is `x.size(0)?`"),
-    (&["squeeze"], "`x.squeeze_all()?` removes all dimensions of length 1, `x.squeeze(0)?` one"),
-    (&["flatten"], "`x.flatten_all()?` gives a vector, `x.flatten_from(1)?` keeps the batch"),
-    (&["softmax", "log_softmax", "cumsum", "cumprod", "unbind", "logsumexp"], "the dimension is said: `x.softmax(-1)?`, `x.cumsum(0)?`"),
-    (&["sort", "argsort"], "dimension and direction are said: `x.sort(-1, false)?`"),
+    (
+        &["squeeze"],
+        "`x.squeeze_all()?` removes all dimensions of length 1, `x.squeeze(0)?` one",
+    ),
+    (
+        &["flatten"],
+        "`x.flatten_all()?` gives a vector, `x.flatten_from(1)?` keeps the batch",
+    ),
+    (
+        &[
+            "softmax",
+            "log_softmax",
+            "cumsum",
+            "cumprod",
+            "unbind",
+            "logsumexp",
+        ],
+        "the dimension is said: `x.softmax(-1)?`, `x.cumsum(0)?`",
+    ),
+    (
+        &["sort", "argsort"],
+        "dimension and direction are said: `x.sort(-1, false)?`",
+    ),
     (&["topk"], "the dimension is said: `x.topk(3, -1)?`"),
-    (&["transpose"], "a matrix is transposed by `x.t()?`, dimensions are exchanged by `x.transpose(0, 1)?`"),
+    (
+        &["transpose"],
+        "a matrix is transposed by `x.t()?`, dimensions are exchanged by `x.transpose(0, 1)?`",
+    ),
 ];
 
 fn find(table: Table, name: &str) -> Option<&'static str> {
@@ -157,14 +486,19 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 /// Returns what to write in place of what a Python user has typed, if the error looks like that.
 pub fn hint(place: &Place<'_>) -> Option<String> {
     let found = match place.code {
-        "E0425" | "E0423" | "E0424" | "E0433" | "E0432" | "E0412" | "E0531" | "E0574" => name(place),
+        "E0425" | "E0423" | "E0424" | "E0433" | "E0432" | "E0412" | "E0531" | "E0574" => {
+            name(place)
+        }
         "E0599" | "E0609" | "E0610" | "E0615" | "E0616" => member(place),
         "E0608" if !place.message.contains("Tensor") => None,
-        "E0608" => Some("a part of a tensor is `x.i(0)?`, `x.i((.., 0))?` or `x.i(1..3)?`; a vector's length is a usize: `xs[i as usize]`"),
+        "E0608" => Some(
+            "a part of a tensor is `x.i(0)?`, `x.i((.., 0))?` or `x.i(1..3)?`; a vector's length is a usize: `xs[i as usize]`",
+        ),
         "E0369" | "E0368" | "E0600" | "E0277" | "E0308" => operation(place),
         "E0061" | "E0107" => arguments(place),
         "E0282" | "E0283" | "E0284" | "E0790" => inference(place),
-        "" => syntax(place),
+        "" | "E0758" | "E0762" | "E0763" | "E0765" | "E0766" => syntax(place),
+        "E0614" if place.line.contains("**") => syntax(place),
         _ => None,
     };
     found.map(str::to_owned)
@@ -182,7 +516,9 @@ fn name(place: &Place<'_>) -> Option<&'static str> {
             return Some(found);
         }
         if last == "nn" || last == "plot" || last == "ops" {
-            return Some("functions of a module are written with two colons: `nn::relu(&x)?`, `plot::hist(&x).draw()?`");
+            return Some(
+                "functions of a module are written with two colons: `nn::relu(&x)?`, `plot::hist(&x).draw()?`",
+            );
         }
     }
     if let Some(found) = find(NAMES, last).or_else(|| find(CONSTRUCTORS, last)) {
@@ -197,17 +533,22 @@ fn name(place: &Place<'_>) -> Option<&'static str> {
     if line.starts_with(last) {
         return Some("a new variable begins with `let`: let x = 3;");
     }
-    Some("arguments have no names: they come in order, and many settings are fields of a struct: `Conv2dConfig { padding: 1, ..Default::default() }`")
+    Some(
+        "arguments have no names: they come in order, and many settings are fields of a struct: `Conv2dConfig { padding: 1, ..Default::default() }`",
+    )
 }
 
 fn member(place: &Place<'_>) -> Option<&'static str> {
     let quoted = place.message.split('`').nth(1)?;
     if place.code == "E0599"
-        && (place.message.contains("enum `Result") || place.message.contains("for enum `std::result::Result"))
+        && (place.message.contains("enum `Result")
+            || place.message.contains("for enum `std::result::Result"))
     {
-        return Some("each call that can fail is followed by `?`: `x.relu()?.sum_all()?`, `(a + b)?`");
+        return Some(
+            "each call that can fail is followed by `?`: `x.relu()?.sum_all()?`, `(a + b)?`",
+        );
     }
-    if place.code == "E0615" && place.message.contains("Tensor") {
+    if matches!(place.code, "E0615" | "E0616") && place.message.contains("Tensor") {
         return Some("it is a method: `x.shape()`, `x.dims()`, `x.dtype()`, `x.device()`");
     }
     let last = quoted.rsplit("::").next()?;
@@ -221,26 +562,65 @@ fn operation(place: &Place<'_>) -> Option<&'static str> {
         return Some("a result of tensors is followed by `?`: `(a + b)?`, `(x.relu()? * 2.0)?`");
     }
     match place.code {
+        "E0600" if message.contains("usize") => {
+            return Some(
+                "dimensions from the end are `D::Minus1` and `D::Minus2`: `x.sum(D::Minus1)?`; a length that is found is `()`: \
+                 `x.reshape((2, ()))?`, or -1 in `x.view((2, -1))?`",
+            );
+        }
         "E0369" | "E0368" | "E0600" if !message.contains("Tensor") => return None,
         "E0369" if message.contains("`==`") || message.contains("`!=`") => {
-            return Some("tensors are compared by `x.eq(&y)?`, as a whole by `x.equal(&y)?` and `x.allclose(&y)?`");
+            return Some(
+                "tensors are compared by `x.eq(&y)?`, as a whole by `x.equal(&y)?` and `x.allclose(&y)?`",
+            );
         }
-        "E0369" if ["`<`", "`>`", "`<=`", "`>=`"].iter().any(|op| message.contains(op)) => {
-            return Some("tensors are compared by `x.gt(0.0)?`, `x.lt(&y)?`, `x.ge(0.0)?` and `x.le(&y)?`");
+        "E0369"
+            if ["`<`", "`>`", "`<=`", "`>=`"]
+                .iter()
+                .any(|op| message.contains(op)) =>
+        {
+            return Some(
+                "tensors are compared by `x.gt(0.0)?`, `x.lt(&y)?`, `x.ge(0.0)?` and `x.le(&y)?`",
+            );
         }
-        "E0369" => return Some("masks are joined by `a.logical_and(&b)?` and `a.logical_or(&b)?`; tensors have `+`, `-`, `*` and `/`: `(a * b)?`"),
+        "E0369" => {
+            return Some(
+                "masks are joined by `a.logical_and(&b)?` and `a.logical_or(&b)?`; tensors have `+`, `-`, `*` and `/`: `(a * b)?`",
+            );
+        }
         "E0368" => return Some("tensors do not change: `x = (x + 1.0)?;`"),
-        "E0600" => return Some("a tensor's sign is changed by `x.neg()?`, a mask turned round by `mask.logical_not()?`"),
+        "E0600" => {
+            return Some(
+                "a tensor's sign is changed by `x.neg()?`, a mask turned round by `mask.logical_not()?`",
+            );
+        }
         _ => {}
     }
-    if message.contains("`Dim` is not satisfied") || message.contains("`Dims` is not satisfied") || message.contains(": Dim`") || message.contains(": Dims`") || message.contains("shape::Dim") {
-        return Some("dimensions from the end are `D::Minus1` and `D::Minus2`: `x.sum(D::Minus1)?`");
+    if message.contains("`Dim` is not satisfied")
+        || message.contains("`Dims` is not satisfied")
+        || message.contains(": Dim`")
+        || message.contains(": Dims`")
+        || message.contains("shape::Dim")
+    {
+        return Some(
+            "dimensions from the end are `D::Minus1` and `D::Minus2`: `x.sum(D::Minus1)?`",
+        );
     }
     if message.contains("ShapeWithOneHole") {
-        return Some("the length that is found is `()`: `x.reshape((2, ()))?`; `x.view((2, -1))?` takes -1");
+        return Some(
+            "the length that is found is `()`: `x.reshape((2, ()))?`; `x.view((2, -1))?` takes -1",
+        );
     }
-    if message.contains("Tensor") && (message.contains("{integer}") || message.contains("integer") || message.contains("{float}") || message.contains("i32")) && place.code == "E0277" {
-        return Some("numbers beside tensors are floats and stand behind them: `(x + 1.0)?`, `(x * 2.0)?`");
+    if message.contains("Tensor")
+        && (message.contains("{integer}")
+            || message.contains("integer")
+            || message.contains("{float}")
+            || message.contains("i32"))
+        && place.code == "E0277"
+    {
+        return Some(
+            "numbers beside tensors are floats and stand behind them: `(x + 1.0)?`, `(x * 2.0)?`",
+        );
     }
     if message.contains("cannot be indexed") {
         return Some("a vector's index is a usize: `xs[i as usize]`");
@@ -278,32 +658,48 @@ fn arguments(place: &Place<'_>) -> Option<&'static str> {
         return Some("a layer with new parameters is `nn::linear(3, 4, vb)?`");
     }
     if line.contains("Tensor::") {
-        return Some("`torch::zeros((2, 3))?` and `torch::randn((2, 3))?` take the default device and dtype; `Tensor::zeros((2, 3), DType::F32, &device())?` takes both");
+        return Some(
+            "`torch::zeros((2, 3))?` and `torch::randn((2, 3))?` take the default device and dtype; `Tensor::zeros((2, 3), DType::F32, &device())?` takes both",
+        );
     }
     if line.contains("torch::arange") {
-        return Some("start and end are said: `torch::arange(0, 10)?`, with a step `torch::arange_step(0, 10, 2)?`");
+        return Some(
+            "start and end are said: `torch::arange(0, 10)?`, with a step `torch::arange_step(0, 10, 2)?`",
+        );
     }
     if line.contains("torch::randint") || line.contains("torch::linspace") {
         return Some("`torch::randint(0, 10, (2, 3))?`, `torch::linspace(0.0, 1.0, 5)?`");
     }
     if line.contains("torch::cat") || line.contains("torch::stack") {
-        return Some("the tensors are a slice, and the dimension is said: `torch::cat(&[&a, &b], 0)?`");
+        return Some(
+            "the tensors are a slice, and the dimension is said: `torch::cat(&[&a, &b], 0)?`",
+        );
     }
-    if line.contains("torch::") || [".view(", ".reshape(", ".permute(", ".expand(", ".repeat("].iter().any(|call| line.contains(call)) {
-        return Some("a shape is a tuple: `torch::randn((2, 3))?`, `x.view((2, -1))?`, `x.permute((0, 2, 1))?`");
+    if line.contains("torch::")
+        || [".view(", ".reshape(", ".permute(", ".expand(", ".repeat("]
+            .iter()
+            .any(|call| line.contains(call))
+    {
+        return Some(
+            "a shape is a tuple: `torch::randn((2, 3))?`, `x.view((2, -1))?`, `x.permute((0, 2, 1))?`",
+        );
     }
     None
 }
 
 fn inference(place: &Place<'_>) -> Option<&'static str> {
     if place.line.contains("AdamW::new") {
-        return Some("the settings are named: `nn::AdamW::new(vars, nn::ParamsAdamW::default())?`, or a learning rate: `nn::AdamW::new(vars, 1e-3)?`");
+        return Some(
+            "the settings are named: `nn::AdamW::new(vars, nn::ParamsAdamW::default())?`, or a learning rate: `nn::AdamW::new(vars, 1e-3)?`",
+        );
     }
     if place.line.contains("to_vec(") {
         return Some("the type of the values is said: `x.to_vec::<f32>()?`");
     }
     if place.line.contains("to_scalar(") {
-        return Some("the type of the value is said: `x.to_scalar::<f32>()?`; `x.item()?` is an f64");
+        return Some(
+            "the type of the value is said: `x.to_scalar::<f32>()?`; `x.item()?` is an f64",
+        );
     }
     None
 }
@@ -312,14 +708,21 @@ fn syntax(place: &Place<'_>) -> Option<&'static str> {
     let line = place.line.trim();
     let starts = |word: &str| line.split_whitespace().next() == Some(word);
     let has = |text: &str| line.contains(text);
+    if line.starts_with("type(") {
+        return find(NAMES, "type");
+    }
     if starts("import") || (starts("from") && has(" import ")) {
-        return Some("nothing is imported: tensors, `torch`, `nn`, `ops` and `plot` are there; `:dep name = \"*\"` brings a crate, `use` a name of one");
+        return Some(
+            "nothing is imported: tensors, `torch`, `nn`, `ops` and `plot` are there; `:dep name = \"*\"` brings a crate, `use` a name of one",
+        );
     }
     if starts("def") || starts("async") && has(" def ") {
         return Some("a function is fn name(x: &Tensor) -> Result<Tensor> { x.relu() }");
     }
     if starts("class") {
-        return Some("a type is struct Net { fc: nn::Linear } with impl Module for Net { fn forward(&self, x: &Tensor) -> Result<Tensor> { ... } }");
+        return Some(
+            "a type is struct Net { fc: nn::Linear } with impl Module for Net { fn forward(&self, x: &Tensor) -> Result<Tensor> { ... } }",
+        );
     }
     if starts("print") {
         return Some("a line is printed by println!(\"{x}\")");
@@ -331,10 +734,14 @@ fn syntax(place: &Place<'_>) -> Option<&'static str> {
         return Some("a variable is dropped by drop(x)");
     }
     if starts("try:") || starts("except") || starts("raise") {
-        return Some("an error is handed on by `?`, made by candle::bail!(\"...\"), and looked at by match f() { Ok(x) => ..., Err(error) => ... }");
+        return Some(
+            "an error is handed on by `?`, made by candle::bail!(\"...\"), and looked at by match f() { Ok(x) => ..., Err(error) => ... }",
+        );
     }
     if starts("with") {
-        return Some("there is no `with`: a value is dropped at the end of its block { ... }, and `x.detach()` cuts gradients");
+        return Some(
+            "there is no `with`: a value is dropped at the end of its block { ... }, and `x.detach()` cuts gradients",
+        );
     }
     if starts("assert") {
         return Some("it is a macro: assert!(x > 0.0)");
@@ -345,7 +752,10 @@ fn syntax(place: &Place<'_>) -> Option<&'static str> {
     if place.message.contains("prefix `f`") || has("f\"") || has("f'") {
         return Some("text with values is format!(\"{x:.3}\"), printed by println!(\"{x:.3}\")");
     }
-    if place.message.contains("character literal") || place.message.contains("char literal") || place.message.contains("lifetime") {
+    if place.message.contains("character literal")
+        || place.message.contains("char literal")
+        || place.message.contains("lifetime")
+    {
         return Some("text stands in double quotes: \"text\"; single quotes are for one character");
     }
     if has("lambda") {
@@ -354,11 +764,13 @@ fn syntax(place: &Place<'_>) -> Option<&'static str> {
     if has("[") && has(" for ") && has(" in ") {
         return Some("a list is made by an iterator: (0..10).map(|x| x * x).collect::<Vec<_>>()");
     }
-    let is_block = ["for", "if", "while", "else:"].iter().any(|word| starts(word));
+    let is_block = ["for", "if", "while", "else:"]
+        .iter()
+        .any(|word| starts(word));
     if line.ends_with(':') || (has(": ") && !has("{") && is_block) {
         return Some("a block stands in braces: for i in 0..10 { ... }, if x > 0.0 { ... }");
     }
-    if has("[") && (has("[:") || has(":]") || has(", :") || has(":,") || has("::")) {
+    if is_python_slice(line) {
         return Some("a part of a tensor is `x.i((.., 0))?`, `x.i(1..3)?` or `x.narrow(0, 1, 2)?`");
     }
     if line.starts_with('#') || has(" # ") {
@@ -368,10 +780,14 @@ fn syntax(place: &Place<'_>) -> Option<&'static str> {
         return Some("matrices are multiplied by `a.matmul(&b)?`");
     }
     if has("**") {
-        return Some("powers are `x.powf(2.0)?` of tensors, `x.powi(2)` of floats and `n.pow(2)` of integers");
+        return Some(
+            "powers are `x.powf(2.0)?` of tensors, `x.powi(2)` of floats and `n.pow(2)` of integers",
+        );
     }
     if words(line).any(|word| matches!(word, "and" | "or" | "not")) {
-        return Some("they are written `&&`, `||` and `!`; masks of tensors have `a.logical_and(&b)?`");
+        return Some(
+            "they are written `&&`, `||` and `!`; masks of tensors have `a.logical_and(&b)?`",
+        );
     }
     if words(line).any(|word| word == "is") {
         return Some("they are written `x.is_none()`, `x.is_some()` and `==`");
@@ -379,34 +795,74 @@ fn syntax(place: &Place<'_>) -> Option<&'static str> {
     None
 }
 
+/// Whether something is followed by brackets with a colon or a comma in them: `x[:, 0]`, `x[1:3]`.
+fn is_python_slice(line: &str) -> bool {
+    let mut before = "";
+    for part in line.split('[') {
+        let is_behind = before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ']');
+        let inside = part.split(']').next().unwrap_or_default();
+        if is_behind && inside.replace("::", "").contains([':', ',']) {
+            return true;
+        }
+        before = part;
+    }
+    false
+}
+
 /// Returns what helps against an error of tensors, by its message.
 pub fn failure_hint(message: &str) -> Option<&'static str> {
     if message.starts_with("shape mismatch in matmul") {
-        return Some("[n, m] times [m, k] is [n, k]: `b.t()?` transposes a matrix, `a.broadcast_matmul(&b)?` repeats batches");
+        return Some(
+            "[n, m] times [m, k] is [n, k]: `b.t()?` transposes a matrix, `a.broadcast_matmul(&b)?` repeats batches",
+        );
     }
     for (op, hint) in [
-        ("add", "shapes are not broadcast by `+`: `ops::broadcast_add(&a, &b)?` or `a.broadcast_add(&b)?` does"),
-        ("sub", "shapes are not broadcast by `-`: `ops::broadcast_sub(&a, &b)?` or `a.broadcast_sub(&b)?` does"),
-        ("mul", "shapes are not broadcast by `*`: `ops::broadcast_mul(&a, &b)?` or `a.broadcast_mul(&b)?` does"),
-        ("div", "shapes are not broadcast by `/`: `ops::broadcast_div(&a, &b)?` or `a.broadcast_div(&b)?` does"),
-        ("cmp", "shapes are not broadcast by comparisons: `a.broadcast_eq(&b)?`, `a.broadcast_lt(&b)?` do"),
-        ("eq", "shapes are not broadcast by comparisons: `a.broadcast_eq(&b)?` does"),
+        (
+            "add",
+            "shapes are not broadcast by `+`: `ops::broadcast_add(&a, &b)?` or `a.broadcast_add(&b)?` does",
+        ),
+        (
+            "sub",
+            "shapes are not broadcast by `-`: `ops::broadcast_sub(&a, &b)?` or `a.broadcast_sub(&b)?` does",
+        ),
+        (
+            "mul",
+            "shapes are not broadcast by `*`: `ops::broadcast_mul(&a, &b)?` or `a.broadcast_mul(&b)?` does",
+        ),
+        (
+            "div",
+            "shapes are not broadcast by `/`: `ops::broadcast_div(&a, &b)?` or `a.broadcast_div(&b)?` does",
+        ),
+        (
+            "cmp",
+            "shapes are not broadcast by comparisons: `a.broadcast_eq(&b)?`, `a.broadcast_lt(&b)?` do",
+        ),
+        (
+            "eq",
+            "shapes are not broadcast by comparisons: `a.broadcast_eq(&b)?` does",
+        ),
     ] {
         if message.starts_with(&format!("shape mismatch in {op},")) {
             return Some(hint);
         }
     }
     if message.starts_with("dtype mismatch in") {
-        return Some("one is converted: `a.to(b.dtype())?`, `a.float()?`, `a.long()?`; predictions and labels are compared by `accuracy(&logits, &labels)?`");
+        return Some(
+            "one is converted: `a.to(b.dtype())?`, `a.float()?`, `a.long()?`; predictions and labels are compared by `accuracy(&logits, &labels)?`",
+        );
     }
     if message.starts_with("device mismatch in") {
         return Some("both are brought to one device: `a.to(b.device())?`, `a.to(&device())?`");
     }
     if message.starts_with("unexpected dtype, expected") {
-        return Some("values are read in their own type, or converted: `x.item()?`, `x.to_vec::<f32>()?`, `x.to(DType::F32)?`");
+        return Some(
+            "values are read in their own type, or converted: `x.item()?`, `x.to_vec::<f32>()?`, `x.to(DType::F32)?`",
+        );
     }
     if message.starts_with("unexpected rank, expected: 0") {
-        return Some("a value of any shape is read by `x.item()?`, all by `x.to_vec::<f32>()?`; `x.mean_all()?` makes one of many");
+        return Some(
+            "a value of any shape is read by `x.item()?`, all by `x.to_vec::<f32>()?`; `x.mean_all()?` makes one of many",
+        );
     }
     None
 }
@@ -416,24 +872,71 @@ mod tests {
     use super::*;
 
     fn of(code: &str, message: &str, line: &str) -> String {
-        let place = Place { code, message, line };
+        let place = Place {
+            code,
+            message,
+            line,
+        };
         hint(&place).unwrap_or_default()
     }
 
     #[test]
     fn habits_are_answered_by_what_to_write() {
         for (code, message, line, part) in [
-            ("", "expected one of `!` or `::`, found `torch`", "import torch", "nothing is imported"),
-            ("E0425", "cannot find value `True` in this scope", "let a = True;", "`true`"),
-            ("E0425", "cannot find value `x` in this scope", "x = 3", "let x = 3;"),
-            ("E0425", "cannot find value `lr` in this scope", "f(a, lr=0.1)", "no names"),
-            ("E0608", "cannot index into a value of type `Tensor`", "x[0]", "x.i(0)?"),
-            ("E0423", "expected function, found struct `nn::Linear`", "nn::Linear(3, 4)", "nn::linear"),
-            ("E0061", "this method takes 1 argument but 0 arguments were supplied", "x.mean()", "mean_all"),
+            (
+                "",
+                "expected one of `!` or `::`, found `torch`",
+                "import torch",
+                "nothing is imported",
+            ),
+            (
+                "E0425",
+                "cannot find value `True` in this scope",
+                "let a = True;",
+                "`true`",
+            ),
+            (
+                "E0425",
+                "cannot find value `x` in this scope",
+                "x = 3",
+                "let x = 3;",
+            ),
+            (
+                "E0425",
+                "cannot find value `lr` in this scope",
+                "f(a, lr=0.1)",
+                "no names",
+            ),
+            ("", "expected one of", "x[1:3]", "x.i(1..3)?"),
+            (
+                "E0608",
+                "cannot index into a value of type `Tensor`",
+                "x[0]",
+                "x.i(0)?",
+            ),
+            (
+                "E0423",
+                "expected function, found struct `nn::Linear`",
+                "nn::Linear(3, 4)",
+                "nn::linear",
+            ),
+            (
+                "E0061",
+                "this method takes 1 argument but 0 arguments were supplied",
+                "x.mean()",
+                "mean_all",
+            ),
         ] {
             assert!(of(code, message, line).contains(part), "{line}");
         }
-        assert_eq!(of("E0425", "cannot find value `missing` in this scope", "kept + missing"), "");
+        assert_eq!(
+            of(
+                "E0425",
+                "cannot find value `missing` in this scope",
+                "kept + missing"
+            ),
+            ""
+        );
         assert_eq!(of("E0308", "mismatched types", "let a: i32 = \"x\";"), "");
     }
 

@@ -28,8 +28,10 @@ use candle_core::{
 };
 use serde_json::{Map, Value, json};
 
+use patchbay_tensor::Axis;
+
 use crate::{
-    Result,
+    Result, TensorMethods,
     cell::{Cell, CellError},
     live::LivePlot,
     ops,
@@ -39,6 +41,7 @@ use crate::{
     },
     progress::progress,
     show::{self, Show},
+    torch,
 };
 
 /// Reductions and selections along a dimension.
@@ -89,6 +92,66 @@ fn along<I: Dim + Copy>(x: &Tensor, index: &Tensor, dim: I) -> Result<Vec<Tensor
     ])
 }
 
+/// What [`TensorMethods`] adds along a dimension.
+fn by_axis<A: Axis>(x: &Tensor, dim: A) -> Result<Vec<Tensor>> {
+    x.size(dim)?;
+    Ok(vec![
+        x.softmax(dim)?,
+        x.log_softmax(dim)?,
+        x.logsumexp(dim)?,
+        x.std(dim)?,
+        x.std_keepdim(dim)?,
+        x.prod(dim)?,
+        x.cumprod(dim)?,
+        x.norm_dim(dim)?,
+        x.median(dim)?,
+        x.argsort(dim, true)?,
+        x.sort(dim, true)?.0,
+        x.topk(1, dim)?.0,
+        x.select(dim, 0i32)?,
+        x.split(1, dim)?.swap_remove(0),
+        x.unbind(dim)?.swap_remove(0),
+        x.repeat_interleave(1, dim)?,
+        torch::cat(&[x, x], dim)?,
+        torch::stack(&[x, x], dim)?,
+    ])
+}
+
+/// What [`TensorMethods`] adds without one.
+pub fn torch_methods(x: &Tensor, mask: &Tensor) -> Result<Vec<Tensor>> {
+    x.item()?;
+    x.to_vec::<f32>()?;
+    x.to_vec::<f64>()?;
+    x.to_vec::<i64>()?;
+    x.to_vec::<u32>()?;
+    x.allclose(mask)?;
+    x.any()?;
+    Ok(vec![
+        by_axis(x, 0i32)?.swap_remove(0),
+        by_axis(x, D::Minus1)?.swap_remove(0),
+        x.to(DType::F32)?,
+        x.to(x.device())?,
+        x.float()?,
+        x.long()?,
+        x.view(-1i32)?,
+        x.view((-1i32, 1i32))?,
+        x.view((1usize, -1i32))?,
+        x.sigmoid()?,
+        x.std_all()?,
+        x.one_hot(2)?,
+        x.clip(0.0, 1.0)?,
+        x.masked_fill(mask, 0.0)?,
+        x.where_(mask, x)?,
+        x.masked_select(mask)?,
+        x.mm(x)?,
+        x.bmm(x)?,
+        torch::arange(0i32, 1i32)?,
+        torch::linspace(0.0, 1.0, 2)?,
+        torch::tensor([0f64])?,
+        torch::eye(1)?,
+    ])
+}
+
 pub fn dimensions(x: &Tensor, index: &Tensor) -> Result<Vec<Vec<Tensor>>> {
     Ok(vec![
         along(x, index, 0usize)?,
@@ -123,6 +186,11 @@ fn of_shape<S: Into<Shape> + ShapeWithOneHole + Clone>(
         x.reshape(shape.clone())?,
         x.expand(shape.clone())?,
         x.broadcast_as(shape.clone())?,
+        torch::zeros(shape.clone())?,
+        torch::ones(shape.clone())?,
+        torch::randn(shape.clone())?,
+        torch::rand(shape.clone())?,
+        torch::full(shape.clone(), 0f64)?,
         Tensor::zeros(shape.clone(), DType::F32, device)?,
         Tensor::ones(shape.clone(), DType::F32, device)?,
         Tensor::full(0f32, shape.clone(), device)?,

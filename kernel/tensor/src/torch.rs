@@ -3,7 +3,7 @@
 //! New tensors are on the default device, `device()`, and f32, or i64 of integers. candle's constructors (`Tensor::zeros`)
 //! take both. What torch has as a function and a method is a method here: `x.exp()?`, `x.softmax(1)?`.
 
-use candle_core::{DType, Device, Result, Shape, Tensor, bail, shape::ShapeWithOneHole};
+use candle_core::{DType, Device, Result, Shape, Tensor, WithDType, bail, shape::ShapeWithOneHole};
 
 use patchbay_show::device::device;
 
@@ -24,7 +24,7 @@ pub trait Number: Copy {
 }
 
 macro_rules! numbers {
-    ($dtype:ident: $($number:ty),*) => {$(
+    ($dtype:ident, $element:ty: $($number:ty),*) => {$(
         impl Number for $number {
             const DTYPE: DType = DType::$dtype;
 
@@ -34,37 +34,95 @@ macro_rules! numbers {
         }
 
         impl Values for $number {
-            const DTYPE: DType = DType::$dtype;
+            type Element = $element;
+
+            fn shape(&self) -> Result<Vec<usize>> {
+                Ok(Vec::new())
+            }
+
+            fn push(&self, values: &mut Vec<$element>) {
+                values.push(*self as $element);
+            }
         }
     )*};
 }
 
 /// Numbers and arrays of them, as [`tensor`] takes them.
 pub trait Values {
-    /// The dtype of the tensor.
-    const DTYPE: DType;
+    /// The numbers of the tensor.
+    type Element: WithDType;
+
+    /// Returns the lengths, the outermost first.
+    ///
+    /// # Errors
+    ///
+    /// Fails where rows differ in length.
+    fn shape(&self) -> Result<Vec<usize>>;
+
+    /// Appends the numbers in row-major order.
+    fn push(&self, values: &mut Vec<Self::Element>);
 }
 
-numbers!(I64: i32, i64, u32, u8);
-numbers!(F32: f32, f64);
+numbers!(I64, i64: i32, i64, u32, u8);
+numbers!(F32, f32: f32, f64);
+
+impl<T: Values> Values for [T] {
+    type Element = T::Element;
+
+    fn shape(&self) -> Result<Vec<usize>> {
+        let first = self.first().map_or(Ok(Vec::new()), Values::shape)?;
+        for row in self {
+            let shape = row.shape()?;
+            if shape != first {
+                bail!("tensor: rows of shapes {first:?} and {shape:?}: must be of one shape")
+            }
+        }
+        Ok([vec![self.len()], first].concat())
+    }
+
+    fn push(&self, values: &mut Vec<T::Element>) {
+        self.iter().for_each(|row| row.push(values));
+    }
+}
 
 impl<T: Values, const N: usize> Values for [T; N] {
-    const DTYPE: DType = T::DTYPE;
+    type Element = T::Element;
+
+    fn shape(&self) -> Result<Vec<usize>> {
+        self.as_slice().shape()
+    }
+
+    fn push(&self, values: &mut Vec<T::Element>) {
+        self.as_slice().push(values);
+    }
 }
 
 impl<T: Values> Values for Vec<T> {
-    const DTYPE: DType = T::DTYPE;
+    type Element = T::Element;
+
+    fn shape(&self) -> Result<Vec<usize>> {
+        self.as_slice().shape()
+    }
+
+    fn push(&self, values: &mut Vec<T::Element>) {
+        // A vector's own `push` is another.
+        Values::push(self.as_slice(), values);
+    }
 }
 
 impl<T: Values + ?Sized> Values for &T {
-    const DTYPE: DType = T::DTYPE;
+    type Element = T::Element;
+
+    fn shape(&self) -> Result<Vec<usize>> {
+        (**self).shape()
+    }
+
+    fn push(&self, values: &mut Vec<T::Element>) {
+        (**self).push(values);
+    }
 }
 
-impl<T: Values> Values for [T] {
-    const DTYPE: DType = T::DTYPE;
-}
-
-/// Returns a tensor of a number or of an array of up to four levels, f32 of floats and i64 of integers: torch's `tensor`,
+/// Returns a tensor of a number or of arrays of any depth, f32 of floats and i64 of integers: torch's `tensor`,
 /// NumPy's `array`. `Tensor::new` keeps the numbers' own type.
 ///
 /// # Errors
@@ -77,10 +135,11 @@ impl<T: Values> Values for [T] {
 /// assert_eq!((x.dims(), x.dtype()), (&[2, 2][..], DType::F32));
 /// # Ok::<(), candle::Error>(())
 /// ```
-pub fn tensor<A: Values + candle_core::NdArray>(values: A) -> Result<Tensor> {
-    Tensor::new(values, &Device::Cpu)?
-        .to_dtype(A::DTYPE)?
-        .to_device(&device())
+pub fn tensor<A: Values>(values: A) -> Result<Tensor> {
+    let shape = values.shape()?;
+    let mut flat = Vec::with_capacity(shape.iter().product());
+    values.push(&mut flat);
+    Tensor::from_vec(flat, shape, &device())
 }
 
 /// Returns zeros: torch's and NumPy's `zeros`. The shape is a number or a tuple.
