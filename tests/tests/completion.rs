@@ -51,7 +51,7 @@ async fn the_kernels_own_knowledge_is_there_at_once() {
     assert_eq!(found, ["größe", "große_funktion"]);
     assert_eq!((start, end), (8, 10));
     let (found, ..) = complete(&mut client, "Tens|").await;
-    assert_eq!(found, ["Tensor"]);
+    assert_eq!(found, ["Tensor", "TensorMethods"]);
     let (found, ..) = complete(&mut client, "// Tens|").await;
     assert!(found.is_empty());
 

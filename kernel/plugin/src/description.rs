@@ -6,7 +6,7 @@ use patchbay_protocol::MimeBundle;
 use serde_json::Value;
 
 use super::{
-    Error, Kind, Options, Slot, Spec,
+    Error, Options, Slot, Spec, Tried,
     kinds::{Visitor, each},
     resolve::resolve,
 };
@@ -55,7 +55,7 @@ struct Facts<'a> {
 }
 
 impl Visitor for Facts<'_> {
-    fn visit<K: ?Sized + Kind>(&mut self) {
+    fn visit<K: ?Sized + Tried>(&mut self) {
         if self.spec.kind == K::NAME
             && let Ok(slot) =
                 Slot::<K>::new(&self.spec.id, Value::Null, Options::default(), Vec::new())

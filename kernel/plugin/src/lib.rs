@@ -31,6 +31,7 @@ mod description;
 mod error;
 mod guard;
 mod history;
+mod kind;
 #[doc(hidden)]
 pub mod kinds;
 mod listing;
@@ -50,6 +51,7 @@ mod serve;
 mod slot;
 mod store;
 pub mod trial;
+mod tried;
 
 pub use carry::{Carry, SwapReport};
 pub use component::Component;
@@ -60,6 +62,7 @@ pub use description::{Description, describe};
 pub use error::Error;
 pub use guard::{check, seal};
 pub use history::{History, HistoryEntry};
+pub use kind::Kind;
 pub use kinds::*;
 pub use listing::{Listing, list};
 pub use loader::{LoadReport, SlotUpdate, load};
@@ -71,6 +74,7 @@ pub use serve::serve;
 pub use slot::{Slot, create, create_with};
 pub use store::NamedVar;
 pub use trial::sample;
+pub use tried::Tried;
 
 /// What the macros name.
 #[doc(hidden)]

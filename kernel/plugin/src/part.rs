@@ -10,7 +10,7 @@ use patchbay_cell::{
 use patchbay_show::memory::bytes_of;
 
 use crate::{
-    Kind, Slot, Window,
+    Slot, Tried, Window,
     kinds::{Visitor, each},
     loader, registry,
 };
@@ -41,7 +41,7 @@ fn tensors_of(value: &dyn Any) -> Option<TensorBytes> {
         bytes: Option<TensorBytes>,
     }
     impl Visitor for OfComponent<'_> {
-        fn visit<K: ?Sized + Kind>(&mut self) {
+        fn visit<K: ?Sized + Tried>(&mut self) {
             if let Some(slot) = self.value.downcast_ref::<Slot<K>>() {
                 let variables = slot.variables();
                 self.bytes = Some(bytes_of(
@@ -58,7 +58,7 @@ fn tensors_of(value: &dyn Any) -> Option<TensorBytes> {
 fn clones(clones: &mut Clones) {
     struct Slots<'a>(&'a mut Clones);
     impl Visitor for Slots<'_> {
-        fn visit<K: ?Sized + Kind>(&mut self) {
+        fn visit<K: ?Sized + Tried>(&mut self) {
             self.0.shared::<Slot<K>>();
         }
     }

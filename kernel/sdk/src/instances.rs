@@ -36,7 +36,7 @@ use crate::{
     live::LivePlot,
     ops,
     plugin::{
-        self, Kind, Slot,
+        self, Kind, Slot, Tried,
         kinds::{Visitor, each},
     },
     progress::progress,
@@ -512,7 +512,7 @@ struct Kinds<'a, 'c> {
 }
 
 impl Visitor for Kinds<'_, '_> {
-    fn visit<K: Kind + ?Sized>(&mut self) {
+    fn visit<K: ?Sized + Tried>(&mut self) {
         let (cell, id) = (&mut *self.cell, self.id);
         let _ = kind::<K>(id);
         let slot: Slot<K> = cell.take(id);

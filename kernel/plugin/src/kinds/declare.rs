@@ -175,7 +175,9 @@ macro_rules! kind_methods {
                 $(fn facts(&self) -> ::std::vec::Vec<(::std::string::String, ::std::string::String)> {
                     $measured(self)
                 })?
+            }
 
+            impl $crate::Tried for dyn $Trait {
                 fn try_out(
                     slot: &$crate::Slot<Self>,
                     inputs: &$crate::Inputs,

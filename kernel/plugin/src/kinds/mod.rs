@@ -10,7 +10,7 @@ mod presence;
 
 pub use presence::{Absent, Present};
 
-use super::{Component, Inputs, Outputs, Slot};
+use super::Tried;
 
 declare::kinds! {
     balancer::Balancer,
@@ -22,46 +22,16 @@ declare::kinds! {
     tool::Tool,
 }
 
-/// A kind, implemented by its trait object. [`kind!`](declare) writes it.
-pub trait Kind: Send + Sync + 'static {
-    /// The first half of the ids of this kind.
-    const NAME: &'static str;
-
-    /// What a slot of this kind remembers across swaps; `()` where nothing.
-    type Memory: Default + Send + Sync;
-
-    /// What is read of a component once, when it is made.
-    type Constants: Send + Sync;
-
-    /// The component behind the trait object.
-    fn as_component(&self) -> &dyn Component;
-
-    /// Reads what a slot answers for the component from then on.
-    fn constants(&self) -> Self::Constants;
-
-    /// What `describe` measures on a component with default settings: name and value.
-    fn facts(&self) -> Vec<(String, String)> {
-        Vec::new()
-    }
-
-    /// Calls a component on the inputs of its sample, as tests do.
-    ///
-    /// # Errors
-    ///
-    /// Fails where the component does, or an input is missing.
-    fn try_out(slot: &Slot<Self>, inputs: &Inputs) -> patchbay_show::Result<Outputs>;
-}
-
 /// What is done for each kind, one after the other.
 pub trait Visitor {
-    fn visit<K: ?Sized + Kind>(&mut self);
+    fn visit<K: ?Sized + Tried>(&mut self);
 }
 
 /// The names of the kinds, the first halves of ids.
 pub fn kinds() -> Vec<&'static str> {
     struct Names(Vec<&'static str>);
     impl Visitor for Names {
-        fn visit<K: ?Sized + Kind>(&mut self) {
+        fn visit<K: ?Sized + Tried>(&mut self) {
             self.0.push(K::NAME);
         }
     }

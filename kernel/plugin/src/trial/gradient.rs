@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor, Var};
 
 use super::{Trial, candle_text, numbers, run};
-use crate::{Inputs, Kind, Outputs, Slot};
+use crate::{Inputs, Outputs, Slot, Tried};
 
 /// In how many directions the values of one tensor are moved before its gradient is held for wrong: a value may have a kink in
 /// one of them.
@@ -17,7 +17,7 @@ struct Of {
 }
 
 /// Gradients of inputs and parameters are finite, and those of differences.
-pub(super) fn check<K: ?Sized + Kind>(trial: &Trial<'_>) -> Result<(), String> {
+pub(super) fn check<K: ?Sized + Tried>(trial: &Trial<'_>) -> Result<(), String> {
     let dtype = match trial.sample.dtypes.contains(&DType::F64) {
         true => DType::F64,
         false => trial.dtype(),
@@ -129,7 +129,7 @@ fn pattern(count: usize, seed: usize, least: f64) -> Vec<f64> {
 }
 
 /// What is wrong with a gradient, if anything is.
-fn differs<K: ?Sized + Kind>(
+fn differs<K: ?Sized + Tried>(
     trial: &Trial<'_>,
     dtype: DType,
     of: &Of,

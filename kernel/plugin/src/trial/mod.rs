@@ -2,7 +2,7 @@
 //!
 //! [`test_components!`](crate::test_components) in a plugin's crate is all that it needs: each of its components is made,
 //! called, swapped and refused as its kind asks, whatever it is. A kind says in one function how its components are called on a
-//! sample ([`Kind::try_out`]).
+//! sample ([`Tried::try_out`]).
 
 mod gradient;
 mod shapes;
@@ -17,7 +17,7 @@ use candle_core::{DType, Device, Tensor};
 use serde_json::{Value, json};
 
 use super::{
-    Error, Inputs, Kind, Options, Outputs, Sample, Slot, Spec, create_with,
+    Error, Inputs, Options, Outputs, Sample, Slot, Spec, Tried, create_with,
     define::NO_SAMPLE,
     describe,
     error::candle_text,
@@ -130,7 +130,7 @@ struct Trial<'a> {
 }
 
 impl Visitor for Trial<'_> {
-    fn visit<K: ?Sized + Kind>(&mut self) {
+    fn visit<K: ?Sized + Tried>(&mut self) {
         if self.spec.kind != K::NAME {
             return;
         }
@@ -157,7 +157,7 @@ impl Visitor for Trial<'_> {
 
 impl Trial<'_> {
     /// The component with its sample's settings, the same values each time.
-    fn make<K: ?Sized + Kind>(&self, dtype: DType) -> Result<Slot<K>, String> {
+    fn make<K: ?Sized + Tried>(&self, dtype: DType) -> Result<Slot<K>, String> {
         patchbay_nn::seed_all(SEEDS[0]).map_err(|error| candle_text(&error))?;
         let options = Options {
             dtype,
@@ -189,13 +189,13 @@ impl Trial<'_> {
         }
     }
 
-    fn run<K: ?Sized + Kind>(&self, slot: &Slot<K>, dtype: DType) -> Result<Outputs, String> {
+    fn run<K: ?Sized + Tried>(&self, slot: &Slot<K>, dtype: DType) -> Result<Outputs, String> {
         run(slot, &self.inputs(dtype)?)
     }
 }
 
 /// Calls a component; what it draws is the same each time.
-fn run<K: ?Sized + Kind>(slot: &Slot<K>, inputs: &Inputs) -> Result<Outputs, String> {
+fn run<K: ?Sized + Tried>(slot: &Slot<K>, inputs: &Inputs) -> Result<Outputs, String> {
     patchbay_nn::seed_all(SEEDS[1]).map_err(|error| candle_text(&error))?;
     K::try_out(slot, inputs).map_err(|error| candle_text(&error))
 }
@@ -206,7 +206,7 @@ fn numbers(tensor: &Tensor) -> Result<Vec<f64>, String> {
 }
 
 /// It is listed and described; its slot is known where tensors are counted and handles kept.
-fn known<K: ?Sized + Kind>(trial: &Trial<'_>) -> Result<(), String> {
+fn known<K: ?Sized + Tried>(trial: &Trial<'_>) -> Result<(), String> {
     let id = &trial.spec.id;
     if !list(id).rows.iter().any(|[listed, ..]| listed == id) {
         return Err("plugin::list does not show it".to_owned());
@@ -234,7 +234,7 @@ fn known<K: ?Sized + Kind>(trial: &Trial<'_>) -> Result<(), String> {
 }
 
 /// All settings are known, and the complete ones give the same component; others are refused.
-fn settings<K: ?Sized + Kind>(trial: &Trial<'_>) -> Result<(), String> {
+fn settings<K: ?Sized + Tried>(trial: &Trial<'_>) -> Result<(), String> {
     let complete = trial.make::<K>(trial.dtype())?.provenance().config;
     let text = complete.to_string();
     let read: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
@@ -271,7 +271,7 @@ fn settings<K: ?Sized + Kind>(trial: &Trial<'_>) -> Result<(), String> {
 }
 
 /// Inputs and outputs have the shapes that the description says, and numbers in them.
-fn documented<K: ?Sized + Kind>(trial: &Trial<'_>) -> Result<(), String> {
+fn documented<K: ?Sized + Tried>(trial: &Trial<'_>) -> Result<(), String> {
     let dtype = trial.dtype();
     let outputs = trial.run(&trial.make::<K>(dtype)?, dtype)?;
     finite(&outputs)?;
@@ -290,7 +290,7 @@ fn finite(outputs: &Outputs) -> Result<(), String> {
 }
 
 /// The same comes out in each type, but for rounding.
-fn types<K: ?Sized + Kind>(trial: &Trial<'_>) -> Result<(), String> {
+fn types<K: ?Sized + Tried>(trial: &Trial<'_>) -> Result<(), String> {
     let first = trial.dtype();
     let slot = trial.make::<K>(first)?;
     let values = slot.variables();
@@ -342,7 +342,7 @@ fn types<K: ?Sized + Kind>(trial: &Trial<'_>) -> Result<(), String> {
 }
 
 /// Inputs with axes of 0 and 1 elements give numbers or an error.
-fn small<K: ?Sized + Kind>(trial: &Trial<'_>) -> Result<(), String> {
+fn small<K: ?Sized + Tried>(trial: &Trial<'_>) -> Result<(), String> {
     let dtype = trial.dtype();
     let inputs = trial.inputs(dtype)?;
     // Each axis of each input by itself, and the first axes of all together.
@@ -388,7 +388,7 @@ fn small<K: ?Sized + Kind>(trial: &Trial<'_>) -> Result<(), String> {
 }
 
 /// Equal seeds give equal bits.
-fn seeds<K: ?Sized + Kind>(trial: &Trial<'_>) -> Result<(), String> {
+fn seeds<K: ?Sized + Tried>(trial: &Trial<'_>) -> Result<(), String> {
     let dtype = trial.dtype();
     let all = || -> Result<Vec<Vec<f64>>, String> {
         let outputs = trial.run(&trial.make::<K>(dtype)?, dtype)?;
@@ -403,7 +403,7 @@ fn seeds<K: ?Sized + Kind>(trial: &Trial<'_>) -> Result<(), String> {
 }
 
 /// Taking the component's own place keeps all tensors, and their values.
-fn swaps<K: ?Sized + Kind>(trial: &Trial<'_>) -> Result<(), String> {
+fn swaps<K: ?Sized + Tried>(trial: &Trial<'_>) -> Result<(), String> {
     let dtype = trial.dtype();
     let slot = trial.make::<K>(dtype)?;
     trial.run(&slot, dtype)?;

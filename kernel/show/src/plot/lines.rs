@@ -404,7 +404,7 @@ mod tests {
         let count = |figure: &Figure| figure.svg().matches("<polyline").count();
         // A bar and two caps at each of two points.
         assert!(count(&bars) >= count(&plain) + 6 - 4, "{}", bars.svg());
-        assert!(bars.svg().contains(">10<"), "{}", bars.svg());
+        assert!(bars.svg().contains("\n10\n"), "{}", bars.svg());
         let band = lines()
             .fill_between([0.0, 1.0, 2.0], [0.0, f64::NAN, 0.0], [1.0, 1.0, 2.0])
             .draw()
