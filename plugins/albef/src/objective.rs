@@ -264,7 +264,16 @@ objective.losses(&batch, 0.5)?"#,
         )?;
         Ok(sample
             .input("masked_text", masked)
-            .input("masked_labels", labels))
+            .input("masked_labels", labels)
+            // As in the official program, where the momentum model's targets are made without gradients.
+            .other_gradient(
+                "input image",
+                "the momentum copies see it, too, and their targets are constants",
+            )
+            .other_gradient(
+                "temp",
+                "the targets, which are constants, are divided by it, too",
+            ))
     }
 }
 
