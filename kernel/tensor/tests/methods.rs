@@ -78,7 +78,7 @@ const DIFFERENTIABLE: &[(&str, Function)] = &[
     ("tan", |x| (x * 0.1)?.tan()),
     ("clip", |x| x.clip(-0.45, 0.9)),
     ("std", |x| {
-        (x.std(-1)? + x.std_keepdim(-1)?.squeeze(D::Minus1)?)
+        x.std(-1)? + x.std_keepdim(-1)?.squeeze(D::Minus1)?
     }),
     ("std_all", |x| x.std_all()),
     ("prod", |x| x.prod(-1)),
