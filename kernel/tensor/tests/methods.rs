@@ -48,7 +48,8 @@ fn assert_close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
     for (found, expected) in found.iter().zip(expected) {
         let allowed = tolerance * (1.0 + expected.abs());
         assert!(
-            (found - expected).abs() <= allowed,
+            // The deviation of a single value is NaN, and so is its slope.
+            (found - expected).abs() <= allowed || found.is_nan() && expected.is_nan(),
             "{what}: {found}, not {expected}"
         );
     }
@@ -104,7 +105,7 @@ const DIFFERENTIABLE: &[(&str, Function)] = &[
         x.unsqueeze(0)?
             .expand_as(&torch::ones(x.unsqueeze(0)?.dims())?)
     }),
-    ("to", |x| x.to(DType::F64)?.to(&device())?.view(-1)),
+    ("to", |x| x.to(DType::F64)?.to(device())?.view(-1)),
 ];
 
 #[test]
@@ -112,7 +113,7 @@ fn gradients_are_the_slopes() {
     let values: Vec<f64> = (0..12)
         .map(|i| ((i * 7 % 12) as f64) * 0.31 - 1.4)
         .collect();
-    for shape in [&[3, 4][..], &[2, 2, 3], &[4, 3], &[1, 4, 3]] {
+    for shape in [&[3, 4][..], &[2, 2, 3], &[4, 3], &[2, 1, 6]] {
         let x = tensor(&values, shape);
         for (name, function) in DIFFERENTIABLE {
             let what = format!("{name} of {shape:?}");
@@ -319,7 +320,9 @@ fn convolutions_begin_within_pytorchs_bounds() -> Result<()> {
     let extremes = |weight: &Tensor, bias: Option<&Tensor>, fan_in: usize| -> Result<()> {
         let bound = 1.0 / (fan_in as f64).sqrt();
         for x in [Some(weight), bias].into_iter().flatten() {
-            let most = x.abs()?.max_all()?.item()?;
+            let mut sizes = x.abs()?.double()?.flatten_all()?.to_vec1::<f64>()?;
+            sizes.sort_by(f64::total_cmp);
+            let most = sizes[sizes.len() - 1];
             assert!(
                 most <= bound + 1e-7 && most > 0.6 * bound,
                 "{most} of {bound}"
