@@ -207,11 +207,12 @@ async fn a_message_that_is_recorded_runs_once() {
     for _ in 0..3 {
         kernel.shell.send(message.clone()).await.unwrap();
     }
-    // By another connection and another socket, too.
+    kernel.collect(&msg_id).await.ok();
+    // By another connection and another socket, too; not earlier, or the reply would be theirs.
     let mut newcomer = kernel.join().await;
     newcomer.shell.send(message.clone()).await.unwrap();
     kernel.control.send(message).await.unwrap();
-    kernel.collect(&msg_id).await.ok();
+    newcomer.request("kernel_info_request", json!({})).await;
     kernel.execute("runs").await.result("1").ok();
     let log = kernel.log();
     assert!(log.contains("has come before"), "{log}");

@@ -1,7 +1,7 @@
 //! Comms: messages between a cell and code in the front end, in both directions, while a cell runs and after.
 //!
 //! A [`Comm`] is one end of a pair (Jupyter messaging protocol 5.5, "Custom messages"). Widgets are built on it
-//! ([`patchbay_show::widgets`]); a front end's own extension can be reached with it, too. Handlers run one after the other on
+//! (`widgets`); a front end's own extension can be reached with it, too. Handlers run one after the other on
 //! a thread of their own, so they are called while a cell computes. An interrupt, with or without a cell, is for the handler that runs,
 //! too: it is asked to stop like a cell, and given up where it does not within a second.
 

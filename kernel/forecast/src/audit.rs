@@ -10,7 +10,7 @@ use patchbay_show::Result;
 ///
 /// # Errors
 ///
-/// As [`fit`].
+/// As `fit`.
 pub fn audit(model: &Slot<dyn Forecaster>, data: &Dataset) -> Result<Audit> {
     let windows = data.windows(Part::Train, model.lookback(), model.horizon())?;
     let indices: Vec<usize> = (0..windows.len().min(64)).collect();

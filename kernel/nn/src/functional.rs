@@ -90,7 +90,7 @@ pub fn huber_loss(x: &Tensor, target: &Tensor, delta: f64) -> Result<Tensor> {
     crate::loss::huber(x, target, delta)
 }
 
-/// Returns the mean of -x[target] of log-probabilities [n, classes], with targets [n]: torch's `nll_loss`.
+/// Returns the mean of `-x[target]` of log-probabilities `[n, classes]`, with targets `[n]`: torch's `nll_loss`.
 ///
 /// # Errors
 ///

@@ -22,7 +22,7 @@ pub struct Description {
     pub source: String,
     /// How many times its plugin was loaded.
     pub generation: u32,
-    /// What was measured on it, by name (see [`Kind::facts`]).
+    /// What was measured on it, by name (see `Kind::facts`).
     pub facts: Vec<(String, String)>,
 }
 

@@ -2,7 +2,7 @@
 
 use super::Component;
 
-/// A kind, implemented by its trait object. [`kind!`](super::kinds::declare) writes it.
+/// A kind, implemented by its trait object. `kind!` writes it.
 pub trait Kind: Send + Sync + 'static {
     /// The first half of the ids of this kind.
     const NAME: &'static str;

@@ -2,7 +2,7 @@
 
 use super::{Inputs, Kind, Outputs, Slot};
 
-/// A kind whose components can be tried on their samples. [`kind!`](super::kinds::declare) writes it, with the function behind `tried`.
+/// A kind whose components can be tried on their samples. `kind!` writes it, with the function behind `tried`.
 pub trait Tried: Kind {
     /// Calls a component on the inputs of its sample, as tests do.
     ///

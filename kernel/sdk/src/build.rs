@@ -53,7 +53,7 @@ const IDENTITY: &str = concat!(
 pub const SECTION: &str = ".patchbay.sdk";
 
 // SAFETY: the section is the SDK's own, and nothing but these bytes goes into it.
-/// [`IDENTITY`] as it stands in the library's section.
+/// The identity as it stands in the library's section.
 #[used]
 #[unsafe(link_section = ".patchbay.sdk")]
 pub static IDENTITY_BYTES: [u8; IDENTITY.len()] = {

@@ -77,7 +77,7 @@ pub(crate) fn clones(clones: &mut Clones) {
     );
 }
 
-/// The memory of the GPU of [`crate::device`], in bytes.
+/// The memory of the GPU of [`crate::device()`], in bytes.
 #[derive(Clone, Debug, Serialize)]
 pub struct GpuMemory {
     /// The device's name.

@@ -494,7 +494,7 @@ pub trait TensorMethods {
         linear("bmm", 3, self.tensor(), other)
     }
 
-    /// Multiplies each value of a vector by each of another: [n] and [m] to [n, m], torch's and NumPy's `outer`.
+    /// Multiplies each value of a vector by each of another: `[n]` and `[m]` to `[n, m]`, torch's and NumPy's `outer`.
     ///
     /// # Errors
     ///

@@ -20,8 +20,8 @@ pub const NOT_CHOSEN: i64 = -100;
 /// Ids `[batch, length]` (`u32`) with words hidden, and the labels `[batch, length]` (`i64`): the word where one was chosen,
 /// [`NOT_CHOSEN`] elsewhere.
 ///
-/// Each token is chosen with this probability, padding and [CLS] never, [SEP] like a word, as in the official program. Of those
-/// chosen 80 % become [MASK], 10 % a random token, and 10 % stay (Devlin et al. 2019, section 3.1).
+/// Each token is chosen with this probability, padding and `[CLS]` never, `[SEP]` like a word, as in the official program. Of those
+/// chosen 80 % become `[MASK]`, 10 % a random token, and 10 % stay (Devlin et al. 2019, section 3.1).
 ///
 /// # Errors
 ///

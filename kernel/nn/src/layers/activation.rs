@@ -75,7 +75,7 @@ pub struct PReLU {
 }
 
 impl PReLU {
-    /// From `weight`, of one value or [channels].
+    /// From `weight`, of one value or `[channels]`.
     pub fn new(weight: Tensor, is_scalar: bool) -> PReLU {
         PReLU { weight, is_scalar }
     }
@@ -114,7 +114,7 @@ impl Module for PReLU {
     }
 }
 
-/// Parameter `weight`, [1] or [channels], 0.25.
+/// Parameter `weight`, `[1]` or `[channels]`, 0.25.
 ///
 /// # Errors
 ///

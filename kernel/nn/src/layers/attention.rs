@@ -8,8 +8,8 @@ use patchbay_ops::{self as ops, Attention};
 
 /// Projections to queries, keys and values, attention of each head, and a projection of the result.
 ///
-/// Parameters: `in_proj_weight` [3 · width, width], `in_proj_bias` [3 · width], `out_proj.weight` [width, width],
-/// `out_proj.bias` [width].
+/// Parameters: `in_proj_weight` `[3 · width, width]`, `in_proj_bias` `[3 · width]`, `out_proj.weight` `[width, width]`,
+/// `out_proj.bias` `[width]`.
 #[derive(Clone, Debug)]
 pub struct MultiheadAttention {
     in_proj: Linear,

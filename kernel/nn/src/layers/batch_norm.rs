@@ -13,7 +13,7 @@ use candle_nn::{ModuleT, VarBuilder};
 pub struct BatchNorm(candle_nn::BatchNorm);
 
 impl BatchNorm {
-    /// From running statistics, `weight` and `bias`, each [num_features].
+    /// From running statistics, `weight` and `bias`, each `[num_features]`.
     ///
     /// # Errors
     ///

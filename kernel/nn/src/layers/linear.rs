@@ -13,7 +13,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// From `weight`, [out, in], and `bias`, [out].
+    /// From `weight`, `[out, in]`, and `bias`, `[out]`.
     pub fn new(weight: Tensor, bias: Option<Tensor>) -> Linear {
         Linear { weight, bias }
     }
@@ -36,7 +36,7 @@ impl Module for Linear {
     }
 }
 
-/// Parameters `weight`, [out, in], and `bias`, [out], uniform on ±1 / sqrt(in) as in PyTorch.
+/// Parameters `weight`, `[out, in]`, and `bias`, `[out]`, uniform on ±1 / sqrt(in) as in PyTorch.
 ///
 /// # Errors
 ///

@@ -8,7 +8,7 @@ use patchbay_ops::{self as ops, Conv2d};
 
 /// Cuts images into square patches and maps each to a vector (Dosovitskiy et al., 2021).
 ///
-/// Parameters `weight` [width, channels, size, size] and `bias` [width], as those of a `torch.nn.Conv2d`.
+/// Parameters `weight` `[width, channels, size, size]` and `bias` `[width]`, as those of a `torch.nn.Conv2d`.
 #[derive(Clone, Debug)]
 pub struct PatchEmbedding {
     weight: Tensor,

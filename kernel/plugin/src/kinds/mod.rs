@@ -1,6 +1,6 @@
 //! The kinds of component: small traits over tensors.
 //!
-//! A kind is one file, the trait in a [`kind!`](declare), and one line here. What there is of each kind follows from that: the
+//! A kind is one file, the trait in a `kind!`, and one line here. What there is of each kind follows from that: the
 //! slot's forwarding, `describe`, what `%who` says of memory, the handles that outlive a cell, the names of the preludes,
 //! `%%plugin` cells of one function, and the tests that each component is put to ([`trial`](super::trial)). What
 //! `patchbay plugin new --kind NAME` writes is `kernel/toolchain/src/plugin/template/NAME.rs`.

@@ -54,7 +54,7 @@ kind! {
 
         /// Makes of a batch what this objective alone knows, by the name of it; its `shapes` say what comes out. An objective on
         /// pairs of images and texts has `tokens`, what is computed once for each image and each text, and takes it in place of the
-        /// batch for `match_scores`, whose tensor `match` `[batch]` ranks pairs: [`retrieval`](crate::retrieval) uses both.
+        /// batch for `match_scores`, whose tensor `match` `[batch]` ranks pairs: `retrieval` uses both.
         ///
         /// # Errors
         ///

@@ -8,7 +8,7 @@ use crate::Show;
 
 /// A bar that fills as [`ProgressBar::set`] says; see [`progress_bar`]. Clones are the same bar.
 ///
-/// For loops there is [`crate::progress`], which needs no widgets.
+/// For loops there is [`crate::progress()`], which needs no widgets.
 #[derive(Clone)]
 pub struct ProgressBar {
     model: Model,
