@@ -5,7 +5,7 @@ Reads `case<TAB>repetitions` on each line of its input and answers with the seco
 `python albef_torch.py 2 --memory CASE` prints the bytes that two steps add to the process, model included, instead.
 
 ALBEF's step makes the passes of the official program (model_pretrain.py of salesforce/ALBEF), with PyTorch's fused attention
-and optimiser, and multi-tensor momentum updates, which the official program does not have.
+and optimizer, and multi-tensor momentum updates, which the official program does not have.
 """
 
 import sys
@@ -188,13 +188,13 @@ def case(name):
 
         return step
     model = Albef()
-    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], 1e-4, weight_decay=0.02, fused=True)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], 1e-4, weight_decay=0.02, fused=True)
     image, ids = torch.randn(BATCH, 3, IMAGE, IMAGE), torch.randint(4, VOCABULARY, (BATCH, LENGTH))
 
     def step():
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         model(image, ids).backward()
-        optimiser.step()
+        optimizer.step()
 
     return step
 

@@ -8,7 +8,7 @@ Both sides take turns, round by round, so that what else runs on the machine hit
 medians and minima in milliseconds; `ratio` is ours / OpenCV's, of the medians and of the minima.
 
   dcp      one picture in memory, the threads share it. The recipe is in dehaze_opencv.py: patch 15,
-           omega 0.95, t0 0.1, radius 60, eps 1e-4, uint8 in and out; `gray` and `colour` guided filter by
+           omega 0.95, t0 0.1, radius 60, eps 1e-4, uint8 in and out; `gray` and `color` guided filter by
            cv2.ximgproc, `fast` subsampled by 4
   batch    2,000 pictures of 100 x 100 in memory, each thread or process its own; OpenCV's time is the
            better of its thread pool and its process pool
@@ -32,7 +32,7 @@ import cv2
 import dehaze_opencv as recipe
 import numpy as np
 
-GUIDES = {"gray": "gray", "colour": "colour", "fast": "gray/4"}
+GUIDES = {"gray": "gray", "color": "color", "fast": "gray/4"}
 
 
 def ours(release, pictures, work, threads, repeats):

@@ -4,7 +4,7 @@ uint8 BGR in, uint8 BGR out; patch 15, omega 0.95, t0 0.1, radius 60, eps 1e-4; 
 differs is the guided filter:
 
   gray     cv2.ximgproc.guidedFilter, luma guide
-  colour   cv2.ximgproc.guidedFilter, uint8 colour guide with eps * 255^2 (in [0, 1] OpenCV's result is wrong:
+  color   cv2.ximgproc.guidedFilter, uint8 color guide with eps * 255^2 (in [0, 1] OpenCV's result is wrong:
            for eps < 0.01 it replaces small determinants by 1)
   fast     cv2.ximgproc.guidedFilter, luma guide, subsampled by 4 (He, Sun: Fast Guided Filter)
 
@@ -37,7 +37,7 @@ def luma(planes):
 
 
 def refine(image, planes, raw, guide):
-    if guide == "colour":
+    if guide == "color":
         return cv2.ximgproc.guidedFilter(image, raw, RADIUS, EPS * 255.0**2)
     if guide == "fast":
         return cv2.ximgproc.guidedFilter(luma(planes), raw, RADIUS, EPS, None, -1, 0.25)

@@ -101,12 +101,12 @@ class Tide(nn.Module):
 
 
 def training(model, loss):
-    optimiser = torch.optim.AdamW(model.parameters(), 1e-4, fused=True)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-4, fused=True)
 
     def step():
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss(model).backward()
-        optimiser.step()
+        optimizer.step()
 
     return step
 
@@ -115,8 +115,8 @@ def adamw():
     parameters = [nn.Parameter(torch.randn(1_000_000)) for _ in range(10)]
     for parameter in parameters:
         parameter.grad = torch.randn(1_000_000)
-    optimiser = torch.optim.AdamW(parameters, 1e-3, fused=True)
-    return optimiser.step
+    optimizer = torch.optim.AdamW(parameters, 1e-3, fused=True)
+    return optimizer.step
 
 
 def attention(backward):

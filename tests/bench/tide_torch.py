@@ -1,4 +1,4 @@
-"""PyTorch's side of `plugins/tide/examples/tide_benchmark.rs`, which starts it: TiDE of the same sizes.
+"""PyTorch's side of `plugins/forecasters/examples/tide_benchmark.rs`, which starts it: TiDE of the same sizes.
 
 Reads `case<TAB>repetitions` on each line of its input and answers with the seconds of one repetition. A case is
 `step` or `forecast`, horizon, number of known covariates. Threads: the first argument.
@@ -70,12 +70,12 @@ def case(name):
                 model(past, covariates)
 
         return forecast
-    optimiser = torch.optim.Adam(model.parameters(), 1e-4, fused=True)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-4, fused=True)
 
     def step():
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         F.mse_loss(model(past, covariates), future).backward()
-        optimiser.step()
+        optimizer.step()
 
     return step
 

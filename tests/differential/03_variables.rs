@@ -336,7 +336,7 @@ let name = match 3 { 1 => "one", n if n > 2 => "many", _ => "two" };
 (parity, name)
 //=> ("odd", "many")
 
-//# labelled loops with a value
+//# labeled loops with a value
 let found = 'outer: loop { for i in 1.. { if i * i > 50 { break 'outer i; } } };
 //--
 found

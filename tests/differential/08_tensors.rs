@@ -48,9 +48,9 @@ gradients.get(&x).unwrap().to_vec1::<f32>()?
 
 //# a variable is trained across cells
 let w = Var::new(0f64, &Device::Cpu)?;
-let mut optimiser = nn::SGD::new(vec![w.clone()], 0.1)?;
+let mut optimizer = nn::SGD::new(vec![w.clone()], 0.1)?;
 //--
-for _ in 0..100 { let loss = (w.as_tensor() - 2.0)?.sqr()?; optimiser.backward_step(&loss)?; }
+for _ in 0..100 { let loss = (w.as_tensor() - 2.0)?.sqr()?; optimizer.backward_step(&loss)?; }
 //--
 (w.to_scalar::<f64>()? * 1000.0).round()
 //=> 2000.0

@@ -53,27 +53,27 @@ def copy():
 def vit(dtype):
     model = Vit(sizes["image"], 16, sizes["width"], sizes["depth"], sizes["heads"])
     images = torch.randn(sizes["batch"], 3, sizes["image"], sizes["image"])
-    optimiser = torch.optim.AdamW(model.parameters(), 1e-4, fused=True)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-4, fused=True)
 
     def step():
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         with torch.autocast(kind, dtype=dtype, enabled=dtype != torch.float32):
             loss = model(images)[:, 0].float().square().mean()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
 
     return step
 
 
 def albef():
     model = Albef()
-    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], 1e-4, weight_decay=0.02, fused=True)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], 1e-4, weight_decay=0.02, fused=True)
     image, ids = torch.randn(BATCH, 3, IMAGE, IMAGE), torch.randint(4, VOCABULARY, (BATCH, LENGTH))
 
     def step():
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         model(image, ids).backward()
-        optimiser.step()
+        optimizer.step()
 
     return step
 
@@ -82,12 +82,12 @@ def tide():
     horizon = sizes["horizon"]
     model = Tide(horizon, 0)
     past, future = torch.randn(512, LOOKBACK), torch.randn(512, horizon)
-    optimiser = torch.optim.Adam(model.parameters(), 1e-4, fused=True)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-4, fused=True)
 
     def step():
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         F.mse_loss(model(past), future).backward()
-        optimiser.step()
+        optimizer.step()
 
     return step
 
@@ -111,8 +111,8 @@ def dark_channel_prior():
     def step():
         dark = least(image).flatten()
         candidates = dark.topk(dark.numel() // 1000).indices
-        colours = image.flatten(2)[0][:, candidates]
-        airlight = colours[:, colours.sum(0).argmax()].view(1, 3, 1, 1)
+        colors = image.flatten(2)[0][:, candidates]
+        airlight = colors[:, colors.sum(0).argmax()].view(1, 3, 1, 1)
         t = 1 - 0.95 * least(image / airlight)
         guide = (image * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
         mean_i, mean_p, mean_ip, mean_ii = box(torch.cat([guide, t, guide * t, guide * guide], 1), 60).split(1, 1)

@@ -215,6 +215,8 @@ x.requires_grad //! Var::from_tensor
 x.grad //! loss.backward()?
 x.zero_grad() //! backward_step
 
+create::<dyn ImageTransform>("image/colour_attenuation_prior", json!({}))?.provenance().id //= "image/color_attenuation_prior"
+
 // Plots
 plot::line(&v).draw()? //= a figure
 plot::plot(&v, &y).xlabel("a").ylabel("b").draw()? //= a figure

@@ -76,12 +76,12 @@ def test_nbval_finds_outputs_that_differ(tmp_path):
     assert done.returncode == 1 and "42" in done.stdout
 
 
-COLOUR = r"(?:\x1b\[[\d;]*m)*"
+COLOR = r"(?:\x1b\[[\d;]*m)*"
 
 
 def prompt(kind, number):
-    """The prompt `In [number]:` or `Out[number]:`, in whatever colours."""
-    return rf"{kind} ?\[{COLOUR}{number}{COLOUR}\]"
+    """The prompt `In [number]:` or `Out[number]:`, in whatever colors."""
+    return rf"{kind} ?\[{COLOR}{number}{COLOR}\]"
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ use std::{fmt::Write, fs, path::Path};
 
 use serde_json::Value;
 
-use crate::{Client, execution::without_colours};
+use crate::{Client, execution::without_colors};
 
 /// Cells that are run one after the other.
 #[derive(Clone, Debug, Default)]
@@ -221,7 +221,7 @@ pub async fn show(client: &mut Client, code: &str) -> Shown {
                     text.push_str(line.as_str().unwrap_or_default());
                 }
                 let kind = content["ename"].as_str().unwrap_or_default().to_owned();
-                shown.error = Some((kind, without_colours(&text)));
+                shown.error = Some((kind, without_colors(&text)));
             }
             _ => {}
         }

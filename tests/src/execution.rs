@@ -101,7 +101,7 @@ impl Execution {
         self.next(msg_type)
     }
 
-    /// The last output is an error with this name, and these parts in its traceback, colours left out.
+    /// The last output is an error with this name, and these parts in its traceback, colors left out.
     #[track_caller]
     pub fn error(mut self, name: &str, parts: &[&str]) {
         let content = self.next("error");
@@ -111,7 +111,7 @@ impl Execution {
             .iter()
             .filter_map(Value::as_str)
             .collect();
-        let text = without_colours(&lines.join("\n"));
+        let text = without_colors(&lines.join("\n"));
         assert_eq!(content["ename"], name, "{text}");
         for part in parts {
             assert!(text.contains(part), "{part:?} is not in\n{text}");
@@ -157,8 +157,8 @@ impl Drop for Execution {
     }
 }
 
-/// A text without the sequences that colour it in a terminal.
-pub fn without_colours(text: &str) -> String {
+/// A text without the sequences that color it in a terminal.
+pub fn without_colors(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
     while let Some(start) = rest.find('\u{1b}') {

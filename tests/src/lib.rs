@@ -9,5 +9,5 @@ mod execution;
 mod processor;
 
 pub use client::{Client, Received, long_tests, program, skipped};
-pub use execution::{Execution, Output, without_colours};
+pub use execution::{Execution, Output, without_colors};
 pub use processor::{share_beside_work, ticks};

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use patchbay_tests::{Client, share_beside_work, without_colours};
+use patchbay_tests::{Client, share_beside_work, without_colors};
 use serde_json::{Value, json};
 
 /// What the cells define that are in danger, and what they are asked for afterwards.
@@ -60,7 +60,7 @@ pub async fn end(client: &mut Client, id: &str) -> (Value, String) {
         }
     }
     let reply = client.shell_reply().await.content;
-    (reply, without_colours(&traceback))
+    (reply, without_colors(&traceback))
 }
 
 /// The runtime's process.

@@ -18,7 +18,7 @@ fn patchbay(folder: &Path, arguments: &[&str]) -> Output {
 }
 
 fn stderr(output: &Output) -> String {
-    patchbay_tests::without_colours(&String::from_utf8_lossy(&output.stderr))
+    patchbay_tests::without_colors(&String::from_utf8_lossy(&output.stderr))
 }
 
 fn notebook(folder: &Path, cells: &[&str]) {

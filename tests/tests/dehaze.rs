@@ -284,8 +284,8 @@ fn the_notebook_executes_from_top_to_bottom() {
     let hazy = row("hazy input");
     for method in [
         "dark channel, gray guide",
-        "dark channel, colour guide",
-        "colour attenuation",
+        "dark channel, color guide",
+        "color attenuation",
         "AOD-Net",
     ] {
         assert!(

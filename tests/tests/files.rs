@@ -745,7 +745,7 @@ async fn a_damaged_plugin_is_refused_and_crashes_nothing() {
             "let sound = std::fs::read({library:?})?; let place = {:?}; let mut seed = 7u64; let mut accepted = 0;\n\
              for case in 0..600 {{\n\
                  let mut bytes = sound.clone();\n\
-                 // Three quarters in the headers and the dynamic section's neighbourhood, the rest anywhere.\n\
+                 // Three quarters in the headers and the dynamic section's neighborhood, the rest anywhere.\n\
                  let range = if case % 4 < 3 {{ 1024 }} else {{ bytes.len() as u64 }};\n\
                  for _ in 0..1 + case % 3 {{\n\
                      seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);\n\

@@ -88,7 +88,7 @@ async fn times_are_printed() {
 }
 
 #[tokio::test]
-async fn the_level_of_optimisation() {
+async fn the_level_of_optimization() {
     let mut client = Client::start().await;
     client
         .execute("%opt 3")

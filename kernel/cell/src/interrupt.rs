@@ -90,15 +90,9 @@ fn stop() {
 mod tests {
     use super::*;
 
+    // A request for cells concerns every thread of the process, so its test is a process of its own: `tests/interrupt.rs`.
     #[test]
-    fn a_request_unwinds_with_its_own_payload_until_it_is_cleared() {
-        check();
-        request();
-        let payload = panic::catch_unwind(check).unwrap_err();
-        assert!(payload.is::<Interrupted>());
-        clear();
-        check();
-        // One that is for the handlers of comms concerns no other thread.
+    fn a_request_for_the_handlers_concerns_no_other_thread() {
         request_handler();
         check();
         let of_handlers = thread::spawn(|| {

@@ -69,10 +69,10 @@ impl KeyMap {
         KeyMap::AlbefMultimodal,
     ];
 
-    /// For these variables: as [`KeyMap::recognise`], and the whole of an ALBEF checkpoint where the component has all
+    /// For these variables: as [`KeyMap::recognize`], and the whole of an ALBEF checkpoint where the component has all
     /// its parts.
-    pub(super) fn recognise_for(tensors: &Tensors, variables: &[NamedVar]) -> Option<KeyMap> {
-        KeyMap::recognise(tensors).or_else(|| {
+    pub(super) fn recognize_for(tensors: &Tensors, variables: &[NamedVar]) -> Option<KeyMap> {
+        KeyMap::recognize(tensors).or_else(|| {
             let is_whole = ["visual_encoder.", "text_encoder."].iter().all(|part| {
                 variables.iter().any(|named| named.name.starts_with(part))
                     && tensors.keys().any(|name| name.starts_with(part))
@@ -82,7 +82,7 @@ impl KeyMap {
     }
 
     /// Tells by its keys who wrote a file; of ALBEF, whose parts are for several components, nothing.
-    pub fn recognise(tensors: &Tensors) -> Option<KeyMap> {
+    pub fn recognize(tensors: &Tensors) -> Option<KeyMap> {
         let has = |part: &str| tensors.keys().any(|name| name.contains(part));
         let is_albef = has("text_encoder.") && has("visual_encoder.");
         Some(match () {

@@ -13,7 +13,7 @@
 //!
 //! A file is a `.pth` (zip or legacy; its pickle is read and never run), `.safetensors`, or `.onnx`. A
 //! [`KeyMap`] gives its keys the names that the encoders have; [`presets`] pairs it with the settings of
-//! the encoder and the normalisation of its images. Of a checkpoint with several state dicts the moving average (EMA) is
+//! the encoder and the normalization of its images. Of a checkpoint with several state dicts the moving average (EMA) is
 //! read, as in timm, and the report says so; [`LoadOptions::container`] chooses another. What all names begin with
 //! (`module.`, `model.`, `_orig_mod.`) is taken off where the rest fits. Position embeddings of another grid are
 //! interpolated in the way of the program that wrote the file ([`KeyMap::position_resampling`]), and bands are adapted where [`Bands`] allows it. Loading is strict: unless `partial` is asked for, every
@@ -23,7 +23,7 @@
 mod fit;
 mod key_map;
 mod names;
-mod normalisation;
+mod normalization;
 mod options;
 mod preset;
 mod report;
@@ -35,7 +35,7 @@ pub use patchbay_weights::{Checkpoint, Source, Tensor as PlainTensor, Tensors};
 use serde_json::{Value, json};
 
 pub use key_map::KeyMap;
-pub use normalisation::Normalisation;
+pub use normalization::Normalization;
 pub use options::{Bands, LoadOptions};
 pub use preset::{Preset, preset, presets};
 pub use report::{Report, State};
@@ -145,8 +145,8 @@ fn fill(
     let shapes = names::shapes_of(&tensors);
     let hint = || names::hint(&shapes, variables, options);
     let tensors = names::without_prefix(tensors, variables, options, &mut report)?;
-    let recognised = || KeyMap::recognise_for(&tensors, variables);
-    let Some(keys) = options.keys.or_else(recognised) else {
+    let recognized = || KeyMap::recognize_for(&tensors, variables);
+    let Some(keys) = options.keys.or_else(recognized) else {
         let some: Vec<&str> = tensors.keys().take(6).map(String::as_str).collect();
         bail!(
             "the keys ({}, ...) are of no known implementation: give LoadOptions a `keys` of {:?}, or a `prefix`. {}",

@@ -172,8 +172,8 @@ pub(super) fn shapes_of(tensors: &Tensors) -> Tensors {
 
 /// How many tensors of the component these names have something for.
 fn places(shapes: &Tensors, variables: &[NamedVar], keys: Option<KeyMap>) -> usize {
-    let recognised = || KeyMap::recognise_for(shapes, variables);
-    keys.or_else(recognised)
+    let recognized = || KeyMap::recognize_for(shapes, variables);
+    keys.or_else(recognized)
         .map_or(0, |keys| score(shapes, variables, keys).0)
 }
 
@@ -214,10 +214,10 @@ pub(super) fn hint(shapes: &Tensors, variables: &[NamedVar], options: &LoadOptio
     let mut best = Vec::new();
     for (_, prefix) in prefixes {
         let shapes = stripped(shapes.clone(), prefix);
-        let recognised = KeyMap::recognise_for(&shapes, variables);
-        let mut keys: Vec<KeyMap> = options.keys.into_iter().chain(recognised).collect();
+        let recognized = KeyMap::recognize_for(&shapes, variables);
+        let mut keys: Vec<KeyMap> = options.keys.into_iter().chain(recognized).collect();
         keys.extend(KeyMap::ALL);
-        // Of programs that fit equally the first: the one that was asked for, or that was recognised.
+        // Of programs that fit equally the first: the one that was asked for, or that was recognized.
         let fits = keys.into_iter().map(|keys| {
             let (matched, unexpected) = score(&shapes, variables, keys);
             ((matched, std::cmp::Reverse(unexpected)), prefix, keys)

@@ -20,7 +20,7 @@ pub enum Bands {
 /// How [`load`](super::load) reads a file.
 #[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
-    /// Whose names the file has; none: recognised by its keys.
+    /// Whose names the file has; none: recognized by its keys.
     pub keys: Option<KeyMap>,
     /// Only keys that begin with this are read, and it is taken off them. Empty: what all keys begin with is taken off where
     /// the rest fits better.

@@ -1,11 +1,11 @@
-//! Published weights: settings of the encoder, names of the tensors, normalisation of the images.
+//! Published weights: settings of the encoder, names of the tensors, normalization of the images.
 
 use std::path::Path;
 
 use candle_core::bail;
 use serde_json::{Value, json};
 
-use super::{KeyMap, LoadOptions, Normalisation, Report, load};
+use super::{KeyMap, LoadOptions, Normalization, Report, load};
 use patchbay_plugin::{Encoder, Slot, create};
 use patchbay_show::{Result, table::Table};
 
@@ -21,7 +21,7 @@ pub struct Preset {
     /// The names of tensors in the published file.
     pub keys: KeyMap,
     /// Of the images; none for text.
-    pub normalisation: Option<Normalisation>,
+    pub normalization: Option<Normalization>,
     /// Where the weights come from.
     pub source: &'static str,
 }
@@ -101,12 +101,12 @@ pub fn presets() -> Table {
 }
 
 fn all() -> Vec<Preset> {
-    let vit = |name, keys, normalisation, source, config| Preset {
+    let vit = |name, keys, normalization, source, config| Preset {
         name,
         encoder: "encoder/vit",
         config,
         keys,
-        normalisation: Some(normalisation),
+        normalization: Some(normalization),
         source,
     };
     let bert = |name, keys, source, config| Preset {
@@ -114,14 +114,14 @@ fn all() -> Vec<Preset> {
         encoder: "encoder/bert",
         config,
         keys,
-        normalisation: None,
+        normalization: None,
         source,
     };
     let plain = |mut config: Value| {
         config["position_resampling"] = json!("plain");
         config
     };
-    let (imagenet, clip) = (Normalisation::imagenet, Normalisation::clip);
+    let (imagenet, clip) = (Normalization::imagenet, Normalization::clip);
     let dinov2 = |preset: &str| json!({"preset": preset, "patch_size": 14, "image_size": 518, "layer_scale": 1e-5, "position_resampling": "dinov2"});
     let dinov2_registers = |preset: &str| {
         let mut config = dinov2(preset);
@@ -164,7 +164,7 @@ fn all() -> Vec<Preset> {
         vit(
             "satmae_large",
             KeyMap::SatMae,
-            Normalisation::fmow_rgb(),
+            Normalization::fmow_rgb(),
             "SatMAE, fMoW RGB",
             plain(json!({"preset": "large"})),
         ),

@@ -29,7 +29,7 @@ pub struct CellError {
     pub name: String,
     /// The first line of the message.
     pub value: String,
-    /// Lines with ANSI colours.
+    /// Lines with ANSI colors.
     pub traceback: Vec<String>,
 }
 

@@ -679,7 +679,7 @@ mod tests {
         });
         with(&|compiler| compiler.environment = vec![("B".to_owned(), "1".to_owned())]);
         let mut changed = plan("x");
-        changed.optimisation += 1;
+        changed.optimization += 1;
         keys.push(Cache::key(&compiler, &changed));
         changed = plan("x");
         changed.environment = vec![("A".to_owned(), "1".to_owned())];

@@ -36,7 +36,7 @@ pub struct Statement {
     pub defines: Vec<Definition>,
     /// Where an interruption check goes: the positions behind the opening braces of its loops.
     pub loop_bodies: Vec<usize>,
-    /// Whether it is worth optimising: it has loops, or functions and closures that may run often.
+    /// Whether it is worth optimizing: it has loops, or functions and closures that may run often.
     pub repeats: bool,
     /// Whether it is a `let`.
     pub is_let: bool,

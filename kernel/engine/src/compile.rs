@@ -184,7 +184,7 @@ impl Compiler {
         .map(str::to_owned)
         .into();
         arguments.push(format!("--crate-name={}", plan.crate_name));
-        arguments.push(format!("-Copt-level={}", plan.optimisation));
+        arguments.push(format!("-Copt-level={}", plan.optimization));
         arguments.extend_from_slice(&self.linker);
         if plan.has_statics {
             // All programs share their statics, and none calls another's functions.

@@ -200,7 +200,7 @@ pub fn shortened(text: &str) -> Cow<'_, str> {
     ))
 }
 
-/// Renders diagnostics with the cells' own lines, underlined and coloured.
+/// Renders diagnostics with the cells' own lines, underlined and colored.
 pub fn render(
     diagnostics: &[&Diagnostic],
     program: &Program,

@@ -255,7 +255,7 @@ const ITERATOR_METHODS: [&str; 12] = [
 impl Survey {
     fn enter_loop(&mut self, body: &Block, always: bool) {
         self.repeats = true;
-        // A check in an innermost loop of plain arithmetic would keep it from being vectorised;
+        // A check in an innermost loop of plain arithmetic would keep it from being vectorized;
         // such a loop is left alone, whatever is around it has the check.
         if !self.constant && (always || calls_something(body)) {
             self.loop_bodies
@@ -485,7 +485,7 @@ fn collect_pattern(pattern: &Pat, definitions: &mut Vec<Definition>) {
     impl<'ast> Visit<'ast> for Bindings<'_> {
         fn visit_pat_ident(&mut self, node: &'ast syn::PatIdent) {
             let name = node.ident.to_string();
-            // A capitalised name without a sub-pattern is a constant or a unit variant.
+            // A capitalized name without a sub-pattern is a constant or a unit variant.
             let constant = !self.1 && node.subpat.is_none() && name.starts_with(char::is_uppercase);
             if !constant && !self.0.iter().any(|known| known.name == name) {
                 self.0.push(Definition {

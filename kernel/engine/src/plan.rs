@@ -139,7 +139,7 @@ pub fn plan(
             .flat_map(|statement| statement.assigns.iter().cloned())
             .collect(),
         marks: BTreeMap::new(),
-        optimisation: match level {
+        optimization: match level {
             Level::Fixed(level) => level,
             Level::Auto if repeats => 2,
             Level::Auto => 0,
@@ -188,7 +188,7 @@ pub fn plan_unparsed(source: &Source) -> Plan {
         defines: Vec::new(),
         assigns: BTreeSet::new(),
         marks: BTreeMap::new(),
-        optimisation: 0,
+        optimization: 0,
         crate_name: CELL_CRATE.to_owned(),
         environment: Vec::new(),
         items_only: true,
@@ -207,7 +207,7 @@ pub fn plan_plugin(program: Program, crate_name: String, source: String) -> Plan
         defines: Vec::new(),
         assigns: BTreeSet::new(),
         marks: BTreeMap::new(),
-        optimisation: 3,
+        optimization: 3,
         crate_name,
         environment: vec![("PATCHBAY_PLUGIN_SOURCE".to_owned(), source)],
         items_only: false,

@@ -13,7 +13,7 @@ pub const ENTRY: &str = "patchbay_cell";
 
 pub(super) const CHECK: &str = "::patchbay::interrupt::check();";
 
-/// How hard to optimise.
+/// How hard to optimize.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Level {
     /// By what the cell does.
@@ -37,7 +37,7 @@ pub struct Plan {
     /// Lines of the program that stand for a variable.
     pub marks: BTreeMap<usize, Mark>,
     /// `-C opt-level`.
-    pub optimisation: u8,
+    pub optimization: u8,
     /// The crate's name. Equal names (and metadata) make a type that a cell defines one type in
     /// all cells.
     pub crate_name: String,

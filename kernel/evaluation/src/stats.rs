@@ -3,6 +3,7 @@
 use std::fmt;
 
 use candle_core::{DType, Tensor, bail};
+use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, StudentsT};
 
 use patchbay_ops as ops;
 use patchbay_show::Result;
@@ -102,12 +103,12 @@ pub fn wilson(successes: usize, trials: usize) -> Interval {
     const Z: f64 = 1.959_963_984_540_054;
     let n = trials as f64;
     let p = successes as f64 / n;
-    let centre = (p + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
+    let center = (p + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
     let half = Z / (1.0 + Z * Z / n) * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
     Interval {
         estimate: p,
-        low: (centre - half).max(0.0),
-        high: (centre + half).min(1.0),
+        low: (center - half).max(0.0),
+        high: (center + half).min(1.0),
     }
 }
 
@@ -298,97 +299,31 @@ pub fn mcnemar(first_right: &[bool], second_right: &[bool]) -> Comparison {
     let n = first_right.len() as f64;
     // Half an example is added to each of the four cells.
     let (b, c, total) = (only_first as f64 + 0.5, only_second as f64 + 0.5, n + 2.0);
-    let centre = (b - c) / total;
+    let center = (b - c) / total;
     let half = 1.959_963_984_540_054 * ((b + c) - (b - c).powi(2) / total).sqrt() / total;
     Comparison {
         only_first,
         only_second,
         difference: Interval {
             estimate: (only_first as f64 - only_second as f64) / n,
-            low: centre - half,
-            high: centre + half,
+            low: center - half,
+            high: center + half,
         },
         p_value: sign_test(only_first, only_second),
     }
 }
 
-/// Both sides of a binomial test with one half.
+/// Returns the two-sided p-value of a binomial test with a probability of one half.
 fn sign_test(a: usize, b: usize) -> f64 {
-    let n = a + b;
-    let mut log_choose = 0.0;
-    let mut tail = 0.0;
-    for k in 0..=a.min(b) {
-        if k > 0 {
-            log_choose += ((n - k + 1) as f64 / k as f64).ln();
-        }
-        tail += (log_choose - n as f64 * std::f64::consts::LN_2).exp();
-    }
-    (2.0 * tail).min(1.0)
+    // Of no pair that differs nothing can be said; the probability of one half is a valid one.
+    Binomial::new(0.5, (a + b) as u64).map_or(1.0, |binomial| {
+        (2.0 * binomial.cdf(a.min(b) as u64)).min(1.0)
+    })
 }
 
-/// The quantile of Student's t distribution for p above one half, by bisection of its distribution function.
+/// Returns the quantile of Student's t distribution.
 fn student_quantile(p: f64, degrees: f64) -> f64 {
-    let (mut low, mut high) = (0.0, 1e4);
-    for _ in 0..200 {
-        let middle = (low + high) / 2.0;
-        let x = degrees / (degrees + middle * middle);
-        let cumulative = 1.0 - 0.5 * incomplete_beta(degrees / 2.0, 0.5, x);
-        if cumulative < p {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    (low + high) / 2.0
-}
-
-/// The regularised incomplete beta function, by its continued fraction (Lentz's method; DLMF 8.17.22).
-fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
-    if x <= 0.0 || x >= 1.0 {
-        return x.clamp(0.0, 1.0);
-    }
-    if x > (a + 1.0) / (a + b + 2.0) {
-        return 1.0 - incomplete_beta(b, a, 1.0 - x);
-    }
-    let front = (a * x.ln() + b * (1.0 - x).ln() + log_gamma(a + b) - log_gamma(a) - log_gamma(b))
-        .exp()
-        / a;
-    let (mut c, mut d) = (1.0, 1.0 / (1.0 - (a + b) * x / (a + 1.0)));
-    let mut fraction = d;
-    for m in 1..500 {
-        let m = f64::from(m);
-        let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
-        let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
-        for term in [even, odd] {
-            d = 1.0 / (1.0 + term * d);
-            c = 1.0 + term / c;
-            fraction *= c * d;
-        }
-        if (c * d - 1.0).abs() < 1e-15 {
-            break;
-        }
-    }
-    front * fraction
-}
-
-/// ln Γ by Lanczos' series with seven terms (g = 5), to 2e-10.
-fn log_gamma(x: f64) -> f64 {
-    const SERIES: [f64; 6] = [
-        76.180_091_729_471_46,
-        -86.505_320_329_416_77,
-        24.014_098_240_830_91,
-        -1.231_739_572_450_155,
-        1.208_650_973_866_179e-3,
-        -5.395_239_384_953e-6,
-    ];
-    let shifted = x + 5.5;
-    let sum = SERIES
-        .iter()
-        .zip(1..)
-        .fold(1.000_000_000_190_015, |sum, (term, k)| {
-            sum + term / (x + f64::from(k))
-        });
-    (x + 0.5) * shifted.ln() - shifted + (2.506_628_274_631_000_5 * sum / x).ln()
+    StudentsT::new(0.0, 1.0, degrees).map_or(f64::NAN, |student| student.inverse_cdf(p))
 }
 
 #[cfg(test)]

@@ -145,7 +145,7 @@ pub enum Event {
 pub enum End {
     /// It succeeded.
     Ok,
-    /// It did not compile: the first message, and all of them with the source, coloured.
+    /// It did not compile: the first message, and all of them with the source, colored.
     CompileError {
         /// The first error's message.
         message: String,

@@ -8,7 +8,7 @@ pub enum Missing {
     /// They are an error.
     #[default]
     Refuse,
-    /// They lie on the line between their neighbours; at the ends they are the nearest value. The frame counts them, and
+    /// They lie on the line between their neighbors; at the ends they are the nearest value. The frame counts them, and
     /// no loss and no error is taken on them. A file may lack as many rows as it has, or a thousand.
     Interpolate,
 }

@@ -10,7 +10,7 @@ use patchbay_show::{Result, Show, Table, show, table::escape, tensor::number};
 
 /// Columns of numbers over times in equal steps, of which some may be steps of a calendar.
 ///
-/// Every value is finite. Where one was missing it lies on the line between its neighbours, and the frame knows that it
+/// Every value is finite. Where one was missing it lies on the line between its neighbors, and the frame knows that it
 /// was not measured: such values are inputs of a forecaster and count neither in losses nor in errors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frame {
@@ -396,7 +396,7 @@ impl Frame {
     }
 }
 
-/// Puts what is NaN on the line between its neighbours; at the ends it is the nearest value.
+/// Puts what is NaN on the line between its neighbors; at the ends it is the nearest value.
 fn interpolate(column: &mut [f64]) {
     let known: Vec<usize> = (0..column.len())
         .filter(|&row| !column[row].is_nan())

@@ -35,7 +35,7 @@ pub enum Frequency {
 }
 
 impl Frequency {
-    /// The step that most neighbours among ascending times have. With fewer than two times it is a second.
+    /// The step that most neighbors among ascending times have. With fewer than two times it is a second.
     pub(super) fn infer(times: &[i64], zone: &Zone) -> Frequency {
         let seconds = most_frequent(
             times
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn the_step_is_what_most_neighbours_have() {
+    fn the_step_is_what_most_neighbors_have() {
         for (texts, expected) in [
             (
                 &["2020-01-01", "2020-02-01", "2020-03-01", "2020-05-01"][..],

@@ -1,4 +1,4 @@
-//! What a fit minimises.
+//! What a fit minimizes.
 
 use candle_core::{Tensor, bail};
 

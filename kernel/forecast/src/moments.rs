@@ -70,7 +70,7 @@ struct Sums {
     most: f64,
 }
 
-/// Sums of three terms of each value in eight lanes, which the compiler can vectorise.
+/// Sums of three terms of each value in eight lanes, which the compiler can vectorize.
 #[inline]
 fn sums<T: Copy + Into<f64>>(values: &[T], terms: impl Fn(f64) -> [f64; 3]) -> Sums {
     const LANES: usize = 8;

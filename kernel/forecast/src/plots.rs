@@ -14,7 +14,7 @@ use patchbay_show::{
     plot::{
         self, Figure,
         axes::{Axes, legend, range_of},
-        colour, drawing_error,
+        color, drawing_error,
     },
 };
 
@@ -65,14 +65,14 @@ impl Forecast {
                 let (low, high) = (pair, self.quantiles.len() - 1 - pair);
                 let mut outline = at(&series.outputs[low]);
                 outline.extend(at(&series.outputs[high]).into_iter().rev());
-                let style = colour(0).mix(0.18);
+                let style = color(0).mix(0.18);
                 let label = format!("{} to {}", self.quantiles[low], self.quantiles[high]);
                 chart
                     .draw_series([Polygon::new(outline, style)])
                     .map_err(drawing_error)?
                     .label(label)
                     .legend(move |(x, y)| {
-                        PathElement::new([(x, y), (x + 18, y)], colour(0).mix(0.4).stroke_width(7))
+                        PathElement::new([(x, y), (x + 18, y)], color(0).mix(0.4).stroke_width(7))
                     });
             }
             let lines = [
@@ -80,7 +80,7 @@ impl Forecast {
                 (
                     "forecast",
                     at(&series.outputs[middle(&self.quantiles)]),
-                    colour(0).mix(1.0),
+                    color(0).mix(1.0),
                 ),
             ];
             for (label, points, style) in lines {

@@ -120,7 +120,7 @@ impl Trainer<'_> {
             weight_decay: options.weight_decay,
             ..ParamsAdamW::default()
         };
-        let mut optimiser = AdamW::with_groups(vec![ParameterGroup::new(vars.clone())], settings);
+        let mut optimizer = AdamW::with_groups(vec![ParameterGroup::new(vars.clone())], settings);
         let mut ema = options
             .ema
             .map(|decay| Ema::new(vars.clone(), decay))
@@ -174,9 +174,9 @@ impl Trainer<'_> {
                 let rate = options
                     .schedule
                     .at(learning_rate, epoch, fitted.steps, total);
-                optimiser.set_learning_rate(rate);
+                optimizer.set_learning_rate(rate);
                 let place = || format!("epoch {}, step {}", epoch + 1, index + 1);
-                sum += self.step(&window, &future, &vars, &mut optimiser, &place)?;
+                sum += self.step(&window, &future, &vars, &mut optimizer, &place)?;
                 fitted.steps += 1;
                 if let Some(ema) = &ema {
                     ema.update()?;
@@ -215,7 +215,7 @@ impl Trainer<'_> {
         window: &Window,
         future: &Future,
         vars: &[Var],
-        optimiser: &mut AdamW,
+        optimizer: &mut AdamW,
         place: &dyn Fn() -> String,
     ) -> Result<f64> {
         let forecast = self.model.forward(window, true)?;
@@ -233,7 +233,7 @@ impl Trainer<'_> {
                 "the training loss is {value} at {}, with a learning rate of {:.2e}: lower it, or limit the \
                  gradient's norm with FitOptions {{ clip: Some(1.0), .. }}; the batch's scaled values are {}finite",
                 place(),
-                optimiser.learning_rate(),
+                optimizer.learning_rate(),
                 if finite { "" } else { "not " }
             );
         }
@@ -241,7 +241,7 @@ impl Trainer<'_> {
         if let Some(limit) = self.options.clip {
             clip_grad_norm(&mut grads, vars, limit)?;
         }
-        optimiser.step(&grads)?;
+        optimizer.step(&grads)?;
         Ok(value)
     }
 

@@ -1,4 +1,4 @@
-//! One optimiser step from the gradients of several batches.
+//! One optimizer step from the gradients of several batches.
 
 use candle_core::{Result, Tensor, Var, backprop::GradStore};
 
@@ -9,11 +9,11 @@ use super::each_once;
 /// ```no_run
 /// # use patchbay::{Result, candle::{Tensor, Var}, nn::{Accumulator, AdamW, Optimizer}};
 /// # fn run(vars: Vec<Var>, parts: Vec<Tensor>, loss: fn(&Tensor) -> Result<Tensor>) -> Result<()> {
-/// let mut optimiser = AdamW::new_lr(vars.clone(), 1e-3)?;
+/// let mut optimizer = AdamW::new_lr(vars.clone(), 1e-3)?;
 /// let mut accumulator = Accumulator::new(vars, 4);
 /// for part in parts {
 ///     if let Some(grads) = accumulator.add(&loss(&part)?)? {
-///         optimiser.step(&grads)?;
+///         optimizer.step(&grads)?;
 ///     }
 /// }
 /// # Ok(())

@@ -66,7 +66,7 @@ pub struct Audit {
 /// Looks at the gradient of each variable of `model` after `let grads = loss.backward()?`.
 ///
 /// A variable without a gradient is behind an op that cuts gradients, was detached, or is not used. Where values
-/// stop being finite, the first bad variable from the loss on and its neighbour say between which layers that is.
+/// stop being finite, the first bad variable from the loss on and its neighbor say between which layers that is.
 ///
 /// # Errors
 ///

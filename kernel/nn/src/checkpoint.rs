@@ -1,4 +1,4 @@
-//! Models, optimisers and the place in a run, in one safetensors file.
+//! Models, optimizers and the place in a run, in one safetensors file.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,7 +14,7 @@ use patchbay_ops::{RandomState, random_state, set_random_state};
 
 /// Where a run was when it was saved.
 ///
-/// The file has `model.<name>` for each variable, `optimizer.<...>` for the optimiser's state, by the names of the
+/// The file has `model.<name>` for each variable, `optimizer.<...>` for the optimizer's state, by the names of the
 /// variables, `training.step` and `training.random`, the state of the SDK's generator. Any reader of safetensors can open it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
@@ -27,7 +27,7 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// Fails where the folder does not exist or cannot be written, the disk is full, or the optimiser has a parameter that
+    /// Fails where the folder does not exist or cannot be written, the disk is full, or the optimizer has a parameter that
     /// the model lacks.
     pub fn save(
         path: impl AsRef<Path>,
@@ -38,7 +38,7 @@ impl Checkpoint {
         save(path.as_ref(), model, optimizer, step)
     }
 
-    /// Puts model, optimiser and generator back as they were.
+    /// Puts model, optimizer and generator back as they were.
     ///
     /// Variables are looked for by name, so the model has to be built first. Nothing is changed where anything
     /// does not fit.
@@ -46,7 +46,7 @@ impl Checkpoint {
     /// # Errors
     ///
     /// Fails where the file cannot be read, lacks a variable of the model, has one that the model lacks or one of
-    /// another shape, has no state for the optimiser, that of another one or of other parameters, or keeps it by position, as
+    /// another shape, has no state for the optimizer, that of another one or of other parameters, or keeps it by position, as
     /// files did before parameters had names there.
     pub fn load(
         path: impl AsRef<Path>,
@@ -159,13 +159,13 @@ fn load(
             })
             .collect();
         if state.is_empty() {
-            return Err(missing("state of an optimiser"));
+            return Err(missing("state of an optimizer"));
         }
         if !state.contains_key("optimizer") {
             candle_core::bail!(
-                "the checkpoint {} is of an older version, which kept the optimiser's moments by the parameters' places in an \
+                "the checkpoint {} is of an older version, which kept the optimizer's moments by the parameters' places in an \
                  order that was another in each process: whose they are cannot be told, and nothing was loaded. Load the model \
-                 alone, `Checkpoint::load(path, &variables, None)?`, and let the optimiser begin anew",
+                 alone, `Checkpoint::load(path, &variables, None)?`, and let the optimizer begin anew",
                 path.display()
             )
         }

@@ -61,18 +61,18 @@ impl LossScale {
     }
 }
 
-/// An optimiser of f32 copies of half-precision parameters.
+/// An optimizer of f32 copies of half-precision parameters.
 ///
-/// The model computes in bf16 or f16; the optimiser updates copies in f32, which are rounded into the model's parameters
+/// The model computes in bf16 or f16; the optimizer updates copies in f32, which are rounded into the model's parameters
 /// after each step: an update that is a thousandth of its parameter would be lost in bf16. Parameters in f32 or f64 are
-/// optimised as they are.
+/// optimized as they are.
 ///
 /// ```no_run
 /// # use patchbay::{Result, candle::{DType, Tensor, Var}, nn::{AdamW, LossScale, MixedPrecision}};
 /// # fn run(vars: Vec<Var>, batches: Vec<Tensor>, loss: fn(&Tensor) -> Result<Tensor>) -> Result<()> {
-/// let mut optimiser = MixedPrecision::new(vars, LossScale::default(), |vars| AdamW::new_lr(vars, 1e-3))?;
+/// let mut optimizer = MixedPrecision::new(vars, LossScale::default(), |vars| AdamW::new_lr(vars, 1e-3))?;
 /// for batch in batches {
-///     let taken = optimiser.backward_step(&loss(&batch.to_dtype(DType::F16)?)?)?;
+///     let taken = optimizer.backward_step(&loss(&batch.to_dtype(DType::F16)?)?)?;
 /// }
 /// # Ok(())
 /// # }
@@ -80,15 +80,15 @@ impl LossScale {
 #[derive(Debug)]
 pub struct MixedPrecision<O> {
     /// Learning rate and settings may be changed here at any time.
-    pub optimiser: O,
+    pub optimizer: O,
     /// The scale of the loss.
     pub scale: LossScale,
-    /// The model's parameter, and what the optimiser updates: an f32 copy, or the same.
+    /// The model's parameter, and what the optimizer updates: an f32 copy, or the same.
     pairs: Vec<(Var, Var)>,
 }
 
 impl<O: Optimizer> MixedPrecision<O> {
-    /// `make` gets the variables that the optimiser is to update, in the order of `vars`.
+    /// `make` gets the variables that the optimizer is to update, in the order of `vars`.
     ///
     /// # Errors
     ///
@@ -111,9 +111,9 @@ impl<O: Optimizer> MixedPrecision<O> {
                 Ok((var, copy))
             })
             .collect::<Result<Vec<_>>>()?;
-        let optimiser = make(pairs.iter().map(|(_, copy)| copy.clone()).collect())?;
+        let optimizer = make(pairs.iter().map(|(_, copy)| copy.clone()).collect())?;
         Ok(MixedPrecision {
-            optimiser,
+            optimizer,
             scale,
             pairs,
         })
@@ -129,7 +129,7 @@ impl<O: Optimizer> MixedPrecision<O> {
     ///
     /// # Errors
     ///
-    /// Fails where the backward pass or the optimiser does, and where the scale has fallen below 1e-4: then it is the
+    /// Fails where the backward pass or the optimizer does, and where the scale has fallen below 1e-4: then it is the
     /// loss itself that is not finite.
     pub fn backward_step(&mut self, loss: &Tensor) -> Result<bool> {
         // In f32, so that the product does not overflow where the loss does not.
@@ -166,7 +166,7 @@ impl<O: Optimizer> MixedPrecision<O> {
         for (index, gradient) in gradients {
             store.insert(&self.pairs[index].1, gradient);
         }
-        self.optimiser.step(&store)?;
+        self.optimizer.step(&store)?;
         for (var, copy) in &self.pairs {
             if var.dtype() != copy.dtype() {
                 var.set(&copy.as_detached_tensor().to_dtype(var.dtype())?)?;
@@ -192,11 +192,11 @@ impl<O: OptimizerState> MixedPrecision<O> {
     }
 }
 
-/// That of the optimiser, the scale, and `NAME.f32` for each parameter in half precision.
+/// That of the optimizer, the scale, and `NAME.f32` for each parameter in half precision.
 impl<O: OptimizerState> OptimizerState for MixedPrecision<O> {
     fn named_state(&self, names: &ParameterNames) -> Result<BTreeMap<String, Tensor>> {
         let names = self.names_of_copies(names);
-        let mut state = self.optimiser.named_state(&names)?;
+        let mut state = self.optimizer.named_state(&names)?;
         let scale = [self.scale.scale, self.scale.taken as f64];
         state.insert(SCALE.to_owned(), Tensor::new(&scale, &Device::Cpu)?);
         for copy in self.pairs.iter().filter(is_copied).map(|(_, copy)| copy) {
@@ -216,7 +216,7 @@ impl<O: OptimizerState> OptimizerState for MixedPrecision<O> {
         let scale = match state.get(SCALE).map(|scale| scale.to_vec1::<f64>()) {
             Some(Ok(scale)) if scale.len() == 2 => scale,
             _ => candle_core::bail!(
-                "the state has no loss scale: it is that of an optimiser without mixed precision"
+                "the state has no loss scale: it is that of an optimizer without mixed precision"
             ),
         };
         let mut masters = Vec::new();
@@ -232,7 +232,7 @@ impl<O: OptimizerState> OptimizerState for MixedPrecision<O> {
                 ),
             }
         }
-        self.optimiser.load_named_state(state, &names)?;
+        self.optimizer.load_named_state(state, &names)?;
         for (copy, master) in masters {
             copy.set(&master)?;
         }
@@ -240,17 +240,17 @@ impl<O: OptimizerState> OptimizerState for MixedPrecision<O> {
         Ok(())
     }
 
-    /// That of the optimiser alone.
+    /// That of the optimizer alone.
     fn state(&self) -> Result<HashMap<String, Tensor>> {
-        self.optimiser.state()
+        self.optimizer.state()
     }
 
     fn load_state(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
-        self.optimiser.load_state(state)
+        self.optimizer.load_state(state)
     }
 
     fn moments(&self) -> Vec<Tensor> {
-        self.optimiser.moments()
+        self.optimizer.moments()
     }
 }
 
@@ -278,10 +278,10 @@ mod tests {
         for dtype in [DType::BF16, DType::F16] {
             let var = half(&[1.0], dtype);
             let sgd = |vars| SGD::new(vars, 1e-5);
-            let mut optimiser =
+            let mut optimizer =
                 MixedPrecision::new(vec![var.clone()], LossScale::none(), sgd).unwrap();
             for _ in 0..1000 {
-                assert!(optimiser.backward_step(&var.sum_all().unwrap()).unwrap());
+                assert!(optimizer.backward_step(&var.sum_all().unwrap()).unwrap());
             }
             assert!((values(&var)[0] - 0.99).abs() < 4e-3, "{:?}", values(&var));
         }
@@ -319,10 +319,10 @@ mod tests {
                 },
             )
         };
-        let mut optimiser =
+        let mut optimizer =
             MixedPrecision::new(vec![var.clone()], LossScale::default(), adam).unwrap();
         // The first scale is itself beyond what f16 has.
-        while !optimiser.backward_step(&loss(&var)).unwrap() {}
+        while !optimizer.backward_step(&loss(&var)).unwrap() {}
         assert!((values(&var)[0] - 0.4).abs() < 1e-3, "{:?}", values(&var));
     }
 
@@ -334,16 +334,16 @@ mod tests {
             growth_interval: 3,
             ..LossScale::default()
         };
-        let mut optimiser = MixedPrecision::new(vec![var.clone()], scale, sgd).unwrap();
+        let mut optimizer = MixedPrecision::new(vec![var.clone()], scale, sgd).unwrap();
         // A gradient of 4: times 65,536, 32,768 and 16,384 it is beyond f16's 65,504.
         let mut step = || {
-            optimiser
+            optimizer
                 .backward_step(&(var.as_tensor() * 4.0).unwrap().sum_all().unwrap())
                 .unwrap()
         };
         let taken: Vec<bool> = (0..6).map(|_| step()).collect();
         assert_eq!(taken, [false, false, false, true, true, true]);
-        assert_eq!(optimiser.scale.scale, 16384.0);
+        assert_eq!(optimizer.scale.scale, 16384.0);
         assert!((values(&var)[0] - 0.88).abs() < 1e-3, "{:?}", values(&var));
     }
 
@@ -351,10 +351,10 @@ mod tests {
     fn a_loss_that_is_not_finite_is_told() {
         let var = half(&[f32::NAN], DType::F16);
         let sgd = |vars| SGD::new(vars, 0.01);
-        let mut optimiser =
+        let mut optimizer =
             MixedPrecision::new(vec![var.clone()], LossScale::default(), sgd).unwrap();
         let error = (0..100).find_map(|_| {
-            optimiser
+            optimizer
                 .backward_step(&var.as_tensor().sqr().unwrap().sum_all().unwrap())
                 .err()
         });

@@ -41,7 +41,7 @@ fn of_optimizer<O: OptimizerState + Optimizer + 'static>(value: &dyn Any) -> Opt
     let mixed = value.downcast_ref::<MixedPrecision<O>>()?;
     let (copies, moments) = (
         bytes_of(mixed.copies().map(|copy| copy.as_tensor())),
-        bytes_of(&mixed.optimiser.moments()),
+        bytes_of(&mixed.optimizer.moments()),
     );
     Some(TensorBytes {
         all: copies.all + moments.all,

@@ -34,7 +34,7 @@ pub fn rope_thd(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
     turned(x, width, &cos, &sin)
 }
 
-/// [`rope`] that turns neighbours against one another.
+/// [`rope`] that turns neighbors against one another.
 ///
 /// # Errors
 ///

@@ -138,7 +138,7 @@ mod tests {
         }
     }
 
-    /// The numbers are those of torch 2.15: `OneCycleLR(optimiser, 0.1, total_steps=20)`.
+    /// The numbers are those of torch 2.15: `OneCycleLR(optimizer, 0.1, total_steps=20)`.
     #[test]
     fn one_cycle_is_that_of_pytorch() {
         let schedule = OneCycleSchedule::new(0.1, 20);

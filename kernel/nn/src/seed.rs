@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Result};
 
-/// Seeds dropout and initialisation, `Tensor::randn` and `Tensor::rand`, candle's own layers and builders, and the generator of
+/// Seeds dropout and initialization, `Tensor::randn` and `Tensor::rand`, candle's own layers and builders, and the generator of
 /// [`patchbay_show::device()`] where it is a GPU.
 ///
 /// On the CPU equal seeds give equal runs, whatever the number of threads. Each call that draws takes the next stream of the seed;

@@ -12,10 +12,10 @@ use patchbay_show::{LivePlot, Show, Table, progress, show, tensor::number};
 ///
 /// ```no_run
 /// # use patchbay::{Result, candle::Tensor, nn::{AdamW, Optimizer, training}};
-/// # fn run(optimiser: &mut AdamW, loss_of: fn(usize) -> Result<Tensor>) -> Result<()> {
+/// # fn run(optimizer: &mut AdamW, loss_of: fn(usize) -> Result<Tensor>) -> Result<()> {
 /// let history = training(1000).plot("training").run(|step| {
 ///     let loss = loss_of(step.index)?;
-///     optimiser.backward_step(&loss)?;
+///     optimizer.backward_step(&loss)?;
 ///     step.log("loss", f64::from(loss.to_scalar::<f32>()?));
 ///     Ok(())
 /// })?;

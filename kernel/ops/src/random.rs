@@ -28,7 +28,7 @@ static STATE: Mutex<RandomState> = Mutex::new(RandomState {
 
 /// Starts over with this seed: equal seeds and equal calls give equal numbers, on any number of threads.
 ///
-/// It is the state of dropout and of the initialisation of layers on the CPU, and of candle's `Tensor::randn`, `Tensor::rand`
+/// It is the state of dropout and of the initialization of layers on the CPU, and of candle's `Tensor::randn`, `Tensor::rand`
 /// and variables there. `nn::seed_all` of the SDK seeds the devices, too.
 pub fn seed(seed: u64) {
     set_random_state(RandomState { seed, streams: 0 });
@@ -74,7 +74,7 @@ impl Stream {
     pub fn next() -> Stream {
         let mut state = lock();
         state.streams += 1;
-        // The finaliser of SplitMix64 (Steele, Lea and Flood, 2014) makes neighbouring streams unlike.
+        // The finalizer of SplitMix64 (Steele, Lea and Flood, 2014) makes neighboring streams unlike.
         let mut z = state
             .seed
             .wrapping_add(state.streams.wrapping_mul(0x9e37_79b9_7f4a_7c15));

@@ -1,6 +1,6 @@
-//! The floating-point types that kernels compute in, and the functions that the vectoriser can use.
+//! The floating-point types that kernels compute in, and the functions that the vectorizer can use.
 //!
-//! The standard library's `exp` is a call that no loop is vectorised across. The f32 functions here are
+//! The standard library's `exp` is a call that no loop is vectorized across. The f32 functions here are
 //! branch-free arithmetic, with relative errors below 3e-7 wherever the result is a normal number; f64 takes
 //! the standard library's and libm's, which are exact to the last places. `mul_add` is one instruction on every
 //! processor since 2013; on older ones it is a call, and these functions are right but slow.

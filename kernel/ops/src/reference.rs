@@ -153,7 +153,7 @@ fn cases() -> Vec<Case> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Layout {
     Contiguous,
-    /// Every second value of the last dimension's neighbours belongs to something else, and there is an offset.
+    /// Every second value of the last dimension's neighbors belongs to something else, and there is an offset.
     Narrowed,
     /// The last two dimensions are swapped in memory.
     Transposed,

@@ -65,7 +65,7 @@ fn uses(source: &str) -> Vec<(usize, String)> {
         };
         let with_arguments = |name: &&str| {
             let call = format!(".{name}(");
-            // An initialisation makes variables.
+            // An initialization makes variables.
             if line.contains("init.var(") {
                 return false;
             }

@@ -27,7 +27,7 @@ fn assert_close(found: f64, expected: f64, what: &str) {
     );
 }
 
-/// Positive numbers that are no round ones, and no two neighbours alike.
+/// Positive numbers that are no round ones, and no two neighbors alike.
 fn values(count: usize) -> Vec<f32> {
     (0..count)
         .map(|i| 0.1 + ((i as u32).wrapping_mul(2_654_435_761) >> 8) as f32 / 2e7)
@@ -138,7 +138,7 @@ fn halves_and_doubles() {
             .unwrap();
         let sum = ops::sum_all(&x).unwrap();
         assert_eq!(sum.dtype(), dtype);
-        // 6000 is a number of f16, and in bf16 its neighbour 5984 or 6016 is.
+        // 6000 is a number of f16, and in bf16 its neighbor 5984 or 6016 is.
         assert!((number(&sum) - 6000.0).abs() <= if dtype == DType::BF16 { 16.0 } else { 0.0 });
         assert_eq!(number(&ops::mean_all(&x).unwrap()), 0.5);
         assert_eq!(ops::mean(&x, 0).unwrap().dims(), [40]);
@@ -337,7 +337,7 @@ fn norms_and_softmax_of_many_values() -> Result<()> {
     let exact: Vec<f64> = values.iter().map(|&x| f64::from(x)).collect();
     let x = Tensor::from_vec(values, n, CPU)?;
     let largest = exact.iter().copied().max_by(f64::total_cmp).unwrap();
-    // Over rows, and over columns of one, few and many neighbours.
+    // Over rows, and over columns of one, few and many neighbors.
     for inner in [1usize, 3, 70] {
         let length = n / inner;
         let x = Tensor::from_vec(

@@ -82,6 +82,7 @@ macro_rules! export_plugin {
                 (false, "\",\"components\":["),
                 $(
                     (false, "{\"id\":\""), (true, <$component as $crate::Define>::ID),
+                    (false, "\",\"former_id\":\""), (true, <$component as $crate::Define>::FORMER_ID),
                     (false, "\",\"summary\":\""), (true, <$component as $crate::Define>::SUMMARY),
                     (false, "\",\"reference\":\""),
                     (true, <$component as $crate::Define>::DETAILS.reference),

@@ -28,11 +28,11 @@ pub struct SwapReport {
     pub to: String,
     /// Tensors that were taken over.
     pub kept: Vec<String>,
-    /// Tensors that are newly initialised.
+    /// Tensors that are newly initialized.
     pub fresh: Vec<String>,
     /// Tensors of the old component that the new one has no place for.
     pub dropped: Vec<String>,
-    /// Name, old shape, new shape: in both, but not alike; newly initialised.
+    /// Name, old shape, new shape: in both, but not alike; newly initialized.
     pub mismatched: Vec<(String, String, String)>,
     /// Keys of the state that the new component took over (see `Component::restore`).
     pub state: Vec<String>,
@@ -47,8 +47,8 @@ impl SwapReport {
             && self.mismatched.is_empty())
     }
 
-    /// What becomes of an optimiser that was made from the slot's variables before the swap.
-    pub fn optimiser(&self) -> &'static str {
+    /// What becomes of an optimizer that was made from the slot's variables before the swap.
+    pub fn optimizer(&self) -> &'static str {
         let renewed = !self.fresh.is_empty() || !self.mismatched.is_empty();
         match (self.kept.is_empty(), renewed) {
             (true, false) => "not concerned",
@@ -173,7 +173,7 @@ impl fmt::Display for SwapReport {
                     shorten(names)
                 )?;
             }
-            write!(formatter, "\n  optimiser state: {}", self.optimiser())?;
+            write!(formatter, "\n  optimizer state: {}", self.optimizer())?;
         }
         if !self.state.is_empty() {
             write!(formatter, "\n  state carried: {}", self.state.join(", "))?;

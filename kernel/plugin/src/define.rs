@@ -18,6 +18,8 @@ pub trait Define: Component + Sized {
     const SUMMARY: &'static str;
     /// Formula, reference, shapes, example.
     const DETAILS: Details;
+    /// The id that the component had in an earlier release, by which cells still find it; nothing where it had no other.
+    const FORMER_ID: &'static str = "";
 
     /// Makes the component. Parameters and buffers are made through `context`.
     ///
@@ -81,6 +83,8 @@ impl Details {
 pub struct Spec {
     /// `kind/name`.
     pub id: String,
+    /// The id that it had in an earlier release, or nothing.
+    pub former_id: &'static str,
     /// The kind's name, `loss` for instance.
     pub kind: &'static str,
     /// The version of the plugin that it is in.
@@ -123,6 +127,7 @@ pub fn registration<D: Define>(version: &str, factory: Factory<D::Kind>) -> Regi
     Registration {
         spec: Spec {
             id: D::ID.to_owned(),
+            former_id: D::FORMER_ID,
             kind: <D::Kind as Kind>::NAME,
             version: version.to_owned(),
             summary: D::SUMMARY,

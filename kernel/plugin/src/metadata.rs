@@ -49,6 +49,9 @@ pub struct Metadata {
 pub struct ComponentMetadata {
     /// The component's id.
     pub id: String,
+    /// The id that it had in an earlier release, or nothing.
+    #[serde(default)]
+    pub former_id: String,
     /// One line on what it is.
     pub summary: String,
     /// The paper or program that it follows.

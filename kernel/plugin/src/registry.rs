@@ -164,7 +164,7 @@ pub(crate) fn find(name: &str) -> Result<Option<Arc<Entry>>, Error> {
     let mut matches = registry
         .entries
         .values()
-        .filter(|entry| is_called(&entry.spec.id, name));
+        .filter(|entry| is_called(&entry.spec.id, entry.spec.former_id, name));
     match (matches.next(), matches.next()) {
         (Some(first), Some(second)) => Err(Error::new(format!(
             "{name} is ambiguous: {} or {}? Give the whole id",
@@ -174,9 +174,11 @@ pub(crate) fn find(name: &str) -> Result<Option<Arc<Entry>>, Error> {
     }
 }
 
-/// Whether a name is this id, or its part behind the kind.
-pub(crate) fn is_called(id: &str, name: &str) -> bool {
-    id == name || id.split_once('/').is_some_and(|(_, bare)| bare == name)
+/// Whether a name is this id, the one before it, or the part behind the kind of either.
+pub(crate) fn is_called(id: &str, former_id: &str, name: &str) -> bool {
+    [id, former_id]
+        .iter()
+        .any(|id| *id == name || id.split_once('/').is_some_and(|(_, bare)| bare == name))
 }
 
 /// Remembers a slot, for as long as it lives.

@@ -22,7 +22,7 @@ pub(crate) fn resolve(name: &str) -> Result<Arc<Entry>, Error> {
             && metadata
                 .components
                 .iter()
-                .any(|component| is_called(&component.id, name))
+                .any(|component| is_called(&component.id, &component.former_id, name))
         {
             loader::load(&plugin.path)?;
             if let Some(entry) = find(name)? {

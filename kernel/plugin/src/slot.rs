@@ -233,7 +233,7 @@ impl<K: ?Sized + Kind> Slot<K> {
         Ok(())
     }
 
-    /// The variables for an optimiser, each once, those with two names as well.
+    /// The variables for an optimizer, each once, those with two names as well.
     pub fn trainable(&self) -> Vec<Var> {
         let mut seen = HashSet::new();
         self.variables()
@@ -243,7 +243,7 @@ impl<K: ?Sized + Kind> Slot<K> {
             .collect()
     }
 
-    /// Counts the swaps: a loop that keeps an optimiser can tell that the variables may be others.
+    /// Counts the swaps: a loop that keeps an optimizer can tell that the variables may be others.
     pub fn swaps(&self) -> usize {
         self.0.swaps.load(Ordering::Acquire)
     }

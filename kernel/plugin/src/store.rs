@@ -31,7 +31,7 @@ pub(crate) trait Part: Send + Sync {
 }
 
 /// Makes the tensors of a component, taking over a predecessor's where name, shape, type and
-/// device are equal. The variable itself is taken over, so an optimiser that holds it goes on with
+/// device are equal. The variable itself is taken over, so an optimizer that holds it goes on with
 /// its state; its values are not touched, so a construction that fails has changed nothing.
 #[derive(Default)]
 pub(crate) struct Store {

@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 /// The largest frame that is accepted. A picture of this size would not reach a browser either.
 pub const MAX_FRAME_BYTES: usize = 1 << 30;
 
-/// Serialises `message` with its length in front.
+/// Serializes `message` with its length in front.
 pub fn encode<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; 4];
     serde_json::to_writer(&mut bytes, message)?;

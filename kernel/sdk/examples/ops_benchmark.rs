@@ -204,8 +204,8 @@ fn case(name: &str) -> Result<Step> {
             for var in &vars {
                 grads.insert(var, randn(&[1_000_000])?);
             }
-            let mut optimiser = AdamW::new_lr(vars, 1e-3)?;
-            Ok(Box::new(move || optimiser.step(&grads)))
+            let mut optimizer = AdamW::new_lr(vars, 1e-3)?;
+            Ok(Box::new(move || optimizer.step(&grads)))
         }
         "ViT-tiny step" => vit(),
         "TiDE step" => tide(),
@@ -243,8 +243,8 @@ fn attention(backward: bool) -> Result<Step> {
 
 /// A step of AdamW on a loss.
 fn train(variables: &VarMap, loss: impl Fn() -> Result<Tensor> + 'static) -> Result<Step> {
-    let mut optimiser = AdamW::new_lr(variables.all_vars(), 1e-4)?;
-    Ok(Box::new(move || optimiser.backward_step(&loss()?)))
+    let mut optimizer = AdamW::new_lr(variables.all_vars(), 1e-4)?;
+    Ok(Box::new(move || optimizer.backward_step(&loss()?)))
 }
 
 /// ViT-tiny's width and heads with four blocks, 16 images of 224 x 224.

@@ -150,10 +150,10 @@ fn measure(folder: &Path) -> Result<(), Box<dyn Error>> {
 
     // A loop trains on while its loss is reloaded 200 times and swapped 1,000 times.
     let weight = Var::new(0f32, &Device::Cpu)?;
-    let mut optimiser = nn::SGD::new(vec![weight.clone()], 1e-4)?;
+    let mut optimizer = nn::SGD::new(vec![weight.clone()], 1e-4)?;
     let mut step = || -> Result<f32> {
         let value = loss.forward(weight.as_tensor(), &y)?;
-        optimiser.backward_step(&value)?;
+        optimizer.backward_step(&value)?;
         value.to_scalar()
     };
     let bytes = fs::read(&library)?;

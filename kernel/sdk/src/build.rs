@@ -13,7 +13,7 @@ pub const COMPILER: &str = env!("PATCHBAY_COMPILER");
 /// The target triple.
 pub const TARGET: &str = env!("PATCHBAY_TARGET");
 
-/// The hash of the compiler's flags and the optimisation profile.
+/// The hash of the compiler's flags and the optimization profile.
 pub const FLAGS: &str = env!("PATCHBAY_FLAGS");
 
 /// The hash of the features and versions of all dependencies (manifests and lock file).

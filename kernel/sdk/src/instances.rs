@@ -2,7 +2,7 @@
 //!
 //! A generic function is compiled by the crate that uses it: `tensor.maximum(0.0)` alone brings
 //! candle's loops for every number type, which is seconds of compile time in a cell. But a crate of
-//! optimisation level "s" hands the instances that it has compiled to those that link it, and
+//! optimization level "s" hands the instances that it has compiled to those that link it, and
 //! cells ask for them (`-Zshare-generics`). So the functions here, which nobody calls, use what cells
 //! use, with the types that cells use. A cell that finds its instance here only calls it.
 //!

@@ -73,9 +73,11 @@ pub use serde_json;
 pub use {candle_core, candle_nn};
 
 pub use patchbay_cell::{password, set_next_input};
+#[allow(deprecated)]
+pub use patchbay_show::image_normalised;
 pub use patchbay_show::{
     BeforeAfter, DisplayHandle, Figure, Image, ImageGrid, LivePlot, MimeBundle, Progress, Result,
-    Show, Table, before_after, clear_output, html, image_grid, image_normalised, json_tree, latex,
+    Show, Table, before_after, clear_output, html, image_grid, image_normalized, json_tree, latex,
     markdown, png, svg,
 };
 pub use patchbay_tensor::TensorMethods;

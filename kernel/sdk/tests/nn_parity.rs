@@ -1,4 +1,4 @@
-//! Layers and optimisers against PyTorch's; `reference/nn_torch.py` has written what is expected, in f64.
+//! Layers and optimizers against PyTorch's; `reference/nn_torch.py` has written what is expected, in f64.
 
 use std::{collections::HashMap, sync::Mutex};
 
@@ -156,17 +156,17 @@ fn layers_have_pytorchs_names_values_and_gradients() {
 }
 
 /// Takes the five steps of the reference.
-fn optimiser<O: Optimizer>(name: &str, build: impl Fn([Var; 2]) -> O) {
+fn optimizer<O: Optimizer>(name: &str, build: impl Fn([Var; 2]) -> O) {
     let all = reference();
     let vars =
         [0, 1].map(|index| Var::from_tensor(&all[&format!("{name}/before/{index}")]).unwrap());
-    let mut optimiser = build(vars.clone());
+    let mut optimizer = build(vars.clone());
     for step in 0..5 {
         let mut grads = vars[0].sum_all().unwrap().backward().unwrap();
         for (index, var) in vars.iter().enumerate() {
             grads.insert(var, all[&format!("{name}/grad/{step}.{index}")].clone());
         }
-        optimiser.step(&grads).unwrap();
+        optimizer.step(&grads).unwrap();
     }
     for (index, var) in vars.iter().enumerate() {
         close(
@@ -178,16 +178,16 @@ fn optimiser<O: Optimizer>(name: &str, build: impl Fn([Var; 2]) -> O) {
 }
 
 #[test]
-fn optimisers_take_pytorchs_steps() {
+fn optimizers_take_pytorchs_steps() {
     let decay = |lr, weight_decay| ParamsAdamW {
         lr,
         weight_decay,
         ..ParamsAdamW::default()
     };
-    optimiser("adamw", |vars| {
+    optimizer("adamw", |vars| {
         AdamW::new(vars.to_vec(), decay(0.1, 0.2)).unwrap()
     });
-    optimiser("adamw_groups", |[first, second]| {
+    optimizer("adamw_groups", |[first, second]| {
         let groups = vec![
             ParameterGroup::new(vec![first]).weight_decay(0.3),
             ParameterGroup::new(vec![second])
@@ -196,7 +196,7 @@ fn optimisers_take_pytorchs_steps() {
         ];
         AdamW::with_groups(groups, decay(0.1, 0.01))
     });
-    optimiser("adam", |vars| {
+    optimizer("adam", |vars| {
         Adam::new(
             vars.to_vec(),
             ParamsAdam {
@@ -207,12 +207,12 @@ fn optimisers_take_pytorchs_steps() {
         )
         .unwrap()
     });
-    optimiser("sgd", |vars| SGD::new(vars.to_vec(), 0.1).unwrap());
+    optimizer("sgd", |vars| SGD::new(vars.to_vec(), 0.1).unwrap());
     let momentum = ParamsSgd {
         momentum: 0.9,
         ..ParamsSgd::from(0.1)
     };
-    optimiser("sgd_momentum", |vars| {
+    optimizer("sgd_momentum", |vars| {
         SGD::with_settings(
             vars.to_vec(),
             ParamsSgd {
@@ -222,7 +222,7 @@ fn optimisers_take_pytorchs_steps() {
             },
         )
     });
-    optimiser("sgd_nesterov", |vars| {
+    optimizer("sgd_nesterov", |vars| {
         SGD::with_settings(
             vars.to_vec(),
             ParamsSgd {
@@ -269,7 +269,7 @@ fn gradients_are_clipped_as_in_pytorch() {
     assert!(error.to_string().contains("NaN"), "{error}");
 }
 
-/// Bounds and moments are those of PyTorch's initialisation: uniform on ±1 / sqrt(in), Xavier, standard normal.
+/// Bounds and moments are those of PyTorch's initialization: uniform on ±1 / sqrt(in), Xavier, standard normal.
 #[test]
 fn first_values_are_spread_as_in_pytorch_and_follow_the_seed() {
     let _generator = GENERATOR.lock();

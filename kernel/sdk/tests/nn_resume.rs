@@ -84,14 +84,14 @@ impl Model {
     }
 }
 
-/// What is the same for all optimisers.
+/// What is the same for all optimizers.
 trait Run: OptimizerState {
     fn one(&mut self, model: &Model, step: usize) -> Result<()>;
 }
 
 macro_rules! plain {
-    ($($optimiser:ty),*) => {$(
-        impl Run for $optimiser {
+    ($($optimizer:ty),*) => {$(
+        impl Run for $optimizer {
             fn one(&mut self, model: &Model, step: usize) -> Result<()> {
                 let mut grads = model.loss(step)?.backward()?;
                 nn::clip_grad_norm(&mut grads, &model.variables.all_vars(), 0.5)?;
@@ -109,11 +109,11 @@ impl<O: Optimizer + OptimizerState> Run for MixedPrecision<O> {
     }
 }
 
-const OPTIMISERS: [&str; 7] = [
+const OPTIMIZERS: [&str; 7] = [
     "adamw", "groups", "adam", "sgd", "momentum", "nesterov", "mixed",
 ];
 
-fn optimiser(name: &str, model: &Model) -> Result<Box<dyn Run>> {
+fn optimizer(name: &str, model: &Model) -> Result<Box<dyn Run>> {
     let vars = model.vars();
     let sgd = |momentum, nesterov| ParamsSgd {
         momentum,
@@ -146,12 +146,12 @@ fn optimiser(name: &str, model: &Model) -> Result<Box<dyn Run>> {
         "mixed" => Box::new(MixedPrecision::new(vars, LossScale::default(), |vars| {
             AdamW::new_lr(vars, 0.03)
         })?),
-        other => bail!("no optimiser {other}"),
+        other => bail!("no optimizer {other}"),
     })
 }
 
-fn model(optimiser: &str) -> Result<Model> {
-    Model::new(if optimiser == "mixed" {
+fn model(optimizer: &str) -> Result<Model> {
+    Model::new(if optimizer == "mixed" {
         DType::F16
     } else {
         DType::F32
@@ -162,7 +162,7 @@ fn model(optimiser: &str) -> Result<Model> {
 fn part(what: &str, name: &str, path: &Path) -> Result<()> {
     nn::seed_all(if what == "rest" { 77 } else { 3 })?;
     let model = model(name)?;
-    let mut chosen = optimiser(name, &model)?;
+    let mut chosen = optimizer(name, &model)?;
     let first = match what {
         "rest" => Checkpoint::load(path, &model.variables, Some(&mut *chosen))?.step,
         _ => 0,
@@ -210,7 +210,7 @@ fn folder(name: &str) -> PathBuf {
 #[test]
 fn another_process_goes_on_bit_for_bit() {
     let folder = folder("processes");
-    for name in OPTIMISERS {
+    for name in OPTIMIZERS {
         let path = folder.join(name);
         let whole = in_another_process("whole", name, &path);
         in_another_process("start", name, &path);
@@ -235,8 +235,8 @@ fn states_of_other_parameters_are_refused_by_name() -> Result<()> {
 
     let model = model("adamw")?;
     let before = model.bits()?;
-    let told = |optimiser: &mut dyn OptimizerState| {
-        let error = Checkpoint::load(&path, &model.variables, Some(optimiser));
+    let told = |optimizer: &mut dyn OptimizerState| {
+        let error = Checkpoint::load(&path, &model.variables, Some(optimizer));
         let text = error.unwrap_err().to_string();
         assert_eq!(model.bits().unwrap(), before, "{text}");
         text
@@ -264,7 +264,7 @@ fn states_of_other_parameters_are_refused_by_name() -> Result<()> {
         text.contains("In AdamW and not in the state: frozen.bias, frozen.weight."),
         "{text}"
     );
-    // Another optimiser.
+    // Another optimizer.
     let text = told(&mut Adam::new(model.vars(), ParamsAdam::default())?);
     assert!(text.contains("that of AdamW, and this is Adam"), "{text}");
     let text = told(&mut SGD::new(model.vars(), 0.1)?);
@@ -305,7 +305,7 @@ fn states_of_other_parameters_are_refused_by_name() -> Result<()> {
     safetensors::save(&old, &path)?;
     let text = told(&mut AdamW::new_lr(model.vars(), 0.1)?);
     assert!(
-        text.contains("kept the optimiser's moments by the parameters' places")
+        text.contains("kept the optimizer's moments by the parameters' places")
             && text.contains("Checkpoint::load(path, &variables, None)?"),
         "{text}"
     );

@@ -155,7 +155,7 @@ fn draws_have_their_distributions() -> Result<()> {
             "{mean} {variance}"
         );
     }
-    // Streams of neighbouring calls have nothing to do with one another.
+    // Streams of neighboring calls have nothing to do with one another.
     let (a, b) = (
         Tensor::randn(0f64, 1f64, 100_000, &CPU)?,
         Tensor::randn(0f64, 1f64, 100_000, &CPU)?,

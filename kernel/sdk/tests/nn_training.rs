@@ -75,24 +75,24 @@ fn a_resumed_run_goes_on_exactly() {
     let path = folder.join("run.safetensors");
     nn::seed_all(5).unwrap();
     let model = Model::new();
-    let mut optimiser = AdamW::new_lr(model.vars(), 0.05).unwrap();
+    let mut optimizer = AdamW::new_lr(model.vars(), 0.05).unwrap();
     for step in 0..10 {
         if step == 5 {
-            Checkpoint::save(&path, &model.variables, Some(&optimiser), step).unwrap();
-            optimiser.set_learning_rate(0.02);
-            Checkpoint::save(&path, &model.variables, Some(&optimiser), step).unwrap();
+            Checkpoint::save(&path, &model.variables, Some(&optimizer), step).unwrap();
+            optimizer.set_learning_rate(0.02);
+            Checkpoint::save(&path, &model.variables, Some(&optimizer), step).unwrap();
         }
-        optimiser.backward_step(&model.loss().unwrap()).unwrap();
+        optimizer.backward_step(&model.loss().unwrap()).unwrap();
     }
 
     nn::seed_all(99).unwrap();
     let resumed = Model::new();
-    let mut optimiser = AdamW::new_lr(resumed.vars(), 0.5).unwrap();
-    let checkpoint = Checkpoint::load(&path, &resumed.variables, Some(&mut optimiser)).unwrap();
+    let mut optimizer = AdamW::new_lr(resumed.vars(), 0.5).unwrap();
+    let checkpoint = Checkpoint::load(&path, &resumed.variables, Some(&mut optimizer)).unwrap();
     assert_eq!(checkpoint, Checkpoint { step: 5 });
-    assert_eq!(optimiser.learning_rate(), 0.02);
+    assert_eq!(optimizer.learning_rate(), 0.02);
     for _ in checkpoint.step..10 {
-        optimiser.backward_step(&resumed.loss().unwrap()).unwrap();
+        optimizer.backward_step(&resumed.loss().unwrap()).unwrap();
     }
     assert_eq!(model.values(), resumed.values());
     assert_eq!(
@@ -126,28 +126,28 @@ fn a_checkpoint_of_another_model_changes_nothing_and_says_why() {
         assert!(error.contains(part), "{error}");
     }
     let before = model.values();
-    let mut optimiser = AdamW::new_lr(model.vars(), 0.1).unwrap();
-    let error = Checkpoint::load(&path, &model.variables, Some(&mut optimiser))
+    let mut optimizer = AdamW::new_lr(model.vars(), 0.1).unwrap();
+    let error = Checkpoint::load(&path, &model.variables, Some(&mut optimizer))
         .unwrap_err()
         .to_string();
-    assert!(error.contains("no state of an optimiser"), "{error}");
+    assert!(error.contains("no state of an optimizer"), "{error}");
     assert_eq!(before, model.values());
     assert!(Checkpoint::save(folder.join("no/such/folder"), &model.variables, None, 1).is_err());
     fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
-fn the_state_of_another_optimiser_is_refused() {
+fn the_state_of_another_optimizer_is_refused() {
     let _generator = GENERATOR.lock();
     let model = Model::new();
-    let mut optimiser = AdamW::new_lr(model.vars(), 0.1).unwrap();
-    optimiser.backward_step(&model.loss().unwrap()).unwrap();
+    let mut optimizer = AdamW::new_lr(model.vars(), 0.1).unwrap();
+    optimizer.backward_step(&model.loss().unwrap()).unwrap();
     let mut other = nn::SGD::new(model.vars(), 0.1).unwrap();
     let error = other
-        .load_state(&optimiser.state().unwrap())
+        .load_state(&optimizer.state().unwrap())
         .unwrap_err()
         .to_string();
-    assert!(error.contains("another model or optimiser"), "{error}");
+    assert!(error.contains("another model or optimizer"), "{error}");
 }
 
 #[test]

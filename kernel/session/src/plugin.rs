@@ -18,7 +18,7 @@ use patchbay_engine::{
 };
 
 impl EngineSession {
-    /// Compiles the body of a `%%plugin` cell, optimised, and registers its components.
+    /// Compiles the body of a `%%plugin` cell, optimized, and registers its components.
     pub(crate) async fn run_plugin_cell(
         &mut self,
         id: &str,

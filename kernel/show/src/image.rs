@@ -81,11 +81,21 @@ pub fn image(tensor: &Tensor) -> Result<Image> {
 /// # Errors
 ///
 /// As [`image`].
-pub fn image_normalised(tensor: &Tensor) -> Result<Image> {
+pub fn image_normalized(tensor: &Tensor) -> Result<Image> {
     let tensor = tensor.detach().to_dtype(DType::F32)?;
     let found = crate::tensor::Statistics::of(&tensor)?;
     let range = (found.max - found.min).max(f64::MIN_POSITIVE);
     image(&((tensor - found.min)? / range)?)
+}
+
+/// The former name of [`image_normalized`].
+///
+/// # Errors
+///
+/// As [`image`].
+#[deprecated(since = "0.2.0", note = "its name is `image_normalized`")]
+pub fn image_normalised(tensor: &Tensor) -> Result<Image> {
+    image_normalized(tensor)
 }
 
 impl Image {
@@ -339,9 +349,9 @@ mod tests {
     }
 
     #[test]
-    fn a_normalised_picture_uses_the_whole_range() {
+    fn a_normalized_picture_uses_the_whole_range() {
         let tensor = Tensor::new(&[[-5f32, 0.], [5., 0.]], &Device::Cpu).unwrap();
-        let picture = image_normalised(&tensor).unwrap();
+        let picture = image_normalized(&tensor).unwrap();
         assert_eq!(picture.rgba[0], 0);
         assert!(picture.rgba.chunks(4).any(|pixel| pixel[0] == 255));
     }

@@ -24,7 +24,9 @@ pub use device::device;
 pub use display::{
     DisplayHandle, clear_output, display, html, json_tree, latex, markdown, png, svg,
 };
-pub use image::{BeforeAfter, Image, ImageGrid, before_after, image, image_grid, image_normalised};
+#[allow(deprecated)]
+pub use image::image_normalised;
+pub use image::{BeforeAfter, Image, ImageGrid, before_after, image, image_grid, image_normalized};
 pub use live::LivePlot;
 pub use parameter::parameter;
 pub use plot::Figure;

@@ -70,7 +70,7 @@ pub fn debug_text(value: &(impl fmt::Debug + ?Sized)) -> String {
     }
 }
 
-/// The choice of the best means, by autoref specialisation. The engine writes the calls.
+/// The choice of the best means, by autoref specialization. The engine writes the calls.
 ///
 /// All that is not the choice itself is in functions that are not generic: what a cell instantiates
 /// makes its compile slower.

@@ -12,7 +12,7 @@ pub struct Checkpoint {
     pub container: String,
     /// Whether they are a moving average of the weights (EMA), by the container's name.
     pub is_average: bool,
-    /// The other containers of the file that have tensors: optimisers and the like are not among them.
+    /// The other containers of the file that have tensors: optimizers and the like are not among them.
     pub others: Vec<String>,
     /// Where the file has averages without names, which cannot be read.
     pub unnamed_average: Option<String>,

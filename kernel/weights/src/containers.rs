@@ -1,4 +1,4 @@
-//! Where in a checkpoint the weights are: training programs keep them in dictionaries of many names, beside optimisers,
+//! Where in a checkpoint the weights are: training programs keep them in dictionaries of many names, beside optimizers,
 //! averages and other networks, or pickle the whole network.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
@@ -214,7 +214,7 @@ fn count(pickle: &Pickle, tensors: impl Iterator<Item = Id>) -> usize {
         .count()
 }
 
-/// Members of a list, by number; `torch.save((weights, optimiser))` for instance.
+/// Members of a list, by number; `torch.save((weights, optimizer))` for instance.
 const NUMBERS: [&str; 8] = ["0", "1", "2", "3", "4", "5", "6", "7"];
 
 /// The place to read: the one that is asked for, or the first.

@@ -1,4 +1,4 @@
-//! The weights of an ONNX model: its graph's initialisers.
+//! The weights of an ONNX model: its graph's initializers.
 //!
 //! ONNX is protobuf (<https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3>); of it six messages and
 //! few fields are needed, which are read here as they lie. Exporters of PyTorch fold the transposition of
@@ -93,9 +93,9 @@ pub fn parse(file: &[u8]) -> Result<Tensors, String> {
                     renamed.insert(weight, layer);
                 }
             }
-            (5, Field::Bytes(initialiser)) => {
+            (5, Field::Bytes(initializer)) => {
                 if let Some((name, tensor)) =
-                    tensor(initialiser).map_err(|error| format!("an initialiser: {error}"))?
+                    tensor(initializer).map_err(|error| format!("an initializer: {error}"))?
                 {
                     tensors.insert(name, tensor);
                 }
@@ -115,7 +115,7 @@ pub fn parse(file: &[u8]) -> Result<Tensors, String> {
         }
     }
     if tensors.is_empty() {
-        return Err("an ONNX model without float initialisers".to_owned());
+        return Err("an ONNX model without float initializers".to_owned());
     }
     Ok(tensors)
 }
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn initialisers_are_read_and_linear_maps_named_and_turned() {
+    fn initializers_are_read_and_linear_maps_named_and_turned() {
         let file = model();
         assert!(is_model(&file));
         let tensors = parse(&file).unwrap();

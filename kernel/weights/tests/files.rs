@@ -100,7 +100,7 @@ fn small_safetensors() -> Vec<u8> {
     safetensors(header, &[0; 16])
 }
 
-/// An ONNX model with one initialiser.
+/// An ONNX model with one initializer.
 fn onnx() -> Vec<u8> {
     let message = |number: u8, content: &[u8]| {
         [&[number << 3 | 2, content.len() as u8][..], content].concat()

@@ -68,7 +68,7 @@ fn albef() -> Result<Step> {
     });
     let model =
         create::<dyn Objective>("objective/albef", settings).map_err(candle::Error::wrap)?;
-    let mut optimiser = AdamW::new(
+    let mut optimizer = AdamW::new(
         model.trainable(),
         ParamsAdamW {
             lr: 1e-4,
@@ -92,7 +92,7 @@ fn albef() -> Result<Step> {
         for (_, loss) in &losses {
             total = (total + loss)?;
         }
-        optimiser.backward_step(&total)?;
+        optimizer.backward_step(&total)?;
         model.after_step()
     }))
 }

@@ -1,4 +1,4 @@
-//! Masked language modelling: which words are hidden, and the loss of those that were.
+//! Masked language modeling: which words are hidden, and the loss of those that were.
 
 use patchbay::{ops::Stream, plugin::prelude::*};
 

@@ -6,7 +6,7 @@
 //!   negatives and masked words in one pass of four batches. So a step has six passes where the official one has nine.
 //! - Logits of words are computed where a word was chosen, not at all tokens.
 //! - [`Objective::losses`] changes nothing but a temperature out of bounds: momentum copies and queues move in
-//!   [`Objective::after_step`], after the optimiser. The copies that a step sees are the same as with the official order,
+//!   [`Objective::after_step`], after the optimizer. The copies that a step sees are the same as with the official order,
 //!   where they move at the beginning of the next.
 //! - Where nothing is masked, or a batch of one has no negatives, the losses are defined (0, and positives only).
 
@@ -478,7 +478,7 @@ impl Albef {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The temperature, moved into its bounds where the optimiser has left them.
+    /// The temperature, moved into its bounds where the optimizer has left them.
     fn clamped_temperature(&self) -> Result<Tensor> {
         let value = self.temperature.to_dtype(DType::F64)?.to_scalar::<f64>()?;
         let bounded = value.clamp(0.001, 0.5);

@@ -42,7 +42,7 @@ fn loaded(objective: &Slot<dyn Objective>, file: &Tensors, options: &LoadOptions
 #[test]
 fn the_official_checkpoint_fills_the_objective() {
     let file = official();
-    // Its keys are recognised, with the objective's; everything is strict.
+    // Its keys are recognized, with the objective's; everything is strict.
     let objective = small(json!({}));
     let report = loaded(&objective, &file, &LoadOptions::default());
     for named in objective.variables() {

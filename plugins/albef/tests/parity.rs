@@ -907,11 +907,11 @@ fn pairs_are_classified_and_learned() {
     nn::seed_all(11).unwrap();
     let objective = classifier(json!({}));
     let batch = with_classes(12);
-    let mut optimiser = nn::AdamW::new_lr(objective.trainable(), 2e-3).unwrap();
+    let mut optimizer = nn::AdamW::new_lr(objective.trainable(), 2e-3).unwrap();
     for _ in 0..60 {
         let losses = objective.losses(&batch, 0.5).unwrap();
         assert_eq!(losses[0].0, "classification");
-        optimiser.backward_step(&losses[0].1).unwrap();
+        optimizer.backward_step(&losses[0].1).unwrap();
         objective.after_step().unwrap();
     }
     let logits = objective.evaluate("pairs", &batch).unwrap()["logits"].clone();
@@ -948,14 +948,14 @@ fn the_loss_of_classes_is_the_official_one() {
         objective.evaluate("pairs", &batch).unwrap()["logits"].clone()
     };
     // Copies are moved away by a step, and put into another objective's networks to see what they say.
-    let mut optimiser = nn::AdamW::new_lr(objective.trainable(), 1e-2).unwrap();
+    let mut optimizer = nn::AdamW::new_lr(objective.trainable(), 1e-2).unwrap();
     let losses = objective.losses(&batch, 0.0).unwrap();
     let hard = ops::cross_entropy(&logits_of(&objective), &batch["class"]).unwrap();
     assert!(
         (number(&losses[0].1) - number(&hard)).abs() < 1e-5,
         "alpha begins at 0"
     );
-    optimiser.backward_step(&losses[0].1).unwrap();
+    optimizer.backward_step(&losses[0].1).unwrap();
     objective.after_step().unwrap();
     let teacher = classifier(json!({}));
     let copies = objective.variables();

@@ -6,7 +6,7 @@
 use crate::{
     gradients::balance,
     linear_algebra::{Matrix, apply, dot, scale, square},
-    simplex::minimise,
+    simplex::minimize,
 };
 use patchbay::plugin::prelude::*;
 
@@ -78,7 +78,7 @@ impl CaGrad {
         let product = apply(gram, &mean);
         // At a combination of length zero the norm has no gradient; a bound on the length keeps it finite.
         let least = 1e-12 * scale(gram).sqrt();
-        let w = minimise(count, 1e-11 * scale(gram), |w| {
+        let w = minimize(count, 1e-11 * scale(gram), |w| {
             let image = apply(gram, w);
             let norm = dot(w, &image).max(0.0).sqrt().max(least);
             image

@@ -1,6 +1,6 @@
-//! Fast adaptive multitask optimisation: all losses fall at the same relative rate, with one backward pass.
+//! Fast adaptive multitask optimization: all losses fall at the same relative rate, with one backward pass.
 //!
-//! After the optimiser's step the losses are wanted again, on the same batch (`after_step`): how far each has fallen moves
+//! After the optimizer's step the losses are wanted again, on the same batch (`after_step`): how far each has fallen moves
 //! the weights. Without that call the weights stay as they are.
 
 use patchbay::{candle::backprop::GradStore, plugin::prelude::*};

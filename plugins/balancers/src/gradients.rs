@@ -80,7 +80,7 @@ impl<'a> Gradients<'a> {
         let gram = gram(&rows, &rows)?;
         let mut others = GradStore::default();
         for (index, store) in own.into_iter().enumerate() {
-            // With zeros an optimiser goes on along its moments: a loss without any gradient takes no part in that either.
+            // With zeros an optimizer goes on along its moments: a loss without any gradient takes no part in that either.
             if gram[index][index] != 0.0 || !only_zeros(&losses[index], &store)? {
                 others.extend(store)?;
             }

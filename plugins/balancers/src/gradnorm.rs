@@ -16,7 +16,7 @@ use crate::{
 patchbay::config! {
     /// Settings of [`GradNorm`].
     pub struct GradNormConfig {
-        /// How strongly losses that fall slowly are favoured.
+        /// How strongly losses that fall slowly are favored.
         #[schemars(range(min = 0.0))]
         alpha: f64 = 1.5,
         /// The learning rate of the weights' logits.

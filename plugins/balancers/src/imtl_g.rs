@@ -79,7 +79,7 @@ impl ImtlG {
         let sum: f64 = solution.iter().sum();
         if sum == 0.0 {
             bail!(
-                "the gradients' products {gram:?} have no step with equal projections whose factors can be normalised"
+                "the gradients' products {gram:?} have no step with equal projections whose factors can be normalized"
             );
         }
         Ok(solution.iter().map(|a| a / sum).collect())

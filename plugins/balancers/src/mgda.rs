@@ -11,7 +11,8 @@ patchbay::config! {
     /// Settings of [`Mgda`].
     pub struct MgdaConfig {
         /// What gradients are divided by before: `none`, `l2` their length, `loss` their loss, `loss+` both.
-        normalise: Normalise = Normalise::None,
+        #[serde(alias = "normalise")]
+        normalize: Normalize = Normalize::None,
     }
 }
 
@@ -19,7 +20,7 @@ patchbay::config! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "patchbay::serde", rename_all = "snake_case")]
 #[schemars(crate = "patchbay::schemars")]
-pub enum Normalise {
+pub enum Normalize {
     /// Nothing.
     None,
     /// Their Euclidean length.
@@ -70,9 +71,9 @@ impl Balancer for Mgda {
             let weights = self.weights(&gradients.gram, &gradients.losses)?;
             gradients.combine(weights)
         };
-        match self.config.normalise {
-            Normalise::None | Normalise::L2 => balance(losses, shared, combine),
-            Normalise::Loss | Normalise::LossAndL2 => {
+        match self.config.normalize {
+            Normalize::None | Normalize::L2 => balance(losses, shared, combine),
+            Normalize::Loss | Normalize::LossAndL2 => {
                 balance_above_zero(losses, shared, "balancer/mgda", combine)
             }
         }
@@ -86,16 +87,16 @@ impl Mgda {
             .enumerate()
             .map(|(index, &loss)| {
                 let length = gram[index][index].sqrt();
-                let divisor = match self.config.normalise {
-                    Normalise::None => 1.0,
-                    Normalise::L2 => length,
-                    Normalise::Loss => loss,
-                    Normalise::LossAndL2 => loss * length,
+                let divisor = match self.config.normalize {
+                    Normalize::None => 1.0,
+                    Normalize::L2 => length,
+                    Normalize::Loss => loss,
+                    Normalize::LossAndL2 => loss * length,
                 };
                 if divisor.is_nan() || divisor <= 0.0 {
                     bail!(
                         "loss {index} of {} is {loss} and its gradient's length {length}: neither may be zero or less \
-                         where gradients are normalised by them",
+                         where gradients are normalized by them",
                         losses.len()
                     );
                 }

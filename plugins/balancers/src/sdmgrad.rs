@@ -7,7 +7,7 @@
 use crate::{
     gradients::balance,
     linear_algebra::{Matrix, apply, scale},
-    simplex::minimise,
+    simplex::minimize,
 };
 use patchbay::plugin::prelude::*;
 
@@ -70,7 +70,7 @@ impl SdmGrad {
             return Ok(vec![mean; count]);
         }
         let drawn = |w: &[f64]| -> Vec<f64> { w.iter().map(|w| w + lambda * mean).collect() };
-        let w = minimise(count, 1e-12 * scale(gram), |w| apply(gram, &drawn(w)))?;
+        let w = minimize(count, 1e-12 * scale(gram), |w| apply(gram, &drawn(w)))?;
         Ok(drawn(&w).iter().map(|w| w / (1.0 + lambda)).collect())
     }
 }

@@ -15,7 +15,7 @@ const STEPS: usize = 100_000;
 /// # Errors
 ///
 /// Fails where it does not converge.
-pub fn minimise(
+pub fn minimize(
     count: usize,
     tolerance: f64,
     gradient: impl Fn(&[f64]) -> Vec<f64>,
@@ -75,9 +75,9 @@ pub fn minimise(
 ///
 /// # Errors
 ///
-/// As [`minimise`].
+/// As [`minimize`].
 pub fn shortest(gram: &Matrix) -> Result<Vec<f64>> {
-    minimise(gram.len(), 1e-12 * scale(gram), |w| apply(gram, w))
+    minimize(gram.len(), 1e-12 * scale(gram), |w| apply(gram, w))
 }
 
 /// The v >= lower with the least vᵀ G v, by the active-set method of Lawson and Hanson (1974, chapter 23).
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn no_neighbour_of_a_minimum_is_better() {
+    fn no_neighbor_of_a_minimum_is_better() {
         let gram = vec![
             vec![3.0, -1.0, 0.4, 0.0],
             vec![-1.0, 2.0, 0.3, 0.1],

@@ -1,7 +1,7 @@
 //! The smooth Tchebycheff scalarisation: the worst loss counts most, smoothly.
 //!
 //! Losses are taken relative to their means over the epoch `warmup`, counted from 0, by logarithms, as the authors' program
-//! and LibMTL do; up to the end of that epoch the sum of logarithms is minimised. Epochs begin where the training loop says so (`slot.begin_epoch`).
+//! and LibMTL do; up to the end of that epoch the sum of logarithms is minimized. Epochs begin where the training loop says so (`slot.begin_epoch`).
 
 use patchbay::plugin::prelude::*;
 use std::sync::Mutex;

@@ -2,7 +2,7 @@
 //!
 //! The form of Liebel and Körner (2018), which LibMTL takes, too: a scale for each loss, trained with the network. Its
 //! optimum for a loss L is s = ln L, where the loss is weighed by 1 / (2 L). The scales are parameters of the slot
-//! (`slot.trainable()`): give them to the optimiser, or nothing moves.
+//! (`slot.trainable()`): give them to the optimizer, or nothing moves.
 
 use crate::losses::values;
 use patchbay::plugin::prelude::*;

@@ -11,7 +11,7 @@ patchbay::config! {
     pub struct UpGradConfig {
         /// What is added to the diagonal of G after G was divided by its trace.
         #[schemars(range(min = 0.0))]
-        regularisation: f64 = 1e-4,
+        regularization: f64 = 1e-4,
     }
 }
 
@@ -70,7 +70,7 @@ impl UpGrad {
             .map(|row| row.iter().map(|g| g / trace).collect())
             .collect();
         for (i, row) in scaled.iter_mut().enumerate() {
-            row[i] += self.config.regularisation;
+            row[i] += self.config.regularization;
         }
         let mut weights = vec![0.0; count];
         for i in 0..count {

@@ -114,7 +114,7 @@ fn ways(name: &str) -> Vec<Way> {
 struct Run {
     network: Network,
     balancer: Slot<dyn Balancer>,
-    optimiser: AdamW,
+    optimizer: AdamW,
     step: usize,
     /// The balancer's state before the last step, where an epoch has begun.
     before: Value,
@@ -127,7 +127,7 @@ impl Run {
         let mut variables = network.all();
         variables.extend(balancer.trainable());
         Ok(Run {
-            optimiser: AdamW::new_lr(variables, 0.02)?,
+            optimizer: AdamW::new_lr(variables, 0.02)?,
             network,
             balancer,
             step: 0,
@@ -152,7 +152,7 @@ impl Run {
                 assert!(values.iter().all(|x| x.is_finite()), "{values:?}");
             }
         }
-        self.optimiser.step(&balanced.gradients)?;
+        self.optimizer.step(&balanced.gradients)?;
         if self.balancer.wants_losses_after() {
             self.balancer.after_step(&of(&self.network, self.step)?)?;
         }
@@ -206,7 +206,7 @@ fn a_loss_without_a_gradient_is_left_out_and_named_and_its_state_stays() -> Resu
                     assert_eq!(absent, missing, "{what}");
                     for &k in missing {
                         assert_eq!(weights[k], 0.0, "{what}: {weights:?}");
-                        // Nothing moves what only the missing loss reaches, but the optimiser's momentum.
+                        // Nothing moves what only the missing loss reaches, but the optimizer's momentum.
                         if before == 0 {
                             assert_eq!(run.network.values()?[2 + k], heads[2 + k], "{what}");
                         } else {
@@ -303,7 +303,7 @@ fn a_loss_that_is_no_number_is_an_error_that_names_it() -> Result<()> {
         for k in 0..3 {
             for bad in [f64::NAN, f64::INFINITY] {
                 let run = Run::new(name, &settings)?;
-                // The neighbour is missing; that makes it no other case.
+                // The neighbor is missing; that makes it no other case.
                 let mut losses = run.network.losses(0, &[(k + 1) % 3], Way::Masked)?;
                 losses[k] = (&losses[k] * bad)?;
                 let error = run.balancer.backward(&losses, &run.network.shared).err();

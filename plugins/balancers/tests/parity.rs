@@ -73,7 +73,7 @@ fn component(name: &str, losses: usize) -> (String, Value) {
         ("uncertainty", _) => json!({ "losses": losses }),
         ("fixed", _) => json!({ "weights": (1..=losses).collect::<Vec<_>>() }),
         ("stch", _) => json!({ "warmup": 2 }),
-        ("mgda", form) if !form.is_empty() => json!({ "normalise": form }),
+        ("mgda", form) if !form.is_empty() => json!({ "normalize": form }),
         ("aligned_mtl", "mean") => json!({ "scale": "mean" }),
         ("fairgrad", "2") => json!({ "alpha": 2.0 }),
         _ => json!({}),
@@ -280,14 +280,14 @@ impl Network {
         let mut variables = vec![self.shared.clone()];
         variables.extend(self.heads.iter().cloned());
         variables.extend(balancer.trainable());
-        let mut optimiser = patchbay::nn::AdamW::new_lr(variables, 0.02)?;
+        let mut optimizer = patchbay::nn::AdamW::new_lr(variables, 0.02)?;
         for step in 0..steps {
             if step % 5 == 0 {
                 balancer.begin_epoch(step / 5)?;
             }
             let balanced =
                 balancer.backward(&self.losses()?, std::slice::from_ref(&self.shared))?;
-            patchbay::nn::Optimizer::step(&mut optimiser, &balanced.gradients)?;
+            patchbay::nn::Optimizer::step(&mut optimizer, &balanced.gradients)?;
             if balancer.wants_losses_after() {
                 balancer.after_step(&self.losses()?)?;
             }

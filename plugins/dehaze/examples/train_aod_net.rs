@@ -75,14 +75,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         ..nn::ParamsAdamW::default()
     };
     let vars = parameters.iter().map(|named| named.var.clone()).collect();
-    let mut optimiser = nn::AdamW::new(vars, settings)?;
+    let mut optimizer = nn::AdamW::new(vars, settings)?;
     for step in 0..steps {
         let (hazy, clear) = batch(&training, &mut random)?;
         let loss = (net.forward(&hazy)? - clear)?.sqr()?.mean_all()?;
         let part = step as f64 / steps as f64;
-        optimiser
+        optimizer
             .set_learning_rate(LEARNING_RATE * 0.5 * (1.0 + (std::f64::consts::PI * part).cos()));
-        optimiser.backward_step(&loss)?;
+        optimizer.backward_step(&loss)?;
         if step % 500 == 0 || step + 1 == steps {
             let (before, after) = measure(&net, &test)?;
             println!(

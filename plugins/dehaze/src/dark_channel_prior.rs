@@ -1,7 +1,7 @@
 //! The dark channel prior with a guided filter.
 //!
 //! The parity target is the paper: windows of (2 radius + 1) squared that are cut at the border and
-//! divided by the pixels inside, the airlight one pixel's colour. The much used Python program
+//! divided by the pixels inside, the airlight one pixel's color. The much used Python program
 //! (`He-Zhang/image_dehaze`) averages the airlight and has a 60 x 60 window with a mirrored border;
 //! OpenCV's `ximgproc.guidedFilter` mirrors the border. `tests/reference/dcp_reference.py` of the core crate says
 //! what else the paper leaves open.
@@ -23,8 +23,8 @@ patchbay::config! {
         /// The least transmission in the recovery (equation 16).
         #[schemars(range(min = 0.001, max = 1.0))]
         t0: f64 = 0.1,
-        /// What guides the refinement: gray is faster, colour keeps edges between equally bright
-        /// colours.
+        /// What guides the refinement: gray is faster, color keeps edges between equally bright
+        /// colors.
         guide: Guide = Guide::Gray,
         /// Radius of the guided filter in pixels.
         #[schemars(range(min = 1, max = 4096))]
@@ -55,7 +55,7 @@ impl Define for DarkChannelPrior {
         shapes: "images [batch, 1 to 4, height, width] in 0..=1 (gray, gray + alpha, RGB, RGB + alpha); \
                  result alike; map transmission [batch, 1, height, width]. Not differentiable",
         trainable: false,
-        example: r#"let dehazer = create::<dyn ImageTransform>("image/dark_channel_prior", json!({"guide": "colour"}))?;
+        example: r#"let dehazer = create::<dyn ImageTransform>("image/dark_channel_prior", json!({"guide": "color"}))?;
 let hazy = (Tensor::rand(0f32, 0.5, (1, 3, 60, 80), &device())? + 0.4)?;
 before_after(&hazy.i(0)?, &dehazer.forward(&hazy)?.i(0)?)?"#,
     };

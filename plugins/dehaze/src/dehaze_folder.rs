@@ -23,7 +23,7 @@ use crate::prior::{Guide, threads};
 #[schemars(crate = "patchbay::schemars")]
 pub enum MethodName {
     DarkChannelPrior,
-    ColourAttenuationPrior,
+    ColorAttenuationPrior,
     AodNet,
 }
 
@@ -36,7 +36,7 @@ patchbay::config! {
         output: PathBuf,
         /// How the pictures are dehazed.
         method: MethodName = MethodName::DarkChannelPrior,
-        /// What guides the refinement; null: gray for the dark channel prior, colour for the other.
+        /// What guides the refinement; null: gray for the dark channel prior, color for the other.
         guide: Option<Guide> = None,
         /// Copy black, white and clear pictures as they are.
         skip: bool = true,
@@ -83,7 +83,7 @@ impl Define for DehazeFolder {
         };
         let method = match config.method {
             MethodName::DarkChannelPrior => prior(Dehazer::dark_channel_prior()),
-            MethodName::ColourAttenuationPrior => prior(Dehazer::colour_attenuation_prior()),
+            MethodName::ColorAttenuationPrior => prior(Dehazer::color_attenuation_prior()),
             MethodName::AodNet => Method::AodNet(AodNet::built_in()),
         };
         let shard: Shard = config.shard.parse().map_err(candle::Error::Msg)?;

@@ -27,12 +27,12 @@ pub fn forward(dehazer: &Dehazer, images: &Tensor) -> Result<(Tensor, Tensor)> {
         );
     }
     let samples = images.detach().to_dtype(DType::F32)?;
-    let colours = if channels < 3 { 1 } else { 3 };
-    let haze = samples.narrow(1, 0, colours)?.contiguous()?;
+    let colors = if channels < 3 { 1 } else { 3 };
+    let haze = samples.narrow(1, 0, colors)?.contiguous()?;
 
     let score = match dehazer.prior {
         Prior::DarkChannel { .. } => ops::min_filter(&haze.min_keepdim(1)?, dehazer.patch_radius)?,
-        Prior::ColourAttenuation { coefficients, .. } => {
+        Prior::ColorAttenuation { coefficients, .. } => {
             ops::min_filter(&depth(&haze, coefficients)?, dehazer.patch_radius)?
         }
     };
@@ -44,19 +44,19 @@ pub fn forward(dehazer: &Dehazer, images: &Tensor) -> Result<(Tensor, Tensor)> {
             let dark = ops::min_filter(&scaled.min_keepdim(1)?, dehazer.patch_radius)?;
             dark.affine(-f64::from(omega), 1.0)?
         }
-        Prior::ColourAttenuation { .. } => score,
+        Prior::ColorAttenuation { .. } => score,
     };
     let eps = f64::from(dehazer.filter.eps);
-    let (guide, eps) = match (dehazer.guide, colours) {
+    let (guide, eps) = match (dehazer.guide, colors) {
         (Guide::Gray, 3) => (luma(&haze)?, eps),
         // A gray picture as three equal channels: the solution is that of one channel with a third of eps.
-        (Guide::Colour, 1) => (haze.clone(), eps / 3.0),
+        (Guide::Color, 1) => (haze.clone(), eps / 3.0),
         _ => (haze.clone(), eps),
     };
     let refined = guided_filter(&guide, &map, dehazer.filter.radius, eps)?;
     let transmission = match dehazer.prior {
         Prior::DarkChannel { .. } => refined,
-        Prior::ColourAttenuation { beta, .. } => refined.affine(-f64::from(beta), 0.0)?.exp()?,
+        Prior::ColorAttenuation { beta, .. } => refined.affine(-f64::from(beta), 0.0)?.exp()?,
     };
     let [low, high] = dehazer.bounds;
     let transmission = transmission.maximum(low)?.minimum(high)?;
@@ -66,10 +66,10 @@ pub fn forward(dehazer: &Dehazer, images: &Tensor) -> Result<(Tensor, Tensor)> {
         .broadcast_div(&transmission)?
         .broadcast_add(&airlight)?
         .clamp(0f32, 1f32)?;
-    let scene = if channels == colours {
+    let scene = if channels == colors {
         scene
     } else {
-        let alpha = samples.narrow(1, colours, channels - colours)?;
+        let alpha = samples.narrow(1, colors, channels - colors)?;
         Tensor::cat(&[scene, alpha], 1)?
     };
     Ok((
@@ -78,7 +78,7 @@ pub fn forward(dehazer: &Dehazer, images: &Tensor) -> Result<(Tensor, Tensor)> {
     ))
 }
 
-/// Equation 8 of the colour attenuation prior, `[batch, 1, height, width]`; a black pixel has saturation 0.
+/// Equation 8 of the color attenuation prior, `[batch, 1, height, width]`; a black pixel has saturation 0.
 fn depth(haze: &Tensor, [constant, of_value, of_saturation]: [f32; 3]) -> Result<Tensor> {
     let (low, value) = (haze.min_keepdim(1)?, haze.max_keepdim(1)?);
     let lit = value.gt(0f32)?;
@@ -94,7 +94,7 @@ fn luma(haze: &Tensor) -> Result<Tensor> {
     ops::sum_keepdim(&haze.broadcast_mul(&weights)?, 1)
 }
 
-/// The colour `[batch, channels, 1, 1]` of the brightest of the 0.1 % of pixels with the largest score.
+/// The color `[batch, channels, 1, 1]` of the brightest of the 0.1 % of pixels with the largest score.
 ///
 /// Sums and maxima go over the rows first: a GPU takes one block of threads for each result.
 fn airlight(haze: &Tensor, score: &Tensor) -> Result<Tensor> {
@@ -220,14 +220,14 @@ mod tests {
     fn tensor_ops_give_what_the_passes_over_buffers_give() {
         let (height, width) = (70, 90);
         for channels in 1..=4 {
-            for colour in [false, true] {
+            for color in [false, true] {
                 for base in [
                     Dehazer::dark_channel_prior(),
-                    Dehazer::colour_attenuation_prior(),
+                    Dehazer::color_attenuation_prior(),
                 ] {
                     let mut dehazer = base;
                     dehazer.filter.radius = 12;
-                    dehazer.guide = if colour { Guide::Colour } else { Guide::Gray };
+                    dehazer.guide = if color { Guide::Color } else { Guide::Gray };
                     let images = pictures(2, channels, height, width);
                     let (scene, transmission) = forward(&dehazer, &images).unwrap();
                     assert_eq!(scene.dims(), images.dims());

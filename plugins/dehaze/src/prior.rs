@@ -14,14 +14,15 @@ pub enum Guide {
     /// Rec. 601 luma.
     Gray,
     /// The three channels.
-    Colour,
+    #[serde(alias = "colour")]
+    Color,
 }
 
 impl From<Guide> for patchbay_dehaze_core::Guide {
     fn from(guide: Guide) -> Self {
         match guide {
             Guide::Gray => patchbay_dehaze_core::Guide::Gray,
-            Guide::Colour => patchbay_dehaze_core::Guide::Colour,
+            Guide::Color => patchbay_dehaze_core::Guide::Color,
         }
     }
 }

@@ -100,9 +100,9 @@ impl Tool for ReadImage {
 fn rgb<T: Sample>(samples: &[T], channels: usize, white: f32) -> Vec<f32> {
     let last = if channels < 3 { 0 } else { 2 };
     (0..3usize)
-        .flat_map(|colour| {
+        .flat_map(|color| {
             let pixels = samples.chunks_exact(channels);
-            pixels.map(move |pixel| pixel[colour.min(last)].float() / white)
+            pixels.map(move |pixel| pixel[color.min(last)].float() / white)
         })
         .collect()
 }

@@ -65,13 +65,13 @@ fn tensors_give_the_reference() {
         ),
         (
             "image/dark_channel_prior",
-            json!({"guide": "colour"}),
+            json!({"guide": "color"}),
             "dcp/transmission_colour",
             "dcp/recovered_colour",
             (0.1, 9.0),
         ),
         (
-            "image/colour_attenuation_prior",
+            "image/color_attenuation_prior",
             json!({}),
             "cap/transmission",
             "cap/recovered",
@@ -320,4 +320,18 @@ fn a_folder_is_dehazed_from_a_cell() {
     assert_eq!(found["airlight"].dims(), [3, 3]);
     assert_eq!(found["transmission_mean"].dims(), [3]);
     assert_eq!(read["image"].dim(0).unwrap(), 3);
+}
+
+#[test]
+fn names_of_the_release_before_still_work() {
+    for id in [
+        "image/color_attenuation_prior",
+        "image/colour_attenuation_prior",
+        "colour_attenuation_prior",
+    ] {
+        let dehazer = transform(id, json!({"guide": "colour"}));
+        let made = dehazer.provenance();
+        assert_eq!(made.id, "image/color_attenuation_prior");
+        assert_eq!(made.config["guide"], "color");
+    }
 }

@@ -234,9 +234,9 @@ fn from_vocabulary(path: &Path, lowercase: bool) -> Result<Tokenizer> {
         .map(|piece| tokenizers::AddedToken::from(*piece, true))
         .collect::<Vec<_>>();
     tokenizer.add_special_tokens(specials).map_err(failed)?;
-    let normaliser = BertNormalizer::new(true, true, None, lowercase);
+    let normalizer = BertNormalizer::new(true, true, None, lowercase);
     tokenizer
-        .with_normalizer(Some(normaliser))
+        .with_normalizer(Some(normalizer))
         .map_err(failed)?
         .with_pre_tokenizer(Some(BertPreTokenizer))
         .with_post_processor(Some(BertProcessing::new(

@@ -69,7 +69,7 @@ fn each_program_s_file_gives_its_network_s_values() {
         ),
     ] {
         let slot = tiny(config);
-        // The keys are recognised; everything is strict.
+        // The keys are recognized; everything is strict.
         let report = weights::load(&slot, reference(file), &LoadOptions::default()).unwrap();
         assert!(report.is_complete(), "{file}: {report}");
         assert_eq!(
@@ -186,7 +186,7 @@ fn the_parts_of_an_albef_checkpoint_find_their_encoders() {
     };
     file.insert("temp".to_owned(), number.clone());
     file.insert("text_encoder.cls.predictions.bias".to_owned(), number);
-    assert_eq!(KeyMap::recognise(&file), None);
+    assert_eq!(KeyMap::recognize(&file), None);
     let check = |slot: &Slot<dyn Encoder>, keys| {
         let report =
             weights::load_tensors(&slot.variables(), file.clone(), &LoadOptions::new(keys))

@@ -69,7 +69,7 @@ impl Loss for BalancedCrossEntropy {
         }
     }
 
-    fn at_initialisation(&self) -> Result<Vec<(String, f64)>> {
+    fn at_initialization(&self) -> Result<Vec<(String, f64)>> {
         const CLASSES: usize = 10;
         const SIDE: usize = 512;
         let logits = Tensor::zeros((CLASSES, CLASSES), DType::F32, &Device::Cpu)?;

@@ -280,7 +280,7 @@ pub fn check_probabilities(target: &Tensor) -> Result<()> {
 
 /// How often each class occurs.
 pub fn histogram(classes: &[u32], count: usize) -> Vec<usize> {
-    // Two of them, so that equal neighbours do not wait for each other.
+    // Two of them, so that equal neighbors do not wait for each other.
     let mut even = vec![0; count];
     let mut odd = vec![0; count];
     for pair in classes.chunks(2) {

@@ -1,6 +1,6 @@
 //! InfoNCE: each query finds its own key among the others', with a queue of earlier keys.
 //!
-//! Queries and keys are normalised here. Without a queue the negatives are the other keys of the batch, and
+//! Queries and keys are normalized here. Without a queue the negatives are the other keys of the batch, and
 //! `symmetric` adds the direction from keys to queries, as CLIP does. With a queue the negatives are also its keys, as
 //! in ALBEF; MoCo's loss is that with `in_batch` off. Keys of a queue get no gradient; the queue is carried over swaps. Each call
 //! adds its keys, those of an evaluation, too: evaluate with a loss of its own.
@@ -162,7 +162,7 @@ impl Loss for InfoNce {
         Ok(value)
     }
 
-    fn at_initialisation(&self) -> Result<Vec<(String, f64)>> {
+    fn at_initialization(&self) -> Result<Vec<(String, f64)>> {
         const BATCH: usize = 64;
         let width = match self.config.width {
             0 => 128,

@@ -93,7 +93,7 @@ impl Loss for KlDivergence {
             .apply(&values, values.elem_count() as f64)
     }
 
-    fn at_initialisation(&self) -> Result<Vec<(String, f64)>> {
+    fn at_initialization(&self) -> Result<Vec<(String, f64)>> {
         const CLASSES: usize = 10;
         let logits = Tensor::zeros((CLASSES, CLASSES), DType::F32, &Device::Cpu)?;
         let target = Tensor::eye(CLASSES, DType::F32, &Device::Cpu)?;

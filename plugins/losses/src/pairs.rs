@@ -86,7 +86,7 @@ pub fn standard_normal(count: usize) -> Vec<f32> {
     (0..count).map(point).collect()
 }
 
-/// What losses of regression are asked at initialisation: the loss of a prediction of 0 of targets with mean 0 and
+/// What losses of regression are asked at initialization: the loss of a prediction of 0 of targets with mean 0 and
 /// variance 1, as `forward` computes it.
 ///
 /// # Errors

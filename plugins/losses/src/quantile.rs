@@ -104,7 +104,7 @@ impl Loss for Quantile {
         pairs.reduce(values, self.config.reduction)
     }
 
-    fn at_initialisation(&self) -> Result<Vec<(String, f64)>> {
+    fn at_initialization(&self) -> Result<Vec<(String, f64)>> {
         of_standard_normal(
             |prediction, target| self.forward(prediction, target),
             &[self.config.levels.len()],

@@ -1,7 +1,7 @@
 //! Supervised contrastive loss: examples of one class attract each other, all others repel.
 //!
 //! As the authors' program (`L_out`, every view an anchor): features are `[batch, width]` or `[batch, views, width]`,
-//! normalised here. An anchor without another example of its class counts as 0, as there; the mean is over all anchors.
+//! normalized here. An anchor without another example of its class counts as 0, as there; the mean is over all anchors.
 //! Examples whose label is ignored are no anchors, and attract and repel nobody; that program has no such labels.
 
 use patchbay::{ops, plugin::prelude::*};
@@ -136,7 +136,7 @@ impl Loss for SupervisedContrastive {
         config.reduction.apply(&values, counted as f64)
     }
 
-    fn at_initialisation(&self) -> Result<Vec<(String, f64)>> {
+    fn at_initialization(&self) -> Result<Vec<(String, f64)>> {
         const BATCH: usize = 64;
         const CLASSES: i64 = 10;
         let features = independent_features(BATCH, 128, 0)?;

@@ -2,7 +2,7 @@
 //!
 //! Every program that needs a static has it in its text. Each copy gets the same exported symbol, so the dynamic
 //! loader makes all programs use the one that was loaded first, as it does for inline variables in C++. The symbol
-//! is weak: the optimiser may not assume that its initial value is the one that counts. A thread-local's key is such
+//! is weak: the optimizer may not assume that its initial value is the one that counts. A thread-local's key is such
 //! a static, and what `lazy_static!` makes holds one.
 
 use std::{

@@ -89,7 +89,7 @@ mod tests {
         assert!(parse("patchbay install --prefix /opt").is_ok());
         assert!(parse("patchbay run nb.ipynb --timeout 0").is_err());
         assert!(parse("patchbay dehaze in out --shard 5/4").is_err());
-        assert!(parse("patchbay dehaze in out --shard 4/4 --guide colour --memory 2G").is_ok());
+        assert!(parse("patchbay dehaze in out --shard 4/4 --guide color --memory 2G").is_ok());
         assert!(parse("patchbay run nb.ipynb --timeout 0.5 -o out.ipynb --html out.html").is_ok());
     }
 }

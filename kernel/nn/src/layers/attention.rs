@@ -19,7 +19,7 @@ pub struct MultiheadAttention {
 }
 
 impl MultiheadAttention {
-    /// Initialised as in PyTorch: Xavier uniform for the first projection, zeros for the biases.
+    /// Initialized as in PyTorch: Xavier uniform for the first projection, zeros for the biases.
     ///
     /// # Errors
     ///

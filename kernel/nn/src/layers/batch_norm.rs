@@ -6,7 +6,7 @@ use candle_core::{Result, Tensor};
 pub use candle_nn::BatchNormConfig;
 use candle_nn::{ModuleT, VarBuilder};
 
-/// Normalisation of each channel over the batch in training, by the running statistics else.
+/// Normalization of each channel over the batch in training, by the running statistics else.
 ///
 /// Parameters `weight` and `bias`; `running_mean` and `running_var` are variables without a gradient.
 #[derive(Clone, Debug)]

@@ -171,7 +171,7 @@ fn part(what: &str, channels: usize, groups: usize) -> Result<usize> {
 
 macro_rules! builders {
     ($with:ident, $without:ident, $build:ident, $layer:ident, $config:ty, $shape:literal) => {
-        #[doc = concat!("Parameters `weight`, ", $shape, ", and `bias`, `[out]`, initialised as in PyTorch.")]
+        #[doc = concat!("Parameters `weight`, ", $shape, ", and `bias`, `[out]`, initialized as in PyTorch.")]
         ///
         /// # Errors
         ///

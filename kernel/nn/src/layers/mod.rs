@@ -1,4 +1,4 @@
-//! Layers on [`patchbay_ops`], with PyTorch's names and initialisation.
+//! Layers on [`patchbay_ops`], with PyTorch's names and initialization.
 
 pub mod activation;
 mod attention;
@@ -12,7 +12,7 @@ mod patch_embedding;
 pub mod rnn;
 mod transformer;
 
-/// Layer and root-mean-square normalisation.
+/// Layer and root-mean-square normalization.
 pub mod layer_norm {
     pub use super::norm::{LayerNorm, RmsNorm, layer_norm, layer_norm_no_bias, rms_norm};
     pub use candle_nn::LayerNormConfig;

@@ -5,7 +5,7 @@ use candle_nn::{LayerNormConfig, Module, VarBuilder, init};
 
 use patchbay_ops as ops;
 
-/// Layer normalisation over the last dimensions; candle's own has no gradient.
+/// Layer normalization over the last dimensions; candle's own has no gradient.
 #[derive(Clone, Debug)]
 pub struct LayerNorm {
     weight: Tensor,
@@ -74,7 +74,7 @@ impl Module for LayerNorm {
     }
 }
 
-/// Root-mean-square normalisation over the last dimension.
+/// Root-mean-square normalization over the last dimension.
 #[derive(Clone, Debug)]
 pub struct RmsNorm {
     weight: Tensor,

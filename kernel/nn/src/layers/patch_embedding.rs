@@ -17,7 +17,7 @@ pub struct PatchEmbedding {
 }
 
 impl PatchEmbedding {
-    /// Initialised as a convolution in PyTorch.
+    /// Initialized as a convolution in PyTorch.
     ///
     /// # Errors
     ///

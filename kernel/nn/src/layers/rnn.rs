@@ -49,7 +49,7 @@ pub struct LSTMConfig {
 }
 
 impl Default for LSTMConfig {
-    /// Initialised as in PyTorch.
+    /// Initialized as in PyTorch.
     fn default() -> LSTMConfig {
         LSTMConfig {
             w_ih_init: OF_LSTM,
@@ -88,7 +88,7 @@ pub struct GRUConfig {
 }
 
 impl Default for GRUConfig {
-    /// Initialised as in PyTorch.
+    /// Initialized as in PyTorch.
     fn default() -> GRUConfig {
         GRUConfig {
             w_ih_init: OF_GRU,
@@ -337,7 +337,7 @@ fn run<S: Clone>(
     Ok(states)
 }
 
-/// An [`LSTM`]; a plain [`LSTMConfig::default`] is initialised as in PyTorch.
+/// An [`LSTM`]; a plain [`LSTMConfig::default`] is initialized as in PyTorch.
 ///
 /// # Errors
 ///
@@ -346,7 +346,7 @@ pub fn lstm(in_dim: usize, hidden_dim: usize, config: LSTMConfig, vb: VarBuilder
     LSTM::new(in_dim, hidden_dim, config, vb)
 }
 
-/// A [`GRU`]; a plain [`GRUConfig::default`] is initialised as in PyTorch.
+/// A [`GRU`]; a plain [`GRUConfig::default`] is initialized as in PyTorch.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Optimisers that update each parameter in one pass.
+//! Optimizers that update each parameter in one pass.
 
 mod adam;
 mod parameters;

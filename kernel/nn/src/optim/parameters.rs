@@ -1,4 +1,4 @@
-//! Parameters in groups, and what optimisers keep for each.
+//! Parameters in groups, and what optimizers keep for each.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -12,14 +12,14 @@ use crate::each_once;
 pub struct ParameterGroup {
     /// The parameters.
     pub vars: Vec<Var>,
-    /// What the optimiser's learning rate is multiplied with for this group, so that a schedule moves all groups.
+    /// What the optimizer's learning rate is multiplied with for this group, so that a schedule moves all groups.
     pub learning_rate_scale: f64,
-    /// The optimiser's own where nothing is said. Norms and biases usually have 0.
+    /// The optimizer's own where nothing is said. Norms and biases usually have 0.
     pub weight_decay: Option<f64>,
 }
 
 impl ParameterGroup {
-    /// Parameters with the optimiser's settings.
+    /// Parameters with the optimizer's settings.
     pub fn new(vars: Vec<Var>) -> ParameterGroup {
         ParameterGroup {
             vars,
@@ -77,7 +77,7 @@ impl ParameterNames {
     }
 }
 
-/// What checkpoints keep of an optimiser.
+/// What checkpoints keep of an optimizer.
 pub trait OptimizerState {
     /// The learning rate, and of each parameter, under its name: `NAME.steps`, the number of its steps, and `NAME.moments`,
     /// [moments, elements], if it has had a gradient.
@@ -91,7 +91,7 @@ pub trait OptimizerState {
     ///
     /// # Errors
     ///
-    /// Fails, without having changed anything, where the state is that of other parameters or of another optimiser, naming
+    /// Fails, without having changed anything, where the state is that of other parameters or of another optimizer, naming
     /// what differs.
     fn load_named_state(
         &mut self,
@@ -99,7 +99,7 @@ pub trait OptimizerState {
         names: &ParameterNames,
     ) -> Result<()>;
 
-    /// The state with the place of each parameter in the groups for its name, to give to a second optimiser of this process.
+    /// The state with the place of each parameter in the groups for its name, to give to a second optimizer of this process.
     /// In a file it is of no use: `VarMap::all_vars` has another order in each process.
     ///
     /// # Errors
@@ -130,7 +130,7 @@ pub(super) struct Parameter {
     pub moments: Option<Tensor>,
 }
 
-/// The parameters of an optimiser in the order of its groups.
+/// The parameters of an optimizer in the order of its groups.
 #[derive(Clone, Debug)]
 pub(super) struct Parameters {
     all: Vec<Parameter>,
@@ -138,7 +138,7 @@ pub(super) struct Parameters {
     /// How many moments each has.
     moments: usize,
     /// `AdamW`, for messages and files.
-    optimiser: &'static str,
+    optimizer: &'static str,
     /// Why there can be no step.
     fault: Option<String>,
 }
@@ -146,7 +146,7 @@ pub(super) struct Parameters {
 impl Parameters {
     /// A parameter that is given twice is an error of the first step: groups are put together without one.
     pub(super) fn new(
-        optimiser: &'static str,
+        optimizer: &'static str,
         groups: Vec<ParameterGroup>,
         learning_rate: f64,
         moments: usize,
@@ -155,7 +155,7 @@ impl Parameters {
             .iter()
             .flat_map(|group| group.vars.iter().cloned())
             .collect();
-        let fault = each_once(&format!("the parameters of {optimiser}"), &given)
+        let fault = each_once(&format!("the parameters of {optimizer}"), &given)
             .err()
             .map(|error| error.to_string());
         let all = groups
@@ -178,7 +178,7 @@ impl Parameters {
             all,
             learning_rate,
             moments,
-            optimiser,
+            optimizer,
             fault,
         }
     }
@@ -251,7 +251,7 @@ impl Parameters {
                     "parameter {index} of {}, of shape {:?}, is no variable of the model, so it has no name under which its \
                      state could be found again, and its value would not be in the file: put it into the model, with \
                      `variables.data().lock().unwrap().insert(name, var)`",
-                    self.optimiser,
+                    self.optimizer,
                     parameter.var.dims()
                 ),
             })
@@ -267,7 +267,7 @@ impl Parameters {
             ),
             (
                 "optimizer".to_owned(),
-                Tensor::new(self.optimiser.as_bytes(), device)?,
+                Tensor::new(self.optimizer.as_bytes(), device)?,
             ),
         ]);
         for (key, parameter) in keys.iter().zip(&self.all) {
@@ -287,18 +287,18 @@ impl Parameters {
         state: &BTreeMap<String, Tensor>,
         keys: &[String],
     ) -> Result<()> {
-        let (Some(learning_rate), Some(optimiser)) =
+        let (Some(learning_rate), Some(optimizer)) =
             (state.get("learning_rate"), state.get("optimizer"))
         else {
             bail!(
-                "the optimiser's state has no learning_rate and name of the optimiser: it is not that of an optimiser"
+                "the optimizer's state has no learning_rate and name of the optimizer: it is not that of an optimizer"
             )
         };
-        let optimiser = String::from_utf8_lossy(&optimiser.to_vec1::<u8>()?).into_owned();
-        if optimiser != self.optimiser {
+        let optimizer = String::from_utf8_lossy(&optimizer.to_vec1::<u8>()?).into_owned();
+        if optimizer != self.optimizer {
             bail!(
-                "the state is that of {optimiser}, and this is {}: the state is that of another model or optimiser",
-                self.optimiser
+                "the state is that of {optimizer}, and this is {}: the state is that of another model or optimizer",
+                self.optimizer
             )
         }
         let known: BTreeSet<&str> = keys.iter().map(String::as_str).collect();
@@ -316,9 +316,9 @@ impl Parameters {
                     .join(", "),
             };
             bail!(
-                "the state is that of other parameters, and nothing was loaded. In the state and not in {optimiser}: {}. In \
-                 {optimiser} and not in the state: {}. To go on with other parameters load the model alone, without the \
-                 optimiser, whose moments begin anew then",
+                "the state is that of other parameters, and nothing was loaded. In the state and not in {optimizer}: {}. In \
+                 {optimizer} and not in the state: {}. To go on with other parameters load the model alone, without the \
+                 optimizer, whose moments begin anew then",
                 list(given.difference(&known).collect()),
                 list(known.difference(&given).collect())
             )
@@ -333,8 +333,8 @@ impl Parameters {
             let expected = [self.moments, parameter.var.elem_count()];
             if moments.dims() != expected {
                 bail!(
-                    "the optimiser's state of parameter {key} is {:?} and the parameter needs {expected:?}: the state \
-                     is that of another model or optimiser",
+                    "the optimizer's state of parameter {key} is {:?} and the parameter needs {expected:?}: the state \
+                     is that of another model or optimizer",
                     moments.dims()
                 )
             }

@@ -1,4 +1,4 @@
-//! Terminal text with ANSI colours as HTML. Reference: ECMA-48, "Select graphic rendition".
+//! Terminal text with ANSI colors as HTML. Reference: ECMA-48, "Select graphic rendition".
 
 use anstyle_parse::{DefaultCharAccumulator, Params, Parser, Perform};
 
@@ -8,7 +8,7 @@ use super::escape::escape_into;
 /// takes little more memory than its text.
 const LONGEST_LINE: usize = 1 << 16;
 
-/// Appends the text as HTML: colours and styles as spans, carriage returns and backspaces applied, other
+/// Appends the text as HTML: colors and styles as spans, carriage returns and backspaces applied, other
 /// escape sequences dropped.
 pub fn write_html(text: &str, html: &mut String) {
     let mut parser = Parser::<DefaultCharAccumulator>::new();
@@ -33,7 +33,7 @@ pub fn to_html(text: &str) -> String {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Color {
-    /// One of the 16 colours that the page's theme defines.
+    /// One of the 16 colors that the page's theme defines.
     Named(u8),
     Rgb(u8, u8, u8),
 }
@@ -206,7 +206,7 @@ fn named(number: u16) -> Option<Color> {
     u8::try_from(number).ok().map(Color::Named)
 }
 
-/// The colour after 38 or 48: `5;n` or `2;r;g;b`.
+/// The color after 38 or 48: `5;n` or `2;r;g;b`.
 fn extended(values: &mut impl Iterator<Item = u16>) -> Option<Color> {
     let byte = |values: &mut dyn Iterator<Item = u16>| {
         values.next().and_then(|value| u8::try_from(value).ok())
@@ -218,7 +218,7 @@ fn extended(values: &mut impl Iterator<Item = u16>) -> Option<Color> {
     }
 }
 
-/// The 256 colours of xterm: 16 named ones, a cube of 6 x 6 x 6, 24 greys.
+/// The 256 colors of xterm: 16 named ones, a cube of 6 x 6 x 6, 24 greys.
 fn palette(number: u8) -> Color {
     let level = |step: u8| if step == 0 { 0 } else { 55 + 40 * step };
     match number {

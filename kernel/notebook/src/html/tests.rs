@@ -21,7 +21,7 @@ fn what_could_be_markup_is_escaped() {
 }
 
 #[test]
-fn colours_become_spans() {
+fn colors_become_spans() {
     assert_eq!(
         ansi::to_html("\x1b[31merr\x1b[0m ok"),
         "<span class=\"ansi-fg-1\">err</span> ok"
@@ -61,7 +61,7 @@ fn other_sequences_leave_nothing() {
 }
 
 #[test]
-fn rust_is_coloured_by_kind() {
+fn rust_is_colored_by_kind() {
     assert_eq!(
         highlighted("let x: f32 = 1.5e-3;"),
         "<span class=\"keyword\">let</span> x: <span class=\"type\">f32</span> = <span class=\"number\">1.5e-3</span>;"

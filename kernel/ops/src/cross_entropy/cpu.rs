@@ -116,7 +116,7 @@ impl Fused {
     /// The class of each position, or [`IGNORED`].
     fn classes<I: Copy + Into<i64>>(&self, given: &[I]) -> Result<Vec<u32>> {
         let (count, ignore) = (self.at.n as i64, self.ignore_index);
-        // Without branches, so that the pass is vectorised; what is wrong is looked for afterwards.
+        // Without branches, so that the pass is vectorized; what is wrong is looked for afterwards.
         let mut wrong = false;
         let classes = given
             .iter()

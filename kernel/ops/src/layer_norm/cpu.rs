@@ -127,7 +127,7 @@ simd_kernel! {
     ) -> () {
         let n = weight.len();
         let count = T::of(n as f64);
-        // Equal lengths that the compiler can see: it vectorises the loop over the sums only then.
+        // Equal lengths that the compiler can see: it vectorizes the loop over the sums only then.
         let (weight_sum, bias_sum) = (&mut weight_sum[..n], &mut bias_sum[..n]);
         for (((x, grad), out), statistics) in
             x.chunks_exact(n).zip(grad.chunks_exact(n)).zip(out.chunks_exact_mut(n)).zip(statistics)

@@ -1,4 +1,4 @@
-// Layer normalisation over rows of n values; a block for a row, and for the parameters' gradients a thread for a column.
+// Layer normalization over rows of n values; a block for a row, and for the parameters' gradients a thread for a column.
 #include "number.cuh"
 
 template <class T>
@@ -13,8 +13,8 @@ __device__ void forward(int n, double eps, const T *x, const T *weight, const T 
     A mean = over_block<Sum>(sum) / n;
     A squares = 0;
     for (int i = threadIdx.x; i < n; i += blockDim.x) {
-        A centred = load(x, i) - mean;
-        squares += centred * centred;
+        A centered = load(x, i) - mean;
+        squares += centered * centered;
     }
     A scale = A(1) / sqrt(over_block<Sum>(squares) / n + (A)eps);
     for (int i = threadIdx.x; i < n; i += blockDim.x) {

@@ -422,7 +422,7 @@ impl<'a> Ordered<'a> {
     }
 }
 
-/// Neighbouring dimensions of one sort together: how many values, and whether they are reduced.
+/// Neighboring dimensions of one sort together: how many values, and whether they are reduced.
 fn grouped(axes: &[Axis]) -> Vec<(usize, bool)> {
     let mut groups: Vec<(usize, bool)> = Vec::new();
     for axis in axes {

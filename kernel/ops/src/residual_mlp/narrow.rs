@@ -1,4 +1,4 @@
-//! The kernels for few inputs and outputs: neighbouring rows are worked on together.
+//! The kernels for few inputs and outputs: neighboring rows are worked on together.
 
 use rayon::prelude::*;
 
@@ -178,7 +178,7 @@ impl Weights<f64> {
     }
 }
 
-/// Some rows, turned round: what belongs to neighbouring rows lies side by side.
+/// Some rows, turned round: what belongs to neighboring rows lies side by side.
 #[derive(Default)]
 struct Piece<T> {
     rows: usize,

@@ -109,7 +109,7 @@ fn passes<T: Number>(
                 shared_mem_bytes: ((values + 2 * radius) * size_of::<T>()) as u32,
             };
             // SAFETY: the arguments are those of `sum_rows_*` and `least_rows_*` in window.cu: a row of `width` values
-            // for each y of the grid, and shared memory for a block with its neighbours.
+            // for each y of the grid, and shared memory for a block with its neighbors.
             unsafe { launch.launch(config) }.w()?;
         }
 

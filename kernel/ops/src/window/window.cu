@@ -7,7 +7,7 @@ struct Least {
     template <class A> static __device__ A of(A a, A b) { return a < b || a != a ? a : b; }
 };
 
-// A block for a piece of blockDim.x values of one row. Its neighbourhood comes once into shared memory, which has
+// A block for a piece of blockDim.x values of one row. Its neighborhood comes once into shared memory, which has
 // blockDim.x + 2 radius values.
 template <class Op, class A> __device__ void along_rows(int width, int radius, A neutral, const A *x, A *y, A *piece) {
     x += (size_t)blockIdx.y * width;
@@ -29,7 +29,7 @@ template <class Op, class A> __device__ void along_rows(int width, int radius, A
     }
 }
 
-// The sums along rows: a thread has RUN neighbouring windows, so from one to the next a value enters and one leaves. As down the
+// The sums along rows: a thread has RUN neighboring windows, so from one to the next a value enters and one leaves. As down the
 // columns, the sum is kept in f64. A block has blockDim.x * RUN values of one row, and shared memory for as many and 2 radius
 // more; RUN is odd, so that the threads of a warp read from different banks.
 const int RUN = 5;
@@ -57,7 +57,7 @@ template <class A> __device__ void sums_along_rows(int width, int radius, const 
             sum -= piece[first + i];
         }
     }
-    // Through shared memory, so that neighbouring threads write neighbouring values.
+    // Through shared memory, so that neighboring threads write neighboring values.
     __syncthreads();
     for (int i = 0; i < RUN; ++i) {
         piece[first + i] = sums[i];
@@ -68,7 +68,7 @@ template <class A> __device__ void sums_along_rows(int width, int radius, const 
     }
 }
 
-// A thread for `rows` values of one column, so that neighbouring threads read neighbouring values.
+// A thread for `rows` values of one column, so that neighboring threads read neighboring values.
 template <class Op, class A>
 __device__ void down_columns(int height, int width, int radius, int rows, A neutral, const A *x, A *y) {
     int column = blockIdx.x * blockDim.x + threadIdx.x;

@@ -55,7 +55,7 @@ kind! {
             self.backward(losses, shared)
         }
 
-        /// The losses that [`Balancer::backward`] had, on the same batch after the optimiser's step, for balancers whose
+        /// The losses that [`Balancer::backward`] had, on the same batch after the optimizer's step, for balancers whose
         /// [`Balancer::wants_losses_after`] is true.
         ///
         /// # Errors
@@ -221,7 +221,7 @@ fn balance(
 
 /// The component's own, with those losses that have a gradient in this step. The others are named in
 /// [`Balanced::absent`], have the weight 0, and leave what the balancer keeps for them as it is. Where none has one there
-/// are no gradients, so the optimiser's step changes nothing.
+/// are no gradients, so the optimizer's step changes nothing.
 ///
 /// # Errors
 ///

@@ -38,7 +38,7 @@ kind! {
         /// # Errors
         ///
         /// Fails where the loss does not take the input.
-        fn at_initialisation(&self) -> Result<Vec<(String, f64)>> {
+        fn at_initialization(&self) -> Result<Vec<(String, f64)>> {
             let logits = Tensor::zeros((CLASSES, CLASSES), DType::F32, &Device::Cpu)?;
             let target = Tensor::arange(0u32, CLASSES as u32, &Device::Cpu)?;
             let value = patchbay_ops::mean_all(&self.forward(&logits, &target)?)?;
@@ -50,7 +50,7 @@ kind! {
     }
 }
 
-/// How many classes the K of [`Loss::at_initialisation`] is.
+/// How many classes the K of [`Loss::at_initialization`] is.
 const CLASSES: usize = 10;
 
 #[inline]
@@ -113,7 +113,7 @@ fn measured(loss: &dyn Loss) -> Vec<(String, String)> {
             format!("{text} (cross entropy of K = {CLASSES} classes: 1)"),
         )
     };
-    let values = loss.at_initialisation().unwrap_or_default();
+    let values = loss.at_initialization().unwrap_or_default();
     values.into_iter().map(facts).collect()
 }
 

@@ -27,7 +27,7 @@ kind! {
         #[slot = losses_in_slot]
         fn losses(&self, batch: &Batch, progress: f64) -> Result<Vec<(String, Tensor)>>;
 
-        /// To be called after each step of the optimiser: momentum copies and queues move on.
+        /// To be called after each step of the optimizer: momentum copies and queues move on.
         ///
         /// # Errors
         ///

@@ -162,7 +162,7 @@ fn names(encoder: &Slot<dyn Encoder>) -> Vec<String> {
 }
 
 #[test]
-fn equal_tensors_are_kept_with_their_values_and_their_optimiser() {
+fn equal_tensors_are_kept_with_their_values_and_their_optimizer() {
     let encoder = encoder("encoder/mlp", json!({"hidden": 4}));
     assert_eq!(
         names(&encoder),
@@ -175,14 +175,14 @@ fn equal_tensors_are_kept_with_their_values_and_their_optimiser() {
         ]
     );
     assert_eq!(encoder.trainable().len(), 4);
-    let mut optimiser = nn::AdamW::new_lr(encoder.trainable(), 0.1).unwrap();
+    let mut optimizer = nn::AdamW::new_lr(encoder.trainable(), 0.1).unwrap();
     let mut step = || {
         let pooled = encoder
             .forward(&EncoderInput::new(&input()))
             .unwrap()
             .pooled;
         let loss = pooled.sqr().unwrap().sum_all().unwrap();
-        optimiser.backward_step(&loss).unwrap();
+        optimizer.backward_step(&loss).unwrap();
         loss.to_scalar::<f32>().unwrap()
     };
     let first = step();
@@ -192,14 +192,14 @@ fn equal_tensors_are_kept_with_their_values_and_their_optimiser() {
     assert!(report.fresh.is_empty() && report.dropped.is_empty() && report.mismatched.is_empty());
     assert_eq!(report.state, ["steps"]);
     assert!(
-        report.optimiser().starts_with("kept: it goes on"),
+        report.optimizer().starts_with("kept: it goes on"),
         "{report}"
     );
     assert_eq!(output(&encoder), before, "bit for bit");
     let losses: Vec<f32> = (0..40).map(|_| step()).collect();
     assert!(
         losses[39] < 0.5 * first,
-        "the same optimiser trains on: {first} {losses:?}"
+        "the same optimizer trains on: {first} {losses:?}"
     );
 }
 
@@ -257,7 +257,7 @@ fn a_partial_carry_reports_each_tensor_and_rollback_brings_the_rest_back() {
     assert_eq!(report.kept, ["first.bias", "first.weight", "queue"]);
     assert_eq!(report.fresh, ["head.bias", "head.weight"]);
     assert_eq!(report.dropped, ["second.bias", "second.weight"]);
-    assert!(report.optimiser().contains("does not know the fresh ones"));
+    assert!(report.optimizer().contains("does not know the fresh ones"));
     assert_ne!(output(&encoder), before);
     let report = encoder
         .swap_with("encoder/mlp", json!({"hidden": 5}), Carry::Matching)
@@ -270,7 +270,7 @@ fn a_partial_carry_reports_each_tensor_and_rollback_brings_the_rest_back() {
         .swap_with("encoder/mlp", json!({"hidden": 4}), Carry::Fresh)
         .unwrap();
     assert!(
-        report.kept.is_empty() && report.optimiser().starts_with("void"),
+        report.kept.is_empty() && report.optimizer().starts_with("void"),
         "{report}"
     );
     assert_eq!(report.dropped.len(), 5);

@@ -51,7 +51,7 @@ const NOT_BUILT: [&str; 12] = [
     "patchbay-runtime",
     "patchbay-session",
     "patchbay-tests",
-    "patchbay-tide",
+    "patchbay-forecasters",
 ];
 
 /// Builds the SDK and a plugin from edited copies of the sources (dependencies come from a copy of

@@ -2,7 +2,7 @@
 
 For each case, as there: state, inputs, result, gradients of sum(result * cotangent), in float64. The names of convolutions have
 their settings: k kernel, s stride, p padding, o output padding, d dilation, g groups. `spread/...` are the largest absolute value
-and the standard deviation of what PyTorch initialises large layers with.
+and the standard deviation of what PyTorch initializes large layers with.
 Run: python nn_layers_torch.py (needs torch and safetensors; written with torch 2.15).
 """
 

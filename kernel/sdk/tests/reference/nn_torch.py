@@ -1,7 +1,7 @@
-"""Writes nn.safetensors: layers and optimisers by PyTorch, for `nn_parity.rs`.
+"""Writes nn.safetensors: layers and optimizers by PyTorch, for `nn_parity.rs`.
 
 For each layer: its state dict, its input, its result and the gradients of sum(result * cotangent). For each
-optimiser: two parameters, their gradients at each of five steps, and the parameters afterwards. All in float64.
+optimizer: two parameters, their gradients at each of five steps, and the parameters afterwards. All in float64.
 Run: python nn_torch.py (needs torch and safetensors; written with torch 2.15).
 """
 
@@ -56,7 +56,7 @@ for name, first, active in (("pre_norm", True, "gelu"), ("post_norm", False, "re
     layer(f"transformer_{name}", block, torch.randn(2, 5, 8))
 
 
-def optimiser(name, make):
+def optimizer(name, make):
     parameters = [nn.Parameter(torch.randn(3, 4)), nn.Parameter(torch.randn(5))]
     for index, parameter in enumerate(parameters):
         tensors[f"{name}/before/{index}"] = parameter.detach().clone()
@@ -74,12 +74,12 @@ def groups(parameters):
     return [{"params": [parameters[0]], "weight_decay": 0.3}, {"params": [parameters[1]], "lr": 0.05, "weight_decay": 0.0}]
 
 
-optimiser("adamw", lambda p: torch.optim.AdamW(p, 0.1, weight_decay=0.2))
-optimiser("adamw_groups", lambda p: torch.optim.AdamW(groups(p), 0.1))
-optimiser("adam", lambda p: torch.optim.Adam(p, 0.1, weight_decay=0.2))
-optimiser("sgd", lambda p: torch.optim.SGD(p, 0.1))
-optimiser("sgd_momentum", lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, weight_decay=0.2, dampening=0.3))
-optimiser("sgd_nesterov", lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True))
+optimizer("adamw", lambda p: torch.optim.AdamW(p, 0.1, weight_decay=0.2))
+optimizer("adamw_groups", lambda p: torch.optim.AdamW(groups(p), 0.1))
+optimizer("adam", lambda p: torch.optim.Adam(p, 0.1, weight_decay=0.2))
+optimizer("sgd", lambda p: torch.optim.SGD(p, 0.1))
+optimizer("sgd_momentum", lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, weight_decay=0.2, dampening=0.3))
+optimizer("sgd_nesterov", lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True))
 
 parameters = [nn.Parameter(torch.zeros(3, 4)), nn.Parameter(torch.zeros(5))]
 for index, parameter in enumerate(parameters):

@@ -23,7 +23,7 @@ pub(super) const MAGICS: &[Entry] = &[
     ),
     answer(
         &[":codegen_backend"],
-        "cells are compiled by LLVM, as the SDK is; %opt says how hard they are optimised",
+        "cells are compiled by LLVM, as the SDK is; %opt says how hard they are optimized",
         Run::Now(|call| say(call, ":codegen_backend")),
     ),
     answer(

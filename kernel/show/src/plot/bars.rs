@@ -12,7 +12,7 @@ use plotters::{
 use super::{
     Figure, Numbers,
     axes::{Axes, axes_setters, range_of},
-    colour,
+    color,
     figure::drawing_error,
 };
 use crate::{Result, tensor::number};
@@ -95,11 +95,11 @@ impl Bars {
                     let middle = index as f64;
                     Rectangle::new(
                         [(middle - 0.38, 0.0), (middle + 0.38, value)],
-                        colour(index).mix(0.9).filled(),
+                        color(index).mix(0.9).filled(),
                     )
                 });
             chart.draw_series(shapes).map_err(drawing_error)?;
-            let centred = |vertical| {
+            let centered = |vertical| {
                 ("sans-serif", 13)
                     .into_font()
                     .color(&BLACK)
@@ -110,13 +110,13 @@ impl Bars {
                 .enumerate()
                 .filter(|(_, value)| value.is_finite())
                 .map(|(index, &value)| {
-                    Text::new(number(value), (index as f64, value), centred(VPos::Bottom))
+                    Text::new(number(value), (index as f64, value), centered(VPos::Bottom))
                 });
             chart.draw_series(at_ends).map_err(drawing_error)?;
             // Names stand under the axis, where the mesh would only put numbers.
             for (index, name) in names.iter().enumerate() {
                 let (x, y) = chart.backend_coord(&(index as f64, y.start));
-                area.draw(&Text::new(name.clone(), (x, y + 8), centred(VPos::Top)))
+                area.draw(&Text::new(name.clone(), (x, y + 8), centered(VPos::Top)))
                     .map_err(drawing_error)?;
             }
             Ok::<(), candle_core::Error>(())

@@ -182,10 +182,10 @@ impl ConfusionMatrix {
                 .axis_desc_style(("sans-serif", 14))
                 .draw()
                 .map_err(drawing_error)?;
-            let centred = |colour: RGBColor| {
+            let centered = |color: RGBColor| {
                 ("sans-serif", font)
                     .into_font()
-                    .color(&colour)
+                    .color(&color)
                     .pos(Pos::new(HPos::Center, VPos::Center))
             };
             frame = chart.plotting_area().get_pixel_range();
@@ -194,22 +194,22 @@ impl ConfusionMatrix {
                 for (column, &count) in line.iter().enumerate() {
                     let share = count as f64 / in_class;
                     let (x, y) = (column as f64, row as f64);
-                    let colour = shade(share, row == column);
-                    let cell = Rectangle::new([(x, y), (x + 1.0, y + 1.0)], colour.filled());
+                    let color = shade(share, row == column);
+                    let cell = Rectangle::new([(x, y), (x + 1.0, y + 1.0)], color.filled());
                     chart.draw_series([cell]).map_err(drawing_error)?;
                     if count > 0 {
                         let ink = if share > 0.5 { WHITE } else { BLACK };
-                        let text = Text::new(count.to_string(), (x + 0.5, y + 0.5), centred(ink));
+                        let text = Text::new(count.to_string(), (x + 0.5, y + 0.5), centered(ink));
                         chart.draw_series([text]).map_err(drawing_error)?;
                     }
                 }
             }
             for class in (0..size).step_by(size.div_ceil(LABELS)) {
                 let (x, y) = chart.backend_coord(&(class as f64 + 0.5, end));
-                area.draw(&Text::new(label(class), (x, y + 10), centred(BLACK)))
+                area.draw(&Text::new(label(class), (x, y + 10), centered(BLACK)))
                     .map_err(drawing_error)?;
                 let (x, y) = chart.backend_coord(&(0.0, class as f64 + 0.5));
-                area.draw(&Text::new(label(class), (x - 14, y), centred(BLACK)))
+                area.draw(&Text::new(label(class), (x - 14, y), centered(BLACK)))
                     .map_err(drawing_error)?;
             }
             Ok::<(), candle_core::Error>(())

@@ -1,4 +1,4 @@
-//! Matrices as colours.
+//! Matrices as colors.
 
 use std::ops::Range;
 
@@ -26,7 +26,7 @@ pub struct HeatMap {
     range: Option<(f64, f64)>,
 }
 
-/// A matrix `[rows, columns]` as a heat map with a colour bar: `plot::heat_map(&attention).draw()?`.
+/// A matrix `[rows, columns]` as a heat map with a color bar: `plot::heat_map(&attention).draw()?`.
 pub fn heat_map(matrix: &Tensor) -> HeatMap {
     HeatMap {
         axes: Axes::default(),
@@ -40,11 +40,11 @@ pub fn heat_map(matrix: &Tensor) -> HeatMap {
 
 axes_setters!(HeatMap);
 
-/// The width of the colour bar with its labels.
+/// The width of the color bar with its labels.
 const BAR: u32 = 78;
 
 impl HeatMap {
-    /// The values at the two ends of the colours; without it, the smallest and the largest.
+    /// The values at the two ends of the colors; without it, the smallest and the largest.
     pub fn range(mut self, low: f64, high: f64) -> HeatMap {
         self.range = Some((low, high));
         self
@@ -91,12 +91,12 @@ impl HeatMap {
                 .enumerate()
                 .filter(|(_, value)| value.is_finite())
             {
-                picture.set(x, y, colour_of((value - low) / (high - low)));
+                picture.set(x, y, color_of((value - low) / (high - low)));
             }
         }
         let mut gradient = Raster::new(1, 256);
         for step in 0..256 {
-            gradient.set(0, step, colour_of(1.0 - step as f64 / 255.0));
+            gradient.set(0, step, color_of(1.0 - step as f64 / 255.0));
         }
         let place = |frame: &(Range<i32>, Range<i32>)| {
             let size = (
@@ -114,7 +114,7 @@ impl HeatMap {
     }
 }
 
-/// Draws the numbers beside the colour bar; returns where the bar itself goes, in pixels.
+/// Draws the numbers beside the color bar; returns where the bar itself goes, in pixels.
 fn draw_scale(area: &Area<'_>, range: Range<f64>) -> Result<(Range<i32>, Range<i32>)> {
     let mut chart = ChartBuilder::on(area)
         .right_y_label_area_size(56)
@@ -132,12 +132,12 @@ fn draw_scale(area: &Area<'_>, range: Range<f64>) -> Result<(Range<i32>, Range<i
     Ok(chart.plotting_area().get_pixel_range())
 }
 
-/// The colour of a value between 0 and 1.
-pub fn colour_of(value: f64) -> RGBColor {
-    let colour = ViridisRGB
+/// The color of a value between 0 and 1.
+pub fn color_of(value: f64) -> RGBColor {
+    let color = ViridisRGB
         .get_color_normalized(value.clamp(0.0, 1.0) as f32, 0.0, 1.0)
         .to_backend_color();
-    RGBColor(colour.rgb.0, colour.rgb.1, colour.rgb.2)
+    RGBColor(color.rgb.0, color.rgb.1, color.rgb.2)
 }
 
 #[cfg(test)]
@@ -156,9 +156,9 @@ mod tests {
     }
 
     #[test]
-    fn colours_go_from_dark_to_light() {
-        let RGBColor(red, _, _) = colour_of(0.0);
-        let RGBColor(bright, ..) = colour_of(1.0);
+    fn colors_go_from_dark_to_light() {
+        let RGBColor(red, _, _) = color_of(0.0);
+        let RGBColor(bright, ..) = color_of(1.0);
         assert!(red < 80 && bright > 200);
     }
 }

@@ -6,7 +6,7 @@ use plotters::{element::Rectangle, style::Color};
 use super::{
     Figure, Numbers,
     axes::{Axes, axes_setters, range_of},
-    colour,
+    color,
     figure::drawing_error,
 };
 use crate::Result;
@@ -71,7 +71,7 @@ impl Histogram {
                 let gap = width * 0.04;
                 Rectangle::new(
                     [(left + gap, 0.0), (left + width - gap, count as f64)],
-                    colour(0).mix(0.85).filled(),
+                    color(0).mix(0.85).filled(),
                 )
             });
             chart.draw_series(bars).map_err(drawing_error)?;

@@ -11,7 +11,7 @@ use plotters::{
 use super::{
     Figure, Numbers,
     axes::{Axes, axes_setters, legend, legend_setter, range_of},
-    colour,
+    color,
     figure::drawing_error,
 };
 use crate::Result;
@@ -39,7 +39,7 @@ struct Series {
 /// From a low to a high value at each x: error bars, or a filled band.
 #[derive(Debug)]
 struct Span {
-    /// Whose colour it has.
+    /// Whose color it has.
     series: usize,
     is_band: bool,
     points: Vec<(f64, f64, f64)>,
@@ -107,7 +107,7 @@ impl Lines {
         }
     }
 
-    /// Fills what lies between two lines, in the colour of the line that was added last: matplotlib's `fill_between`.
+    /// Fills what lies between two lines, in the color of the line that was added last: matplotlib's `fill_between`.
     pub fn fill_between(mut self, x: impl Numbers, low: impl Numbers, high: impl Numbers) -> Lines {
         match three("a band needs", "high", x, low, high) {
             Ok(points) => {
@@ -244,13 +244,13 @@ impl Lines {
         let figure = Figure::with(axes.size_or_default(), |area| {
             let mut chart = axes.draw(area, x.clone(), y.clone())?;
             for span in &spans {
-                let colour = colour(span.series);
+                let color = color(span.series);
                 if span.is_band {
                     let below = span.points.iter().map(|&(x, low, _)| (x, low));
                     let above = span.points.iter().rev().map(|&(x, _, high)| (x, high));
                     let outline: Vec<(f64, f64)> = below.chain(above).collect();
                     if !outline.is_empty() {
-                        let band = Polygon::new(outline, colour.mix(0.25).filled());
+                        let band = Polygon::new(outline, color.mix(0.25).filled());
                         chart.draw_series([band]).map_err(drawing_error)?;
                     }
                     continue;
@@ -263,11 +263,11 @@ impl Lines {
                         vec![(x - cap, high), (x + cap, high)],
                     ]
                 });
-                let bars = bars.map(|points| PathElement::new(points, colour.stroke_width(1)));
+                let bars = bars.map(|points| PathElement::new(points, color.stroke_width(1)));
                 chart.draw_series(bars).map_err(drawing_error)?;
             }
             for (index, (name, points)) in lines.iter().enumerate() {
-                let style = colour(index).stroke_width(2);
+                let style = color(index).stroke_width(2);
                 let mut named = false;
                 for run in points
                     .split(|(x, y)| !x.is_finite() || !y.is_finite())

@@ -28,7 +28,7 @@ pub use matplotlib::{bar, errorbar, fill_between, hist, imshow, line, plot, subp
 pub use numbers::Numbers;
 pub use scatter::{Scatter, scatter};
 
-/// Okabe and Ito's colours, which people with any colour vision can tell apart.
+/// Okabe and Ito's colors, which people with any color vision can tell apart.
 pub const PALETTE: [plotters::style::RGBColor; 7] = [
     plotters::style::RGBColor(0, 114, 178),
     plotters::style::RGBColor(213, 94, 0),
@@ -40,6 +40,6 @@ pub const PALETTE: [plotters::style::RGBColor; 7] = [
 ];
 
 #[doc(hidden)]
-pub fn colour(index: usize) -> plotters::style::RGBColor {
+pub fn color(index: usize) -> plotters::style::RGBColor {
     PALETTE[index % PALETTE.len()]
 }

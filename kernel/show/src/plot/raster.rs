@@ -26,19 +26,19 @@ impl Raster {
     }
 
     /// Draws a disc with soft edges, over what is there.
-    pub fn disc(&mut self, centre: (f64, f64), radius: f64, colour: RGBColor, alpha: f64) {
+    pub fn disc(&mut self, center: (f64, f64), radius: f64, color: RGBColor, alpha: f64) {
         let reach = radius + 1.0;
         let (width, height) = (self.image.width as i64, self.image.height as i64);
-        let columns = (centre.0 - reach).floor() as i64..=(centre.0 + reach).ceil() as i64;
-        for y in (centre.1 - reach).floor() as i64..=(centre.1 + reach).ceil() as i64 {
+        let columns = (center.0 - reach).floor() as i64..=(center.0 + reach).ceil() as i64;
+        for y in (center.1 - reach).floor() as i64..=(center.1 + reach).ceil() as i64 {
             for x in columns.clone() {
                 if x < 0 || y < 0 || x >= width || y >= height {
                     continue;
                 }
-                let distance = (x as f64 + 0.5 - centre.0).hypot(y as f64 + 0.5 - centre.1);
+                let distance = (x as f64 + 0.5 - center.0).hypot(y as f64 + 0.5 - center.1);
                 let cover = (radius + 0.5 - distance).clamp(0.0, 1.0) * alpha;
                 if cover > 0.0 {
-                    self.blend(((y * width + x) * 4) as usize, colour, cover);
+                    self.blend(((y * width + x) * 4) as usize, color, cover);
                 }
             }
         }

@@ -10,7 +10,7 @@ use plotters::{
 use super::{
     Figure, Numbers,
     axes::{Axes, axes_setters, legend, legend_setter, range_of},
-    colour,
+    color,
     figure::drawing_error,
     raster::{Raster, SCALE},
 };
@@ -54,7 +54,7 @@ axes_setters!(Scatter);
 legend_setter!(Scatter);
 
 impl Scatter {
-    /// The class of every point, from 0; each has a colour and a line in the legend.
+    /// The class of every point, from 0; each has a color and a line in the legend.
     pub fn classes(mut self, classes: impl Numbers) -> Scatter {
         self.classes = Some(
             classes
@@ -103,7 +103,7 @@ impl Scatter {
             let mut chart = axes.draw(area, x.clone(), y.clone())?;
             frame = chart.plotting_area().get_pixel_range();
             for class_index in 0..count {
-                let style = colour(class_index).mix(0.75).filled();
+                let style = color(class_index).mix(0.75).filled();
                 let own = points
                     .iter()
                     .enumerate()
@@ -143,7 +143,7 @@ impl Scatter {
         {
             let column = (point.0 - x.start) / (x.end - x.start) * f64::from(width) * scale;
             let row = (y.end - point.1) / (y.end - y.start) * f64::from(height) * scale;
-            let RGBColor(red, green, blue) = colour(class(index));
+            let RGBColor(red, green, blue) = color(class(index));
             raster.disc((column, row), 1.6 * scale, RGBColor(red, green, blue), 0.5);
         }
         Ok(figure.with_picture(

@@ -41,7 +41,7 @@ impl From<&Compiler> for Sdk {
 pub struct Built {
     pub library: PathBuf,
     pub duration: Duration,
-    /// The compiler's warnings, with colours; empty if there are none.
+    /// The compiler's warnings, with colors; empty if there are none.
     pub warnings: String,
 }
 
@@ -81,7 +81,7 @@ impl Sdk {
 /// # Errors
 ///
 /// Fails where there is no source or it does not compile; the text has the compiler's words, with
-/// colours.
+/// colors.
 pub async fn build(sdk: &Sdk, path: &Path, folder: &Path) -> Result<Built> {
     let start = Instant::now();
     tokio::fs::create_dir_all(folder)

@@ -94,7 +94,7 @@ pub fn train(id: &str, case: Case, steps: usize, pairs: usize) -> Result<Run> {
     let shared = albef.trainable();
     let mut variables = shared.clone();
     variables.extend(balancer.trainable());
-    let mut optimiser = AdamW::new(
+    let mut optimizer = AdamW::new(
         variables,
         ParamsAdamW {
             lr: 1e-3,
@@ -120,7 +120,7 @@ pub fn train(id: &str, case: Case, steps: usize, pairs: usize) -> Result<Run> {
                 assert_eq!(absent.name.as_deref(), Some(NAMES[absent.loss]));
                 run.absent[absent.loss].push(step);
             }
-            optimiser.step(&balanced.gradients)?;
+            optimizer.step(&balanced.gradients)?;
             if balancer.wants_losses_after() {
                 let after = case.of(step, albef.losses(&batch, progress)?)?;
                 let after: Vec<Tensor> = after.into_iter().map(|(_, loss)| loss).collect();

@@ -29,7 +29,7 @@ A run that was stopped or killed goes on when the same command is given again.
 Black, white and clear pictures are copied as they are (--all dehazes them, too): 99 % of the
 pixels below 8 or above 247 of 255 in all channels; 90 % of the dark channel below 25 of 255.
 Pixels without data (GDAL's no-data value; alpha 0 in a GeoTIFF) take no part and stay as they are.
-OUT/dehaze-report.csv has a line for each picture. What a result would lose (bands beside the colours
+OUT/dehaze-report.csv has a line for each picture. What a result would lose (bands beside the colors
 and alpha, pages) is not dehazed, and the line says what to do. The exit code is 3 where some files
 could not be read, and 1 where none could or there are none.
 
@@ -44,7 +44,7 @@ pub struct Arguments {
     output: PathBuf,
     #[arg(long, value_enum, default_value = "dcp")]
     method: MethodName,
-    /// What guides the refinement [default: gray for dcp, colour for cap]
+    /// What guides the refinement [default: gray for dcp, color for cap]
     #[arg(long, value_enum)]
     guide: Option<GuideName>,
     /// Refine at 1 / this of the size
@@ -89,7 +89,7 @@ pub struct Arguments {
 enum MethodName {
     /// Dark channel prior
     Dcp,
-    /// Colour attenuation prior
+    /// Color attenuation prior
     Cap,
     /// AOD-Net, a small network
     AodNet,
@@ -98,7 +98,8 @@ enum MethodName {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum GuideName {
     Gray,
-    Colour,
+    #[value(alias = "colour")]
+    Color,
 }
 
 fn bytes(text: &str) -> Result<u64, String> {
@@ -209,7 +210,7 @@ fn settings(arguments: &Arguments) -> Result<Settings> {
         guide: match arguments.guide {
             None => dehazer.guide,
             Some(GuideName::Gray) => Guide::Gray,
-            Some(GuideName::Colour) => Guide::Colour,
+            Some(GuideName::Color) => Guide::Color,
         },
         filter: patchbay_dehaze_core::guided_filter::GuidedFilter {
             radius: arguments.radius,
@@ -226,7 +227,7 @@ fn settings(arguments: &Arguments) -> Result<Settings> {
             };
             Method::Prior(dehazer)
         }
-        MethodName::Cap => Method::Prior(prior(Dehazer::colour_attenuation_prior())),
+        MethodName::Cap => Method::Prior(prior(Dehazer::color_attenuation_prior())),
         MethodName::AodNet => Method::AodNet(match &arguments.weights {
             None => AodNet::built_in(),
             Some(path) => weights::read(path)

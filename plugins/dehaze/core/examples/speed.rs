@@ -1,7 +1,7 @@
 //! Times dehazing of pictures in memory; prints one JSON object a line.
 //!
 //! `speed FILE WIDTH HEIGHT COUNT WORK THREADS REPEATS`: FILE holds COUNT pictures of raw RGB bytes; WORK is
-//! `gray`, `colour`, `gray/4`, `colour/4` or `cap`. With one picture the threads share it; with several
+//! `gray`, `color`, `gray/4`, `color/4` or `cap`. With one picture the threads share it; with several
 //! each thread dehazes its own, and the time is that of one picture's share of the whole.
 //! tests/bench/dehaze.py runs it beside OpenCV.
 
@@ -88,8 +88,8 @@ fn measure(file: &str, numbers: [&String; 5], work: &str) -> Result<Vec<f64>, St
 
 fn dehazer(work: &str) -> Result<Dehazer, String> {
     let gray = Dehazer::dark_channel_prior();
-    let colour = Dehazer {
-        guide: Guide::Colour,
+    let color = Dehazer {
+        guide: Guide::Color,
         ..gray
     };
     let reduced = |dehazer| Dehazer {
@@ -98,10 +98,10 @@ fn dehazer(work: &str) -> Result<Dehazer, String> {
     };
     Ok(match work {
         "gray" => gray,
-        "colour" => colour,
+        "color" => color,
         "gray/4" => reduced(gray),
-        "colour/4" => reduced(colour),
-        "cap" => Dehazer::colour_attenuation_prior(),
+        "color/4" => reduced(color),
+        "cap" => Dehazer::color_attenuation_prior(),
         other => return Err(format!("no work called {other}")),
     })
 }

@@ -1,4 +1,4 @@
-//! The colour of the haze itself.
+//! The color of the haze itself.
 //!
 //! He, Sun, Tang: Single Image Haze Removal Using Dark Channel Prior, CVPR 2009, section 4.4: of the
 //! 0.1 % of pixels with the largest dark channel, the one that is brightest in the input. Ties with
@@ -32,7 +32,7 @@ pub fn find<T: Sample, S: Sample>(
             let pixel = block * BLOCK + at;
             if score >= threshold && picture.is_data(pixel) {
                 let sum: u64 = picture
-                    .colour(pixel)
+                    .color(pixel)
                     .iter()
                     .map(|sample| sample.integer())
                     .sum();

@@ -200,9 +200,9 @@ impl Buffers {
         }
         let mut planes = [Vec::new(), Vec::new(), Vec::new()];
         picture.load(rows, &mut planes);
-        let last = picture.shape.colours() - 1;
-        for (colour, to) in self.planes.iter_mut().take(3).enumerate() {
-            let from = planes[colour.min(last)].chunks_exact(self.width);
+        let last = picture.shape.colors() - 1;
+        for (color, to) in self.planes.iter_mut().take(3).enumerate() {
+            let from = planes[color.min(last)].chunks_exact(self.width);
             let rows = to.chunks_exact_mut(self.stride).skip(MARGIN);
             for (to, from) in rows.zip(from) {
                 for (to, &sample) in to[MARGIN..].iter_mut().zip(from) {
@@ -222,19 +222,19 @@ impl Buffers {
         let Shape {
             width, channels, ..
         } = picture.shape;
-        let colours = picture.shape.colours();
+        let colors = picture.shape.colors();
         let mut scenes = [const { Vec::new() }; 3];
         for scene in &mut scenes {
             scene.resize(width, 0.0);
         }
         for row in kept {
             let at = (row - seen.start + MARGIN) * self.stride + MARGIN;
-            for (colour, scene) in scenes.iter_mut().enumerate() {
+            for (color, scene) in scenes.iter_mut().enumerate() {
                 let [haze, k] =
-                    [colour, 15 + colour].map(|plane| &self.planes[plane][at..at + width]);
+                    [color, 15 + color].map(|plane| &self.planes[plane][at..at + width]);
                 recover(haze, k, T::WHITE, scene);
             }
-            if colours == 1 {
+            if colors == 1 {
                 let [red, green, blue] = &mut scenes;
                 for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
                     *red = 0.299 * *red + 0.587 * *green + 0.114 * *blue;
@@ -245,10 +245,10 @@ impl Buffers {
                     Order::Interleaved => pixel * channels + channel,
                     Order::Planar => channel * picture.shape.pixels() + pixel,
                 };
-                for (channel, scene) in scenes.iter().take(colours).enumerate() {
+                for (channel, scene) in scenes.iter().take(colors).enumerate() {
                     output[at(channel)] = T::nearest(scene[x]);
                 }
-                for channel in colours..channels {
+                for channel in colors..channels {
                     output[at(channel)] = picture.samples[at(channel)];
                 }
             }

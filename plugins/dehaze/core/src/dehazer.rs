@@ -10,14 +10,14 @@ use std::ops::Range;
 use crate::{
     airlight,
     bands::{Rows, in_bands},
-    colour_attenuation_prior, dark_channel_prior,
+    color_attenuation_prior, dark_channel_prior,
     guided_filter::GuidedFilter,
     min_filter::{self, min_filter},
     picture::{Order, Picture, Shape},
     recover::Statistics,
     refine::Strip,
     sample::Sample,
-    workspace::{STRIP_PIXELS, Workspace, colours},
+    workspace::{STRIP_PIXELS, Workspace, colors},
 };
 
 /// Which prior, with what is its own.
@@ -26,7 +26,7 @@ pub enum Prior {
     /// `omega` of equation 12: how much of the haze goes.
     DarkChannel { omega: f32 },
     /// `beta`, the scattering coefficient, and the coefficients of depth.
-    ColourAttenuation { beta: f32, coefficients: [f32; 3] },
+    ColorAttenuation { beta: f32, coefficients: [f32; 3] },
 }
 
 /// What guides the refinement.
@@ -35,7 +35,7 @@ pub enum Guide {
     /// Rec. 601 luma.
     Gray,
     /// The three channels.
-    Colour,
+    Color,
 }
 
 /// The settings of a prior.
@@ -69,16 +69,16 @@ impl Dehazer {
         }
     }
 
-    /// The colour attenuation prior as in its paper (beta 1, transmission in 0.1..=0.9), refined by a
-    /// colour guided filter with radius 60 and eps 1e-3.
-    pub fn colour_attenuation_prior() -> Dehazer {
+    /// The color attenuation prior as in its paper (beta 1, transmission in 0.1..=0.9), refined by a
+    /// color guided filter with radius 60 and eps 1e-3.
+    pub fn color_attenuation_prior() -> Dehazer {
         Dehazer {
-            prior: Prior::ColourAttenuation {
+            prior: Prior::ColorAttenuation {
                 beta: 1.0,
-                coefficients: colour_attenuation_prior::COEFFICIENTS,
+                coefficients: color_attenuation_prior::COEFFICIENTS,
             },
             patch_radius: 7,
-            guide: Guide::Colour,
+            guide: Guide::Color,
             filter: GuidedFilter {
                 radius: 60,
                 eps: 1e-3,
@@ -118,7 +118,7 @@ impl Dehazer {
                 Prior::DarkChannel { omega } if !(0.0..=1.0).contains(&omega) => {
                     Err(format!("omega is 0 to 1, not {omega}"))
                 }
-                Prior::ColourAttenuation { beta, .. } if !positive(beta) => {
+                Prior::ColorAttenuation { beta, .. } if !positive(beta) => {
                     Err(format!("beta is above 0, not {beta}"))
                 }
                 _ => Ok(()),
@@ -156,7 +156,7 @@ impl Dehazer {
 pub struct Findings {
     /// RGB in 0..=1.
     pub airlight: [f32; 3],
-    /// Row and column of the pixel that it is the colour of.
+    /// Row and column of the pixel that it is the color of.
     pub airlight_at: (usize, usize),
     /// Of the transmission that the recovery used.
     pub transmission: Statistics,
@@ -209,7 +209,7 @@ impl Dehazer {
             );
         }
         let airlight_at = self.find_airlight(picture, workspace);
-        let airlight = picture.colour(airlight_at);
+        let airlight = picture.color(airlight_at);
         for (_, band) in &mut workspace.bands {
             band.statistics = Statistics::default();
         }
@@ -230,7 +230,7 @@ impl Dehazer {
             };
             match self.guide {
                 Guide::Gray => strip.refine_gray(output, transmission, workspace),
-                Guide::Colour => strip.refine_colour(output, transmission, workspace),
+                Guide::Color => strip.refine_color(output, transmission, workspace),
             }
         }
         workspace.loaded = 0..0;
@@ -246,7 +246,7 @@ impl Dehazer {
         }
     }
 
-    /// The map that is refined: raw transmission (dark channel prior, equation 12) or depth (colour
+    /// The map that is refined: raw transmission (dark channel prior, equation 12) or depth (color
     /// attenuation prior, after the minimum), `[height, width]`.
     pub fn unrefined<'a, T: Sample>(
         &self,
@@ -256,7 +256,7 @@ impl Dehazer {
         if let Prior::DarkChannel { .. } = self.prior {
             self.dark_channel(picture, workspace);
         }
-        let airlight = picture.colour(self.find_airlight(picture, workspace));
+        let airlight = picture.color(self.find_airlight(picture, workspace));
         let all = 0..picture.shape.height;
         workspace.load(picture, &all);
         self.map(airlight, picture, 0, all.len(), workspace);
@@ -292,7 +292,7 @@ impl Dehazer {
             Prior::DarkChannel { .. } => {
                 airlight::find(picture, &workspace.dark, &mut workspace.copy)
             }
-            Prior::ColourAttenuation { .. } => {
+            Prior::ColorAttenuation { .. } => {
                 workspace.loaded = 0..0;
                 let mut depth = std::mem::take(&mut workspace.depth);
                 depth.resize(shape.pixels(), 0.0);
@@ -330,7 +330,7 @@ impl Dehazer {
                 &|first, rows, output, scratch| {
                     let output = output.into_slice();
                     let pixels = first * width..(first + rows) * width;
-                    dark_channel_prior::least_channel(colours(planes, shape, pixels), output);
+                    dark_channel_prior::least_channel(colors(planes, shape, pixels), output);
                     picture.hide(seen.start + first, output, T::MAXIMUM);
                     for row in output.chunks_exact_mut(width) {
                         min_filter::along_row(row, self.patch_radius, scratch);
@@ -379,7 +379,7 @@ impl Dehazer {
             &|first, rows, output, scratch| {
                 let output = output.into_slice();
                 let pixels = first * width..(first + rows) * width;
-                let planes = colours(planes, shape, pixels);
+                let planes = colors(planes, shape, pixels);
                 dark_channel_prior::least_scaled_channel(planes, factors, output);
                 picture.hide(top + first, output, f32::INFINITY);
                 for row in output.chunks_exact_mut(width) {
@@ -413,7 +413,7 @@ impl Dehazer {
         workspace: &mut Workspace<T>,
     ) {
         let shape = picture.shape;
-        let Prior::ColourAttenuation { coefficients, .. } = self.prior else {
+        let Prior::ColorAttenuation { coefficients, .. } = self.prior else {
             return;
         };
         let width = shape.width;
@@ -426,9 +426,9 @@ impl Dehazer {
             &mut workspace.minimum_float,
             &|first, rows, output, _| {
                 let pixels = first * width..(first + rows) * width;
-                let planes = colours(planes, shape, pixels);
+                let planes = colors(planes, shape, pixels);
                 let output = output.into_slice();
-                colour_attenuation_prior::depth(planes, coefficients, output);
+                color_attenuation_prior::depth(planes, coefficients, output);
                 picture.hide(top + first, output, f32::INFINITY);
             },
         );

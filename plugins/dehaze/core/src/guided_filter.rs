@@ -1,12 +1,12 @@
-//! The guided filter, gray and colour guide.
+//! The guided filter, gray and color guide.
 //!
 //! He, Sun, Tang: Guided Image Filtering, ECCV 2010 and PAMI 2013: equations 5, 6 and 8 for a gray
-//! guide, 14 to 16 for a colour guide. In each window of `2 * radius + 1` squared the output is a
+//! guide, 14 to 16 for a color guide. In each window of `2 * radius + 1` squared the output is a
 //! linear function of the guide; the functions of all windows that hold a pixel are averaged.
 //! Windows are cut at the border, as in the paper (OpenCV's `ximgproc` repeats the image in a
 //! mirror there, which differs up to `2 * radius` from the border).
 //!
-//! Where there is no data, a pixel counts in no window, as if the image ended there; no window is centred on it.
+//! Where there is no data, a pixel counts in no window, as if the image ended there; no window is centered on it.
 //!
 //! The guide is `C` planes, 1 or 3. The subsampled form is in [`crate::subsampled`].
 
@@ -139,7 +139,7 @@ impl GuidedFilter {
                 let mut slopes = slopes.each_mut().map(|plane| &mut plane[here.clone()]);
                 match &mut slopes[..] {
                     [slope] => solve_gray(means, eps, slope, offset),
-                    [red, green, blue] => solve_colour(means, eps, red, green, blue, offset),
+                    [red, green, blue] => solve_color(means, eps, red, green, blue, offset),
                     _ => unreachable!("a guide has 1 or 3 channels"),
                 }
                 if let Some(data) = problem.data {
@@ -315,7 +315,7 @@ multiversion! {
 multiversion! {
     /// Equations 14 and 15: the 3 x 3 system by L D L^T, which keeps its precision where the guide's
     /// channels nearly depend on each other.
-    fn solve_colour(
+    fn solve_color(
         means: &[Vec<f32>],
         eps: f32,
         red: &mut [f32],
@@ -368,8 +368,8 @@ multiversion! {
 }
 
 multiversion! {
-    /// As [`combine_gray`], for a colour guide.
-    pub fn combine_colour(slopes: [&[f32]; 3], guide: [&[f32]; 3], offset: &[f32], output: &mut [f32]) {
+    /// As [`combine_gray`], for a color guide.
+    pub fn combine_color(slopes: [&[f32]; 3], guide: [&[f32]; 3], offset: &[f32], output: &mut [f32]) {
         let width = output.len();
         let [r, g, b] = slopes.map(|plane| &plane[..width]);
         let [i, j, k] = guide.map(|plane| &plane[..width]);

@@ -5,7 +5,7 @@ pub mod aod_net;
 mod bands;
 pub mod box_filter;
 pub mod codec;
-pub mod colour_attenuation_prior;
+pub mod color_attenuation_prior;
 pub mod dark_channel_prior;
 pub mod dehazer;
 pub mod guided_filter;

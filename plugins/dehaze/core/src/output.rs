@@ -115,7 +115,7 @@ pub(crate) fn write_row<T: Sample>(
             for (channel, plane) in output.iter_mut().enumerate() {
                 let Some(plane) = plane else { break };
                 let to = &mut plane.slice()[here.clone()];
-                if channel < shape.colours() {
+                if channel < shape.colors() {
                     recover(haze[channel], &band.gain, airlight[channel], to);
                 } else {
                     let from = channel * shape.pixels() + picture_row;
@@ -129,9 +129,9 @@ pub(crate) fn write_row<T: Sample>(
                 recover(haze[0], &band.gain, airlight[0], row);
                 return;
             }
-            for (colour, plane) in band.planes.iter_mut().take(shape.colours()).enumerate() {
+            for (color, plane) in band.planes.iter_mut().take(shape.colors()).enumerate() {
                 plane.resize(width, T::default());
-                recover(haze[colour], &band.gain, airlight[colour], plane);
+                recover(haze[color], &band.gain, airlight[color], plane);
             }
             if channels == 3 {
                 let [red, green, blue] = &band.planes;
@@ -140,7 +140,7 @@ pub(crate) fn write_row<T: Sample>(
             }
             let alpha = alpha(strip.picture, picture_row);
             for (x, (pixel, alpha)) in row.chunks_exact_mut(channels).zip(alpha).enumerate() {
-                for (to, plane) in pixel.iter_mut().zip(&band.planes).take(shape.colours()) {
+                for (to, plane) in pixel.iter_mut().zip(&band.planes).take(shape.colors()) {
                     *to = plane[x];
                 }
                 pixel[channels - 1] = alpha;

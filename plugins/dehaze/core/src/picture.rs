@@ -21,7 +21,7 @@ impl Shape {
     }
 
     /// 1 or 3: the channels that are not alpha.
-    pub fn colours(self) -> usize {
+    pub fn colors(self) -> usize {
         if self.channels < 3 { 1 } else { 3 }
     }
 }
@@ -121,12 +121,12 @@ impl<'a, T: Sample> Picture<'a, T> {
         }
     }
 
-    /// The colour of a pixel; gray three times.
-    pub fn colour(&self, pixel: usize) -> [T; 3] {
+    /// The color of a pixel; gray three times.
+    pub fn color(&self, pixel: usize) -> [T; 3] {
         let Shape { channels, .. } = self.shape;
-        let last = self.shape.colours() - 1;
-        [0, 1, 2].map(|colour| {
-            let channel = colour.min(last);
+        let last = self.shape.colors() - 1;
+        [0, 1, 2].map(|color| {
+            let channel = color.min(last);
             match self.order {
                 Order::Interleaved => self.samples[pixel * channels + channel],
                 Order::Planar => self.samples[channel * self.shape.pixels() + pixel],
@@ -134,13 +134,13 @@ impl<'a, T: Sample> Picture<'a, T> {
         })
     }
 
-    /// Copies the colours of some rows into planes `[rows, width]`, of which gray fills one.
+    /// Copies the colors of some rows into planes `[rows, width]`, of which gray fills one.
     pub fn load(&self, rows: std::ops::Range<usize>, planes: &mut [Vec<T>; 3]) {
         let Shape {
             width, channels, ..
         } = self.shape;
         let pixels = rows.start * width..rows.end * width;
-        for plane in &mut planes[..self.shape.colours()] {
+        for plane in &mut planes[..self.shape.colors()] {
             plane.resize(pixels.len(), T::default());
         }
         match (self.order, channels) {
@@ -156,7 +156,7 @@ impl<'a, T: Sample> Picture<'a, T> {
             }
             (Order::Interleaved, _) => {
                 let samples = &self.samples[pixels.start * channels..pixels.end * channels];
-                for (channel, plane) in planes[..self.shape.colours()].iter_mut().enumerate() {
+                for (channel, plane) in planes[..self.shape.colors()].iter_mut().enumerate() {
                     for (to, pixel) in plane.iter_mut().zip(samples.chunks_exact(channels)) {
                         *to = pixel[channel];
                     }
@@ -164,7 +164,7 @@ impl<'a, T: Sample> Picture<'a, T> {
             }
             (Order::Planar, _) => {
                 let samples = self.samples.chunks_exact(self.shape.pixels());
-                for (plane, samples) in planes[..self.shape.colours()].iter_mut().zip(samples) {
+                for (plane, samples) in planes[..self.shape.colors()].iter_mut().zip(samples) {
                     plane.copy_from_slice(&samples[pixels.clone()]);
                 }
             }

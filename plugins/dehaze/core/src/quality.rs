@@ -104,7 +104,7 @@ pub struct VisibleEdges {
 /// before and after.
 ///
 /// An edge is visible where the contrast (largest - least) / (largest + least) of the 3 x 3
-/// neighbours is at least 5 %, the paper's threshold; the paper finds the contrast by segmenting the
+/// neighbors is at least 5 %, the paper's threshold; the paper finds the contrast by segmenting the
 /// picture (Koehler's method). Gradients are Sobel's.
 ///
 /// # Panics
@@ -120,10 +120,10 @@ pub fn visible_edges(before: &[f32], after: &[f32], width: usize) -> VisibleEdge
     let mut logarithms = 0.0;
     for y in 1..height.saturating_sub(1) {
         for x in 1..width.saturating_sub(1) {
-            let neighbours = |plane: &[f32]| -> [f32; 9] {
+            let neighbors = |plane: &[f32]| -> [f32; 9] {
                 std::array::from_fn(|at| plane[(y + at / 3 - 1) * width + x + at % 3 - 1])
             };
-            let (before, after) = (neighbours(before), neighbours(after));
+            let (before, after) = (neighbors(before), neighbors(after));
             edges_before += u64::from(contrast(&before) >= LEAST_CONTRAST);
             if contrast(&after) >= LEAST_CONTRAST {
                 edges_after += 1;
@@ -145,9 +145,9 @@ pub fn visible_edges(before: &[f32], after: &[f32], width: usize) -> VisibleEdge
     }
 }
 
-fn contrast(neighbours: &[f32; 9]) -> f32 {
-    let high = neighbours.iter().copied().fold(0.0, f32::max);
-    let low = neighbours.iter().copied().fold(f32::INFINITY, f32::min);
+fn contrast(neighbors: &[f32; 9]) -> f32 {
+    let high = neighbors.iter().copied().fold(0.0, f32::max);
+    let low = neighbors.iter().copied().fold(f32::INFINITY, f32::min);
     if high > 0.0 {
         (high - low) / (high + low)
     } else {

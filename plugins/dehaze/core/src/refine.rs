@@ -4,15 +4,15 @@ use std::ops::Range;
 
 use crate::{
     bands::{Rows, in_bands},
-    colour_attenuation_prior,
+    color_attenuation_prior,
     dehazer::{Dehazer, Prior},
-    guided_filter::{BandRow, GuidedFilter, Problem, combine_colour, combine_gray},
+    guided_filter::{BandRow, GuidedFilter, Problem, combine_color, combine_gray},
     output::{Output, write_row},
     picture::Picture,
     recover::{luma, unit},
     sample::Sample,
     subsampled::{between, reduce, reduced},
-    workspace::{OutputBand, Refinement, Workspace, colours},
+    workspace::{OutputBand, Refinement, Workspace, colors},
 };
 
 /// Rows that are refined and recovered in one go.
@@ -43,7 +43,7 @@ impl<T: Sample> Strip<'_, T> {
             &|first, rows, output, _| {
                 let pixels = first * width..(first + rows) * width;
                 let output = output.into_slice();
-                luma(colours(planes, shape, pixels), output);
+                luma(colors(planes, shape, pixels), output);
                 self.picture.hide(self.seen.start + first, output, 0.0);
             },
         );
@@ -55,14 +55,14 @@ impl<T: Sample> Strip<'_, T> {
         workspace.gray = refinement;
     }
 
-    pub(crate) fn refine_colour(
+    pub(crate) fn refine_color(
         &self,
         output: &mut [T],
         transmission: Option<&mut [f32]>,
         workspace: &mut Workspace<T>,
     ) {
         let (shape, width) = (self.picture.shape, self.picture.shape.width);
-        let samples = colours(&workspace.planes, shape, 0..self.seen.len() * width);
+        let samples = colors(&workspace.planes, shape, 0..self.seen.len() * width);
         for (guide, samples) in workspace.guide.iter_mut().zip(samples) {
             guide.resize(samples.len(), 0.0);
             in_bands(
@@ -76,15 +76,15 @@ impl<T: Sample> Strip<'_, T> {
                 },
             );
         }
-        let mut refinement = std::mem::take(&mut workspace.colour);
+        let mut refinement = std::mem::take(&mut workspace.color);
         self.refine(
             &mut refinement,
-            combine_colour,
+            combine_color,
             output,
             transmission,
             workspace,
         );
-        workspace.colour = refinement;
+        workspace.color = refinement;
     }
 
     fn refine<const C: usize>(
@@ -97,7 +97,7 @@ impl<T: Sample> Strip<'_, T> {
     ) {
         let width = self.picture.shape.width;
         let guide: [&[f32]; C] = std::array::from_fn(|channel| &workspace.guide[channel][..]);
-        let planes = colours(
+        let planes = colors(
             &workspace.planes,
             self.picture.shape,
             0..self.seen.len() * width,
@@ -112,8 +112,8 @@ impl<T: Sample> Strip<'_, T> {
             let guide = guide.map(|plane| &plane[place.row * width..][..width]);
             band.transmission.resize(width, 0.0);
             combine(slopes, guide, offset, &mut band.transmission);
-            if let Prior::ColourAttenuation { beta, .. } = self.dehazer.prior {
-                colour_attenuation_prior::transmission(&mut band.transmission, beta);
+            if let Prior::ColorAttenuation { beta, .. } = self.dehazer.prior {
+                color_attenuation_prior::transmission(&mut band.transmission, beta);
             }
             write_row(self, planes, place, output, band);
         };

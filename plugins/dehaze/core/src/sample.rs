@@ -53,7 +53,7 @@ impl Sample for u8 {
     }
 
     fn nth_largest(values: &[u8], count: usize, _copy: &mut Vec<u8>) -> u8 {
-        // Four tables, because neighbours are often equal and would wait for each other's count.
+        // Four tables, because neighbors are often equal and would wait for each other's count.
         let mut tables = [[0u32; 256]; 4];
         let mut chunks = values.chunks_exact(4);
         for chunk in &mut chunks {

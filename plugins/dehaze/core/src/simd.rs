@@ -1,7 +1,7 @@
 //! One function, compiled for several instruction sets, the best one chosen when it is called.
 //!
 //! The build's baseline is plain x86-64. A function in [`multiversion!`] is compiled for AVX-512 and
-//! for AVX2 as well; its loops are plain Rust, which the compiler vectorises. No operation is fused
+//! for AVX2 as well; its loops are plain Rust, which the compiler vectorizes. No operation is fused
 //! or reordered, so every machine computes the same bits.
 
 use std::sync::OnceLock;

@@ -45,7 +45,7 @@ impl SkipRule {
         if reaches(clear, self.clear_share) {
             let black = (0..all)
                 .filter(|&pixel| picture.is_data(pixel))
-                .filter(|&pixel| picture.colour(pixel).iter().all(below(self.black)));
+                .filter(|&pixel| picture.color(pixel).iter().all(below(self.black)));
             return Some(if reaches(black.count(), self.share) {
                 "black"
             } else {
@@ -62,7 +62,7 @@ impl SkipRule {
         let above = |sample: &T| sample.float() > self.white * T::WHITE;
         let white = (0..all)
             .filter(|&pixel| picture.is_data(pixel))
-            .filter(|&pixel| picture.colour(pixel).iter().all(above));
+            .filter(|&pixel| picture.color(pixel).iter().all(above));
         reaches(white.count(), self.share).then_some("white")
     }
 }
@@ -114,10 +114,10 @@ mod tests {
         assert_eq!(reason(&nearly), Some("white"));
         nearly[..13 * 3].fill(0);
         assert_eq!(reason(&nearly), None);
-        // Colourful: one channel of every pixel is dark.
-        let colourful: Vec<u8> = (0..40 * 30)
+        // Colorful: one channel of every pixel is dark.
+        let colorful: Vec<u8> = (0..40 * 30)
             .flat_map(|n| [200, 10 + (n % 10) as u8, 90])
             .collect();
-        assert_eq!(reason(&colourful), Some("clear"));
+        assert_eq!(reason(&colorful), Some("clear"));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! He, Sun: Fast Guided Filter, arXiv 1505.00996. Guide and source are averaged over squares of
 //! `factor` pixels, the linear functions are fitted and averaged there, and what comes out is
-//! interpolated (bilinearly, at pixel centres) before it is applied to the guide at full size.
+//! interpolated (bilinearly, at pixel centers) before it is applied to the guide at full size.
 
 use crate::simd::multiversion;
 
@@ -104,7 +104,7 @@ mod tests {
         let (mut columns, mut rows) = (Grid::default(), Grid::default());
         columns.fit(width, factor);
         rows.fit(height, factor);
-        // The last square of a side is cut, so its mean is not at its centre.
+        // The last square of a side is cut, so its mean is not at its center.
         for y in 2..height - 7 {
             let (above, below, weight) = rows.at(y);
             let (mut a, mut b, mut row) = (vec![0.0; width], vec![0.0; width], vec![0.0; width]);

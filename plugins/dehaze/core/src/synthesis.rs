@@ -1,6 +1,6 @@
 //! Haze by the atmospheric scattering model, and scenes to put it into.
 //!
-//! A scene is made of layers of leaves, discs and boxes in random colours that cover each other (the
+//! A scene is made of layers of leaves, discs and boxes in random colors that cover each other (the
 //! dead leaves model, whose statistics are near those of photographs: Lee, Mumford, Huang, IJCV
 //! 2001), before a sky that becomes lighter towards the horizon. Depth grows from the bottom to the
 //! top, and each leaf has its own.
@@ -89,7 +89,7 @@ impl Scene {
             clear: vec![0.0; 3 * area],
             depth: vec![1.0; area],
         };
-        let (top, horizon) = (colour(&mut random), random.between(0.0, 0.5));
+        let (top, horizon) = (color(&mut random), random.between(0.0, 0.5));
         for y in 0..height {
             let up = 1.0 - y as f32 / height as f32;
             for x in 0..width {
@@ -115,22 +115,22 @@ impl Scene {
         let size =
             (0.02 / random.between(0.02, 1.0).sqrt() + 0.02) * (0.5 + near) * width.max(height);
         let ground = horizon + (1.0 - horizon) * near;
-        let centre = (
+        let center = (
             random.between(0.0, width),
             (ground + random.between(-0.15, 0.15)) * height,
         );
         let depth = (1.0 - near + random.between(-0.1, 0.1)).clamp(0.02, 1.0);
-        let (base, other) = (colour(random), colour(random));
+        let (base, other) = (color(random), color(random));
         let aspect = random.between(0.4, 2.5);
         let is_round = random.bits().is_multiple_of(2);
         let (wave, angle) = (random.between(0.02, 0.8), random.between(0.0, 3.2));
         let grain = random.between(0.0, 0.12);
         let (dx, dy) = (size * aspect.sqrt(), size / aspect.sqrt());
-        let columns = (centre.0 - dx).max(0.0) as usize..(centre.0 + dx).clamp(0.0, width) as usize;
-        let rows = (centre.1 - dy).max(0.0) as usize..(centre.1 + dy).clamp(0.0, height) as usize;
+        let columns = (center.0 - dx).max(0.0) as usize..(center.0 + dx).clamp(0.0, width) as usize;
+        let rows = (center.1 - dy).max(0.0) as usize..(center.1 + dy).clamp(0.0, height) as usize;
         for y in rows {
             for x in columns.clone() {
-                let (u, v) = ((x as f32 - centre.0) / dx, (y as f32 - centre.1) / dy);
+                let (u, v) = ((x as f32 - center.0) / dx, (y as f32 - center.1) / dy);
                 if is_round && u * u + v * v > 1.0 {
                     continue;
                 }
@@ -149,13 +149,13 @@ impl Scene {
     }
 }
 
-/// A colour of which one channel is mostly dark, as in scenes without haze.
-fn colour(random: &mut Random) -> [f32; 3] {
+/// A color of which one channel is mostly dark, as in scenes without haze.
+fn color(random: &mut Random) -> [f32; 3] {
     let light = random.between(0.05, 1.0);
-    let mut colour = [(); 3].map(|()| light * random.between(0.3, 1.0));
+    let mut color = [(); 3].map(|()| light * random.between(0.3, 1.0));
     let dark = (random.bits() % 3) as usize;
-    colour[dark] *= random.between(0.0, 0.5);
-    colour
+    color[dark] *= random.between(0.0, 0.5);
+    color
 }
 
 #[cfg(test)]

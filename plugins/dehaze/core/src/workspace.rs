@@ -37,7 +37,7 @@ pub struct Workspace<T> {
     /// 1 where the loaded rows are data, else 0; empty where all is data.
     pub(crate) data: Vec<f32>,
     pub(crate) gray: Refinement<1>,
-    pub(crate) colour: Refinement<3>,
+    pub(crate) color: Refinement<3>,
     pub(crate) minimum: Vec<min_filter::Scratch<T>>,
     pub(crate) minimum_float: Vec<min_filter::Scratch<f32>>,
     pub(crate) bands: Vec<(guided_filter::Scratch, OutputBand<T>)>,
@@ -93,7 +93,7 @@ impl<T: Sample> Workspace<T> {
             guide: Default::default(),
             data: Vec::new(),
             gray: Refinement::default(),
-            colour: Refinement::default(),
+            color: Refinement::default(),
             minimum: (0..threads).map(|_| Default::default()).collect(),
             minimum_float: (0..threads).map(|_| Default::default()).collect(),
             bands: (0..threads).map(|_| Default::default()).collect(),
@@ -132,7 +132,7 @@ impl<T: Sample> Workspace<T> {
 }
 
 /// Three planes, a gray one three times.
-pub(crate) fn colours<T>(planes: &[Vec<T>; 3], shape: Shape, pixels: Range<usize>) -> [&[T]; 3] {
-    let last = shape.colours() - 1;
-    [0, 1, 2].map(|colour| &planes[colour.min(last)][pixels.clone()])
+pub(crate) fn colors<T>(planes: &[Vec<T>; 3], shape: Shape, pixels: Range<usize>) -> [&[T]; 3] {
+    let last = shape.colors() - 1;
+    [0, 1, 2].map(|color| &planes[color.min(last)][pixels.clone()])
 }

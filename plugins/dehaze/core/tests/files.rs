@@ -142,7 +142,7 @@ fn what_is_read_is_what_is_in_the_file() {
             values = values.chunks(3).map(|pixel| pixel[0]).collect();
         }
         if header.format == Format::Jpeg {
-            // Another decoder makes the colours of half the resolution whole in another way.
+            // Another decoder makes the colors of half the resolution whole in another way.
             let far: Vec<u32> = found
                 .iter()
                 .zip(&values)
@@ -272,7 +272,7 @@ fn a_bmp_is_written_as_it_is_read() {
         let mut file = Vec::new();
         codec::encode(&header, &samples, &Extras::default(), 95, &mut file).unwrap();
         let (found, read, _) = decoded(&file).unwrap();
-        // A palette of grays may come back as colours.
+        // A palette of grays may come back as colors.
         let expected: Vec<u8> = match found.shape.channels == channels {
             true => samples.bytes,
             false => samples.bytes.iter().flat_map(|&gray| [gray; 3]).collect(),
@@ -302,14 +302,14 @@ fn methods() -> [(&'static str, Method); 5] {
     [
         ("dcp", Method::Prior(dcp)),
         (
-            "dcp, colour",
+            "dcp, color",
             Method::Prior(Dehazer {
-                guide: patchbay_dehaze_core::Guide::Colour,
+                guide: patchbay_dehaze_core::Guide::Color,
                 ..dcp
             }),
         ),
         ("dcp, subsampled", Method::Prior(coarse)),
-        ("cap", Method::Prior(Dehazer::colour_attenuation_prior())),
+        ("cap", Method::Prior(Dehazer::color_attenuation_prior())),
         ("aod", Method::AodNet(AodNet::built_in())),
     ]
 }
@@ -373,12 +373,12 @@ fn no_data_stays_and_takes_no_part() {
         }
         // What stands where there is no data does not matter. (A network of convolutions sees it.)
         if method_name != "aod" {
-            let colour = |name: &str| {
+            let color = |name: &str| {
                 let written = fs::read(output.at(name)).unwrap();
                 let (header, samples, _) = decoded(&written).unwrap();
                 integers(&header, &samples)
             };
-            let (zero, white) = (colour("nodata_0.tif"), colour("nodata_255.tif"));
+            let (zero, white) = (color("nodata_0.tif"), color("nodata_255.tif"));
             let mut differing = 0;
             for (pixel, &outside) in outside.iter().enumerate() {
                 // One pixel has the value in one band only, and differs in the files.
@@ -493,7 +493,7 @@ fn transparent_pixels_of_a_picture_with_a_place_are_no_data() {
             assert!(before[channels - 1] > 0 || before == after, "{name}");
         }
     }
-    // Colours that were multiplied with alpha are told as such again.
+    // Colors that were multiplied with alpha are told as such again.
     let (output, _) = dehaze(&["associated.tif"], &settings(methods()[0].1.clone()));
     let written = fs::read(output.at("associated.tif")).unwrap();
     let mut decoder = tiff::decoder::Decoder::new(std::io::Cursor::new(&written)).unwrap();

@@ -315,7 +315,7 @@ fn what_a_file_claims_takes_no_memory_before_it_is_believed() {
     for row in rows {
         let is_sound = ["good.png", "text.png"].contains(&row.path.as_str());
         assert!(row.reason.is_empty() == is_sound, "{row:?}");
-        assert!(row.path != "profile.png" || row.reason.contains("colour profile is left out"));
+        assert!(row.path != "profile.png" || row.reason.contains("color profile is left out"));
     }
     // Nothing is tried again.
     assert_eq!(

@@ -138,7 +138,7 @@ fn run<T: Sample>(
 #[test]
 fn the_dark_channel_prior_is_the_papers() {
     for fixture in Fixture::all() {
-        for (guide, kind) in [(Guide::Gray, "gray"), (Guide::Colour, "colour")] {
+        for (guide, kind) in [(Guide::Gray, "gray"), (Guide::Color, "colour")] {
             let dehazer = Dehazer {
                 guide,
                 ..Dehazer::dark_channel_prior()
@@ -157,11 +157,11 @@ fn the_dark_channel_prior_is_the_papers() {
 }
 
 #[test]
-fn the_colour_attenuation_prior_is_the_papers() {
+fn the_color_attenuation_prior_is_the_papers() {
     for fixture in Fixture::all() {
         let transmission = fixture.floats("cap/transmission");
         let recovered = fixture.floats("cap/recovered");
-        let dehazer = Dehazer::colour_attenuation_prior();
+        let dehazer = Dehazer::color_attenuation_prior();
         check(
             &fixture,
             &dehazer,
@@ -198,7 +198,7 @@ fn the_unrefined_maps_are_the_papers() {
             &fixture.floats("dcp/transmission_raw"),
             1e-7,
         );
-        let depth = Dehazer::colour_attenuation_prior()
+        let depth = Dehazer::color_attenuation_prior()
             .unrefined(&picture, &mut workspace)
             .to_vec();
         assert_near("depth", &depth, &fixture.floats("cap/depth_filtered"), 2e-7);
@@ -210,7 +210,7 @@ fn the_subsampled_filter_is_near_the_full_one() {
     for fixture in Fixture::all() {
         let (bytes, shape) = fixture.input();
         let picture = Picture::new(&bytes, shape, Order::Interleaved).unwrap();
-        for guide in [Guide::Gray, Guide::Colour] {
+        for guide in [Guide::Gray, Guide::Color] {
             let full = Dehazer {
                 guide,
                 ..Dehazer::dark_channel_prior()

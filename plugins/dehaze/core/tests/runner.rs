@@ -63,10 +63,10 @@ fn samples(width: usize, height: usize, channels: usize, bits: u8, seed: u64) ->
     };
     let planes = haze.applied_to(&scene);
     let area = width * height;
-    let colours = if channels < 3 { 1 } else { 3 };
+    let colors = if channels < 3 { 1 } else { 3 };
     let value = |at: usize| {
         let (pixel, channel) = (at / channels, at % channels);
-        if channel < colours {
+        if channel < colors {
             planes[channel * area + pixel]
         } else {
             (pixel % 256) as f32 / 255.0
@@ -309,7 +309,7 @@ fn one_pixel_and_one_row_are_pictures() {
     }
     for (folder, method) in [
         ("dcp", Method::Prior(Dehazer::dark_channel_prior())),
-        ("cap", Method::Prior(Dehazer::colour_attenuation_prior())),
+        ("cap", Method::Prior(Dehazer::color_attenuation_prior())),
         (
             "fast",
             Method::Prior(Dehazer {

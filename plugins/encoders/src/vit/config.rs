@@ -106,7 +106,7 @@ patchbay::config! {
         registers: usize = 0,
         /// What stands for the whole image.
         pool: Pool = Pool::Cls,
-        /// The last norm stands after a pooling by the mean, under the name `fc_norm`; tokens are then not normalised.
+        /// The last norm stands after a pooling by the mean, under the name `fc_norm`; tokens are then not normalized.
         fc_norm: bool = false,
         /// A norm before the first block (CLIP).
         pre_norm: bool = false,

@@ -25,7 +25,7 @@ def place(name):
     return os.path.join(folder, name)
 
 
-def randomise(model):
+def randomize(model):
     """Position embeddings and biases that are not 0, norms that are not 1."""
     with torch.no_grad():
         for parameter in model.parameters():
@@ -44,7 +44,7 @@ images = torch.rand(2, 3, 16, 16)
 out["images"] = images
 
 # MAE's way: a zip file of a checkpoint with much beside the network.
-vit = randomise(timm.models.vision_transformer.VisionTransformer(
+vit = randomize(timm.models.vision_transformer.VisionTransformer(
     img_size=16, patch_size=8, embed_dim=16, depth=1, num_heads=2, num_classes=0))
 state = collections.OrderedDict(vit.state_dict())
 state["mask_token"] = torch.zeros(1, 1, 16)
@@ -61,18 +61,18 @@ torch.save({k: v.half() for k, v in vit.state_dict().items()}, place("checkpoint
 out["vit"] = vit.forward_features(images)
 
 # Hugging Face's ViT and DINOv2 with registers.
-hf = randomise(ViTModel(ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64,
+hf = randomize(ViTModel(ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64,
                                   image_size=16, patch_size=8, layer_norm_eps=1e-6), add_pooling_layer=True))
 save_published(hf, "checkpoint_vit_transformers.safetensors")
 out["vit_transformers"] = hf(images).last_hidden_state
-dino = randomise(Dinov2WithRegistersModel(Dinov2WithRegistersConfig(
+dino = randomize(Dinov2WithRegistersModel(Dinov2WithRegistersConfig(
     hidden_size=16, num_hidden_layers=1, num_attention_heads=2, mlp_ratio=4, image_size=16, patch_size=8,
     num_register_tokens=4)))
 save_published(dino, "checkpoint_dinov2_transformers.safetensors")
 out["dinov2_transformers"] = dino(images).last_hidden_state
 
 # OpenCLIP.
-clip = randomise(open_clip.CLIP(
+clip = randomize(open_clip.CLIP(
     embed_dim=8,
     vision_cfg=open_clip.CLIPVisionCfg(layers=1, width=16, head_width=8, patch_size=8, image_size=16),
     text_cfg=open_clip.CLIPTextCfg(context_length=4, vocab_size=20, width=8, heads=2, layers=1)))

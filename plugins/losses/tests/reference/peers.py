@@ -73,7 +73,7 @@ INPUTS.update({
     "odd_series": single(torch.randn(3, 5, 7)),
     "odd_series_target": single(torch.randn(3, 5, 7)),
     "odd_quantiles": single(torch.randn(3, 5, 7, 3)),
-    "partly_labelled": torch.tensor([0, 1, -100, 2, 1, 0, -100, 2]),
+    "partly_labeled": torch.tensor([0, 1, -100, 2, 1, 0, -100, 2]),
 })
 CASES = []
 
@@ -373,16 +373,16 @@ def supervised_contrastive(features, labels, temperature=0.07, base=0.07):
 
 
 SUPCON = "SupContrast's formula"
-labelled = INPUTS["partly_labelled"] != -100
+labeled = INPUTS["partly_labeled"] != -100
 
 
-def partly_labelled(x, y):
+def partly_labeled(x, y):
     """The same loss of the examples that have a label."""
-    values = torch.zeros(len(x)).masked_scatter(labelled, supervised_contrastive(x[labelled], y[labelled]))
-    return over(values, labelled)
+    values = torch.zeros(len(x)).masked_scatter(labeled, supervised_contrastive(x[labeled], y[labeled]))
+    return over(values, labeled)
 
 
-case("supervised_contrastive", {}, "features", "partly_labelled", SUPCON, partly_labelled)
+case("supervised_contrastive", {}, "features", "partly_labeled", SUPCON, partly_labeled)
 case("supervised_contrastive", {}, "features", "feature_labels", SUPCON, supervised_contrastive)
 case("supervised_contrastive", {"temperature": 0.1}, "views", "view_labels", SUPCON,
      lambda x, y: supervised_contrastive(x, y, 0.1))

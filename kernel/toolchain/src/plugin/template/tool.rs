@@ -53,9 +53,9 @@ impl Tool for Standardize {
             None => bail!("this tool needs a tensor `table` [rows, columns]"),
         };
         let mean = mean_keepdim(table, 0)?;
-        let centred = table.broadcast_sub(&mean)?;
-        let variance = (mean_keepdim(&centred.sqr()?, 0)? + self.config.epsilon)?;
-        let standardized = centred.broadcast_div(&variance.sqrt()?)?;
+        let centered = table.broadcast_sub(&mean)?;
+        let variance = (mean_keepdim(&centered.sqr()?, 0)? + self.config.epsilon)?;
+        let standardized = centered.broadcast_div(&variance.sqrt()?)?;
         Ok(Batch::from([
             ("standardized".to_owned(), standardized),
             ("mean".to_owned(), mean.squeeze(0)?),

@@ -30,9 +30,9 @@ fn open(file: &[u8]) -> Result<(Decoder<'_>, usize), Reason> {
         (Some(ColorSpace::Luma), BitDepth::Eight) => 1,
         (Some(ColorSpace::RGB), BitDepth::Eight) => 3,
         (Some(ColorSpace::RGBA), BitDepth::Eight) => 4,
-        (colours, depth) => {
+        (colors, depth) => {
             return Err(format!(
-                "a BMP of {colours:?} and {depth:?}; expected colours of 8 bits"
+                "a BMP of {colors:?} and {depth:?}; expected colors of 8 bits"
             ));
         }
     };
@@ -102,7 +102,7 @@ pub fn encode(header: &Header, samples: &Samples, file: &mut Vec<u8>) -> Result<
     } = header.shape;
     let too_large = || format!("a BMP of {width} x {height} pixels would be over 4 GB");
     if header.bits != 8 || channels == 2 {
-        return Err("a BMP has 8 bits, and alpha only with colours".to_owned());
+        return Err("a BMP has 8 bits, and alpha only with colors".to_owned());
     }
     let palette: usize = if channels == 1 { 4 * 256 } else { 0 };
     let length: usize = if channels == 4 { 108 } else { 40 };

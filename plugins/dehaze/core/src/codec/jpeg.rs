@@ -23,23 +23,23 @@ type Decoder<'a> = JpegDecoder<ZCursor<&'a [u8]>>;
 fn open(file: &[u8]) -> Result<(Decoder<'_>, ColorSpace), Reason> {
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), options());
     decoder.decode_headers().map_err(one_line)?;
-    let colours = match decoder.input_colorspace() {
+    let colors = match decoder.input_colorspace() {
         Some(ColorSpace::Luma) => ColorSpace::Luma,
         Some(_) => ColorSpace::RGB,
         None => return Err("a JPEG without a frame".to_owned()),
     };
-    Ok((decoder, colours))
+    Ok((decoder, colors))
 }
 
 pub fn header(file: &[u8]) -> Result<Header, Reason> {
-    let (decoder, colours) = open(file)?;
+    let (decoder, colors) = open(file)?;
     let (width, height) = decoder.dimensions().ok_or("a JPEG without a frame")?;
     let header = Header {
         format: Format::Jpeg,
         shape: Shape {
             width,
             height,
-            channels: colours.num_components(),
+            channels: colors.num_components(),
         },
         bits: 8,
     };
@@ -51,8 +51,8 @@ pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Ext
     let end = end(file).ok_or("truncated: there is no end-of-image marker")?;
     let (picture, behind) = file.split_at(end);
     let behind = behind.trim_ascii_end_zeros();
-    let (mut decoder, colours) = open(picture)?;
-    decoder.set_options(options().jpeg_set_out_colorspace(colours));
+    let (mut decoder, colors) = open(picture)?;
+    decoder.set_options(options().jpeg_set_out_colorspace(colors));
     samples.bytes.resize(length(header.shape, 1)?, 0);
     decoder.decode_into(&mut samples.bytes).map_err(one_line)?;
     let converted = !matches!(
@@ -166,7 +166,7 @@ pub fn encode(
         u16::try_from(side).map_err(|_| "a JPEG has at most 65,535 pixels a side".to_owned())
     };
     let mut encoder = Encoder::new(file, quality.clamp(1, 100));
-    // Half the colour resolution, as JPEGs mostly have and as other programs write by default.
+    // Half the color resolution, as JPEGs mostly have and as other programs write by default.
     encoder.set_sampling_factor(SamplingFactor::R_4_2_0);
     if let Some(icc) = &extras.icc {
         encoder.add_icc_profile(icc).map_err(one_line)?;
@@ -174,13 +174,13 @@ pub fn encode(
     if let Some(exif) = &extras.exif {
         encoder.add_exif_metadata(exif).map_err(one_line)?;
     }
-    let colours = if channels == 1 {
+    let colors = if channels == 1 {
         ColorType::Luma
     } else {
         ColorType::Rgb
     };
     encoder
-        .encode(&samples.bytes, side(width)?, side(height)?, colours)
+        .encode(&samples.bytes, side(width)?, side(height)?, colors)
         .map_err(one_line)
 }
 

@@ -1,7 +1,7 @@
 //! JPEG, PNG, TIFF and BMP files, 8 and 16 bit.
 //!
 //! What a file is, its first bytes say, not its name. A decoded file holds everything that is to be in
-//! the file that is written in its place: its colour profile, EXIF data, and a TIFF's georeference.
+//! the file that is written in its place: its color profile, EXIF data, and a TIFF's georeference.
 //!
 //! A file says itself how large its pixels and its metadata are, and may say anything. What reading a header takes is bounded
 //! by the file's size; what decoding takes is known before ([`memory`]), so that the caller can decide.
@@ -88,7 +88,7 @@ impl Extras {
         self.data.as_deref()
     }
 
-    /// The sample that stands for no data in all colours of a pixel.
+    /// The sample that stands for no data in all colors of a pixel.
     pub fn no_data(&self) -> Option<u32> {
         self.no_data
     }
@@ -102,7 +102,7 @@ impl Extras {
 /// Why a file could not be read or written; one line.
 pub type Reason = String;
 
-/// The most that metadata of a file may become in memory: colour profiles are compressed in a PNG.
+/// The most that metadata of a file may become in memory: color profiles are compressed in a PNG.
 fn metadata_limit(file: &[u8]) -> usize {
     (file.len().saturating_mul(16))
         .saturating_add(1 << 20)
@@ -121,7 +121,7 @@ pub fn memory(file: &[u8], header: &Header) -> u64 {
         Format::Png => {
             3 * png::profile_length(file) + if header.bits == 16 { 2 * samples } else { 0 }
         }
-        // The decoder hands out a buffer of its own; four inks become three colours.
+        // The decoder hands out a buffer of its own; four inks become three colors.
         Format::Tiff => 2 * samples,
         Format::Bmp => samples,
     };

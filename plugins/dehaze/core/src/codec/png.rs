@@ -17,7 +17,7 @@ fn open(file: &[u8]) -> Result<png::Reader<Cursor<&[u8]>>, Reason> {
     decoder.set_transformations(Transformations::EXPAND);
     decoder.read_info().map_err(|error| match error {
         png::DecodingError::LimitsExceeded => format!(
-            "a PNG whose colour profile or other metadata take over {} MB",
+            "a PNG whose color profile or other metadata take over {} MB",
             metadata_limit(file) >> 20
         ),
         error => error.to_string(),
@@ -31,7 +31,7 @@ fn row_bytes(file: &[u8]) -> usize {
     8 * width.map_or(0, u32::from_be_bytes) as usize + 1
 }
 
-/// Whether a chunk with a colour profile is in front of the pixels.
+/// Whether a chunk with a color profile is in front of the pixels.
 fn has_profile(file: &[u8]) -> bool {
     let mut rest = file.get(8..).unwrap_or_default();
     while let Some((length, after)) = rest.split_first_chunk::<4>() {
@@ -50,7 +50,7 @@ fn has_profile(file: &[u8]) -> bool {
     false
 }
 
-/// How long the colour profile of a PNG is.
+/// How long the color profile of a PNG is.
 pub fn profile_length(file: &[u8]) -> u64 {
     let profile = open(file).ok().and_then(|reader| {
         let profile = reader.info().icc_profile.as_ref()?;
@@ -64,13 +64,13 @@ pub fn header(file: &[u8]) -> Result<Header, Reason> {
     if reader.info().is_animated() {
         return Err("an animated PNG".to_owned());
     }
-    let (colours, depth) = reader.output_color_type();
+    let (colors, depth) = reader.output_color_type();
     let header = Header {
         format: Format::Png,
         shape: Shape {
             width: reader.info().width as usize,
             height: reader.info().height as usize,
-            channels: colours.samples(),
+            channels: colors.samples(),
         },
         bits: if depth == BitDepth::Sixteen { 16 } else { 8 },
     };
@@ -102,7 +102,7 @@ pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Ext
     let info = reader.info();
     let left_out = if info.icc_profile.is_none() && has_profile(file) {
         format!(
-            "its colour profile is left out: it is broken, or over {} MB",
+            "its color profile is left out: it is broken, or over {} MB",
             metadata_limit(file) >> 20
         )
     } else {

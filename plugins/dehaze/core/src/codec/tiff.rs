@@ -1,5 +1,5 @@
 //! TIFF and BigTIFF, one picture a file. CMYK becomes RGB; the georeference stays, and so does what is no data. Bands that
-//! are neither colours nor alpha would be lost, and are refused.
+//! are neither colors nor alpha would be lost, and are refused.
 
 use std::io::Cursor;
 
@@ -66,17 +66,17 @@ fn text(error: TiffError) -> Reason {
 struct Bands {
     /// In the file.
     count: usize,
-    /// Of the picture: 1 or 3 colours, and alpha.
+    /// Of the picture: 1 or 3 colors, and alpha.
     channels: usize,
     bits: u8,
     is_cmyk: bool,
     is_white_zero: bool,
     is_planar: bool,
-    /// The alpha of the last band: 1 where the colours were multiplied with it, 2 where not.
+    /// The alpha of the last band: 1 where the colors were multiplied with it, 2 where not.
     alpha: Option<u16>,
 }
 
-/// Reads what the bands are. What would be lost is refused: the decoder leaves bands out that are neither colours nor alpha.
+/// Reads what the bands are. What would be lost is refused: the decoder leaves bands out that are neither colors nor alpha.
 fn bands(decoder: &mut Reader<'_>) -> Result<Bands, Reason> {
     let mut first = |tag: Tag, default: u16| -> Result<u16, Reason> {
         let found = decoder.find_tag_unsigned_vec::<u16>(tag).map_err(text)?;
@@ -113,13 +113,13 @@ fn bands(decoder: &mut Reader<'_>) -> Result<Bands, Reason> {
         }
     }
     let is_cmyk = photometric == 5;
-    let colours = match photometric {
+    let colors = match photometric {
         0 | 1 => "gray",
         2 => "RGB",
         5 => "CMYK",
         3 => {
             return Err(
-                "a TIFF with a palette; expected gray, RGB or CMYK: write its colours (gdal_translate -expand rgb)"
+                "a TIFF with a palette; expected gray, RGB or CMYK: write its colors (gdal_translate -expand rgb)"
                     .to_owned(),
             );
         }
@@ -140,7 +140,7 @@ fn bands(decoder: &mut Reader<'_>) -> Result<Bands, Reason> {
     let has_one_alpha = extra.iter().filter(|&extra| is_alpha(extra)).count() <= 1;
     let data = count - usize::from(alpha.is_some()).min(count);
     let fits = match photometric {
-        // GDAL writes colours of 16 bits as gray with two more bands.
+        // GDAL writes colors of 16 bits as gray with two more bands.
         0 | 1 => data == 1 || data == 3,
         2 => data == 3,
         _ => data == 4 && alpha.is_none(),
@@ -151,7 +151,7 @@ fn bands(decoder: &mut Reader<'_>) -> Result<Bands, Reason> {
             _ => ("three", "-b 1 -b 2 -b 3"),
         };
         return Err(format!(
-            "a TIFF of {count} bands ({colours}, {} of them alpha), and more than gray or red, green and blue, and alpha, would \
+            "a TIFF of {count} bands ({colors}, {} of them alpha), and more than gray or red, green and blue, and alpha, would \
              be lost: take {taken} out first (gdal_translate {flags}), or say that the last is alpha (-colorinterp_{count} \
              alpha)",
             extra.iter().filter(|&extra| is_alpha(extra)).count()
@@ -203,7 +203,7 @@ pub fn header(file: &[u8]) -> Result<Header, Reason> {
 
 pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Extras, Reason> {
     let expected = length(header.shape, 4)?;
-    // Four inks become three colours.
+    // Four inks become three colors.
     let most = (expected * usize::from(header.bits / 8)).saturating_mul(2);
     let mut decoder = open_within(file, most.max(metadata_limit(file)))?;
     let bands = bands(&mut decoder)?;
@@ -320,7 +320,7 @@ impl Part {
     }
 }
 
-/// Bands one pixel after the other, inks as colours.
+/// Bands one pixel after the other, inks as colors.
 fn arranged<T: Copy + Into<u32> + TryFrom<u32> + Default>(
     samples: Vec<T>,
     bands: &Bands,
@@ -375,7 +375,7 @@ impl Tags {
         Ok(value.map(|value| value as u32))
     }
 
-    /// Which pixels are data: those of which a colour is not the no-data value, and, where the file has a place on the Earth,
+    /// Which pixels are data: those of which a color is not the no-data value, and, where the file has a place on the Earth,
     /// whose alpha is not 0, as GDAL has it. None where all are.
     fn data<T: Copy + Into<u32>>(
         &self,
@@ -388,13 +388,13 @@ impl Tags {
         if no_data.is_none() && !by_alpha {
             return None;
         }
-        let colours = bands.channels - usize::from(bands.alpha.is_some());
+        let colors = bands.channels - usize::from(bands.alpha.is_some());
         let data: Vec<bool> = samples
             .chunks_exact(bands.channels)
             .map(|pixel| {
-                let (colours, alpha) = pixel.split_at(colours);
+                let (colors, alpha) = pixel.split_at(colors);
                 let is_told = no_data
-                    .is_some_and(|no_data| colours.iter().all(|&sample| sample.into() == no_data));
+                    .is_some_and(|no_data| colors.iter().all(|&sample| sample.into() == no_data));
                 let is_clear = by_alpha && alpha.iter().any(|&alpha| alpha.into() == 0);
                 !is_told && !is_clear
             })
@@ -419,7 +419,7 @@ pub fn fewest_bits(number: u16) -> u16 {
 /// Tags that give a picture a place on the Earth.
 const GEOREFERENCE: [u16; 4] = [33_550, 33_922, 34_264, 34_735];
 
-/// The tags that are copied, and the colour profile.
+/// The tags that are copied, and the color profile.
 fn metadata(file: &[u8]) -> Result<(Tags, Option<Vec<u8>>), Reason> {
     // What is in the file is no longer than the file.
     let mut decoder = open_within(file, file.len().min(metadata_limit(file)))?;
@@ -516,7 +516,7 @@ where
     let mut image =
         encoder.new_image::<C>(side(header.shape.width)?, side(header.shape.height)?)?;
     if header.shape.channels.is_multiple_of(2) {
-        // Of the kind that the file had: colours that were multiplied with it stay so.
+        // Of the kind that the file had: colors that were multiplied with it stay so.
         image.extra_samples(&[match extras.tiff.alpha {
             Some(1) => ExtraSamples::AssociatedAlpha,
             _ => ExtraSamples::UnassociatedAlpha,

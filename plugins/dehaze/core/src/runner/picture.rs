@@ -323,8 +323,8 @@ impl<'a> Worker<'a> {
             if extras.data().is_some_and(|data| !data[pixel]) {
                 to.copy_from_slice(from);
             }
-            let colours = shape.colours();
-            to[colours..].copy_from_slice(&from[colours..]);
+            let colors = shape.colors();
+            to[colors..].copy_from_slice(&from[colors..]);
         }
     }
 
@@ -357,13 +357,13 @@ fn scaled(word: u16, from: u32, to: u32) -> u16 {
     u16::try_from((word * to + from / 2) / from).unwrap_or(u16::MAX)
 }
 
-/// The largest sample of the colours of pixels that are data.
+/// The largest sample of the colors of pixels that are data.
 fn greatest_data(words: &[u16], header: &Header, extras: &Extras) -> u16 {
     let shape = header.shape;
     let mut greatest = 0;
     for (pixel, samples) in words.chunks_exact(shape.channels).enumerate() {
         if extras.data().is_none_or(|data| data[pixel]) {
-            for &sample in &samples[..shape.colours()] {
+            for &sample in &samples[..shape.colors()] {
                 greatest = greatest.max(sample);
             }
         }
@@ -371,7 +371,7 @@ fn greatest_data(words: &[u16], header: &Header, extras: &Extras) -> u16 {
     greatest
 }
 
-/// Moves pixels that are data and have become the no-data value in all colours by one step, as GDAL does.
+/// Moves pixels that are data and have become the no-data value in all colors by one step, as GDAL does.
 fn keep_off_no_data<T: Sample + TryFrom<u32>>(output: &mut [T], header: &Header, extras: &Extras) {
     let Some(no_data) = extras.no_data() else {
         return;
@@ -384,11 +384,11 @@ fn keep_off_no_data<T: Sample + TryFrom<u32>>(output: &mut [T], header: &Header,
     };
     let shape = header.shape;
     for (pixel, samples) in output.chunks_exact_mut(shape.channels).enumerate() {
-        let colours = &mut samples[..shape.colours()];
+        let colors = &mut samples[..shape.colors()];
         if extras.data().is_none_or(|data| data[pixel])
-            && colours.iter().all(|&sample| sample == value)
+            && colors.iter().all(|&sample| sample == value)
         {
-            colours[0] = beside;
+            colors[0] = beside;
         }
     }
 }

@@ -42,13 +42,13 @@ def keep(name, array, channels_first=True):
     samples[name] = np.ascontiguousarray(array)
 
 
-def gdal(name, array, nodata=None, colours=None, kept=None, **options):
+def gdal(name, array, nodata=None, colors=None, kept=None, **options):
     count, height, width = array.shape
     with rasterio.open(folder / name, "w", driver="GTiff", count=count, height=height, width=width, dtype=array.dtype,
                        nodata=nodata, crs="EPSG:32632", transform=from_origin(500000, 5200000, 10, 10), compress="deflate",
                        **options) as file:
-        if colours:
-            file.colorinterp = colours
+        if colors:
+            file.colorinterp = colors
         file.write(array)
     keep(name, array if kept is None else kept)
 
@@ -61,11 +61,11 @@ for dtype in ["uint8", "uint16"]:
     rgba = bands(4, dtype)
     rgba[3] = np.iinfo(dtype).max
     rgba[3, 5:12, :9] = 0
-    gdal(f"{dtype}_alpha.tif", rgba, colours=[R, G, B, A], photometric="rgb")
-    # What colours are where there is no data must not matter.
+    gdal(f"{dtype}_alpha.tif", rgba, colors=[R, G, B, A], photometric="rgb")
+    # What colors are where there is no data must not matter.
     gdal(f"{dtype}_gray_alpha.tif", np.stack([bands(1, dtype)[0], rgba[3]]), alpha="yes")
     gdal(f"{dtype}_planar.tif", bands(3, dtype), interleave="band")
-    gdal(f"{dtype}_planar_alpha.tif", rgba, colours=[R, G, B, A], photometric="rgb", interleave="band")
+    gdal(f"{dtype}_planar_alpha.tif", rgba, colors=[R, G, B, A], photometric="rgb", interleave="band")
     gdal(f"{dtype}_planar_4.tif", bands(4, dtype), interleave="band", alpha="no")
     gdal(f"{dtype}_tiled.tif", bands(3, dtype), tiled=True, blockxsize=16, blockysize=16)
     gdal(f"{dtype}_tiled_planar.tif", bands(3, dtype), tiled=True, blockxsize=16, blockysize=16, interleave="band", predictor=2)
@@ -112,7 +112,7 @@ tifffile.imwrite(folder / "bits12_nodata.tif", np.moveaxis(array, 0, -1), photom
                  extratags=[(281, 3, 1, 4095, True), (42113, 2, 6, "65535", True)])
 keep("bits12_nodata.tif", array)
 
-# Overviews and a mask of the data set are pictures of their own; a palette; inks; colours that were multiplied with alpha.
+# Overviews and a mask of the data set are pictures of their own; a palette; inks; colors that were multiplied with alpha.
 gdal("overviews.tif", bands(3, "uint8"))
 with rasterio.open(folder / "overviews.tif", "r+") as file:
     file.build_overviews([2])

@@ -12,7 +12,7 @@ use patchbay::{
 };
 
 fn forecaster(id: &str, config: Value) -> Slot<dyn Forecaster> {
-    patchbay_tide::register().unwrap();
+    patchbay_forecasters::register().unwrap();
     create::<dyn Forecaster>(id, config).unwrap()
 }
 

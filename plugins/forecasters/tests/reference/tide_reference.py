@@ -3,7 +3,7 @@
   python tide_reference.py            # compares tide_small.safetensors with what PyTorch computes
   python tide_reference.py --write    # writes the computed numbers over the stored ones
 
-Das et al. 2023, section 4; normalisation and the order of the encoder's input are those of the authors' program
+Das et al. 2023, section 4; normalization and the order of the encoder's input are those of the authors' program
 (google-research/tide, models.py). Weights are drawn at random; the file's own are kept.
 """
 

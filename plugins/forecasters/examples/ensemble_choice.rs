@@ -15,7 +15,7 @@ use patchbay::{
     forecast::{Dataset, Frame, Part, Split, Windows},
     prelude::*,
 };
-use patchbay_tide::normal_equations::{NormalEquations, Regression};
+use patchbay_forecasters::normal_equations::{NormalEquations, Regression};
 
 #[allow(dead_code, reason = "nothing is compared with PyTorch here")]
 #[path = "../../../tests/bench/peer.rs"]

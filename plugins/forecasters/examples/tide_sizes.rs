@@ -31,7 +31,7 @@ const CANDIDATES: [(&str, usize, usize, usize, f64, f64); 6] = [
 
 fn main() -> Result<(), Box<dyn Error>> {
     peer::compute_as_the_kernel_does()?;
-    patchbay_tide::register()?;
+    patchbay_forecasters::register()?;
     let words: Vec<String> = env::args().skip(1).collect();
     let mut options: BTreeMap<&str, &str> =
         BTreeMap::from([("--horizons", "96"), ("--sets", "ETTh1")]);

@@ -276,7 +276,7 @@ fn collect(all: &[[f64; 6]]) -> Errors {
 
 fn main() -> Result<(), Box<dyn Error>> {
     peer::compute_as_the_kernel_does()?;
-    patchbay_tide::register()?;
+    patchbay_forecasters::register()?;
     let words: Vec<String> = env::args().skip(1).collect();
     let mut options: BTreeMap<&str, &str> = BTreeMap::from([("--seeds", "5")]);
     for pair in words.chunks(2) {

@@ -8,7 +8,7 @@ use patchbay::{
     plugin::{Define, Options, Slot, Window, create, create_with, prelude::*},
     serde_json::{self, Value},
 };
-use patchbay_tide::Tide;
+use patchbay_forecasters::Tide;
 
 const CPU: Device = Device::Cpu;
 /// In `f64` only the rounding of the stored numbers is left. In `f32` a layer norm over the two values of
@@ -75,7 +75,7 @@ struct Case {
 impl Case {
     /// All cases, computed in this type.
     fn all(dtype: DType) -> Vec<Case> {
-        patchbay_tide::register().unwrap();
+        patchbay_forecasters::register().unwrap();
         let (description, numbers) = reference();
         CASES
             .map(|name| {
@@ -270,7 +270,7 @@ fn the_parts_add_up_to_the_forecast() {
 
 #[test]
 fn a_forecast_in_parts_is_the_one_at_once() {
-    patchbay_tide::register().unwrap();
+    patchbay_forecasters::register().unwrap();
     let config = json!({"lookback": 24, "horizon": 96, "hidden": 16, "temporal_decoder_hidden": 128, "known": 2});
     let model = create::<dyn Forecaster>("forecaster/tide", config).unwrap();
     // The temporal decoder's hidden values are 120 x 96 x 128, more than a million.
@@ -326,7 +326,7 @@ fn what_does_not_fit_is_an_error() {
 
 #[test]
 fn a_quantile_head_has_an_output_for_each_level() {
-    patchbay_tide::register().unwrap();
+    patchbay_forecasters::register().unwrap();
     let config =
         json!({"lookback": 24, "horizon": 8, "quantiles": [0.1, 0.5, 0.9], "layer_norm": "inner"});
     let model = create::<dyn Forecaster>("forecaster/tide", config).unwrap();
@@ -339,7 +339,7 @@ fn a_quantile_head_has_an_output_for_each_level() {
 /// The counts are those of tests/bench/tide_torch.py, which has the sizes of the paper's Table 5 for ETTh1.
 #[test]
 fn a_preset_has_the_sizes_of_the_paper() {
-    patchbay_tide::register().unwrap();
+    patchbay_forecasters::register().unwrap();
     for (horizon, known, expected) in [(96, 0, 1_363_818), (96, 7, 3_036_314), (720, 7, 7_340_042)]
     {
         let config = json!({"preset": "etth1", "horizon": horizon, "known": known});

@@ -560,14 +560,14 @@ fn a_frame_is_written_as_it_is_read() {
 
 #[test]
 fn what_was_not_measured_counts_in_no_loss_and_no_error() {
-    patchbay_tide::register().unwrap();
+    patchbay_forecasters::register().unwrap();
     let rows = 600;
     let value = |row: usize| {
         (row as f64 / 24.0 * std::f64::consts::TAU).sin() + 0.01 * ((row * 7919) % 100) as f64
     };
     let times: Vec<i64> = (0..rows as i64).map(|row| 3600 * row).collect();
     let whole: Vec<f64> = (0..rows).map(value).collect();
-    // Half a day is missing here and there, in which the line between the neighbours is far from the truth.
+    // Half a day is missing here and there, in which the line between the neighbors is far from the truth.
     let missing = |row: usize| row % 61 > 48;
     let with_gaps: Vec<f64> = (0..rows)
         .map(|row| if missing(row) { f64::NAN } else { value(row) })

@@ -8,7 +8,7 @@ use patchbay::{
     plugin::{Options, Slot, Window, create_with, prelude::*},
     serde_json::{self, Value},
 };
-use patchbay_tide::window_scale::WindowScale;
+use patchbay_forecasters::window_scale::WindowScale;
 
 const CPU: Device = Device::Cpu;
 
@@ -36,7 +36,7 @@ fn constants() -> Vec<f64> {
 }
 
 fn tide(dtype: DType, lookback: usize, config: Value) -> Slot<dyn Forecaster> {
-    patchbay_tide::register().unwrap();
+    patchbay_forecasters::register().unwrap();
     let mut settings = json!({
         "lookback": lookback, "horizon": 5, "hidden": 6, "decoder_output": 2, "temporal_decoder_hidden": 4,
     });
@@ -50,7 +50,7 @@ fn tide(dtype: DType, lookback: usize, config: Value) -> Slot<dyn Forecaster> {
         frozen: false,
     };
     let slot = create_with::<dyn Forecaster>("forecaster/tide", settings, options).unwrap();
-    // The same weights in both types, biases among them, so that a normalised window of zeros gives something.
+    // The same weights in both types, biases among them, so that a normalized window of zeros gives something.
     for (index, named) in slot.variables().into_iter().enumerate() {
         let count = named.var.elem_count();
         let values: Vec<f64> = noise(count, 11 + index as u64)
@@ -115,7 +115,7 @@ fn a_constant_window_gives_the_constant_plus_one_and_the_same_network() {
 /// The case: the weights of the fixture, all past values 1.25.
 #[test]
 fn the_fixture_with_a_constant_past_is_the_same_in_both_types() {
-    patchbay_tide::register().unwrap();
+    patchbay_forecasters::register().unwrap();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference");
     let text = std::fs::read_to_string(folder.join("tide_small.json")).unwrap();
     let description: Value = serde_json::from_str(&text).unwrap();
@@ -307,7 +307,7 @@ fn a_window_that_wants_a_gradient_has_the_same_scale() {
                 );
             }
         }
-        // The derivative of a standardised value is 1 / deviation; statistics are constants.
+        // The derivative of a standardized value is 1 / deviation; statistics are constants.
         let sum = tracked
             .standardize(var.as_tensor())
             .unwrap()
@@ -327,7 +327,7 @@ fn a_window_that_wants_a_gradient_has_the_same_scale() {
 
 #[test]
 fn ridge_follows_the_offset_of_its_window() {
-    patchbay_tide::register().unwrap();
+    patchbay_forecasters::register().unwrap();
     for dtype in [DType::F32, DType::F64] {
         let options = Options {
             dtype,

@@ -1,4 +1,4 @@
-//! The colour attenuation prior with a guided filter.
+//! The color attenuation prior with a guided filter.
 //!
 //! Depth is linear in HSV's value and saturation, with the coefficients that the authors trained;
 //! equation 8's random term has mean 0 and is left out. The window, the radius 60 and eps 1e-3 of the
@@ -8,14 +8,14 @@
 
 use patchbay::plugin::prelude::*;
 use patchbay_dehaze_core::{
-    Dehazer, Prior as Kind, colour_attenuation_prior::COEFFICIENTS, guided_filter::GuidedFilter,
+    Dehazer, Prior as Kind, color_attenuation_prior::COEFFICIENTS, guided_filter::GuidedFilter,
 };
 
 use crate::prior::{Guide, Prior, patch_radius};
 
 patchbay::config! {
-    /// Settings of [`ColourAttenuationPrior`].
-    pub struct ColourAttenuationPriorConfig {
+    /// Settings of [`ColorAttenuationPrior`].
+    pub struct ColorAttenuationPriorConfig {
         /// Side of the minimum's window in pixels, odd.
         #[schemars(range(min = 1, max = 8191))]
         patch: usize = 15,
@@ -29,7 +29,7 @@ patchbay::config! {
         #[schemars(range(min = 0.001))]
         t_max: f64 = 0.9,
         /// What guides the refinement.
-        guide: Guide = Guide::Colour,
+        guide: Guide = Guide::Color,
         /// Radius of the guided filter in pixels.
         #[schemars(range(min = 1, max = 4096))]
         radius: usize = 60,
@@ -42,17 +42,18 @@ patchbay::config! {
     }
 }
 
-/// Removes haze by the colour attenuation prior.
-pub struct ColourAttenuationPrior(Prior);
+/// Removes haze by the color attenuation prior.
+pub struct ColorAttenuationPrior(Prior);
 
-impl Component for ColourAttenuationPrior {}
+impl Component for ColorAttenuationPrior {}
 
-impl Define for ColourAttenuationPrior {
+impl Define for ColorAttenuationPrior {
     type Kind = dyn ImageTransform;
-    type Config = ColourAttenuationPriorConfig;
-    const ID: &'static str = "image/colour_attenuation_prior";
+    type Config = ColorAttenuationPriorConfig;
+    const ID: &'static str = "image/color_attenuation_prior";
+    const FORMER_ID: &'static str = "image/colour_attenuation_prior";
     const SUMMARY: &'static str =
-        "Dehazing by the colour attenuation prior, refined by a guided filter";
+        "Dehazing by the color attenuation prior, refined by a guided filter";
     const DETAILS: Details = Details {
         formula: "d = guided(min_patch(0.121779 + 0.959710 v - 0.780245 s)),  t = exp(-beta d),  \
                   J = (I - A) / clip(t, t_min, t_max) + A",
@@ -61,14 +62,14 @@ impl Define for ColourAttenuationPrior {
         shapes: "images [batch, 1 to 4, height, width] in 0..=1 (gray, gray + alpha, RGB, RGB + alpha); \
                  result alike; map transmission [batch, 1, height, width]. Not differentiable",
         trainable: false,
-        example: r#"let dehazer = create::<dyn ImageTransform>("image/colour_attenuation_prior", json!({}))?;
+        example: r#"let dehazer = create::<dyn ImageTransform>("image/color_attenuation_prior", json!({}))?;
 let hazy = (Tensor::rand(0f32, 0.5, (1, 3, 60, 80), &device())? + 0.4)?;
 before_after(&hazy.i(0)?, &dehazer.forward(&hazy)?.i(0)?)?"#,
     };
 
-    fn build(config: ColourAttenuationPriorConfig, _context: &Context) -> Result<Self> {
-        Ok(ColourAttenuationPrior(Prior::new(Dehazer {
-            prior: Kind::ColourAttenuation {
+    fn build(config: ColorAttenuationPriorConfig, _context: &Context) -> Result<Self> {
+        Ok(ColorAttenuationPrior(Prior::new(Dehazer {
+            prior: Kind::ColorAttenuation {
                 beta: config.beta as f32,
                 coefficients: COEFFICIENTS,
             },
@@ -88,7 +89,7 @@ before_after(&hazy.i(0)?, &dehazer.forward(&hazy)?.i(0)?)?"#,
     }
 }
 
-impl ImageTransform for ColourAttenuationPrior {
+impl ImageTransform for ColorAttenuationPrior {
     fn forward(&self, images: &Tensor) -> Result<Tensor> {
         Ok(self.0.forward(images)?.0)
     }

@@ -11,7 +11,7 @@ use patchbay::{
 };
 
 fn forecaster(id: &str, config: patchbay::serde_json::Value) -> Slot<dyn Forecaster> {
-    patchbay_tide::register().unwrap();
+    patchbay_forecasters::register().unwrap();
     create::<dyn Forecaster>(id, config).unwrap()
 }
 
@@ -240,8 +240,9 @@ fn ridge_is_the_ridge_regression_of_scikit_learn() {
         Tensor::new(rows, &Device::Cpu).unwrap()
     };
     let (lookback, horizon) = (6, 3);
-    let mut train = patchbay_tide::normal_equations::NormalEquations::new(lookback, horizon);
-    let mut held_out = patchbay_tide::normal_equations::NormalEquations::new(lookback, horizon);
+    let mut train = patchbay_forecasters::normal_equations::NormalEquations::new(lookback, horizon);
+    let mut held_out =
+        patchbay_forecasters::normal_equations::NormalEquations::new(lookback, horizon);
     train.add(&tensor("past"), &tensor("future")).unwrap();
     held_out
         .add(&tensor("held_out_past"), &tensor("held_out_future"))

@@ -1,3 +1,3 @@
 //! What every component promises, tried on the sample that it carries.
 
-patchbay::test_components!(patchbay_tide);
+patchbay::test_components!(patchbay_forecasters);

@@ -388,7 +388,7 @@ fn subtract(target: &mut [f64], source: &[f64], factor: f64) {
     }
 }
 
-/// Σ x y in eight sums at once, which the compiler can vectorise.
+/// Σ x y in eight sums at once, which the compiler can vectorize.
 fn dot(x: &[f64], y: &[f64]) -> f64 {
     let mut lanes = [0.0; 8];
     let (xs, ys) = (x.chunks_exact(8), y.chunks_exact(8));
@@ -470,9 +470,9 @@ mod tests {
         // The forecasts of the two maps are the same.
         let forecast = |best: &Best, past: &Tensor| {
             let mean = past.mean_keepdim(1).unwrap();
-            let centred = past.broadcast_sub(&mean).unwrap();
+            let centered = past.broadcast_sub(&mean).unwrap();
             let weight = best.weight().unwrap().t().unwrap().contiguous().unwrap();
-            let map = centred.matmul(&weight).unwrap();
+            let map = centered.matmul(&weight).unwrap();
             map.broadcast_add(&mean).unwrap()
         };
         let values = |x: Tensor| x.flatten_all().unwrap().to_vec1::<f64>().unwrap();

@@ -1,4 +1,4 @@
-"""ridge.json: ridge regression of centred windows by scikit-learn, the penalty chosen on other windows.
+"""ridge.json: ridge regression of centered windows by scikit-learn, the penalty chosen on other windows.
 
   python ridge_reference.py
 """

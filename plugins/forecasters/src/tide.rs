@@ -8,7 +8,7 @@
 //!   future; the encoder sees `[past, observed, known past, known future, attributes]`;
 //! - the decoder's output is reshaped to `[p, horizon]`, and its column t goes to the temporal decoder
 //!   with the covariates projected for that step;
-//! - normalisation is by mean and population deviation of the window's past, an affine map for each
+//! - normalization is by mean and population deviation of the window's past, an affine map for each
 //!   series if there are several, and is undone on the forecast.
 //!
 //! Where it differs:
@@ -92,7 +92,7 @@ patchbay::config! {
         observed: usize = 0,
         /// Attributes of a series.
         attributes: usize = 0,
-        /// Series with an affine map of their own after normalisation; 0: no such map.
+        /// Series with an affine map of their own after normalization; 0: no such map.
         series: usize = 0,
         /// Sizes that belong together: `compact`, a small network that begins with ridge regression, or those that the
         /// paper chose for a data set (Table 5).
@@ -126,7 +126,7 @@ patchbay::config! {
         /// Added to the variance in layer norms; the authors' program has 1e-3.
         #[schemars(range(min = 0.0))]
         layer_norm_eps: f64 = 1e-3,
-        /// Whether windows are normalised by the mean and deviation of their past; true.
+        /// Whether windows are normalized by the mean and deviation of their past; true.
         reversible: Option<bool> = None,
         /// Levels of a probabilistic forecast, ascending, in 0..1; empty: a point forecast.
         quantiles: Vec<f64> = Vec::new(),
@@ -149,7 +149,7 @@ pub struct Tide {
     decoder: Vec<ResidualBlock>,
     temporal_decoder: ResidualBlock,
     global_skip: Linear,
-    /// Weight and bias `[series]` of the map after normalisation.
+    /// Weight and bias `[series]` of the map after normalization.
     affine: Option<(Tensor, Tensor)>,
     decoder_output: usize,
     start: Mutex<Start>,
@@ -174,13 +174,13 @@ pub struct Steps {
     pub encoding: Tensor,
     /// `[batch, p, horizon]`.
     pub decoded: Tensor,
-    /// `[batch, horizon, outputs]`, before normalisation is undone.
+    /// `[batch, horizon, outputs]`, before normalization is undone.
     pub network: Tensor,
-    /// `[batch, horizon, outputs]`, before normalisation is undone.
+    /// `[batch, horizon, outputs]`, before normalization is undone.
     pub linear: Tensor,
     /// `[batch, horizon, outputs]`.
     pub forecast: Tensor,
-    scale: Option<Normalisation>,
+    scale: Option<Normalization>,
 }
 
 impl Steps {
@@ -274,7 +274,7 @@ impl Tide {
                 ),
             };
             println!(
-                "forecaster/tide: layer_norm \"all\" normalises the temporal decoder's output, which has width \
+                "forecaster/tide: layer_norm \"all\" normalizes the temporal decoder's output, which has width \
                  {outputs}: {effect}. layer_norm \"inner\" leaves that block out."
             );
         }
@@ -421,7 +421,7 @@ impl Forecaster for Tide {
         self.config.quantiles.clone()
     }
 
-    /// The linear skip with normalisation undone, and what the network adds to it.
+    /// The linear skip with normalization undone, and what the network adds to it.
     fn parts(&self, window: &Window) -> Result<Vec<(String, Tensor)>> {
         let steps = self.steps(window, false)?;
         let linear = steps.linear_forecast()?;
@@ -498,7 +498,7 @@ impl Tide {
         } = self.config;
         let batch = window.past.dim(0)?;
         let parts = self.covariates(window, batch)?;
-        let scale = self.normalisation(window)?;
+        let scale = self.normalization(window)?;
         let past = match &scale {
             Some(scale) => scale.apply(&window.past)?,
             None => window.past.clone(),
@@ -577,7 +577,7 @@ impl Tide {
         })
     }
 
-    fn normalisation(&self, window: &Window) -> Result<Option<Normalisation>> {
+    fn normalization(&self, window: &Window) -> Result<Option<Normalization>> {
         if !self.reversible {
             return Ok(None);
         }
@@ -605,7 +605,7 @@ impl Tide {
             ),
             (None, _) => None,
         };
-        Ok(Some(Normalisation { scale, affine }))
+        Ok(Some(Normalization { scale, affine }))
     }
 
     /// Whether all series of a window have an affine map.
@@ -661,13 +661,13 @@ fn flat(projected: &Tensor) -> Result<Tensor> {
 }
 
 /// A window's scale.
-struct Normalisation {
+struct Normalization {
     scale: WindowScale,
     /// Weight and bias of each row's series, `[batch, 1]`.
     affine: Option<(Tensor, Tensor)>,
 }
 
-impl Normalisation {
+impl Normalization {
     /// `[batch, lookback]` to the same.
     fn apply(&self, past: &Tensor) -> Result<Tensor> {
         let values = self.scale.standardize(past)?;

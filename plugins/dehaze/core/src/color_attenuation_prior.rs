@@ -1,7 +1,7 @@
-//! The colour attenuation prior's maps.
+//! The color attenuation prior's maps.
 //!
 //! Zhu, Mai, Shao: A Fast Single Image Haze Removal Algorithm Using Color Attenuation Prior, IEEE TIP
-//! 2015. Where haze is dense a pixel is bright and has little colour; depth is taken as linear in
+//! 2015. Where haze is dense a pixel is bright and has little color; depth is taken as linear in
 //! HSV's value and saturation (equation 8). The random term of equation 8 is left out: its mean is 0.
 
 use crate::{sample::Sample, simd::multiversion};
@@ -34,7 +34,7 @@ multiversion! {
     }
 }
 
-/// e^x to 2 units in the last place, in operations that vectorise: 2^n times a polynomial on
+/// e^x to 2 units in the last place, in operations that vectorize: 2^n times a polynomial on
 /// +-ln(2)/2, where n is the nearest integer to x / ln 2. Beyond +-87 it is e^+-87.
 #[inline(always)]
 fn exp(x: f32) -> f32 {

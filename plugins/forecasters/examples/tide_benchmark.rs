@@ -54,7 +54,7 @@ fn data(known: usize) -> Result<Dataset, Box<dyn Error>> {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     peer::compute_as_the_kernel_does()?;
-    patchbay_tide::register()?;
+    patchbay_forecasters::register()?;
     let threads = patchbay::candle::utils::get_num_threads();
     let mut peer = Peer::start("tide_torch.py", threads)?;
     println!("{threads} threads; torch {}", peer.version);
@@ -70,7 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let settings =
             json!({"lookback": 720, "horizon": horizon, "known": known, "preset": "etth1"});
         let model = create::<dyn Forecaster>("forecaster/tide", settings)?;
-        let mut optimiser = Adam::with_groups(
+        let mut optimizer = Adam::with_groups(
             vec![ParameterGroup::new(model.trainable())],
             ParamsAdam {
                 lr: 1e-4,
@@ -86,7 +86,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let forecast = model.forward(&window, kind == "step")?;
             if kind == "step" {
                 let loss = (forecast.squeeze(2)? - future)?.sqr()?.mean_all()?;
-                optimiser.backward_step(&loss)?;
+                optimizer.backward_step(&loss)?;
             }
             Ok(())
         };

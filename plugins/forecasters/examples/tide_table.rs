@@ -131,7 +131,7 @@ fn recipe(model: &str, set: &str, horizon: usize, known: usize) -> (String, Valu
 
 fn main() -> Result<(), Box<dyn Error>> {
     peer::compute_as_the_kernel_does()?;
-    patchbay_tide::register()?;
+    patchbay_forecasters::register()?;
     let arguments = Arguments::read()?;
     let folder = arguments
         .0
