@@ -14,7 +14,7 @@ use patchbay_protocol::Command;
 
 use crate::{
     account::{self, NAME, Rest},
-    commands, streams,
+    commands, freeze, streams,
 };
 
 /// Address space for the stack of the cells; only what is used is ever backed by memory.
@@ -39,6 +39,7 @@ pub fn start(rest: Option<Rest>) -> io::Result<()> {
         .stack_size(STACK_BYTES)
         .spawn(move || {
             account::note_thread();
+            freeze::note_stack();
             cell::record_panics_of_this_thread();
             streams::note_thread();
             account::make_pool();

@@ -6,6 +6,7 @@
 //! One thread at a time is held, by one thread at a time (the guard).
 
 use std::{
+    cell::Cell,
     io,
     mem::MaybeUninit,
     ptr,
@@ -25,6 +26,18 @@ const GO_ON: u32 = 3;
 const STAY: u32 = 4;
 
 static STATE: AtomicU32 = AtomicU32::new(IDLE);
+
+/// The addresses of a thread's stack, and how large a page is; all 0 where it is not known.
+#[derive(Clone, Copy)]
+struct Stack {
+    low: usize,
+    high: usize,
+    page: usize,
+}
+
+thread_local! {
+    static STACK: Cell<Stack> = const { Cell::new(Stack { low: 0, high: 0, page: 0 }) };
+}
 
 /// A thread that is held. It goes on when this is dropped.
 pub struct Held(());
@@ -57,6 +70,46 @@ pub fn install() -> io::Result<()> {
     }
 }
 
+/// Notes where the calling thread's stack is, so that a thread that stays for ever gives back what it does not use of it.
+pub fn note_stack() {
+    // SAFETY: the attributes are filled by the first call, read by the second, and freed by the third.
+    unsafe {
+        let mut attributes = MaybeUninit::uninit();
+        if libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) != 0 {
+            return;
+        }
+        let mut attributes = attributes.assume_init();
+        let (mut low, mut size) = (ptr::null_mut(), 0);
+        if libc::pthread_attr_getstack(&raw const attributes, &raw mut low, &raw mut size) == 0 {
+            STACK.set(Stack {
+                low: low as usize,
+                high: low as usize + size,
+                page: libc::sysconf(libc::_SC_PAGESIZE) as usize,
+            });
+        }
+        libc::pthread_attr_destroy(&raw mut attributes);
+    }
+}
+
+/// Gives the pages of the calling thread's stack back that are below its frames.
+fn give_back_stack() {
+    /// More than the frame of the call below takes.
+    const MARGIN: usize = 512;
+    let Stack { low, high, page } = STACK.get();
+    let local = 0u8;
+    let here = &raw const local as usize;
+    // A coroutine has another stack.
+    if !(low..high).contains(&here) {
+        return;
+    }
+    let end = here.saturating_sub(MARGIN) & !(page - 1);
+    if low < end {
+        // SAFETY: the range begins with this thread's stack and ends below its frames, so nobody's data is in it. A page that is used
+        // again begins with zeros.
+        unsafe { libc::madvise(low as *mut libc::c_void, end - low, libc::MADV_DONTNEED) };
+    }
+}
+
 extern "C" fn handle(_signal: libc::c_int) {
     // SAFETY: the location is this thread's own.
     let errno = unsafe { *libc::__errno_location() };
@@ -84,6 +137,7 @@ fn stay() -> ! {
         libc::sigfillset(all.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), ptr::null_mut());
     }
+    give_back_stack();
     exchange(STAY, IDLE);
     wake();
     loop {

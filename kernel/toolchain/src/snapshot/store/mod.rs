@@ -177,12 +177,7 @@ impl Store {
             kept.push(prefix.clone());
             self.remove_old(&kept);
         }
-        follow(&tree.programs()?, &prefix.join("bin"), self.access)?;
-        follow(&tree.plugins()?, &prefix.join("plugins"), self.access)?;
-        let mut manifest = Manifest::read(&prefix)?;
-        if manifest.note_programs(&prefix)? {
-            manifest.write(&prefix, self.access)?;
-        }
+        self.renew_programs(&prefix, &tree.programs()?, &tree.plugins()?)?;
         Snapshot::open(&prefix)
     }
 
@@ -209,7 +204,7 @@ impl Store {
         self.make(&Contents::of(tree)?, prefix)
     }
 
-    /// A copy in this store of a snapshot that is elsewhere.
+    /// A copy in this store of a snapshot that is elsewhere. Programs and plugins of an earlier copy are replaced by the snapshot's.
     ///
     /// # Errors
     ///
@@ -222,7 +217,7 @@ impl Store {
         let old = &snapshot.manifest;
         let is_same = Manifest::read(&prefix).is_ok_and(|manifest| {
             let digests = |manifest: &Manifest| -> Vec<String> {
-                let files = manifest.files.values().chain(manifest.programs.values());
+                let files = manifest.files.values();
                 files.map(|record| record.digest.clone()).collect()
             };
             digests(&manifest) == digests(old)
@@ -243,7 +238,28 @@ impl Store {
             manifest.write(&staging.path, self.access)?;
             self.publish(staging, &prefix, &manifest.digest)?;
         }
+        let of_snapshot = |folder: &str| -> Vec<PathBuf> {
+            let names = old.programs.keys().filter(|name| name.starts_with(folder));
+            names.map(|name| snapshot.prefix.join(name)).collect()
+        };
+        self.renew_programs(&prefix, &of_snapshot("bin"), &of_snapshot("plugins"))?;
         Snapshot::open(&prefix)
+    }
+
+    /// Brings the programs and plugins of a prefix to the state of their sources.
+    fn renew_programs(
+        &self,
+        prefix: &Path,
+        programs: &[PathBuf],
+        plugins: &[PathBuf],
+    ) -> Result<()> {
+        follow(programs, &prefix.join("bin"), self.access)?;
+        follow(plugins, &prefix.join("plugins"), self.access)?;
+        let mut manifest = Manifest::read(prefix)?;
+        if manifest.note_programs(prefix)? {
+            manifest.write(prefix, self.access)?;
+        }
+        Ok(())
     }
 
     /// Makes a folder for a prefix that is being made.

@@ -328,6 +328,30 @@ fn a_copy_serves_everybody() {
 }
 
 #[test]
+fn programs_of_an_earlier_copy_are_replaced() {
+    let fixture = fixture();
+    let Fixture {
+        store,
+        contents,
+        prefix,
+        ..
+    } = &fixture;
+    store.make(contents, prefix).unwrap();
+    let everyone = Store::of_everyone(&fixture._root.path().join("opt"));
+    let copy_of_now = || everyone.copy_of(&Snapshot::open(prefix).unwrap()).unwrap();
+    let program = |copy: &Snapshot| fs::read_to_string(copy.program()).unwrap();
+    assert_eq!(program(&copy_of_now()), "program");
+    // The library is the same.
+    fs::write(&contents.programs[0], "a newer program").unwrap();
+    store
+        .renew_programs(prefix, &contents.programs, &[])
+        .unwrap();
+    let copy = copy_of_now();
+    assert_eq!(program(&copy), "a newer program");
+    assert!(copy.manifest.verify_files(&copy.prefix, true).is_ok());
+}
+
+#[test]
 fn prefixes_that_nobody_starts_go_after_a_week() {
     let mut fixture = fixture();
     let week = LIFETIME.as_secs();
