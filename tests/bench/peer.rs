@@ -32,6 +32,7 @@ const REST: Duration = Duration::from_millis(50);
 /// some milliseconds while another is idle.
 const WARM_UP: Duration = Duration::from_millis(30);
 
+/// A script of this folder that runs in PyTorch.
 pub struct Peer {
     process: Child,
     input: ChildStdin,
@@ -43,7 +44,7 @@ pub struct Peer {
 impl Peer {
     /// The command of a script of this folder. `PYTHON` names the interpreter.
     pub fn command(script: &str, threads: usize) -> Command {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/bench");
+        let folder = env!("CARGO_MANIFEST_DIR");
         let mut command = Command::new(env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned()));
         // Settings for the memory of our own process; torch runs with its defaults.
         for variable in ["GLIBC_TUNABLES", "CANDLE_BARRIER_POOL_SPIN_LIMIT"] {

@@ -377,3 +377,33 @@ async fn a_handler_that_hangs_blocks_nothing_after_an_interrupt() {
         assert_eq!(result_of(&mut client, "kept").await, "5");
     }
 }
+
+#[tokio::test]
+async fn messages_come_in_order_where_cells_begin_between_them() {
+    const OF_A_ROUND: i64 = 12;
+    let mut client = Client::start().await;
+    let setup = client
+        .send_cell(
+            "patchbay::comm::register_target(\"echo\", |comm, _| {\n\
+                 let same = comm.clone();\n\
+                 comm.on_message(move |message| same.send(message.data.clone()));\n\
+             });",
+        )
+        .await;
+    while client.shell_reply().await.parent != setup {}
+    let open = json!({ "comm_id": "mine", "target_name": "echo", "data": {} });
+    client.send_shell("comm_open", open).await;
+    for round in 0..40 {
+        for number in 0..OF_A_ROUND {
+            let content = json!({ "comm_id": "mine", "data": round * OF_A_ROUND + number });
+            client.send_shell("comm_msg", content).await;
+            if number % 4 == round % 4 {
+                client.send_cell("print!(\"\")").await;
+            }
+        }
+        for number in 0..OF_A_ROUND {
+            let echo = next(&mut client, "comm_msg").await;
+            assert_eq!(echo.content["data"], round * OF_A_ROUND + number);
+        }
+    }
+}

@@ -8,12 +8,13 @@ use std::{
     io::{self, Write},
     os::unix::net::UnixStream,
     sync::{
-        Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError,
+        Condvar, LazyLock, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use crate::lock::lock;
 use patchbay_protocol::{
     CommMessage, Event, LINE_PREFIX, LINES_VARIABLE, MAX_FRAME_BYTES, MAX_VALUE_DEPTH, MimeBundle,
     Output, depth_of, readable_bytes,
@@ -328,9 +329,4 @@ fn print_as_text(output: &Output) {
     {
         println!("{text}");
     }
-}
-
-/// A poisoned lock guards plain values here, which are valid at every step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -21,6 +21,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use patchbay_protocol::CommMessage;
 use serde_json::{Value, json};
 
+use crate::lock::lock;
 use crate::{
     channel,
     interrupt::{self, Interrupted},
@@ -280,7 +281,7 @@ fn number_of_this_thread() -> i32 {
 }
 
 fn deliveries() -> MutexGuard<'static, Deliveries> {
-    DELIVERIES.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&DELIVERIES)
 }
 
 fn handle(message: CommMessage) {
@@ -368,11 +369,6 @@ fn fresh_id() -> Arc<str> {
     });
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     format!("{:016x}{:08x}{number:08x}", *START, std::process::id()).into()
-}
-
-/// A panic of a handler leaves the tables whole.
-fn lock(handlers: &Mutex<Handlers>) -> MutexGuard<'_, Handlers> {
-    handlers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::{
     pin::{Pin, pin},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
@@ -15,6 +15,7 @@ use std::{
 };
 
 use crate::interrupt;
+use crate::lock::{lock, read, write};
 
 /// How often a future that waits is looked at for an interrupt.
 const LOOK: Duration = Duration::from_millis(20);
@@ -26,7 +27,7 @@ static EXECUTOR: RwLock<Option<Arc<Executor>>> = RwLock::new(None);
 
 /// Makes `executor` drive the futures of all cells from here on.
 pub fn set_executor(executor: Executor) {
-    *EXECUTOR.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(executor));
+    *write(&EXECUTOR) = Some(Arc::new(executor));
 }
 
 /// Runs a future to its end on the thread of the cells. An interrupt ends the wait.
@@ -44,10 +45,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 /// Not generic, so that what it needs is compiled once, into the SDK, and not into every cell.
 #[inline(never)]
 fn drive(future: Pin<&mut (dyn Future<Output = ()> + '_)>) {
-    let executor = EXECUTOR
-        .read()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
+    let executor = read(&EXECUTOR).clone();
     match executor {
         Some(executor) => {
             let watch = Watch::start();
@@ -142,11 +140,6 @@ impl Drop for Watch {
             let _ = thread.join();
         }
     }
-}
-
-/// A poisoned lock guards a plain value here, which is valid at every step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ pub mod interrupt;
 #[doc(hidden)]
 pub mod keep;
 #[doc(hidden)]
+pub mod lock;
+#[doc(hidden)]
 pub mod names;
 #[doc(hidden)]
 pub mod parts;

@@ -5,9 +5,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{LazyLock, Mutex, MutexGuard},
 };
 
+use crate::lock::lock;
 use patchbay_protocol::LineMap;
 
 /// How many programs are remembered. A thread of an older one is told of by its program's name.
@@ -94,7 +95,7 @@ pub fn probe() {
 }
 
 fn table() -> MutexGuard<'static, Table> {
-    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&TABLE)
 }
 
 /// `file!()` as a cell sees it. The engine writes the calls.

@@ -3,12 +3,13 @@
 //! A panic notes the addresses of its frames. They get names when the failure is told of, and only from the libraries of cells: the
 //! tables of the SDK and of the standard library take 33 MB, and would be kept.
 
+use crate::lock::lock;
 use std::{
     collections::BTreeSet,
     fs,
     ops::Range,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
 /// The most frames that are noted, the innermost ones. A recursion without end has a million.
@@ -74,7 +75,7 @@ pub(crate) fn probe() {
 }
 
 fn libraries() -> MutexGuard<'static, BTreeSet<PathBuf>> {
-    LIBRARIES.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&LIBRARIES)
 }
 
 /// Where libraries are in memory (proc_pid_maps(5)).

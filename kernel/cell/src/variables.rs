@@ -14,11 +14,12 @@ use std::{
     any::{Any, TypeId},
     collections::HashMap,
     mem::ManuallyDrop,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
 use patchbay_protocol::StoredVariable;
 
+use crate::lock::lock;
 use crate::{
     failure::{discard, guarded},
     keep, parts,
@@ -255,7 +256,7 @@ impl Variables {
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use patchbay_weights::{Tensor, Tensors};
+use serde::{Deserialize, Serialize};
 
 use super::{Report, State};
 use patchbay_nn::PositionResampling;
 use patchbay_plugin::NamedVar;
 
 /// Whose names a file of weights has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum KeyMap {
     /// timm's `VisionTransformer`; DeiT.
     Timm,

@@ -1,10 +1,11 @@
 //! Mean and standard deviation of each band, as a network was trained with.
 
 use candle_core::{Result, Tensor, bail};
+use serde::{Deserialize, Serialize};
 
 /// `(image - mean) / std`, band by band. Images are in the unit that the constants are in: 0..=1 for the RGB
 /// ones, reflectance times 10,000 for [`Normalization::prithvi_2`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Normalization {
     /// The mean of each channel, subtracted first.
     pub mean: Vec<f64>,

@@ -28,6 +28,11 @@ pub trait Define: Component + Sized {
     /// Fails where the settings contradict each other or a tensor cannot be made.
     fn build(config: Self::Config, context: &Context) -> patchbay_show::Result<Self>;
 
+    /// Published weights that fit the component, as a list of `weights::Preset` in JSON. Without this function there are none.
+    fn presets() -> Value {
+        Value::Array(Vec::new())
+    }
+
     /// Settings and inputs on which the component can be tried: all that the tests of its kind need to know
     /// ([`trial`](super::trial)). Files that it reads go into the folder `scratch`.
     ///
@@ -97,6 +102,8 @@ pub struct Spec {
     pub config: Value,
     /// The type that it is, with its module.
     pub type_name: &'static str,
+    /// Makes the list of published weights that fit, in JSON.
+    pub presets: fn() -> Value,
 }
 
 /// A function that makes a component of kind `K` from its settings and says what the complete
@@ -134,6 +141,7 @@ pub fn registration<D: Define>(version: &str, factory: Factory<D::Kind>) -> Regi
             details: D::DETAILS,
             config: config::schema::<D::Config>(),
             type_name: std::any::type_name::<D>(),
+            presets: D::presets,
         },
         factory: Box::new(factory),
         sample: D::sample,

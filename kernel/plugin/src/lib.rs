@@ -68,6 +68,7 @@ pub use listing::{Listing, list};
 pub use loader::{LoadReport, SlotUpdate, load};
 pub use metadata::{ComponentMetadata, Metadata, read_metadata};
 pub use registry::{register, unregister};
+pub use resolve::components_of;
 pub use sample::{Inputs, Outputs, Sample};
 pub use search::{search_path, set_search_path};
 pub use serve::serve;

@@ -18,6 +18,7 @@ use super::{
     abi::{ANCHOR, ANCHOR_SYMBOL, Anchor, CANARY_PREFIX, COMPONENTS_SYMBOL, Components},
     guard, metadata, panics, registry, run_directory,
 };
+use patchbay_cell::lock::lock;
 use patchbay_show::show::{Show, plain_text};
 
 /// What loading a plugin did.
@@ -67,7 +68,7 @@ static TURN_ENDED: Condvar = Condvar::new();
 
 impl Turn {
     fn take() -> Turn {
-        let turns = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
+        let turns = lock(&TURNS);
         // After that the other is left to itself.
         let (mut turns, _) = TURN_ENDED
             .wait_timeout_while(turns, PATIENCE, |turns| turns.taken.is_some())
@@ -80,7 +81,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let mut turns = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turns = lock(&TURNS);
         if turns.taken == Some(self.0) {
             turns.taken = None;
             TURN_ENDED.notify_all();
@@ -90,8 +91,8 @@ impl Drop for Turn {
 
 /// Takes each lock for a moment.
 pub(super) fn probe() {
-    drop(TURNS.lock().unwrap_or_else(PoisonError::into_inner));
-    drop(LOADED.lock().unwrap_or_else(PoisonError::into_inner));
+    drop(lock(&TURNS));
+    drop(lock(&LOADED));
 }
 
 /// Loads the plugin at `path` and registers its components. Where a generation of it is loaded, the
@@ -123,11 +124,7 @@ pub fn load(path: impl AsRef<Path>) -> Result<LoadReport, Error> {
     bytes.hash(&mut hasher);
     let hash = hasher.finish();
     let registered = |id: &str| registry::entries().iter().any(|entry| entry.spec.id == id);
-    let last = LOADED
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .get(&metadata.source)
-        .copied();
+    let last = lock(&LOADED).get(&metadata.source).copied();
     if last == Some(hash)
         && metadata
             .components
@@ -142,10 +139,7 @@ pub fn load(path: impl AsRef<Path>) -> Result<LoadReport, Error> {
     let copy = run_directory::place(&bytes, &name)?;
     let registrations = open(path, &copy)?;
     report.components = registry::add(&metadata.source, Some(path), registrations)?;
-    LOADED
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .insert(metadata.source, hash);
+    lock(&LOADED).insert(metadata.source, hash);
     drop(turn);
 
     for slot in registry::slots() {

@@ -1,7 +1,7 @@
 //! One component in a slot, where it came from, and its making.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::SystemTime,
 };
 
@@ -14,6 +14,7 @@ use super::{
     registry::Entry,
     store::{NamedVar, Store},
 };
+use patchbay_cell::lock::lock;
 use patchbay_cell::parts::identity;
 
 /// A component in a slot.
@@ -143,9 +144,4 @@ pub(crate) fn hand_over<K: ?Sized + Kind>(
             new.origin.label()
         ))
     })
-}
-
-/// What these locks guard is valid at every step.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,7 +4,7 @@ use std::{
     any::Any,
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak},
+    sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak},
 };
 
 use super::{
@@ -12,6 +12,7 @@ use super::{
     define::{Factory, MakeSample},
     store::Part,
 };
+use patchbay_cell::lock;
 
 /// A component that can be made.
 pub(crate) struct Entry {
@@ -59,7 +60,7 @@ static REGISTRY: RwLock<Registry> = RwLock::new(Registry {
 
 /// No plugin's code runs under the lock, so a poisoned one still guards a valid map.
 fn read() -> RwLockReadGuard<'static, Registry> {
-    REGISTRY.read().unwrap_or_else(PoisonError::into_inner)
+    lock::read(&REGISTRY)
 }
 
 /// Takes the lock for a moment.
@@ -68,7 +69,7 @@ pub(super) fn probe() {
 }
 
 fn write() -> RwLockWriteGuard<'static, Registry> {
-    REGISTRY.write().unwrap_or_else(PoisonError::into_inner)
+    lock::write(&REGISTRY)
 }
 
 /// Makes components known that are linked into this program, in a test of a plugin for instance.

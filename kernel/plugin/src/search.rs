@@ -3,10 +3,11 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    sync::{PoisonError, RwLock},
+    sync::RwLock,
 };
 
 use super::{Error, Metadata, abi::ANCHOR, metadata::read_metadata};
+use patchbay_cell::lock::{read, write};
 
 /// The environment variable with the folders to look in, separated by colons.
 const VARIABLE: &str = "PATCHBAY_PLUGIN_PATH";
@@ -16,11 +17,7 @@ static SEARCH_PATH: RwLock<Option<Vec<PathBuf>>> = RwLock::new(None);
 /// The folders in which plugins are looked for: those that were set, else those in
 /// `PATCHBAY_PLUGIN_PATH`, else `../plugins` beside the SDK's library and its own folder.
 pub fn search_path() -> Vec<PathBuf> {
-    if let Some(path) = SEARCH_PATH
-        .read()
-        .unwrap_or_else(PoisonError::into_inner)
-        .as_ref()
-    {
+    if let Some(path) = read(&SEARCH_PATH).as_ref() {
         return path.clone();
     }
     match env::var_os(VARIABLE) {
@@ -34,7 +31,7 @@ pub fn search_path() -> Vec<PathBuf> {
 
 /// Sets the folders in which plugins are looked for.
 pub fn set_search_path(folders: Vec<PathBuf>) {
-    *SEARCH_PATH.write().unwrap_or_else(PoisonError::into_inner) = Some(folders);
+    *write(&SEARCH_PATH) = Some(folders);
 }
 
 /// The folder of the file that this code was loaded from.

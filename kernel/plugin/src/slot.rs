@@ -4,7 +4,7 @@ use std::{
     any::Any,
     collections::HashSet,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak,
+        Arc, Mutex, MutexGuard, RwLock, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     time::SystemTime,
@@ -15,13 +15,14 @@ use serde_json::Value;
 
 use super::{
     Carry, Error, History, HistoryEntry, Kind, Options, SwapReport,
-    origin::{Bound, Origin, Past, build, hand_over, lock},
+    origin::{Bound, Origin, Past, build, hand_over},
     panics,
     registry::{self, AnySlot, Entry},
     resolve::resolve,
     store::{NamedVar, Part},
 };
 use patchbay_cell::interrupt;
+use patchbay_cell::lock::{lock, read, write};
 
 /// How many replaced components a slot keeps alive for `rollback`; older ones are made again.
 const KEPT_ALIVE: usize = 16;
@@ -303,10 +304,7 @@ impl<K: ?Sized + Kind> Core<K> {
     #[inline]
     fn current(&self) -> Arc<Bound<K>> {
         // The lock is only held to copy or exchange the pointer, neither of which can panic.
-        self.current
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        read(&self.current).clone()
     }
 
     fn past(&self) -> MutexGuard<'_, Vec<Past<K>>> {
@@ -406,7 +404,7 @@ impl<K: ?Sized + Kind> Core<K> {
         new: Arc<Bound<K>>,
         report: &SwapReport,
     ) {
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
+        *write(&self.current) = new;
         past.push(Past {
             origin: old.origin.clone(),
             alive: Some(old),

@@ -2,11 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use candle_core::{DType, Device, Result, Shape, Tensor, Var, bail};
 use candle_nn::{Init, var_builder::SimpleBackend};
+use patchbay_cell::lock::lock;
 
 /// A tensor of a component, by the name under which it was made.
 #[derive(Clone, Debug)]
@@ -139,7 +140,7 @@ impl Store {
 
     /// A panic of a plugin cannot leave the maps half-written: each change is one insertion.
     fn lock(&self) -> MutexGuard<'_, Made> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.made)
     }
 }
 

@@ -16,9 +16,7 @@ use patchbay::{
     ops::{self, CrossEntropy},
 };
 
-#[path = "../../../tests/bench/peer.rs"]
-mod peer;
-use peer::Peer;
+use patchbay_bench::Peer;
 
 const SCRIPT: &str = "ops_torch.py";
 
@@ -48,7 +46,7 @@ const ROUNDS: usize = 12;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    peer::compute_as_the_kernel_does()?;
+    patchbay_bench::compute_as_the_kernel_does()?;
     if arguments.iter().any(|argument| argument == "--memory") {
         // Only this: what other cases have allocated would hide what the step adds.
         let mut step = contrastive()?;

@@ -1,7 +1,7 @@
 //! A plot that grows while a cell runs.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
     time::{Duration, Instant},
 };
 
@@ -11,6 +11,7 @@ use crate::{
     plot::{self, Figure},
     table::escape,
 };
+use patchbay_cell::lock::lock;
 use patchbay_cell::{channel, interrupt};
 
 /// How often the plot is redrawn at most.
@@ -163,11 +164,6 @@ pub(crate) fn finish_all() {
 /// Takes the list's lock for a moment.
 pub(crate) fn probe() {
     drop(lock(&ALIVE));
-}
-
-/// A panic between two pushes leaves nothing half done.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -117,12 +117,9 @@ impl Show for Table {
     }
 }
 
-/// A text with the characters that mean something in HTML replaced.
+/// Returns the text fit for the inside of elements and of attributes in double quotes.
 pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    html_escape::encode_double_quoted_attribute(text).into_owned()
 }
 
 #[cfg(test)]

@@ -15,11 +15,9 @@ use patchbay::{
     prelude::*,
 };
 
-#[path = "../../../tests/bench/peer.rs"]
-mod peer;
 #[path = "../tests/support/mod.rs"]
 mod support;
-use peer::Peer;
+use patchbay_bench::Peer;
 
 const SCRIPT: &str = "albef_torch.py";
 const CASES: [&str; 3] = ["vit forward", "vit step", "albef step"];
@@ -106,7 +104,7 @@ fn case(name: &str) -> Result<Step> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    peer::compute_as_the_kernel_does()?;
+    patchbay_bench::compute_as_the_kernel_does()?;
     let program = env::current_exe()?;
     support::find_built_plugins()?;
     if let [option, name] = &arguments[..]

@@ -11,6 +11,7 @@ use std::{
 };
 
 use patchbay::{
+    nn::PositionResampling,
     plugin::prelude::*,
     serde_json::Value,
     weights::{self, Bands, KeyMap, LoadOptions, PlainTensor, State, Tensors},
@@ -444,4 +445,60 @@ fn stored_zip(name: &str, data: &[u8]) -> Vec<u8> {
     file.extend(directory);
     file.extend([0, 0]);
     file
+}
+
+/// A preset's encoder resizes its positions, when images of other sizes come, as they were resized on loading.
+#[test]
+fn positions_are_resized_alike_on_loading_and_later() {
+    patchbay_encoders::register().unwrap();
+    let table = weights::presets().unwrap().to_string();
+    let mut ways = Vec::new();
+    for name in table
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().next())
+    {
+        let preset = weights::preset(name).unwrap();
+        if preset.encoder != "encoder/vit" {
+            continue;
+        }
+        let own = match preset.config.get("position_resampling") {
+            Some(own) => patchbay::serde_json::from_value(own.clone()).unwrap(),
+            None => PositionResampling::default(),
+        };
+        let has_registers = preset.config.get("registers").is_some();
+        assert_eq!(
+            own,
+            preset.keys.position_resampling(has_registers),
+            "{name}"
+        );
+        ways.push(own);
+    }
+    assert!(ways.len() >= 13, "{table}");
+    for way in [
+        PositionResampling::Timm,
+        PositionResampling::Plain,
+        PositionResampling::DinoV2,
+    ] {
+        assert!(ways.contains(&way), "{way:?}");
+    }
+}
+
+#[test]
+fn presets_belong_to_their_encoders_and_have_settings_that_those_take() {
+    patchbay_encoders::register().unwrap();
+    let preset = weights::preset("minilm_l6").unwrap();
+    assert_eq!(preset.encoder, "encoder/bert");
+    assert_eq!(preset.config["width"], 384);
+    let preset = weights::preset("satmae_large").unwrap();
+    assert_eq!(preset.encoder, "encoder/vit");
+    assert_eq!(
+        preset.normalization.unwrap(),
+        weights::Normalization::fmow_rgb()
+    );
+    let text = weights::preset("resnet50").unwrap_err().to_string();
+    assert!(
+        text.contains("no preset \"resnet50\"") && text.contains("deit_base"),
+        "{text}"
+    );
 }

@@ -17,10 +17,6 @@ use patchbay::{
 };
 use patchbay_forecasters::normal_equations::{NormalEquations, Regression};
 
-#[allow(dead_code, reason = "nothing is compared with PyTorch here")]
-#[path = "../../../tests/bench/peer.rs"]
-mod peer;
-
 const LOOKBACK: usize = 720;
 const DAY: usize = 24;
 const NAMES: [&str; 8] = [
@@ -95,7 +91,7 @@ fn name(chosen: usize) -> String {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    peer::compute_as_the_kernel_does()?;
+    patchbay_bench::compute_as_the_kernel_does()?;
     let words: Vec<String> = env::args().skip(1).collect();
     let [option, folder] = &words[..] else {
         return Err("say where the CSV files are: --data DIR".into());

@@ -16,9 +16,7 @@ use patchbay::{
     prelude::json,
 };
 
-#[path = "../../../tests/bench/peer.rs"]
-mod peer;
-use peer::Peer;
+use patchbay_bench::Peer;
 
 const BATCH: usize = 512;
 const ROUNDS: usize = 10;
@@ -53,7 +51,7 @@ fn data(known: usize) -> Result<Dataset, Box<dyn Error>> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    peer::compute_as_the_kernel_does()?;
+    patchbay_bench::compute_as_the_kernel_does()?;
     patchbay_forecasters::register()?;
     let threads = patchbay::candle::utils::get_num_threads();
     let mut peer = Peer::start("tide_torch.py", threads)?;

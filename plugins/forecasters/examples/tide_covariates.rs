@@ -23,10 +23,6 @@ use patchbay::{
     serde_json, stats,
 };
 
-#[allow(dead_code, reason = "nothing is compared with PyTorch here")]
-#[path = "../../../tests/bench/peer.rs"]
-mod peer;
-
 const HORIZON: usize = 24;
 /// Memory and deviation of the generated noise.
 const MEMORY: f64 = 0.7;
@@ -275,7 +271,7 @@ fn collect(all: &[[f64; 6]]) -> Errors {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    peer::compute_as_the_kernel_does()?;
+    patchbay_bench::compute_as_the_kernel_does()?;
     patchbay_forecasters::register()?;
     let words: Vec<String> = env::args().skip(1).collect();
     let mut options: BTreeMap<&str, &str> = BTreeMap::from([("--seeds", "5")]);

@@ -14,10 +14,6 @@ use patchbay::{
     prelude::*,
 };
 
-#[allow(dead_code, reason = "nothing is compared with PyTorch here")]
-#[path = "../../../tests/bench/peer.rs"]
-mod peer;
-
 /// Name, hidden width, p, hidden width of the temporal decoder, dropout, weight decay. The paper's sizes for ETTh1 have the
 /// paper's dropout.
 const CANDIDATES: [(&str, usize, usize, usize, f64, f64); 6] = [
@@ -30,7 +26,7 @@ const CANDIDATES: [(&str, usize, usize, usize, f64, f64); 6] = [
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    peer::compute_as_the_kernel_does()?;
+    patchbay_bench::compute_as_the_kernel_does()?;
     patchbay_forecasters::register()?;
     let words: Vec<String> = env::args().skip(1).collect();
     let mut options: BTreeMap<&str, &str> =

@@ -17,10 +17,6 @@ use patchbay::{
     serde_json::Value,
 };
 
-#[allow(dead_code, reason = "the table has no other side")]
-#[path = "../../../tests/bench/peer.rs"]
-mod peer;
-
 /// Published MSE for horizons 96, 192, 336 and 720: TiDE's of Das et al. 2023, Table 3; DLinear's of Zeng et al. 2023,
 /// Table 2.
 const PUBLISHED: [(&str, [f64; 4], [f64; 4]); 2] = [
@@ -130,7 +126,7 @@ fn recipe(model: &str, set: &str, horizon: usize, known: usize) -> (String, Valu
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    peer::compute_as_the_kernel_does()?;
+    patchbay_bench::compute_as_the_kernel_does()?;
     patchbay_forecasters::register()?;
     let arguments = Arguments::read()?;
     let folder = arguments

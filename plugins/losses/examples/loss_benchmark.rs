@@ -12,9 +12,7 @@ use patchbay::{
     prelude::{DType, Device, Tensor, Var, json},
 };
 
-#[path = "../../../tests/bench/peer.rs"]
-mod peer;
-use peer::Peer;
+use patchbay_bench::Peer;
 
 const CLASSES: usize = 9;
 const LOSSES: [&str; 5] = [
@@ -29,7 +27,7 @@ const REPETITIONS: usize = 3;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    peer::compute_as_the_kernel_does()?;
+    patchbay_bench::compute_as_the_kernel_does()?;
     patchbay_losses::register()?;
     let threads = patchbay::candle::utils::get_num_threads();
     let mut peer = Peer::start("losses_torch.py", threads)?;

@@ -7,11 +7,16 @@ use patchbay_protocol::MimeBundle;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
-use super::{comm_messages, kernel::Kernel, sockets::Channel, subshells};
-use crate::wire::Message;
-use patchbay_contract::{
-    CellError, CellReply, CellRequest, Session, SessionEvent, StreamName, Timings,
+use super::{
+    broadcast::broadcast,
+    comm_messages,
+    kernel::Kernel,
+    late::{hold, publish_late},
+    sockets::Channel,
+    subshells,
 };
+use crate::wire::Message;
+use patchbay_contract::{CellError, CellReply, CellRequest, Session, SessionEvent, Timings};
 
 /// How long requests that were sent together with a failed one may take to arrive, so that they
 /// are aborted with it. The error's reply waits for them: what a client sends after the reply is
@@ -129,7 +134,7 @@ async fn execute(
     if let (None, Some(expressions)) = (&reply.error, content["user_expressions"].as_object()) {
         for (name, expression) in expressions {
             // What threads of the cell still say goes on to its front ends.
-            publish_late(events, request, silent, kernel);
+            publish_late(events, Some(request), silent, kernel);
             let value;
             (value, events) =
                 evaluate(session, expression.as_str().unwrap_or_default(), &outputs).await;
@@ -177,7 +182,7 @@ async fn execute(
         *running = None;
         kernel.status(request, "idle");
     }
-    publish_late(events, request, silent, kernel);
+    publish_late(events, Some(request), silent, kernel);
     aborted
 }
 
@@ -210,53 +215,6 @@ async fn run(
     (reply, events)
 }
 
-/// Passes on what comm handlers and threads of a cell say after its end, until the next cell begins.
-fn publish_late(
-    events: mpsc::UnboundedReceiver<SessionEvent>,
-    request: &Message,
-    silent: bool,
-    kernel: &Arc<Kernel>,
-) {
-    tokio::spawn(publish_late_outputs(
-        events,
-        Some(request.clone()),
-        silent,
-        kernel.clone(),
-    ));
-}
-
-/// Passes on what the cells' process says while no cell runs. After a `silent` cell these are comm messages only.
-pub async fn publish_late_outputs(
-    mut events: mpsc::UnboundedReceiver<SessionEvent>,
-    request: Option<Message>,
-    silent: bool,
-    kernel: Arc<Kernel>,
-) {
-    let request = request.as_ref();
-    while let Some(event) = events.recv().await {
-        match &event {
-            SessionEvent::Comm(message) => comm_messages::publish(message, request, &kernel),
-            SessionEvent::CommsLost => comm_messages::close_all(request, &kernel),
-            SessionEvent::Barrier(barrier) => hold(barrier.clone(), &kernel),
-            event if !silent => {
-                if let Some((msg_type, content)) = broadcast(event, None) {
-                    kernel.publish(msg_type, request, content);
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Keeps a barrier until the subscribers have taken what was published before it.
-fn hold(barrier: mpsc::Sender<()>, kernel: &Kernel) {
-    let iopub = kernel.iopub.clone();
-    tokio::spawn(async move {
-        iopub.room().await;
-        drop(barrier);
-    });
-}
-
 /// Where the outputs of a cell go.
 struct Outputs<'a> {
     request: &'a Message,
@@ -277,6 +235,8 @@ impl Outputs<'_> {
     }
 
     async fn publish(&self, event: SessionEvent) {
+        // It came before this event.
+        self.kernel.late.publish_waiting();
         match event {
             SessionEvent::InputRequest { prompt, password } => {
                 if !self.allow_stdin {
@@ -312,51 +272,6 @@ impl Outputs<'_> {
             }
         }
     }
-}
-
-/// The broadcast message of an output.
-fn broadcast(event: &SessionEvent, execution_count: Option<u32>) -> Option<(&'static str, Value)> {
-    Some(match event {
-        SessionEvent::Stream { name, text } => {
-            let name = match name {
-                StreamName::Stdout => "stdout",
-                StreamName::Stderr => "stderr",
-            };
-            ("stream", json!({ "name": name, "text": text }))
-        }
-        SessionEvent::Display {
-            bundle,
-            display_id,
-            update,
-        } => {
-            let transient = match display_id {
-                Some(id) => json!({ "display_id": id }),
-                None => json!({}),
-            };
-            let msg_type = if *update {
-                "update_display_data"
-            } else {
-                "display_data"
-            };
-            let content =
-                json!({ "data": bundle.data, "metadata": bundle.metadata, "transient": transient });
-            (msg_type, content)
-        }
-        SessionEvent::Result { bundle } => (
-            "execute_result",
-            json!({
-                "data": bundle.data,
-                "metadata": bundle.metadata,
-                "execution_count": execution_count.unwrap_or_default(),
-            }),
-        ),
-        SessionEvent::Clear { wait } => ("clear_output", json!({ "wait": wait })),
-        SessionEvent::NextInput { .. }
-        | SessionEvent::InputRequest { .. }
-        | SessionEvent::Comm(_)
-        | SessionEvent::CommsLost
-        | SessionEvent::Barrier(_) => return None,
-    })
 }
 
 fn error_content(error: &CellError) -> Value {

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{
-    about::About, comms::Comms, history::HistoryThread, iopub::Outbox, subshells::Subshells,
-    usage::Usage,
+    about::About, comms::Comms, history::HistoryThread, iopub::Outbox, late::LateOutputs,
+    subshells::Subshells, usage::Usage,
 };
 use crate::wire::Message;
 
@@ -27,6 +27,8 @@ pub struct Kernel {
     /// The request of the running cell, for the busy status and for late outputs.
     pub running: Mutex<Option<Message>>,
     pub comms: Comms,
+    /// Outputs of cells that have ended.
+    pub late: LateOutputs,
     pub history: HistoryThread,
     pub subshells: Subshells,
     pub usage: Usage,

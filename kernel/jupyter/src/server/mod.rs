@@ -6,6 +6,7 @@
 //! kernel.
 
 mod about;
+mod broadcast;
 mod comm_messages;
 mod comms;
 mod completion;
@@ -15,6 +16,7 @@ mod history;
 mod info;
 mod iopub;
 mod kernel;
+mod late;
 mod shell;
 mod sockets;
 mod stdin;
@@ -78,6 +80,7 @@ pub async fn run(
         about,
         running: Mutex::new(None),
         comms: comms::Comms::default(),
+        late: late::LateOutputs::default(),
         history: history::HistoryThread::open(),
         subshells: subshells::Subshells::default(),
         usage: usage::Usage::new(),
@@ -85,12 +88,7 @@ pub async fn run(
     });
     kernel.publish("status", None, json!({ "execution_state": "starting" }));
     if let Some(early) = early {
-        tokio::spawn(executor::publish_late_outputs(
-            early,
-            None,
-            false,
-            kernel.clone(),
-        ));
+        late::publish_late(early, None, false, &kernel);
     }
 
     let (queue, requests) = mpsc::unbounded_channel();

@@ -3,11 +3,12 @@
 use std::{
     collections::HashSet,
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
 use candle_core::{DType, Error, Tensor, TensorId, Var, bail};
 
+use patchbay_cell::lock::lock;
 use patchbay_show::Result;
 
 /// In how many steps from its first a loss may be without a gradient before that is an error.
@@ -220,7 +221,7 @@ struct State {
 
 impl Watch {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// Whether a loss reaches the shared parameters, now or in an earlier step.

@@ -34,12 +34,6 @@ pub(super) fn expand_home(text: &str) -> PathBuf {
     }
 }
 
-pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-}
-
 /// Returns the error of `%time` and `%timeit` on a line without a statement.
 pub(super) fn wants_statement(name: &str) -> CellError {
     CellError::plain(

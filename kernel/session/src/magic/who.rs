@@ -1,5 +1,6 @@
 //! `%who`: the variables.
 
+use html_escape::encode_text;
 use patchbay_contract::CellError;
 use patchbay_engine::{
     Engine,
@@ -10,10 +11,7 @@ use patchbay_engine::{
 use patchbay_protocol::{MimeBundle, question::MemoryOfGpu, readable_bytes};
 use serde_json::json;
 
-use super::{
-    Call, Entry, Run,
-    support::{display, escape},
-};
+use super::{Call, Entry, Run, support::display};
 
 pub(super) const MAGICS: &[Entry] = &[Entry {
     magic: Magic {
@@ -115,16 +113,19 @@ fn variable_table(engine: &Engine, gpu: Option<&MemoryOfGpu>) -> MimeBundle {
     };
     let text: Vec<String> = rows.iter().map(line).chain(footer.clone()).collect();
     let html_row = |row: &Vec<String>, tag: &str| {
-        let cells = row
-            .iter()
-            .map(|cell| format!("<{tag} style=\"text-align:left\">{}</{tag}>", escape(cell)));
+        let cells = row.iter().map(|cell| {
+            format!(
+                "<{tag} style=\"text-align:left\">{}</{tag}>",
+                encode_text(cell)
+            )
+        });
         format!("<tr>{}</tr>", cells.collect::<String>())
     };
     let body: String = rows[1..].iter().map(|row| html_row(row, "td")).collect();
     let caption = footer.map_or_else(String::new, |text| {
         format!(
             "<caption style=\"caption-side:bottom;text-align:left\">{}</caption>",
-            escape(&text)
+            encode_text(&text)
         )
     });
     let html = format!(

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     mem,
-    sync::{Arc, LazyLock, Mutex, MutexGuard, Once, PoisonError, Weak, mpsc},
+    sync::{Arc, LazyLock, Mutex, Once, Weak, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::show::plain_text;
 use patchbay_cell::comm::{self, Comm, Message};
+use patchbay_cell::lock::lock;
 
 const TARGET: &str = "jupyter.widget";
 
@@ -326,11 +327,6 @@ fn merge(into: &mut Value, from: Value) {
     if let (Value::Object(into), Value::Object(from)) = (into, from) {
         into.extend(from);
     }
-}
-
-/// A panic of an observer leaves the state whole.
-fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@
 
 mod embeddings;
 pub mod layer;
+mod presets;
 pub mod stack;
 
 use embeddings::Embeddings;
@@ -119,6 +120,10 @@ let mask = Tensor::new(&[[1u8, 1, 1, 1], [1, 1, 1, 0]], &device())?;
 let input = plugin::EncoderInput { mask: Some(&mask), ..plugin::EncoderInput::new(&ids) };
 encoder.forward(&input)?.pooled"#,
     };
+
+    fn presets() -> patchbay::serde_json::Value {
+        json!(presets::presets())
+    }
 
     fn build(config: BertConfig, context: &Context) -> Result<Self> {
         let width = config.width;

@@ -8,6 +8,7 @@
 mod attention_pool;
 mod block;
 pub mod config;
+mod presets;
 
 use attention_pool::AttentionPool;
 use block::Block;
@@ -57,6 +58,10 @@ impl Define for Vit {
 let images = Tensor::rand(0f32, 1.0, (2, 3, 64, 64), &device())?;
 encoder.forward(&plugin::EncoderInput::new(&images))?.pooled"#,
     };
+
+    fn presets() -> patchbay::serde_json::Value {
+        json!(presets::presets())
+    }
 
     fn build(config: VitConfig, context: &Context) -> Result<Self> {
         let (width, depth, _) = config.size()?;
