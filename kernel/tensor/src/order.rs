@@ -66,7 +66,7 @@ pub(crate) fn sort(x: &Tensor, dim: i64, descending: bool) -> Result<(Tensor, Te
     Ok((taken(x, dim, &order)?, order))
 }
 
-/// The values at these places along a dimension.
+/// The values at these indices along a dimension.
 fn taken(x: &Tensor, dim: i64, index: &Tensor) -> Result<Tensor> {
     if x.dtype().is_int() {
         return x.contiguous()?.gather(index, dimension(x, dim, "sort")?);
@@ -122,13 +122,13 @@ pub(crate) fn quantile(x: &Tensor, q: f64, dim: i64) -> Result<Tensor> {
         )
     }
     let (sorted, _) = sort(x, dim, false)?;
-    let place = q * (length - 1) as f64;
-    let below = place.floor() as usize;
+    let position = q * (length - 1) as f64;
+    let below = position.floor() as usize;
     let low = sorted.narrow(at, below, 1)?.squeeze(at)?;
     let high = sorted
         .narrow(at, (below + 1).min(length - 1), 1)?
         .squeeze(at)?;
-    let share = place - below as f64;
+    let share = position - below as f64;
     let between = (&low + ((high - &low)? * share)?)?;
     let last = sorted.narrow(at, length - 1, 1)?.squeeze(at)?;
     last.ne(&last)?.where_cond(&last, &between)
