@@ -270,7 +270,7 @@ x.to('cpu') //! double quotes
 x.to(torch::float32) //! DType::F32
 x.sum(dim=1) //! no names
 torch.cat([v, y], dim=0) //! torch::
-torch::cat([&v, &y], 0) //! torch::cat(&[&a, &b], 0)?
+torch::cat([&v, &y], 0) //! consider borrowing
 x.mean(axis=0) //! no names
 torch::full(2, i64::MAX)?.to_vec::<i64>()? //= [9223372036854775807, 9223372036854775807]
 with torch.no_grad(): //! x.detach()

@@ -1,10 +1,10 @@
 //! The derive macro of `patchbay::nn::Network`, which documents what it makes.
 
-use proc_macro2::{TokenStream, TokenTree};
-use quote::{format_ident, quote};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{format_ident, quote, quote_spanned};
 use syn::{
     Attribute, Data, DeriveInput, Error, Field, Fields, Index, LitStr, Member, Result, Type,
-    parse_macro_input, parse_quote,
+    parse_macro_input, parse_quote, spanned::Spanned,
 };
 
 /// Implements `nn::Network` and `Show` for a struct or an enum of layers.
@@ -24,6 +24,13 @@ struct Part {
     member: Member,
     name: String,
     ty: Type,
+}
+
+impl Part {
+    /// Where the field's type stands, for errors; names are found as they are at the derive.
+    fn span(&self) -> Span {
+        Span::call_site().located_at(self.ty.span())
+    }
 }
 
 #[derive(Default)]
@@ -92,7 +99,7 @@ fn member(field: &Field, index: usize) -> Member {
 fn arm(
     path: &TokenStream,
     parts: &[Part],
-    call: impl Fn(TokenStream, &str) -> TokenStream,
+    call: impl Fn(&Ident, &Part) -> TokenStream,
 ) -> TokenStream {
     let variables: Vec<_> = (0..parts.len())
         .map(|index| format_ident!("part_{index}"))
@@ -101,7 +108,7 @@ fn arm(
     let calls = parts
         .iter()
         .zip(&variables)
-        .map(|(part, variable)| call(quote!(#variable), &part.name));
+        .map(|(part, variable)| call(variable, part));
     quote! {
         #path { #(#members: #variables,)* .. } => { #(#calls)* }
     }
@@ -155,18 +162,17 @@ fn expand(mut input: DeriveInput) -> Result<TokenStream> {
     }
 
     let add = variants.iter().map(|(path, parts)| {
-        arm(
-            path,
-            parts,
-            |part, name| quote!(::patchbay::nn::Field::add_to(#part, #name, &mut parts);),
-        )
+        arm(path, parts, |field, part| {
+            // The error of a field that is no part stands where the field's type does.
+            let (ty, name) = (&part.ty, &part.name);
+            quote_spanned!(part.span()=> <#ty as ::patchbay::nn::Field>::add_to(#field, #name, &mut parts);)
+        })
     });
     let map = variants.iter().map(|(path, parts)| {
-        arm(
-            path,
-            parts,
-            |part, _| quote!(::patchbay::nn::Field::map_tensors(#part, map)?;),
-        )
+        arm(path, parts, |field, part| {
+            let ty = &part.ty;
+            quote_spanned!(part.span()=> <#ty as ::patchbay::nn::Field>::map_tensors(#field, map)?;)
+        })
     });
     let (ident, name) = (&input.ident, input.ident.to_string());
     let (generics, types, clause) = input.generics.split_for_impl();
@@ -209,7 +215,7 @@ fn expand(mut input: DeriveInput) -> Result<TokenStream> {
 }
 
 /// Whether one of the words of these tokens is looked for.
-fn mentions(tokens: TokenStream, is_looked_for: &dyn Fn(&proc_macro2::Ident) -> bool) -> bool {
+fn mentions(tokens: TokenStream, is_looked_for: &dyn Fn(&Ident) -> bool) -> bool {
     tokens.into_iter().any(|token| match token {
         TokenTree::Ident(word) => is_looked_for(&word),
         TokenTree::Group(group) => mentions(group.stream(), is_looked_for),

@@ -1,6 +1,6 @@
 //! Layers as parts of networks: their names are those that the builder has, and `to`, `state_dict` and printing know all of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 
 use patchbay::{
     Show,
@@ -203,8 +203,8 @@ fn layers_have_the_builders_names_and_print_their_settings() {
             state.keys()
         );
         // The parameters are the map's own variables.
-        let own: BTreeSet<_> = layer.parameters().iter().map(|var| var.id()).collect();
-        let all: BTreeSet<_> = made.values().map(|var| var.id()).collect();
+        let own: HashSet<_> = layer.parameters().iter().map(|var| var.id()).collect();
+        let all: HashSet<_> = made.values().map(|var| var.id()).collect();
         assert!(own.is_subset(&all), "{printed}");
         assert_eq!(own.len() + buffers, all.len(), "{printed}");
         // A state dict is a copy, and comes back.

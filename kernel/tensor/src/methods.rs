@@ -756,7 +756,7 @@ pub trait TensorMethods {
         elementwise::trunc(&self.tensor().detach())
     }
 
-    /// Bounds the values: torch's `clamp`, NumPy's `clip`. Values at a bound keep their gradient, as in torch; candle's
+    /// Bounds the values: torch's `clamp`, NumPy's `clip`. Values at a bound have no gradient, as in torch; candle's
     /// `clamp` shares it out. NaN stays.
     ///
     /// # Errors
@@ -1134,7 +1134,7 @@ pub trait TensorMethods {
     /// # Ok::<(), candle::Error>(())
     /// ```
     fn median_all(&self) -> Result<Tensor> {
-        order::median(&self.tensor().flatten_all()?, 0)
+        order::median_all(self.tensor())
     }
 
     /// Returns the quantile `q` along a dimension, which the result has no more, linear between values: torch's

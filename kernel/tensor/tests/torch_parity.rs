@@ -28,9 +28,10 @@ fn told(value: bool) -> Result<Tensor> {
 
 /// One case a dimension.
 macro_rules! along {
-    ($($dim:literal),+ => |$x:ident, $d:ident| $call:expr, $method:literal) => {
-        [$((concat!($method, " ", $dim), |$x: &Tensor| { let $d = $dim; $call })),+]
-    };
+    ($($dim:literal),+ => |$x:ident, $d:ident| $call:expr, $method:literal) => {{
+        let cases: Vec<Case> = vec![$((concat!($method, " ", $dim), |$x: &Tensor| { let $d = $dim; $call })),+];
+        cases
+    }};
 }
 
 /// Those with a gradient.
@@ -154,7 +155,7 @@ fn is_open(case: &str, input: &str, part: &str) -> bool {
     // Of equal values any may be the one that is taken, and has the gradient.
     part == "gradient"
         && input == "ties"
-        && (case.starts_with("topk") || case.starts_with("median "))
+        && (case.starts_with("topk") || case.starts_with("median ") || case.starts_with("quantile"))
 }
 
 fn compare(what: &str, found: &Tensor, expected: &Tensor, tolerance: f64, wrong: &mut Vec<String>) {
@@ -162,8 +163,15 @@ fn compare(what: &str, found: &Tensor, expected: &Tensor, tolerance: f64, wrong:
         (found.dims().to_vec(), found.to_vec::<f64>().unwrap()),
         (expected.dims().to_vec(), expected.to_vec::<f64>().unwrap()),
     );
+    // In f32 both are rounded: beside large values small ones are only as exact as these.
+    let largest = expected.1.iter().fold(0f64, |a, b| a.max(b.abs()));
+    let floor = if tolerance > 1e-6 {
+        0.05 * largest
+    } else {
+        1e-3
+    };
     let near = |(a, b): (&f64, &f64)| {
-        a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= tolerance * b.abs().max(1e-3)
+        a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= tolerance * b.abs().max(floor)
     };
     if found.0 != expected.0 || !found.1.iter().zip(&expected.1).all(near) {
         wrong.push(format!("{what}:\n  {found:?}, PyTorch's\n  {expected:?}"));
