@@ -29,3 +29,30 @@ fn told<T: std::fmt::Debug + 'static>(value: &T) -> String {
     }
     format!("{value:?}")
 }
+
+#[derive(nn::Network)]
+struct Net {
+    fc: nn::Linear,
+    layers: Vec<nn::Linear>,
+    rate: f64,
+}
+
+impl Module for Net {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.layers[0].forward(&self.fc.forward(x)?)
+    }
+}
+
+struct Plain {
+    fc: nn::Linear,
+}
+
+let builder = nn::builder(&VarMap::new(), DType::F32, &device());
+let net = Net {
+    fc: nn::linear(2, 2, builder.pp("fc"))?,
+    layers: vec![nn::linear(2, 2, builder.pp("0"))?],
+    rate: 0.1,
+};
+let plain_net = Plain { fc: net.fc.clone() };
+let mut optimizer = nn::AdamW::new(net.parameters(), 1e-3)?;
+let loss = nn::mse_loss(&net.forward(&x)?, &x)?;

@@ -208,14 +208,74 @@ nn::manual_seed(1)? //= ()
 nn::AdamW::new(varmap.all_vars(), 1e-3)?.learning_rate() //= 0.001
 nn::SGD::new(varmap.all_vars(), 0.1)?.learning_rate() //= 0.1
 optim::Adam::new(varmap.all_vars(), 1e-3) //! nn::AdamW::new
-varmap.parameters() //! varmap.all_vars()
-varmap.state_dict() //! varmap.save(
 { let w = Var::from_tensor(&v)?; let grads = sum_all(&w.sqr()?)?.backward()?; grads.get(&w).unwrap().clone() } //= f32 [3] [2.0, 4.0, 6.0]
 x.requires_grad //! Var::from_tensor
 x.grad //! loss.backward()?
 x.zero_grad() //! backward_step
 
 create::<dyn ImageTransform>("image/colour_attenuation_prior", json!({}))?.provenance().id //= "image/color_attenuation_prior"
+
+// Networks of one's own, training and files
+net.parameters().len() //= 4
+net.num_parameters() //= 12
+net.named_parameters()[3].0.clone() //= "layers.0.bias"
+net.named_children().len() //= 2
+net.state_dict()?.len() //= 4
+net.load_state_dict(&net.state_dict()?)? //= ()
+net.forward(&x)?.dims().to_vec() //= [2, 2]
+torch::save(&net.state_dict()?, "net.safetensors")? //= ()
+{ torch::save(&net.state_dict()?, "net2.safetensors")?; net.load_state_dict(&torch::load("net2.safetensors")?)? } //= ()
+torch::save(&net.state_dict()?, "net.pt")? //! net.safetensors
+torch::load("net.pt")? //! weights::read
+torch.save(net, "net.pt") //! torch::
+varmap.parameters().is_empty() //= true
+varmap.state_dict()?.is_empty() //= true
+nn::AdamW::new(net.parameters(), 1e-3)?.learning_rate() //= 0.001
+nn::SGD::new(net.parameters(), nn::ParamsSgd { momentum: 0.9, ..0.1.into() })?.learning_rate() //= 0.1
+torch::optim::Adam::new(net.parameters(), 1e-3) //! nn::AdamW::new
+optimizer.backward_step(&loss)? //= ()
+optimizer.step(&loss.backward()?)? //= ()
+optimizer.step() //! optimizer.backward_step(&loss)?
+optimizer.zero_grad() //! backward_step
+optimizer.param_groups //! set_learning_rate
+loss.backward()?.get(&net.parameters()[0]).is_some() //= true
+loss.item()? > 0.0 //= true
+net.train() //! forward_t
+net.eval() //! forward_t
+net(&x) //! net.forward(&x)?
+net.cuda() //! net.to(
+plain_net.parameters() //! #[derive(nn::Network)]
+plain_net.state_dict() //! #[derive(nn::Network)]
+#[derive(Module)] struct Other { fc: nn::Linear } //! #[derive(nn::Network)]
+sum(p.numel() for p in net.parameters()) //! net.num_parameters()
+nn::seq().add(nn::Activation::Relu).add(nn::Dropout::new(0.5)) //! nn::seq_t()
+nn::seq_t().add(nn::Activation::Relu).add(nn::Dropout::new(0.5)).forward_t(&v, false)?.numel() //= 3
+nn::seq().add_named("act", nn::Activation::Relu).add_fn(|x| x.flatten_from(1)).len() //= 2
+nn.Dropout(0.5) //! two colons
+nn::Dropout(0.5) //! nn::Dropout::new(0.5)
+nn::Dropout::new(0.5).forward(&v, false)?.numel() //= 3
+nn::TransformerEncoderLayer(8, 2) //! nn::transformer_encoder
+nn::MultiheadAttention(8, 2) //! nn::multi_head_attention
+nn::multi_head_attention(8, 2, vb.pp("attention"))?.num_parameters() //= 288
+nn::functional::relu(&x) //! nn::relu(&x)?
+F.cross_entropy(logits, labels) //! nn::cross_entropy
+torch::nn::Linear(2, 4) //! nn::linear
+nn::lr_scheduler::StepLR(optimizer, 10) //! nn::CosineSchedule
+CosineAnnealingLR(optimizer, 10) //! set_learning_rate
+nn::utils::clip_grad_norm_(net.parameters(), 1.0) //! nn::clip_grad_norm
+nn::init::xavier_uniform_(w) //! get_with_hints
+nn::Identity() //! nn::ops::Identity
+x.detach().numpy() //! to_vec2
+x.to('cpu') //! double quotes
+x.to(torch::float32) //! DType::F32
+x.sum(dim=1) //! no names
+torch.cat([v, y], dim=0) //! torch::
+torch::cat([&v, &y], 0) //! consider borrowing
+x.mean(axis=0) //! no names
+torch::full(2, i64::MAX)?.to_vec::<i64>()? //= [9223372036854775807, 9223372036854775807]
+with torch.no_grad(): //! x.detach()
+torch::device("cuda") //! device()
+np.random.randn(3) //! torch::
 
 // Plots
 plot::line(&v).draw()? //= a figure

@@ -10,10 +10,11 @@ use patchbay_tests::arrows;
 
 /// The crates of the repository, lowest first: a crate depends on those of earlier lines only.
 const LAYERS: &[&[&str]] = &[
-    &["compare", "files", "protocol", "rand", "weights"],
+    &["compare", "files", "protocol", "rand", "weights", "derive"],
     &["contract", "evcxr-protocol", "ops", "cell", "dehaze-core"],
     &["show"],
-    &["nn", "tensor"],
+    &["tensor"],
+    &["nn"],
     &["plugin"],
     &["forecast", "evaluation", "checkpoint"],
     &["engine", "runtime-client", "jupyter", "sdk"],

@@ -31,6 +31,7 @@ mod interrupts;
 mod items;
 mod lines;
 mod magics;
+mod networks;
 mod outputs;
 mod plugins;
 mod protocol;

@@ -92,7 +92,7 @@ const NAMES: Table = &[
     ),
     (
         &["optim"],
-        "optimizers are in `nn`: `nn::AdamW::new(varmap.all_vars(), 1e-3)?`, `nn::SGD::new(varmap.all_vars(), 0.1)?`",
+        "optimizers are in `nn`: `nn::AdamW::new(net.parameters(), 1e-3)?`, `nn::SGD::new(net.parameters(), 0.1)?`",
     ),
     (
         &["tf", "keras", "jax", "jnp"],
@@ -175,7 +175,7 @@ const NAMES: Table = &[
     ),
     (
         &["save", "load"],
-        "`varmap.save(\"model.safetensors\")?` and `varmap.load(\"model.safetensors\")?` keep parameters; `x.save_safetensors(\"x\", \"x.safetensors\")?` a tensor",
+        "`torch::save(&net.state_dict()?, \"model.safetensors\")?` and `net.load_state_dict(&torch::load(\"model.safetensors\")?)?` keep parameters; `x.save_safetensors(\"x\", \"x.safetensors\")?` a tensor",
     ),
     (
         &["no_grad", "inference_mode", "set_grad_enabled"],
@@ -245,6 +245,53 @@ const NAMES: Table = &[
         &["BatchNorm2d", "BatchNorm1d"],
         "the layer is made by `nn::batch_norm(channels, 1e-5, vb)?`",
     ),
+    (&["Identity"], "the layer is `nn::ops::Identity`"),
+    (
+        &["TransformerEncoder", "TransformerEncoderLayer"],
+        "the layers are made by `nn::transformer_encoder(6, &nn::TransformerSettings::new(512, 8), vb)?`",
+    ),
+    (
+        &["MultiheadAttention", "MultiHeadAttention"],
+        "the layer is made by `nn::multi_head_attention(width, heads, vb)?`",
+    ),
+    (
+        &[
+            "lr_scheduler",
+            "StepLR",
+            "CosineAnnealingLR",
+            "LambdaLR",
+            "ExponentialLR",
+            "OneCycleLR",
+            "ReduceLROnPlateau",
+        ],
+        "schedules are `nn::OneCycleSchedule::new(peak, steps)`, `nn::CosineSchedule` and `nn::Plateau`: `optimizer.set_learning_rate(schedule.at(step))`",
+    ),
+    (
+        &["clip_grad_norm_", "clip_grad_value_", "utils"],
+        "gradients are clipped before the step: `let mut grads = loss.backward()?; nn::clip_grad_norm(&mut grads, &net.parameters(), 1.0)?; optimizer.step(&grads)?`",
+    ),
+    (
+        &[
+            "xavier_uniform_",
+            "xavier_normal_",
+            "kaiming_uniform_",
+            "kaiming_normal_",
+            "normal_",
+            "uniform_",
+            "constant_",
+            "zeros_",
+            "ones_",
+        ],
+        "first values are given where a parameter is made: `vb.get_with_hints((3, 4), \"weight\", nn::init::DEFAULT_KAIMING_NORMAL)?`; layers have PyTorch's",
+    ),
+    (
+        &["float16", "float32", "float64", "int64", "int32", "uint8"],
+        "dtypes are `DType::F16`, `DType::BF16`, `DType::F32`, `DType::F64`, `DType::I64` and `DType::U8`: `x.to(DType::F32)?`",
+    ),
+    (
+        &["nn"],
+        "layers, losses and optimizers are in `nn`: `nn::linear(3, 4, vb)?`, `nn::cross_entropy(&logits, &target)?`",
+    ),
     (&["Softmax"], "it is a function: `nn::softmax(&x, -1)?`"),
     (
         &["Parameter"],
@@ -252,7 +299,7 @@ const NAMES: Table = &[
     ),
     (
         &["ModuleList", "ModuleDict"],
-        "layers are kept in a `Vec` or a `HashMap`",
+        "layers are kept in a `Vec` or a `HashMap`, a struct of them is a network by `#[derive(nn::Network)]`",
     ),
     (
         &["DataLoader", "Dataset"],
@@ -304,7 +351,7 @@ const CONSTRUCTORS: Table = &[
     (&["Dropout"], "the layer is `nn::Dropout::new(0.5)`"),
     (
         &["Adam", "AdamW", "SGD"],
-        "an optimizer is made by `nn::AdamW::new(varmap.all_vars(), 1e-3)?`",
+        "an optimizer is made by `nn::AdamW::new(net.parameters(), 1e-3)?`, of all in a `VarMap` by `nn::AdamW::new(varmap.all_vars(), 1e-3)?`",
     ),
     (
         &["Tensor"],
@@ -340,16 +387,30 @@ const MEMBERS: Table = &[
         "gradients are not kept between steps: `optimizer.backward_step(&loss)?` computes them and steps",
     ),
     (
-        &["parameters", "named_parameters"],
-        "parameters are the builder's: `varmap.all_vars()`, with names `varmap.data()`",
+        &[
+            "parameters",
+            "named_parameters",
+            "named_children",
+            "named_modules",
+            "children",
+            "modules",
+            "num_parameters",
+            "state_dict",
+            "load_state_dict",
+        ],
+        "a struct of layers has `parameters`, `named_parameters`, `named_children`, `state_dict` and `to` by `#[derive(nn::Network)]` before it",
     ),
     (
-        &["state_dict", "load_state_dict"],
-        "parameters are kept by `varmap.save(\"model.safetensors\")?` and `varmap.load(\"model.safetensors\")?`",
+        &["cuda", "cpu", "half", "bfloat16", "double", "float"],
+        "a network is brought to a device or dtype by `net.to(&device())?` and `net.to(DType::BF16)?`",
+    ),
+    (
+        &["param_groups"],
+        "the learning rate is `optimizer.learning_rate()` and `optimizer.set_learning_rate(1e-4)`",
     ),
     (
         &["train", "eval"],
-        "training or not is an argument: `net.forward_t(&x, false)?`",
+        "training or not is an argument: `net.forward_t(&x, true)?`, in `nn::seq_t()` of all layers",
     ),
     (
         &["fit", "compile", "predict"],
@@ -496,6 +557,9 @@ pub fn hint(place: &Place<'_>) -> Option<String> {
         ),
         "E0369" | "E0368" | "E0600" | "E0277" | "E0308" => operation(place),
         "E0061" | "E0107" => arguments(place),
+        "E0618" => Some(
+            "a network or layer is called by `net.forward(&x)?`, by `net.forward_t(&x, true)?` where training differs",
+        ),
         "E0282" | "E0283" | "E0284" | "E0790" => inference(place),
         "" | "E0758" | "E0762" | "E0763" | "E0765" | "E0766" => syntax(place),
         "E0614" if place.line.contains("**") => syntax(place),
@@ -648,6 +712,11 @@ fn arguments(place: &Place<'_>) -> Option<&'static str> {
             return Some(found);
         }
     }
+    if line.contains(".step(") {
+        return Some(
+            "gradients are handed over: `optimizer.backward_step(&loss)?` computes them and steps, `optimizer.step(&loss.backward()?)?` in two",
+        );
+    }
     if line.contains(".topk(") {
         return Some("the dimension is said: `x.topk(3, -1)?`");
     }
@@ -706,6 +775,16 @@ fn inference(place: &Place<'_>) -> Option<&'static str> {
 
 fn syntax(place: &Place<'_>) -> Option<&'static str> {
     let line = place.line.trim();
+    let derives = place.message.contains("cannot find derive macro");
+    if derives
+        && ["Module", "Network"]
+            .iter()
+            .any(|name| place.message.contains(name))
+    {
+        return Some(
+            "a struct of layers becomes a network by `#[derive(nn::Network)]`; `impl Module for Net` gives it `forward`",
+        );
+    }
     let starts = |word: &str| line.split_whitespace().next() == Some(word);
     let has = |text: &str| line.contains(text);
     if line.starts_with("type(") {
@@ -760,6 +839,9 @@ fn syntax(place: &Place<'_>) -> Option<&'static str> {
     }
     if has("lambda") {
         return Some("a closure is |x| x + 1");
+    }
+    if has("numel()") && has(" for ") {
+        return Some("the parameters of a network are counted by `net.num_parameters()`");
     }
     if has("[") && has(" for ") && has(" in ") {
         return Some("a list is made by an iterator: (0..10).map(|x| x * x).collect::<Vec<_>>()");

@@ -5,7 +5,8 @@ use candle_core::{Result, Tensor};
 use patchbay_ops as ops;
 
 pub use patchbay_ops::{
-    binary_cross_entropy_with_logits, cross_entropy, gelu, relu, sigmoid, silu,
+    adaptive_avg_pool2d, binary_cross_entropy_with_logits, cross_entropy, dropout, gelu,
+    log_softmax_dim as log_softmax, relu, sigmoid, silu, softmax_dim as softmax,
 };
 
 pub use crate::ops::{elu, leaky_relu, mish, relu6, selu};
@@ -154,36 +155,6 @@ pub fn cosine_similarity(a: &Tensor, b: &Tensor, dim: usize) -> Result<Tensor> {
     ops::sum(&(a * b)?, dim)? / (norm(a)? * norm(b)?)?
 }
 
-/// Returns exp x over its sum along a dimension, negative ones from the end: torch's `softmax(x, dim)`.
-///
-/// # Errors
-///
-/// Fails where there is no such dimension.
-///
-/// ```
-/// # use patchbay::prelude::*;
-/// assert_eq!(nn::softmax(&torch::zeros((1, 2))?, -1)?.to_vec::<f32>()?, [0.5, 0.5]);
-/// # Ok::<(), candle::Error>(())
-/// ```
-pub fn softmax(x: &Tensor, dim: i64) -> Result<Tensor> {
-    ops::softmax_dim(x, dim)
-}
-
-/// Returns the logarithm of the softmax along a dimension, negative ones from the end: torch's `log_softmax(x, dim)`.
-///
-/// # Errors
-///
-/// Fails where there is no such dimension.
-///
-/// ```
-/// # use patchbay::prelude::*;
-/// assert!((nn::log_softmax(&torch::zeros((1, 2))?, -1)?.to_vec::<f32>()?[0] + 0.6931).abs() < 1e-4);
-/// # Ok::<(), candle::Error>(())
-/// ```
-pub fn log_softmax(x: &Tensor, dim: i64) -> Result<Tensor> {
-    ops::log_softmax_dim(x, dim)
-}
-
 /// Returns the hyperbolic tangent: torch's `tanh`.
 ///
 /// # Errors
@@ -199,23 +170,8 @@ pub fn tanh(x: &Tensor) -> Result<Tensor> {
     x.tanh()
 }
 
-/// Sets each value to 0 with probability `p` and divides the others by 1 - p in training: torch's `dropout(x, p, training)`.
-///
-/// # Errors
-///
-/// Fails for a `p` outside of 0 to 1.
-///
-/// ```
-/// # use patchbay::prelude::*;
-/// assert_eq!(nn::dropout(&torch::ones(2)?, 0.5, false)?.to_vec::<f32>()?, [1.0, 1.0]);
-/// # Ok::<(), candle::Error>(())
-/// ```
-pub fn dropout(x: &Tensor, p: f64, training: bool) -> Result<Tensor> {
-    ops::dropout(x, p, training)
-}
-
 /// Returns the largest value of each window of `kernel` x `kernel`, which do not overlap: torch's `max_pool2d(x, kernel)`.
-/// [batch, channels, height, width] to [batch, channels, height / kernel, width / kernel]. [`ops::max_pool2d`] takes stride and
+/// `[batch, channels, height, width]` to `[batch, channels, height / kernel, width / kernel]`. [`ops::max_pool2d`] takes stride and
 /// padding.
 ///
 /// # Errors
@@ -245,20 +201,4 @@ pub fn max_pool2d(x: &Tensor, kernel: usize) -> Result<Tensor> {
 /// ```
 pub fn avg_pool2d(x: &Tensor, kernel: usize) -> Result<Tensor> {
     ops::avg_pool2d(x, (kernel, kernel), (kernel, kernel), (0, 0))
-}
-
-/// Returns the means of `size` windows that cover the image: torch's `adaptive_avg_pool2d`. [batch, channels, height, width] to
-/// [batch, channels, size.0, size.1].
-///
-/// # Errors
-///
-/// Fails where the rank is not 4.
-///
-/// ```
-/// # use patchbay::prelude::*;
-/// assert_eq!(nn::adaptive_avg_pool2d(&torch::ones((1, 3, 8, 6))?, (1, 1))?.dims(), [1, 3, 1, 1]);
-/// # Ok::<(), candle::Error>(())
-/// ```
-pub fn adaptive_avg_pool2d(x: &Tensor, size: (usize, usize)) -> Result<Tensor> {
-    ops::adaptive_avg_pool2d(x, size)
 }

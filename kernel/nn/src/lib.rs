@@ -19,6 +19,7 @@ pub mod kv_cache;
 mod layers;
 pub mod loss;
 mod mixed_precision;
+mod network;
 mod once;
 pub mod ops;
 pub mod optim;
@@ -34,8 +35,8 @@ mod training;
 pub use accumulation::Accumulator;
 pub use audit::{Audit, Finding, GradientState, audit};
 pub use candle_nn::{
-    Func, FuncT, GroupNorm, Init, Module, ModuleT, Sequential, VarBuilder, VarMap, encoding, func,
-    func_t, group_norm, init, seq, sequential, var_builder, var_map,
+    Func, FuncT, Init, Module, ModuleT, VarBuilder, VarMap, encoding, func, func_t, init,
+    var_builder, var_map,
 };
 pub use checkpoint::Checkpoint;
 pub use clip::{clip_grad_norm, clip_grad_value, grad_norm};
@@ -51,19 +52,23 @@ pub use initial::builder;
 pub use layers::{
     Activation, BatchNorm, BatchNormConfig, Conv1d, Conv1dConfig, Conv2d, Conv2dConfig,
     ConvTranspose1d, ConvTranspose1dConfig, ConvTranspose2d, ConvTranspose2dConfig, Dropout,
-    Embedding, FeedForward, GRU, GRUConfig, LSTM, LSTMConfig, LayerNorm, LayerNormConfig, Linear,
-    MultiheadAttention, PReLU, PatchEmbedding, RNN, RmsNorm, TransformerEncoderLayer,
-    TransformerSettings, activation, batch_norm, conv, conv_transpose1d, conv_transpose1d_no_bias,
-    conv_transpose2d, conv_transpose2d_no_bias, conv1d, conv1d_no_bias, conv2d, conv2d_no_bias,
-    embedding, gru, layer_norm, layer_norm_no_bias, linear, linear_b, linear_no_bias, lstm, prelu,
-    rms_norm, rnn,
+    Embedding, FeedForward, GRU, GRUConfig, GroupNorm, LSTM, LSTMConfig, Layer, LayerNorm,
+    LayerNormConfig, LayerT, Linear, MultiheadAttention, PReLU, PatchEmbedding, RNN, RmsNorm,
+    Sequential, SequentialT, TransformerEncoder, TransformerEncoderLayer, TransformerSettings,
+    activation, batch_norm, conv, conv_transpose1d, conv_transpose1d_no_bias, conv_transpose2d,
+    conv_transpose2d_no_bias, conv1d, conv1d_no_bias, conv2d, conv2d_no_bias, embedding,
+    group_norm, gru, layer_norm, layer_norm_no_bias, linear, linear_b, linear_no_bias, lstm,
+    multi_head_attention, prelu, rms_norm, rnn, seq, seq_t, sequential, transformer_encoder,
 };
 pub use mixed_precision::{LossScale, MixedPrecision};
 #[doc(hidden)]
+pub use network::show_network;
+pub use network::{Field, Network, Part, TensorMap};
+#[doc(hidden)]
 pub use once::each_once;
 pub use optim::{
-    Adam, AdamSettings, AdamW, AdamWSettings, Optimizer, OptimizerState, ParameterGroup,
-    ParameterNames, ParamsAdam, ParamsAdamW, ParamsSgd, SGD,
+    Adam, AdamW, Optimizer, OptimizerSettings, OptimizerState, ParameterGroup, ParameterNames,
+    ParamsAdam, ParamsAdamW, ParamsSgd, SGD,
 };
 pub use position::{
     PositionResampling, resample_position_embedding, resample_position_embedding_with,

@@ -7,6 +7,7 @@ pub use super::layers::Dropout;
 use candle_core::{D, DType, Result, Tensor, shape::Dim};
 
 use patchbay_ops as ops;
+use patchbay_tensor::TensorMethods;
 
 /// [`ops::softmax_dim`].
 ///
@@ -160,7 +161,7 @@ pub fn elu(x: &Tensor, alpha: f64) -> Result<Tensor> {
 ///
 /// Fails for whole numbers.
 pub fn leaky_relu(x: &Tensor, negative_slope: f64) -> Result<Tensor> {
-    x.gt(0.0)?.where_cond(x, &(x * negative_slope)?)
+    TensorMethods::leaky_relu(x, negative_slope)
 }
 
 /// gamma · [`elu`]: torch's `selu` with alpha 1.6732632 and gamma 1.0507010.

@@ -1,6 +1,8 @@
 //! What every cell has without typing it.
 
 pub use crate::nn::Optimizer;
+// Its methods without its name, which is one that networks of cells have.
+pub use crate::nn::Network as _;
 pub use crate::ops::{
     mean, mean_all, mean_keepdim, sum, sum_all, sum_keepdim, var, var_all, var_keepdim,
 };

@@ -475,6 +475,12 @@ fn first_values_are_spread_as_in_pytorch() -> Result<()> {
     nn::group_norm(5, 50, 1e-5, vb.pp("group_norm"))?;
     nn::batch_norm(50, 1e-5, vb.pp("batch_norm"))?;
     nn::prelu(Some(20), vb.pp("prelu"))?;
+    nn::multi_head_attention(120, 4, vb.pp("attention"))?;
+    let settings = nn::TransformerSettings {
+        feed_forward: 180,
+        ..nn::TransformerSettings::new(120, 4)
+    };
+    nn::TransformerEncoderLayer::new(&settings, vb.pp("transformer"))?;
     let made = variables.data().lock().unwrap();
     let spreads = REFERENCE
         .iter()
@@ -513,7 +519,7 @@ fn first_values_are_spread_as_in_pytorch() -> Result<()> {
         );
         compared += 1;
     }
-    assert_eq!(compared, 30);
+    assert_eq!(compared, 46);
     Ok(())
 }
 

@@ -153,6 +153,23 @@ fn layers_have_pytorchs_names_values_and_gradients() {
             |l, x| l.forward(&x[0], None, true),
         );
     }
+    let settings = TransformerSettings {
+        feed_forward: 12,
+        dropout: 0.0,
+        ..TransformerSettings::new(8, 2)
+    };
+    layer(
+        "transformer_encoder",
+        |vb| nn::transformer_encoder(2, &settings, vb),
+        |l, x| l.forward(&x[0], None, true),
+    );
+    layer("max_pool2d", |_| Ok(()), |(), x| nn::max_pool2d(&x[0], 2));
+    layer("avg_pool2d", |_| Ok(()), |(), x| nn::avg_pool2d(&x[0], 2));
+    layer(
+        "adaptive_avg_pool2d",
+        |_| Ok(()),
+        |(), x| nn::adaptive_avg_pool2d(&x[0], (3, 2)),
+    );
 }
 
 /// Takes the five steps of the reference.

@@ -4,13 +4,14 @@ use candle_core::{Result, Tensor, bail};
 
 use patchbay_ops::{self as ops, Reduction};
 
-/// Keeps the gradient at the bounds, as torch does; candle's `clamp` shares it out there.
+/// Has no gradient at the bounds, as torch; candle's `clamp` shares it out there.
 pub(crate) fn clip(x: &Tensor, low: f64, high: f64) -> Result<Tensor> {
     let bounded = x.detach().clamp(low, high)?;
     if x.dtype().is_int() {
         return Ok(bounded);
     }
-    let inside = x.detach().eq(&bounded)?;
+    let fixed = x.detach();
+    let inside = (fixed.gt(low)? * fixed.lt(high)?)?;
     inside.where_cond(x, &bounded)
 }
 

@@ -8,8 +8,8 @@
 
 mod axis;
 mod compare;
+mod destination;
 mod elementwise;
-mod kind;
 mod methods;
 mod order;
 mod reduce;
@@ -19,6 +19,6 @@ pub mod torch;
 mod view;
 
 pub use axis::Axis;
-pub use kind::Kind;
+pub use destination::Destination;
 pub use methods::TensorMethods;
 pub use view::{Extent, ViewShape};

@@ -7,9 +7,8 @@ use patchbay_ops as ops;
 use crate::{
     axis::{Axis, dimension},
     compare::{self, Logic},
-    elementwise,
-    kind::{self, Kind},
-    order, reduce, select, shape,
+    destination::{self, Destination},
+    elementwise, order, reduce, select, shape,
     view::{self, ViewShape},
 };
 
@@ -133,7 +132,7 @@ pub trait TensorMethods {
     /// assert_eq!(x.to(DType::F64)?.to(&device())?.dtype(), DType::F64);
     /// # Ok::<(), candle::Error>(())
     /// ```
-    fn to<K: Kind>(&self, to: K) -> Result<Tensor> {
+    fn to<K: Destination>(&self, to: K) -> Result<Tensor> {
         to.of(self.tensor())
     }
 
@@ -269,7 +268,7 @@ pub trait TensorMethods {
     /// # Ok::<(), candle::Error>(())
     /// ```
     fn cuda(&self) -> Result<Tensor> {
-        self.tensor().to_device(&kind::gpu()?)
+        self.tensor().to_device(&destination::gpu()?)
     }
 
     /// Tells whether the tensor is on an NVIDIA GPU: torch's `is_cuda`.
@@ -383,7 +382,7 @@ pub trait TensorMethods {
         )
     }
 
-    /// Moves a dimension to another place: torch's `movedim`, NumPy's `moveaxis`.
+    /// Moves a dimension to another position: torch's `movedim`, NumPy's `moveaxis`.
     ///
     /// # Errors
     ///
@@ -757,7 +756,7 @@ pub trait TensorMethods {
         elementwise::trunc(&self.tensor().detach())
     }
 
-    /// Bounds the values: torch's `clamp`, NumPy's `clip`. Values at a bound keep their gradient, as in torch; candle's
+    /// Bounds the values: torch's `clamp`, NumPy's `clip`. Values at a bound have no gradient, as in torch; candle's
     /// `clamp` shares it out. NaN stays.
     ///
     /// # Errors
@@ -1008,7 +1007,7 @@ pub trait TensorMethods {
         reduce::std(self.tensor(), dim.axis(), false)
     }
 
-    /// Returns [`std`](TensorMethods::std) with a length of 1 in the place of the dimension: torch's `std(dim,
+    /// Returns [`std`](TensorMethods::std) with a length of 1 as the dimension: torch's `std(dim,
     /// keepdim=True)`.
     ///
     /// # Errors
@@ -1135,7 +1134,7 @@ pub trait TensorMethods {
     /// # Ok::<(), candle::Error>(())
     /// ```
     fn median_all(&self) -> Result<Tensor> {
-        order::median(&self.tensor().flatten_all()?, 0)
+        order::median_all(self.tensor())
     }
 
     /// Returns the quantile `q` along a dimension, which the result has no more, linear between values: torch's
@@ -1207,7 +1206,7 @@ pub trait TensorMethods {
         order::topk(self.tensor(), k, dim.axis())
     }
 
-    /// Returns the place of the largest of all values in row-major order: torch's and NumPy's `argmax()` without a
+    /// Returns the index of the largest of all values in row-major order: torch's and NumPy's `argmax()` without a
     /// dimension.
     ///
     /// # Errors
@@ -1224,7 +1223,7 @@ pub trait TensorMethods {
         order::extreme(self.tensor(), true)
     }
 
-    /// Returns the place of the smallest of all values in row-major order: torch's and NumPy's `argmin()` without a
+    /// Returns the index of the smallest of all values in row-major order: torch's and NumPy's `argmin()` without a
     /// dimension.
     ///
     /// # Errors
@@ -1355,7 +1354,7 @@ pub trait TensorMethods {
         select::masked_select(self.tensor(), mask)
     }
 
-    /// Returns the places of the values that are not 0, i64 [count, rank]: torch's `nonzero`, NumPy's `argwhere`. It
+    /// Returns the indices of the values that are not 0, i64 [count, rank]: torch's `nonzero`, NumPy's `argwhere`. It
     /// waits for a GPU.
     ///
     /// # Errors

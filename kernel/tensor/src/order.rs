@@ -66,7 +66,7 @@ pub(crate) fn sort(x: &Tensor, dim: i64, descending: bool) -> Result<(Tensor, Te
     Ok((taken(x, dim, &order)?, order))
 }
 
-/// The values at these places along a dimension.
+/// The values at these indices along a dimension.
 fn taken(x: &Tensor, dim: i64, index: &Tensor) -> Result<Tensor> {
     if x.dtype().is_int() {
         return x.contiguous()?.gather(index, dimension(x, dim, "sort")?);
@@ -106,6 +106,22 @@ pub(crate) fn median(x: &Tensor, dim: i64) -> Result<Tensor> {
     last.ne(&last)?.where_cond(&last, &middle)
 }
 
+/// The median of all values, whose gradient equal ones share, as in torch.
+pub(crate) fn median_all(x: &Tensor) -> Result<Tensor> {
+    let flat = x.flatten_all()?;
+    let middle = median(&flat, 0)?;
+    let fixed = middle.detach();
+    if x.dtype().is_int() || !fixed.to_dtype(DType::F64)?.to_scalar::<f64>()?.is_finite() {
+        return Ok(middle);
+    }
+    let equal = flat.detach().broadcast_eq(&fixed)?;
+    let count: i64 = ops::sum_all(&equal)?.to_scalar()?;
+    let equal = equal.where_cond(&flat, &flat.detach().zeros_like()?)?;
+    let mean = (ops::sum_all(&equal)? / count as f64)?;
+    // The value is the median's, the gradient that of the mean of those that equal it.
+    &fixed + (&mean - mean.detach())?
+}
+
 pub(crate) fn quantile(x: &Tensor, q: f64, dim: i64) -> Result<Tensor> {
     let at = dimension(x, dim, "quantile")?;
     let length = x.dims()[at];
@@ -122,13 +138,13 @@ pub(crate) fn quantile(x: &Tensor, q: f64, dim: i64) -> Result<Tensor> {
         )
     }
     let (sorted, _) = sort(x, dim, false)?;
-    let place = q * (length - 1) as f64;
-    let below = place.floor() as usize;
+    let position = q * (length - 1) as f64;
+    let below = position.floor() as usize;
     let low = sorted.narrow(at, below, 1)?.squeeze(at)?;
     let high = sorted
         .narrow(at, (below + 1).min(length - 1), 1)?
         .squeeze(at)?;
-    let share = place - below as f64;
+    let share = position - below as f64;
     let between = (&low + ((high - &low)? * share)?)?;
     let last = sorted.narrow(at, length - 1, 1)?.squeeze(at)?;
     last.ne(&last)?.where_cond(&last, &between)

@@ -74,18 +74,18 @@ pub(crate) fn masked_fill(x: &Tensor, mask: &Tensor, value: f64) -> Result<Tenso
     ops::masked_fill(x, &mask_of(mask)?, value)
 }
 
-/// The places of a mask that are not 0, in row-major order.
-fn places(mask: &Tensor) -> Result<Vec<u32>> {
+/// The indices of a mask's values that are not 0, in row-major order.
+fn indices(mask: &Tensor) -> Result<Vec<u32>> {
     let mask: Vec<u8> = mask_of(mask)?.flatten_all()?.to_vec1()?;
-    let places = mask.iter().enumerate().filter(|(_, value)| **value != 0);
-    Ok(places.map(|(index, _)| index as u32).collect())
+    let chosen = mask.iter().enumerate().filter(|(_, value)| **value != 0);
+    Ok(chosen.map(|(index, _)| index as u32).collect())
 }
 
 pub(crate) fn masked_select(x: &Tensor, mask: &Tensor) -> Result<Tensor> {
     let shape = x
         .shape()
         .broadcast_shape_binary_op(mask.shape(), "masked_select")?;
-    let index = places(&mask.broadcast_as(&shape)?)?;
+    let index = indices(&mask.broadcast_as(&shape)?)?;
     if index.is_empty() {
         return Tensor::zeros(0, x.dtype(), x.device());
     }
@@ -100,10 +100,10 @@ pub(crate) fn masked_select(x: &Tensor, mask: &Tensor) -> Result<Tensor> {
 
 pub(crate) fn nonzero(x: &Tensor) -> Result<Tensor> {
     let dims = x.dims();
-    let places = places(&x.detach().ne(0.0)?)?;
-    let mut rows = Vec::with_capacity(places.len() * dims.len());
-    for &place in &places {
-        let mut rest = place as usize;
+    let indices = indices(&x.detach().ne(0.0)?)?;
+    let mut rows = Vec::with_capacity(indices.len() * dims.len());
+    for &index in &indices {
+        let mut rest = index as usize;
         let start = rows.len();
         for &length in dims.iter().rev() {
             rows.push((rest % length) as i64);
@@ -111,7 +111,7 @@ pub(crate) fn nonzero(x: &Tensor) -> Result<Tensor> {
         }
         rows[start..].reverse();
     }
-    Tensor::from_vec(rows, (places.len(), dims.len()), x.device())
+    Tensor::from_vec(rows, (indices.len(), dims.len()), x.device())
 }
 
 /// What lies on and below (or above) a diagonal of the last two dimensions.

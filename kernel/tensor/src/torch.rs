@@ -3,6 +3,11 @@
 //! New tensors are on the default device, `device()`, and f32, or i64 of integers. candle's constructors (`Tensor::zeros`)
 //! take both. What torch has as a function and a method is a method here: `x.exp()?`, `x.softmax(1)?`.
 
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
+
 use candle_core::{DType, Device, Result, Shape, Tensor, WithDType, bail, shape::ShapeWithOneHole};
 
 use patchbay_show::device::device;
@@ -14,22 +19,54 @@ use crate::{
     select,
 };
 
-/// A number of Rust, and the tensor that it becomes: i64 of integers, f32 of floats.
-pub trait Number: Copy {
-    /// The dtype of tensors of such numbers.
-    const DTYPE: DType;
+/// A number of Rust, and the element of the tensor that it becomes: i64 of integers, f32 of floats.
+pub trait Number: Copy + std::fmt::Display + Values {
+    /// Returns the element.
+    fn element(self) -> Self::Element;
 
-    /// Returns the number as f64.
-    fn number(self) -> f64;
+    /// Returns the number of 1.
+    fn one() -> Self;
+
+    /// Returns `start`, `start + step`, ... before `end`; `None` where the steps do not lead from one to the other.
+    fn steps(start: Self, end: Self, step: Self) -> Option<Vec<Self::Element>>;
+}
+
+fn integer_steps(start: i64, end: i64, step: i64) -> Option<Vec<i64>> {
+    // The way from one i64 to another may be longer than the largest i64.
+    let (start, step) = (i128::from(start), i128::from(step));
+    let way = i128::from(end) - start;
+    if step == 0 || way.signum() * step.signum() < 0 {
+        return None;
+    }
+    let count = (way.abs() + step.abs() - 1) / step.abs();
+    // Each lies between the two ends, which are i64.
+    let values = (0..count).map(|index| (start + step * index) as i64);
+    Some(values.collect())
+}
+
+/// Counted in f64, so that no step adds to the errors of those before it.
+fn float_steps(start: f64, end: f64, step: f64) -> Option<Vec<f32>> {
+    let count = ((end - start) / step).ceil();
+    if !count.is_finite() || count < 0.0 {
+        return None;
+    }
+    let values = (0..count as usize).map(|index| (start + step * index as f64) as f32);
+    Some(values.collect())
 }
 
 macro_rules! numbers {
-    ($dtype:ident, $element:ty: $($number:ty),*) => {$(
+    ($element:ty, $steps:ident: $($number:ty),*) => {$(
         impl Number for $number {
-            const DTYPE: DType = DType::$dtype;
+            fn element(self) -> $element {
+                self as $element
+            }
 
-            fn number(self) -> f64 {
-                self as f64
+            fn one() -> $number {
+                1 as $number
+            }
+
+            fn steps(start: $number, end: $number, step: $number) -> Option<Vec<$element>> {
+                $steps(start.into(), end.into(), step.into())
             }
         }
 
@@ -41,7 +78,7 @@ macro_rules! numbers {
             }
 
             fn push(&self, values: &mut Vec<$element>) {
-                values.push(*self as $element);
+                values.push(self.element());
             }
         }
     )*};
@@ -63,8 +100,8 @@ pub trait Values {
     fn push(&self, values: &mut Vec<Self::Element>);
 }
 
-numbers!(I64, i64: i32, i64, u32, u8);
-numbers!(F32, f32: f32, f64);
+numbers!(i64, integer_steps: i32, i64, u32, u8);
+numbers!(f32, float_steps: f32, f64);
 
 impl<T: Values> Values for [T] {
     type Element = T::Element;
@@ -184,7 +221,7 @@ pub fn ones<S: Into<Shape>>(shape: S) -> Result<Tensor> {
 /// # Ok::<(), candle::Error>(())
 /// ```
 pub fn full<S: Into<Shape>, T: Number>(shape: S, value: T) -> Result<Tensor> {
-    Tensor::full(value.number(), shape, &device())?.to_dtype(T::DTYPE)
+    Tensor::full(value.element(), shape, &device())
 }
 
 /// Draws from the standard normal distribution: torch's `randn`. It follows `nn::manual_seed`.
@@ -274,7 +311,7 @@ pub fn randperm(count: usize) -> Result<Tensor> {
 /// # Ok::<(), candle::Error>(())
 /// ```
 pub fn arange<T: Number>(start: T, end: T) -> Result<Tensor> {
-    steps(start.number(), end.number(), 1.0, T::DTYPE)
+    steps(start, end, T::one())
 }
 
 /// Returns `start`, `start + step`, ... before `end`: torch's and NumPy's `arange(start, end, step)`.
@@ -289,23 +326,17 @@ pub fn arange<T: Number>(start: T, end: T) -> Result<Tensor> {
 /// # Ok::<(), candle::Error>(())
 /// ```
 pub fn arange_step<T: Number>(start: T, end: T, step: T) -> Result<Tensor> {
-    steps(start.number(), end.number(), step.number(), T::DTYPE)
+    steps(start, end, step)
 }
 
-fn steps(start: f64, end: f64, step: f64, dtype: DType) -> Result<Tensor> {
-    let count = ((end - start) / step).ceil();
-    if !count.is_finite() || count < 0.0 {
+fn steps<T: Number>(start: T, end: T, step: T) -> Result<Tensor> {
+    let Some(values) = T::steps(start, end, step) else {
         bail!(
             "arange: from {start} to {end} in steps of {step}: the steps must lead from one to the other"
         )
-    }
-    let values: Vec<f64> = (0..count as usize)
-        .map(|index| start + step * index as f64)
-        .collect();
+    };
     let length = values.len();
-    Tensor::from_vec(values, length, &Device::Cpu)?
-        .to_dtype(dtype)?
-        .to_device(&device())
+    Tensor::from_vec(values, length, &device())
 }
 
 /// Returns `steps` numbers at equal distances from `start` to `end`, both among them: torch's and NumPy's `linspace`.
@@ -330,17 +361,13 @@ pub fn linspace(start: f64, end: f64, steps: usize) -> Result<Tensor> {
             } else {
                 end - (end - start) * (1.0 - share)
             };
-            if steps == 1 {
-                start as f32
-            } else {
-                value as f32
-            }
+            value as f32
         })
         .collect();
     Tensor::from_vec(values, steps, &device())
 }
 
-/// Returns the identity matrix [n, n]: torch's and NumPy's `eye`.
+/// Returns the identity matrix `[n, n]`: torch's and NumPy's `eye`.
 ///
 /// # Errors
 ///
@@ -436,11 +463,71 @@ pub fn where_(condition: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// ```
 pub fn from_vec<T: Number, S: ShapeWithOneHole>(values: Vec<T>, shape: S) -> Result<Tensor> {
     let length = values.len();
-    let values: Vec<f64> = values.into_iter().map(Number::number).collect();
-    Tensor::from_vec(values, length, &Device::Cpu)?
-        .to_dtype(T::DTYPE)?
-        .reshape(shape)?
-        .to_device(&device())
+    let values: Vec<T::Element> = values.into_iter().map(Number::element).collect();
+    Tensor::from_vec(values, length, &device())?.reshape(shape)
+}
+
+/// Writes tensors by name to a safetensors file: torch's `save` of a `state_dict`.
+///
+/// # Errors
+///
+/// Fails where the file cannot be written, and for a name that does not end in `.safetensors`.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// # let path = std::env::temp_dir().join("patchbay-torch-save.safetensors");
+/// let layer = nn::linear(2, 3, nn::builder(&VarMap::new(), DType::F32, &device()))?;
+/// torch::save(&layer.state_dict()?, &path)?;
+/// layer.load_state_dict(&torch::load(&path)?)?;
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn save<'a>(
+    tensors: impl IntoIterator<Item = (&'a String, &'a Tensor)>,
+    path: impl AsRef<Path>,
+) -> Result<()> {
+    let path = path.as_ref();
+    if path
+        .extension()
+        .is_none_or(|extension| extension != "safetensors")
+    {
+        bail!(
+            "save: tensors are written as safetensors: torch::save(&tensors, {:?})?",
+            path.with_extension("safetensors")
+        )
+    }
+    let tensors: HashMap<&str, Tensor> = tensors
+        .into_iter()
+        .map(|(name, tensor)| (name.as_str(), tensor.clone()))
+        .collect();
+    candle_core::safetensors::save(&tensors, path)
+}
+
+/// Reads the tensors of a safetensors file, by name, to the default device: torch's `load`.
+///
+/// # Errors
+///
+/// Fails where there is no such file, or it is of another format; `weights::read` reads PyTorch's and ONNX files.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// # let path = std::env::temp_dir().join("patchbay-torch-load.safetensors");
+/// torch::save(&std::collections::BTreeMap::from([("x".to_owned(), torch::ones(2)?)]), &path)?;
+/// assert_eq!(torch::load(&path)?["x"].dims(), [2]);
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn load(path: impl AsRef<Path>) -> Result<BTreeMap<String, Tensor>> {
+    let path = path.as_ref();
+    if path
+        .extension()
+        .is_none_or(|extension| extension != "safetensors")
+    {
+        bail!(
+            "load: {path:?} is no safetensors file; weights::read({path:?})? reads PyTorch's and ONNX files"
+        )
+    }
+    let tensors = candle_core::safetensors::load(path, &device())
+        .map_err(|error| error.context(format!("load: {}", path.display())))?;
+    Ok(tensors.into_iter().collect())
 }
 
 /// Whether tensors live on an NVIDIA GPU.

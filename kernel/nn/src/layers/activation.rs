@@ -1,10 +1,15 @@
 //! Activations as layers: `torch.nn.GELU`, `PReLU` and their like.
 
+use std::borrow::Cow;
+
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, Module, VarBuilder};
 use serde::{Deserialize, Serialize};
 
-use crate as nn;
+use crate::{
+    self as nn,
+    network::{Network, Part, TensorMap, layer_network, settings, show_as_network},
+};
 use patchbay_ops as ops;
 
 /// An activation, by the name that transformers' configurations give it.
@@ -47,6 +52,22 @@ pub enum Activation {
     GeluPytorchTanh,
 }
 
+impl Network for Activation {
+    fn type_name(&self) -> Cow<'_, str> {
+        format!("{self:?}").into()
+    }
+
+    fn parts(&self) -> Vec<Part<'_>> {
+        Vec::new()
+    }
+
+    fn map_tensors(&mut self, _: &mut TensorMap<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
+show_as_network!(Activation);
+
 impl Module for Activation {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match *self {
@@ -73,6 +94,10 @@ pub struct PReLU {
     weight: Tensor,
     is_scalar: bool,
 }
+
+layer_network!(PReLU, "PReLU", { "weight": weight }, |layer| {
+    settings::prelu(&layer.weight)
+});
 
 impl PReLU {
     /// From `weight`, of one value or `[channels]`.

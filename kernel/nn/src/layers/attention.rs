@@ -1,9 +1,12 @@
 //! `torch.nn.MultiheadAttention`, batch first.
 
+use std::borrow::Cow;
+
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, Module, VarBuilder, init};
 
 use super::linear::{Linear, uniform};
+use crate::network::{Network, Part, TensorMap, show_as_network};
 use patchbay_ops::{self as ops, Attention};
 
 /// Projections to queries, keys and values, attention of each head, and a projection of the result.
@@ -17,6 +20,43 @@ pub struct MultiheadAttention {
     heads: usize,
     dropout: f64,
 }
+
+impl Network for MultiheadAttention {
+    fn type_name(&self) -> Cow<'_, str> {
+        "MultiheadAttention".into()
+    }
+
+    fn settings(&self) -> String {
+        let width = self.out_proj.weight().dims()[0];
+        let mut text = format!("embed_dim={width}, num_heads={}", self.heads);
+        if self.dropout > 0.0 {
+            text += &format!(", dropout={}", self.dropout);
+        }
+        text
+    }
+
+    fn parts(&self) -> Vec<Part<'_>> {
+        let tensor = |name: &str, tensor: &Tensor| Part::Tensor {
+            name: name.to_owned(),
+            tensor: tensor.clone(),
+            is_parameter: true,
+        };
+        let mut parts = vec![tensor("in_proj_weight", self.in_proj.weight())];
+        parts.extend(self.in_proj.bias().map(|bias| tensor("in_proj_bias", bias)));
+        parts.push(Part::Network {
+            name: "out_proj".to_owned(),
+            network: &self.out_proj,
+        });
+        parts
+    }
+
+    fn map_tensors(&mut self, map: &mut TensorMap<'_>) -> Result<()> {
+        self.in_proj.map_tensors(map)?;
+        self.out_proj.map_tensors(map)
+    }
+}
+
+show_as_network!(MultiheadAttention);
 
 impl MultiheadAttention {
     /// Initialized as in PyTorch: Xavier uniform for the first projection, zeros for the biases.
@@ -133,4 +173,25 @@ impl MultiheadAttention {
             ..Attention::default()
         }
     }
+}
+
+/// Makes a [`MultiheadAttention`] without dropout, as `torch.nn.MultiheadAttention(width, heads, batch_first=True)`.
+///
+/// # Errors
+///
+/// As [`MultiheadAttention::new`].
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// let vb = nn::builder(&VarMap::new(), DType::F32, &device());
+/// let attention = nn::multi_head_attention(8, 2, vb)?;
+/// assert_eq!(attention.num_parameters(), 4 * 8 * 8 + 4 * 8);
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn multi_head_attention(
+    width: usize,
+    heads: usize,
+    vb: VarBuilder,
+) -> Result<MultiheadAttention> {
+    MultiheadAttention::new(width, heads, 0.0, vb)
 }

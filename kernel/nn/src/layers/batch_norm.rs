@@ -1,16 +1,38 @@
 //! `torch.nn.BatchNorm1d` and its like: candle's, which writes NaN into its statistics where a channel has a single value.
 
-use std::ops::Deref;
+use std::{borrow::Cow, ops::Deref};
 
 use candle_core::{Result, Tensor};
 pub use candle_nn::BatchNormConfig;
 use candle_nn::{ModuleT, VarBuilder};
+
+use crate::network::{Network, Part, TensorMap, show_as_network};
 
 /// Normalization of each channel over the batch in training, by the running statistics else.
 ///
 /// Parameters `weight` and `bias`; `running_mean` and `running_var` are variables without a gradient.
 #[derive(Clone, Debug)]
 pub struct BatchNorm(candle_nn::BatchNorm);
+
+impl Network for BatchNorm {
+    fn type_name(&self) -> Cow<'_, str> {
+        self.0.type_name()
+    }
+
+    fn settings(&self) -> String {
+        self.0.settings()
+    }
+
+    fn parts(&self) -> Vec<Part<'_>> {
+        self.0.parts()
+    }
+
+    fn map_tensors(&mut self, map: &mut TensorMap<'_>) -> Result<()> {
+        self.0.map_tensors(map)
+    }
+}
+
+show_as_network!(BatchNorm);
 
 impl BatchNorm {
     /// From running statistics, `weight` and `bias`, each `[num_features]`.

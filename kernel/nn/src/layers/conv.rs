@@ -8,10 +8,11 @@ pub use candle_nn::{Conv1dConfig, Conv2dConfig, ConvTranspose1dConfig, ConvTrans
 use candle_nn::{Init, Module, VarBuilder};
 
 use super::{batch_norm::BatchNorm, linear::uniform};
+use crate::network::{layer_network, settings};
 use patchbay_ops as ops;
 
 macro_rules! convolution {
-    ($(#[$doc:meta])* $layer:ident, $config:ty, $op:ident($settings:ident): $(#[$forward:meta])* ) => {
+    ($(#[$doc:meta])* $layer:ident, $config:ty, $op:ident($settings:ident), $transposed:literal, $name:literal: $(#[$forward:meta])* ) => {
         $(#[$doc])*
         #[derive(Clone, Debug)]
         pub struct $layer {
@@ -19,6 +20,10 @@ macro_rules! convolution {
             bias: Option<Tensor>,
             config: $config,
         }
+
+        layer_network!($layer, $name, { "weight": weight, "bias": bias }, |layer| {
+            settings::convolution(&layer.weight, layer.bias.as_ref(), &described(&layer.config, $transposed))
+        });
 
         impl $layer {
             /// From parameters of PyTorch's shapes.
@@ -59,30 +64,84 @@ convolution!(
     /// Convolution of sequences; see [`ops::conv1d`].
     Conv1d,
     Conv1dConfig,
-    conv1d(of_conv1d):
+    conv1d(of_conv1d), false, "Conv1d":
     /// [batch, in, length] to [batch, out, length].
 );
 convolution!(
     /// Convolution of images; see [`ops::conv2d`]. `cudnn_fwd_algo` has no effect.
     Conv2d,
     Conv2dConfig,
-    conv2d(of_conv2d):
+    conv2d(of_conv2d), false, "Conv2d":
     /// [batch, in, height, width] to [batch, out, height, width].
 );
 convolution!(
     /// Transposed convolution of sequences; see [`ops::conv_transpose1d`].
     ConvTranspose1d,
     ConvTranspose1dConfig,
-    conv_transpose1d(of_conv_transpose1d):
+    conv_transpose1d(of_conv_transpose1d), true, "ConvTranspose1d":
     /// [batch, in, length] to [batch, out, length].
 );
 convolution!(
     /// Transposed convolution of images; see [`ops::conv_transpose2d`].
     ConvTranspose2d,
     ConvTranspose2dConfig,
-    conv_transpose2d(of_conv_transpose2d):
+    conv_transpose2d(of_conv_transpose2d), true, "ConvTranspose2d":
     /// [batch, in, height, width] to [batch, out, height, width].
 );
+
+/// The settings that all convolutions print.
+fn described(config: &impl Geometry, is_transposed: bool) -> settings::Convolution {
+    let [stride, padding, output_padding, dilation, groups] = config.sizes();
+    settings::Convolution {
+        is_transposed,
+        stride,
+        padding,
+        output_padding,
+        dilation,
+        groups,
+    }
+}
+
+trait Geometry {
+    /// Stride, padding, output padding, dilation and groups.
+    fn sizes(&self) -> [usize; 5];
+}
+
+impl Geometry for Conv1dConfig {
+    fn sizes(&self) -> [usize; 5] {
+        [self.stride, self.padding, 0, self.dilation, self.groups]
+    }
+}
+
+impl Geometry for Conv2dConfig {
+    fn sizes(&self) -> [usize; 5] {
+        [self.stride, self.padding, 0, self.dilation, self.groups]
+    }
+}
+
+impl Geometry for ConvTranspose1dConfig {
+    fn sizes(&self) -> [usize; 5] {
+        [
+            self.stride,
+            self.padding,
+            self.output_padding,
+            self.dilation,
+            self.groups,
+        ]
+    }
+}
+
+impl Geometry for ConvTranspose2dConfig {
+    fn sizes(&self) -> [usize; 5] {
+        [
+            self.stride,
+            self.padding,
+            self.output_padding,
+            self.dilation,
+            1,
+        ]
+    }
+}
 
 fn of_conv1d(config: &Conv1dConfig) -> ops::Conv1d {
     ops::Conv1d {

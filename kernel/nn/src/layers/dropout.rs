@@ -3,6 +3,7 @@
 use candle_core::{Result, Tensor};
 use candle_nn::ModuleT;
 
+use crate::network::layer_network;
 use patchbay_ops as ops;
 
 /// Drops values in training, and does nothing else; see [`ops::dropout`].
@@ -10,6 +11,8 @@ use patchbay_ops as ops;
 pub struct Dropout {
     p: f64,
 }
+
+layer_network!(Dropout, "Dropout", {}, |layer| format!("p={}", layer.p));
 
 impl Dropout {
     /// Drops with probability `p`.

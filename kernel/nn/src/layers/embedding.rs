@@ -3,6 +3,7 @@
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, Module, VarBuilder};
 
+use crate::network::{layer_network, settings};
 use patchbay_ops as ops;
 
 /// The rows of a table.
@@ -12,6 +13,11 @@ pub struct Embedding {
     width: usize,
     padding_index: Option<usize>,
 }
+
+layer_network!(Embedding, "Embedding", { "weight": table }, |layer| {
+    let padding = layer.padding_index.map(|index| format!(", padding_idx={index}"));
+    settings::embedding(&layer.table) + &padding.unwrap_or_default()
+});
 
 impl Embedding {
     /// From a table [entries, width].

@@ -3,6 +3,7 @@
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, Module, VarBuilder};
 
+use crate::network::{layer_network, settings};
 use patchbay_ops as ops;
 
 /// x · weightᵀ + bias.
@@ -11,6 +12,10 @@ pub struct Linear {
     weight: Tensor,
     bias: Option<Tensor>,
 }
+
+layer_network!(Linear, "Linear", { "weight": weight, "bias": bias }, |layer| {
+    settings::linear(&layer.weight, layer.bias.as_ref())
+});
 
 impl Linear {
     /// From `weight`, `[out, in]`, and `bias`, `[out]`.

@@ -6,10 +6,12 @@ pub mod batch_norm;
 pub mod conv;
 mod dropout;
 pub mod embedding;
+pub mod group_norm;
 pub mod linear;
 mod norm;
 mod patch_embedding;
 pub mod rnn;
+pub mod sequential;
 mod transformer;
 
 /// Layer and root-mean-square normalization.
@@ -19,7 +21,7 @@ pub mod layer_norm {
 }
 
 pub use activation::{Activation, PReLU, prelu};
-pub use attention::MultiheadAttention;
+pub use attention::{MultiheadAttention, multi_head_attention};
 pub use batch_norm::{BatchNorm, BatchNormConfig, batch_norm};
 pub use conv::{
     Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, ConvTranspose1d, ConvTranspose1dConfig,
@@ -28,10 +30,15 @@ pub use conv::{
 };
 pub use dropout::Dropout;
 pub use embedding::{Embedding, embedding};
+pub use group_norm::{GroupNorm, group_norm};
 pub use layer_norm::{
     LayerNorm, LayerNormConfig, RmsNorm, layer_norm, layer_norm_no_bias, rms_norm,
 };
 pub use linear::{Linear, linear, linear_b, linear_no_bias};
 pub use patch_embedding::PatchEmbedding;
 pub use rnn::{GRU, GRUConfig, LSTM, LSTMConfig, RNN, gru, lstm};
-pub use transformer::{FeedForward, TransformerEncoderLayer, TransformerSettings};
+pub use sequential::{Layer, LayerT, Sequential, SequentialT, seq, seq_t};
+pub use transformer::{
+    FeedForward, TransformerEncoder, TransformerEncoderLayer, TransformerSettings,
+    transformer_encoder,
+};

@@ -3,6 +3,7 @@
 use candle_core::{Result, Tensor};
 use candle_nn::{LayerNormConfig, Module, VarBuilder, init};
 
+use crate::network::{layer_network, settings};
 use patchbay_ops as ops;
 
 /// Layer normalization over the last dimensions; candle's own has no gradient.
@@ -13,6 +14,10 @@ pub struct LayerNorm {
     eps: f64,
     remove_mean: bool,
 }
+
+layer_network!(LayerNorm, "LayerNorm", { "weight": weight, "bias": bias }, |norm| {
+    settings::norm(&norm.weight, norm.eps)
+});
 
 impl LayerNorm {
     /// Makes a layer norm of a scale and an offset, `[features]` each.
@@ -80,6 +85,10 @@ pub struct RmsNorm {
     weight: Tensor,
     eps: f64,
 }
+
+layer_network!(RmsNorm, "RMSNorm", { "weight": weight }, |norm| {
+    settings::norm(&norm.weight, norm.eps)
+});
 
 impl RmsNorm {
     /// Makes an RMS norm of a scale, `[features]`.

@@ -4,6 +4,7 @@ use candle_core::{Result, Tensor};
 use candle_nn::{Module, VarBuilder};
 
 use super::linear::uniform;
+use crate::network::layer_network;
 use patchbay_ops::{self as ops, Conv2d};
 
 /// Cuts images into square patches and maps each to a vector (Dosovitskiy et al., 2021).
@@ -15,6 +16,11 @@ pub struct PatchEmbedding {
     bias: Option<Tensor>,
     size: usize,
 }
+
+layer_network!(PatchEmbedding, "PatchEmbedding", { "weight": weight, "bias": bias }, |layer| {
+    let (width, channels) = (layer.weight.dims()[0], layer.weight.dims()[1]);
+    format!("{channels}, {width}, size={}, bias={}", layer.size, layer.bias.is_some())
+});
 
 impl PatchEmbedding {
     /// Initialized as a convolution in PyTorch.

@@ -3,6 +3,8 @@
 //! candle's begin with other values than PyTorch's, and its GRU puts the states of a sequence beside one another where its LSTM
 //! stacks them.
 
+use std::borrow::Cow;
+
 use candle_core::{DType, Device, IndexOp, Result, Tensor};
 use candle_nn::{
     Init, VarBuilder,
@@ -13,6 +15,7 @@ pub use candle_nn::{
     rnn::{Direction, GRUState, LSTMState},
 };
 
+use crate::network::{Field, Network, Part, TensorMap, plain, show_as_network};
 use patchbay_ops as ops;
 
 /// Uniform on ±1 / sqrt(hidden) for parameters whose first dimension is `gates` · hidden, as in PyTorch.
@@ -63,6 +66,15 @@ impl Default for LSTMConfig {
 }
 
 impl LSTMConfig {
+    /// What the parameters' names end in.
+    fn suffix(&self) -> String {
+        let reverse = match self.direction {
+            Direction::Forward => "",
+            Direction::Backward => "_reverse",
+        };
+        format!("l{}{reverse}", self.layer_idx)
+    }
+
     /// Without biases.
     pub fn default_no_bias() -> LSTMConfig {
         LSTMConfig {
@@ -110,6 +122,8 @@ impl GRUConfig {
     }
 }
 
+plain!([] LSTMConfig, [] GRUConfig);
+
 /// The parameters that both have: [gates · hidden, in], [gates · hidden, hidden] and two biases.
 #[derive(Clone, Debug)]
 struct Gates {
@@ -155,6 +169,30 @@ impl Gates {
         })
     }
 
+    fn settings(&self) -> String {
+        format!("{}, {}", self.w_ih.dims()[1], self.hidden)
+    }
+
+    /// The parameters, by names that end in `suffix`.
+    fn parts(&self, suffix: &str) -> Vec<Part<'_>> {
+        let mut parts = Vec::new();
+        self.w_ih.add_to(&format!("weight_ih_{suffix}"), &mut parts);
+        self.w_hh.add_to(&format!("weight_hh_{suffix}"), &mut parts);
+        self.b_ih.add_to(&format!("bias_ih_{suffix}"), &mut parts);
+        self.b_hh.add_to(&format!("bias_hh_{suffix}"), &mut parts);
+        parts
+    }
+
+    fn map_tensors(&mut self, map: &mut TensorMap<'_>) -> Result<()> {
+        self.w_ih.map_tensors(map)?;
+        self.w_hh.map_tensors(map)?;
+        self.b_ih.map_tensors(map)?;
+        self.b_hh.map_tensors(map)?;
+        self.dtype = self.w_ih.dtype();
+        self.device = self.w_ih.device().clone();
+        Ok(())
+    }
+
     fn of_input(&self, x: &Tensor) -> Result<Tensor> {
         ops::linear(x, &self.w_ih, self.b_ih.as_ref())
     }
@@ -178,6 +216,26 @@ pub struct LSTM {
     config: LSTMConfig,
 }
 
+impl Network for LSTM {
+    fn type_name(&self) -> Cow<'_, str> {
+        "LSTM".into()
+    }
+
+    fn settings(&self) -> String {
+        self.gates.settings()
+    }
+
+    fn parts(&self) -> Vec<Part<'_>> {
+        self.gates.parts(&self.config.suffix())
+    }
+
+    fn map_tensors(&mut self, map: &mut TensorMap<'_>) -> Result<()> {
+        self.gates.map_tensors(map)
+    }
+}
+
+show_as_network!(LSTM);
+
 impl LSTM {
     /// # Errors
     ///
@@ -188,19 +246,14 @@ impl LSTM {
         config: LSTMConfig,
         vb: VarBuilder,
     ) -> Result<LSTM> {
-        let reverse = match config.direction {
-            Direction::Forward => "",
-            Direction::Backward => "_reverse",
-        };
         let inits = (
             config.w_ih_init,
             config.w_hh_init,
             config.b_ih_init,
             config.b_hh_init,
         );
-        let suffix = format!("l{}{reverse}", config.layer_idx);
         Ok(LSTM {
-            gates: Gates::new(4, (in_dim, hidden_dim), inits, &suffix, &vb)?,
+            gates: Gates::new(4, (in_dim, hidden_dim), inits, &config.suffix(), &vb)?,
             config,
         })
     }
@@ -255,6 +308,26 @@ pub struct GRU {
     gates: Gates,
     config: GRUConfig,
 }
+
+impl Network for GRU {
+    fn type_name(&self) -> Cow<'_, str> {
+        "GRU".into()
+    }
+
+    fn settings(&self) -> String {
+        self.gates.settings()
+    }
+
+    fn parts(&self) -> Vec<Part<'_>> {
+        self.gates.parts("l0")
+    }
+
+    fn map_tensors(&mut self, map: &mut TensorMap<'_>) -> Result<()> {
+        self.gates.map_tensors(map)
+    }
+}
+
+show_as_network!(GRU);
 
 impl GRU {
     /// # Errors

@@ -1,5 +1,7 @@
 //! `torch.nn.TransformerEncoderLayer`, batch first: the residual block of vision and text transformers.
 
+use std::borrow::Cow;
+
 use candle_core::{Result, Tensor};
 use candle_nn::{Module, ModuleT, VarBuilder};
 
@@ -8,6 +10,7 @@ use super::{
     linear::{Linear, linear},
     norm::{LayerNorm, layer_norm},
 };
+use crate::network::{Network, Part, TensorMap, layer_network, plain, show_as_network};
 use patchbay_ops as ops;
 
 /// The settings of [`TransformerEncoderLayer`].
@@ -29,7 +32,27 @@ pub struct TransformerSettings {
     pub eps: f64,
 }
 
+plain!([] TransformerSettings);
+
 impl TransformerSettings {
+    /// Returns torch's defaults: feed-forward of 2048, relu, norms after the sums, dropout of 0.1.
+    ///
+    /// ```
+    /// # use patchbay::prelude::*;
+    /// assert_eq!(nn::TransformerSettings::new(64, 4).feed_forward, 2048);
+    /// ```
+    pub fn new(width: usize, heads: usize) -> TransformerSettings {
+        TransformerSettings {
+            width,
+            heads,
+            feed_forward: 2048,
+            dropout: 0.1,
+            gelu: false,
+            norm_first: false,
+            eps: 1e-5,
+        }
+    }
+
     /// ViT's: feed-forward of four times the width, gelu, norm first, no dropout.
     pub fn vit(width: usize, heads: usize) -> TransformerSettings {
         TransformerSettings {
@@ -52,6 +75,10 @@ pub struct FeedForward {
     gelu: bool,
     dropout: f64,
 }
+
+layer_network!(FeedForward, "FeedForward", { "linear1": linear1, "linear2": linear2 }, |layer| {
+    format!("activation={}, dropout={}", if layer.gelu { "gelu" } else { "relu" }, layer.dropout)
+});
 
 impl FeedForward {
     /// Parameters `linear1` and `linear2` with `weight` and `bias` each.
@@ -102,6 +129,38 @@ pub struct TransformerEncoderLayer {
     dropout: f64,
 }
 
+impl Network for TransformerEncoderLayer {
+    fn type_name(&self) -> Cow<'_, str> {
+        "TransformerEncoderLayer".into()
+    }
+
+    fn settings(&self) -> String {
+        format!("norm_first={}, dropout={}", self.norm_first, self.dropout)
+    }
+
+    /// Those of the feed-forward are the layer's own, as in PyTorch.
+    fn parts(&self) -> Vec<Part<'_>> {
+        let part = |name: &str, network| Part::Network {
+            name: name.to_owned(),
+            network,
+        };
+        let mut parts = vec![part("self_attn", &self.attention as &dyn Network)];
+        parts.extend(self.feed_forward.parts());
+        parts.push(part("norm1", &self.norm1));
+        parts.push(part("norm2", &self.norm2));
+        parts
+    }
+
+    fn map_tensors(&mut self, map: &mut TensorMap<'_>) -> Result<()> {
+        self.attention.map_tensors(map)?;
+        self.feed_forward.map_tensors(map)?;
+        self.norm1.map_tensors(map)?;
+        self.norm2.map_tensors(map)
+    }
+}
+
+show_as_network!(TransformerEncoderLayer);
+
 impl TransformerEncoderLayer {
     /// # Errors
     ///
@@ -143,4 +202,71 @@ impl TransformerEncoderLayer {
                 .forward(&(&x + dropped(self.feed_forward.forward_t(&x, train)?)?)?)
         }
     }
+}
+
+/// Layers one after another: `torch.nn.TransformerEncoder`.
+///
+/// Parameters: those of [`TransformerEncoderLayer`] under `layers.0`, `layers.1`, ... Each layer begins with values of its own.
+#[derive(Clone, Debug)]
+pub struct TransformerEncoder {
+    layers: Vec<TransformerEncoderLayer>,
+}
+
+impl Network for TransformerEncoder {
+    fn type_name(&self) -> Cow<'_, str> {
+        "TransformerEncoder".into()
+    }
+
+    fn parts(&self) -> Vec<Part<'_>> {
+        vec![Part::Network {
+            name: "layers".to_owned(),
+            network: &self.layers,
+        }]
+    }
+
+    fn map_tensors(&mut self, map: &mut TensorMap<'_>) -> Result<()> {
+        self.layers.map_tensors(map)
+    }
+}
+
+show_as_network!(TransformerEncoder);
+
+impl TransformerEncoder {
+    /// `x` is `[batch, n, width]`; see [`ops::Attention`] for the mask.
+    ///
+    /// # Errors
+    ///
+    /// Fails where shapes do not fit.
+    pub fn forward(&self, x: &Tensor, mask: Option<&Tensor>, train: bool) -> Result<Tensor> {
+        let mut x = x.clone();
+        for layer in &self.layers {
+            x = layer.forward(&x, mask, train)?;
+        }
+        Ok(x)
+    }
+}
+
+/// Makes `layers` transformer layers that stand one after another.
+///
+/// # Errors
+///
+/// Fails where the width is not a multiple of the heads, or the builder has parameters of other shapes.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// let vb = nn::builder(&VarMap::new(), DType::F32, &device());
+/// let encoder = nn::transformer_encoder(2, &nn::TransformerSettings::new(8, 2), vb)?;
+/// assert_eq!(encoder.forward(&torch::randn((1, 5, 8))?, None, false)?.dims(), [1, 5, 8]);
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn transformer_encoder(
+    layers: usize,
+    settings: &TransformerSettings,
+    vb: VarBuilder,
+) -> Result<TransformerEncoder> {
+    let vb = vb.pp("layers");
+    let layers = (0..layers).map(|index| TransformerEncoderLayer::new(settings, vb.pp(index)));
+    Ok(TransformerEncoder {
+        layers: layers.collect::<Result<_>>()?,
+    })
 }

@@ -7,7 +7,10 @@ use candle_nn::{Optimizer, ParamsAdamW};
 
 use patchbay_ops::{self as ops, OptimizerRule, optimizer_step};
 
-use super::parameters::{OptimizerState, ParameterGroup, ParameterNames, Parameters};
+use super::{
+    OptimizerSettings,
+    parameters::{OptimizerState, ParameterGroup, ParameterNames, Parameters},
+};
 
 /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
 ///
@@ -18,19 +21,7 @@ pub struct AdamW {
     settings: ParamsAdamW,
 }
 
-/// What [`AdamW::new`] takes: a learning rate, or [`ParamsAdamW`].
-pub trait AdamWSettings {
-    /// Returns the settings.
-    fn settings(self) -> ParamsAdamW;
-}
-
-impl AdamWSettings for ParamsAdamW {
-    fn settings(self) -> ParamsAdamW {
-        self
-    }
-}
-
-impl AdamWSettings for f64 {
+impl OptimizerSettings<ParamsAdamW> for f64 {
     fn settings(self) -> ParamsAdamW {
         ParamsAdamW {
             lr: self,
@@ -53,7 +44,7 @@ impl AdamW {
     /// optimizer.backward_step(&sum_all(&w.sqr()?)?)?;
     /// # Ok::<(), candle::Error>(())
     /// ```
-    pub fn new(vars: Vec<Var>, settings: impl AdamWSettings) -> Result<AdamW> {
+    pub fn new(vars: Vec<Var>, settings: impl OptimizerSettings<ParamsAdamW>) -> Result<AdamW> {
         <AdamW as Optimizer>::new(vars, settings.settings())
     }
 
@@ -121,19 +112,7 @@ pub struct Adam {
     settings: ParamsAdam,
 }
 
-/// What [`Adam::new`] takes: a learning rate, or [`ParamsAdam`].
-pub trait AdamSettings {
-    /// Returns the settings.
-    fn settings(self) -> ParamsAdam;
-}
-
-impl AdamSettings for ParamsAdam {
-    fn settings(self) -> ParamsAdam {
-        self
-    }
-}
-
-impl AdamSettings for f64 {
+impl OptimizerSettings<ParamsAdam> for f64 {
     fn settings(self) -> ParamsAdam {
         ParamsAdam {
             lr: self,
@@ -156,7 +135,7 @@ impl Adam {
     /// optimizer.backward_step(&sum_all(&w.sqr()?)?)?;
     /// # Ok::<(), candle::Error>(())
     /// ```
-    pub fn new(vars: Vec<Var>, settings: impl AdamSettings) -> Result<Adam> {
+    pub fn new(vars: Vec<Var>, settings: impl OptimizerSettings<ParamsAdam>) -> Result<Adam> {
         <Adam as Optimizer>::new(vars, settings.settings())
     }
 

@@ -7,7 +7,10 @@ use candle_nn::Optimizer;
 
 use patchbay_ops::{OptimizerRule, optimizer_step};
 
-use super::parameters::{OptimizerState, ParameterGroup, ParameterNames, Parameters};
+use super::{
+    OptimizerSettings,
+    parameters::{OptimizerState, ParameterGroup, ParameterNames, Parameters},
+};
 
 /// The settings of [`SGD`]; a plain number is a learning rate without momentum.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +46,33 @@ pub struct SGD {
     settings: ParamsSgd,
 }
 
+impl OptimizerSettings<ParamsSgd> for f64 {
+    fn settings(self) -> ParamsSgd {
+        self.into()
+    }
+}
+
 impl SGD {
+    /// Makes an optimizer with a learning rate and no momentum, or with [`ParamsSgd`].
+    ///
+    /// # Errors
+    ///
+    /// Fails where a parameter is given twice.
+    ///
+    /// ```
+    /// # use patchbay::prelude::*;
+    /// let w = Var::from_tensor(&torch::ones(3)?)?;
+    /// let settings = nn::ParamsSgd { momentum: 0.9, ..0.1.into() };
+    /// let mut optimizer = nn::SGD::new(vec![w.clone()], settings)?;
+    /// optimizer.backward_step(&sum_all(&w.sqr()?)?)?;
+    /// # Ok::<(), candle::Error>(())
+    /// ```
+    pub fn new(vars: Vec<Var>, settings: impl OptimizerSettings<ParamsSgd>) -> Result<SGD> {
+        let sgd = SGD::with_settings(vars, settings.settings());
+        sgd.parameters.check()?;
+        Ok(sgd)
+    }
+
     /// Momentum and weight decay.
     pub fn with_settings(vars: Vec<Var>, settings: ParamsSgd) -> SGD {
         SGD::with_groups(vec![ParameterGroup::new(vars)], settings)
@@ -64,9 +93,7 @@ impl Optimizer for SGD {
     type Config = f64;
 
     fn new(vars: Vec<Var>, learning_rate: f64) -> Result<SGD> {
-        let sgd = SGD::with_settings(vars, learning_rate.into());
-        sgd.parameters.check()?;
-        Ok(sgd)
+        SGD::new(vars, learning_rate)
     }
 
     fn step(&mut self, grads: &GradStore) -> Result<()> {

@@ -16,7 +16,7 @@ use crate::{dispatch::dispatch, op::apply};
 
 /// The largest value of each window: torch's `max_pool2d`.
 ///
-/// `x` is [batch, channels, height, width]; the result has `(size + 2 padding - kernel) / stride + 1` values in
+/// `x` is `[batch, channels, height, width]`; the result has `(size + 2 padding - kernel) / stride + 1` values in
 /// each direction. Of equal values the first in row-major order gets the gradient. What is not a number wins.
 ///
 /// # Errors

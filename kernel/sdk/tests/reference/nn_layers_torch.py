@@ -167,6 +167,7 @@ for name, layer in {
     "conv_transpose1d": nn.ConvTranspose1d(300, 60, 5), "conv_transpose1d groups": nn.ConvTranspose1d(300, 60, 5, groups=3),
     "conv_transpose2d": nn.ConvTranspose2d(90, 64, 3), "embedding": nn.Embedding(900, 60), "lstm": nn.LSTM(90, 120), "gru": nn.GRU(90, 120),
     "layer_norm": nn.LayerNorm(50), "group_norm": nn.GroupNorm(5, 50), "batch_norm": nn.BatchNorm2d(50), "prelu": nn.PReLU(20),
+    "attention": nn.MultiheadAttention(120, 4), "transformer": nn.TransformerEncoderLayer(120, 4, 180),
 }.items():
     for key, value in layer.named_parameters():
         tensors[f"spread/{name}/{key}"] = torch.stack([value.detach().abs().max(), value.detach().square().mean().sqrt()])

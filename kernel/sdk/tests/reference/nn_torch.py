@@ -89,6 +89,13 @@ tensors["clip/norm"] = torch.nn.utils.clip_grad_norm_(parameters, 1.5)
 for index, parameter in enumerate(parameters):
     tensors[f"clip/after/{index}"] = parameter.grad.clone()
 
+block = nn.TransformerEncoderLayer(8, 2, 12, 0.0, batch_first=True)
+layer("transformer_encoder", nn.TransformerEncoder(block, 2), torch.randn(2, 5, 8))
+images = torch.arange(96).reshape(2, 2, 4, 6).double().mul(0.7).sin().mul(4).round()  # With ties.
+layer("max_pool2d", nn.MaxPool2d(2), images.clone())
+layer("avg_pool2d", nn.AvgPool2d(2), images.clone())
+layer("adaptive_avg_pool2d", nn.AdaptiveAvgPool2d((3, 2)), images.clone())
+
 path = pathlib.Path(__file__).with_name("nn.safetensors")
 save_file({key: value.clone().contiguous() for key, value in tensors.items()}, path)
 print(f"{path.name}: {len(tensors)} tensors, {path.stat().st_size / 1024:.0f} KiB")

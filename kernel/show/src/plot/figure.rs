@@ -101,9 +101,11 @@ impl Figure {
             extension.as_deref()
         {
             candle_core::bail!(
-                "save: figures are written as SVG, not as {format}: figure.save({:?})? writes one, which browsers, \
-                 Inkscape and LaTeX's svg package read",
-                path.with_extension("svg")
+                "save: figures are written as SVG, not as {format}: figure.save({:?})? writes one, which browsers and LaTeX's \
+                 svg package read, and of which `!rsvg-convert -o {} {}` makes a PNG, with `-f pdf` a PDF",
+                path.with_extension("svg"),
+                path.with_extension("png").display(),
+                path.with_extension("svg").display()
             )
         }
         std::fs::write(path, &self.svg).map_err(Error::wrap)

@@ -1,9 +1,9 @@
-//! Where a tensor goes: a dtype or a device.
+//! The dtypes and devices that a tensor is brought to.
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
 /// What `to` takes: a dtype, a device, `"cpu"`, `"cuda"`, or a tensor whose dtype and device are taken.
-pub trait Kind {
+pub trait Destination {
     /// Returns `x` in this dtype or on this device.
     ///
     /// # Errors
@@ -12,31 +12,31 @@ pub trait Kind {
     fn of(&self, x: &Tensor) -> Result<Tensor>;
 }
 
-impl<K: Kind + ?Sized> Kind for &K {
+impl<K: Destination + ?Sized> Destination for &K {
     fn of(&self, x: &Tensor) -> Result<Tensor> {
         (**self).of(x)
     }
 }
 
-impl Kind for DType {
+impl Destination for DType {
     fn of(&self, x: &Tensor) -> Result<Tensor> {
         x.to_dtype(*self)
     }
 }
 
-impl Kind for Device {
+impl Destination for Device {
     fn of(&self, x: &Tensor) -> Result<Tensor> {
         x.to_device(self)
     }
 }
 
-impl Kind for Tensor {
+impl Destination for Tensor {
     fn of(&self, x: &Tensor) -> Result<Tensor> {
         x.to_device(self.device())?.to_dtype(self.dtype())
     }
 }
 
-impl Kind for str {
+impl Destination for str {
     fn of(&self, x: &Tensor) -> Result<Tensor> {
         match self {
             "cpu" => x.to_device(&Device::Cpu),

@@ -1,0 +1,162 @@
+//! `torch.nn.Sequential`: candle's, with names, and printed as PyTorch prints it.
+
+use std::borrow::Cow;
+
+use candle_core::{Result, Tensor};
+use candle_nn::{Module, ModuleT, func, func_t};
+
+use crate::network::{Network, Part, TensorMap, show_as_network};
+
+/// What a [`Sequential`] takes: a network with `forward(&x)`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a layer of `nn::seq()`",
+    label = "a layer with `impl Module` that is a network is expected",
+    note = "a struct becomes a network by `#[derive(nn::Network)]`, a closure a layer by `.add_fn(|x| ..)`; layers that differ in training, such as `nn::Dropout` and `nn::BatchNorm`, stand in `nn::seq_t()`"
+)]
+pub trait Layer: Module + Network {}
+
+impl<L: Module + Network> Layer for L {}
+
+/// What a [`SequentialT`] takes: a network with `forward_t(&x, train)`, which every [`Layer`] has, too.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a layer of `nn::seq_t()`",
+    label = "a layer with `impl Module` or `impl ModuleT` that is a network is expected",
+    note = "a struct becomes a network by `#[derive(nn::Network)]`, a closure a layer by `.add_fn(|x, train| ..)`"
+)]
+pub trait LayerT: ModuleT + Network {}
+
+impl<L: ModuleT + Network> LayerT for L {}
+
+macro_rules! sequence {
+    ($(#[$doc:meta])* $sequence:ident, $name:literal, $layer:ident, $begin:ident, ($($train:ident: $bool:ty)?), $forward:ident, $func:ident, $example:literal) => {
+        $(#[$doc])*
+        ///
+        /// ```
+        /// # use patchbay::prelude::*;
+        /// let vb = nn::builder(&VarMap::new(), DType::F32, &device());
+        #[doc = $example]
+        /// assert_eq!(net.len(), 2);
+        /// assert_eq!(net.named_parameters()[0].0, "hidden.weight");
+        /// # Ok::<(), candle::Error>(())
+        /// ```
+        #[derive(Default)]
+        pub struct $sequence {
+            layers: Vec<(String, Box<dyn $layer>)>,
+        }
+
+        #[doc = concat!("Begins a [`", stringify!($sequence), "`].")]
+        ///
+        /// ```
+        /// # use patchbay::prelude::*;
+        #[doc = concat!("assert!(nn::", stringify!($begin), "().is_empty());")]
+        /// ```
+        pub fn $begin() -> $sequence {
+            $sequence::default()
+        }
+
+        impl $sequence {
+            /// Returns the number of layers.
+            pub fn len(&self) -> usize {
+                self.layers.len()
+            }
+
+            /// Tells whether there is no layer.
+            pub fn is_empty(&self) -> bool {
+                self.layers.is_empty()
+            }
+
+            /// Appends a layer, under its index.
+            #[allow(clippy::should_implement_trait)]
+            pub fn add<L: $layer + 'static>(self, layer: L) -> $sequence {
+                let index = self.len().to_string();
+                self.add_named(index, layer)
+            }
+
+            /// Appends a layer under a name, which is that of its parameters, too. A name that is taken gets `_` behind it.
+            pub fn add_named<L: $layer + 'static>(mut self, name: impl Into<String>, layer: L) -> $sequence {
+                let mut name = name.into();
+                while self.layers.iter().any(|(other, _)| *other == name) {
+                    name.push('_');
+                }
+                self.layers.push((name, Box::new(layer)));
+                self
+            }
+
+            /// Appends a closure.
+            pub fn add_fn<F>(self, f: F) -> $sequence
+            where
+                F: Fn(&Tensor $(, $bool)?) -> Result<Tensor> + Send + Sync + 'static,
+            {
+                self.add($func(f))
+            }
+
+            /// Returns the result of each layer.
+            ///
+            /// # Errors
+            ///
+            /// Returns the error of a layer.
+            pub fn forward_all(&self, x: &Tensor $(, $train: $bool)?) -> Result<Vec<Tensor>> {
+                let mut results: Vec<Tensor> = Vec::with_capacity(self.len());
+                for (_, layer) in &self.layers {
+                    let result = layer.$forward(results.last().unwrap_or(x) $(, $train)?)?;
+                    results.push(result);
+                }
+                Ok(results)
+            }
+        }
+
+        impl Network for $sequence {
+            fn type_name(&self) -> Cow<'_, str> {
+                $name.into()
+            }
+
+            fn parts(&self) -> Vec<Part<'_>> {
+                let parts = self.layers.iter().map(|(name, layer)| Part::Network {
+                    name: name.clone(),
+                    network: &**layer,
+                });
+                parts.collect()
+            }
+
+            fn map_tensors(&mut self, map: &mut TensorMap<'_>) -> Result<()> {
+                self.layers
+                    .iter_mut()
+                    .try_for_each(|(_, layer)| layer.map_tensors(map))
+            }
+        }
+
+        show_as_network!($sequence);
+    };
+}
+
+sequence!(
+    /// Layers one after another: torch's `Sequential`.
+    Sequential, "Sequential", Layer, seq, (), forward, func,
+    "let net = nn::seq().add_named(\"hidden\", nn::linear(2, 3, vb.pp(\"hidden\"))?).add(nn::Activation::Relu);"
+);
+sequence!(
+    /// Layers one after another of which some differ in training, such as [`Dropout`](crate::Dropout) and
+    /// [`BatchNorm`](crate::BatchNorm): torch's `Sequential`, called by `net.forward_t(&x, train)`.
+    SequentialT, "Sequential", LayerT, seq_t, (train: bool), forward_t, func_t,
+    "let net = nn::seq_t().add_named(\"hidden\", nn::linear(2, 3, vb.pp(\"hidden\"))?).add(nn::Dropout::new(0.5));"
+);
+
+impl Module for Sequential {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let mut x = x.clone();
+        for (_, layer) in &self.layers {
+            x = layer.forward(&x)?;
+        }
+        Ok(x)
+    }
+}
+
+impl ModuleT for SequentialT {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        let mut x = x.clone();
+        for (_, layer) in &self.layers {
+            x = layer.forward_t(&x, train)?;
+        }
+        Ok(x)
+    }
+}
