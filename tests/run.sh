@@ -47,6 +47,14 @@ fi
 step "Rust tests"
 cargo test --release --workspace
 
+step "the side process compiles"
+# Its dependencies are its own; checking them takes some minutes the first time. Without a network nothing can be said.
+if cargo fetch --locked --quiet --manifest-path kernel/evcxr/Cargo.toml; then
+    cargo check --locked --offline --manifest-path kernel/evcxr/Cargo.toml --target-dir target/evcxr-check
+else
+    echo "skipped: the crates of the side process could not be fetched"
+fi
+
 step "the same cells on evcxr; completion by rust-analyzer"
 # Their side process takes some ten minutes to build: patchbay install --completion does so.
 if [ -x target/evcxr/release/patchbay-evcxr ]; then

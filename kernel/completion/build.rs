@@ -1,28 +1,88 @@
-//! Gives completion the sources of the SDK, which say what it tells of the SDK.
+//! Makes the index that completion has of the SDK and of candle: their sources, read when the kernel is built.
 
-use std::{env, fmt::Write, fs, io, path::Path};
+use std::{
+    env,
+    fmt::Write,
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 #[path = "../sdk/crates.rs"]
 mod crates;
+#[path = "src/expand.rs"]
+mod expand;
+#[path = "src/source.rs"]
+mod source;
+
+use source::{Modules, read};
+
+/// The crates from elsewhere that a cell can name, and what they call each other.
+const FOREIGN: [(&str, &str); 2] = [("candle-core", "candle_core"), ("candle-nn", "candle_nn")];
+
+/// candle-nn calls candle-core so.
+const ALIAS: (&str, &str) = ("candle", "pub use candle_core::*;");
+
+/// Folders of candle that have no name that a cell could use.
+const BACKENDS: [&str; 4] = ["cuda_backend", "metal_backend", "cpu_backend", "cpu"];
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
-    let mut table = String::from("&[\n");
+    println!("cargo::rerun-if-changed=src/source.rs");
+    println!("cargo::rerun-if-changed=src/expand.rs");
+    println!("cargo::rerun-if-changed=../../Cargo.lock");
+    let mut modules = Modules::new();
     for (name, folder) in crates::made_of(Path::new("../sdk"), Path::new("../.."))? {
         println!(
             "cargo::rerun-if-changed={}",
             folder.join("Cargo.toml").display()
         );
         println!("cargo::rerun-if-changed={}", folder.join("src").display());
-        list(&folder.join("src"), &name, &mut table)?;
+        list(&folder.join("src"), &name, &mut modules)?;
     }
-    table += "]\n";
+    for (name, folder) in foreign()? {
+        list(&folder, name, &mut modules)?;
+    }
+    let (alias, text) = ALIAS;
+    read(alias, text, false, &mut modules);
     let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets OUT_DIR"))?;
-    fs::write(Path::new(&out).join("sdk_sources.rs"), table)
+    let file = fs::File::create(Path::new(&out).join("index.json"))?;
+    serde_json::to_writer(io::BufWriter::new(file), &modules).map_err(io::Error::other)
+}
+
+/// Where the sources of the crates from elsewhere are, by the names that sources give them; cargo tells.
+fn foreign() -> io::Result<Vec<(&'static str, PathBuf)>> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version=1", "--locked", "--offline"])
+        .args(["--manifest-path", "../../Cargo.toml"])
+        .output()?;
+    let described: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|_| {
+        io::Error::other(format!(
+            "cargo does not describe the workspace: {}",
+            String::from_utf8_lossy(&output.stderr)
+        ))
+    })?;
+    let packages = described["packages"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    FOREIGN
+        .iter()
+        .map(|&(package, name)| {
+            let found = packages
+                .iter()
+                .find(|known| known["name"] == package)
+                .and_then(|known| known["manifest_path"].as_str())
+                .ok_or_else(|| io::Error::other(format!("cargo knows no package {package}")))?;
+            let folder = Path::new(found).with_file_name("src");
+            Ok((name, folder))
+        })
+        .collect()
 }
 
 /// Adds the files of a module's folder, each with the path of its module.
-fn list(folder: &Path, module: &str, table: &mut String) -> io::Result<()> {
+fn list(folder: &Path, module: &str, modules: &mut Modules) -> io::Result<()> {
     let mut entries: Vec<_> = fs::read_dir(folder)?.collect::<Result<_, _>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
@@ -30,7 +90,9 @@ fn list(folder: &Path, module: &str, table: &mut String) -> io::Result<()> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let child = format!("{module}::{name}");
         if path.is_dir() {
-            list(&path, &child, table)?;
+            if !BACKENDS.contains(&name.as_ref()) {
+                list(&path, &child, modules)?;
+            }
         } else if path.ends_with("tests.rs") {
             // Tests in a file of their own have no public names.
         } else if path.extension().is_some_and(|extension| extension == "rs") {
@@ -40,7 +102,7 @@ fn list(folder: &Path, module: &str, table: &mut String) -> io::Result<()> {
             };
             let text = fs::read_to_string(&path)?;
             if let Some((before, after)) = text.split_once(KINDS) {
-                kinds(before, after, module, table)?;
+                kinds(before, after, module, modules)?;
                 continue;
             }
             let macros = ["\nops! {\n", "\nkind! {\n"];
@@ -48,11 +110,10 @@ fn list(folder: &Path, module: &str, table: &mut String) -> io::Result<()> {
                 // Items in a macro are items here, which is what is read of the text.
                 Some((before, after)) => {
                     let text = format!("{before}\n{}", after.replacen("\n}\n", "\n", 1));
-                    writeln!(table, "    ({module:?}, {text:?}),")
+                    read(module, &text, false, modules);
                 }
-                None => writeln!(table, "    ({module:?}, include_str!({path:?})),"),
+                None => read(module, &text, false, modules),
             }
-            .map_err(io::Error::other)?;
         }
     }
     Ok(())
@@ -61,8 +122,8 @@ fn list(folder: &Path, module: &str, table: &mut String) -> io::Result<()> {
 /// Where the list of kinds begins: lines `module::Trait,`.
 const KINDS: &str = "\ndeclare::kinds! {\n";
 
-/// Adds the module with the list of kinds, and those that the macro makes of the list.
-fn kinds(before: &str, after: &str, module: &str, table: &mut String) -> io::Result<()> {
+/// Adds the module with the list of kinds, and what the macro makes of the list: modules, and each trait for its slot.
+fn kinds(before: &str, after: &str, module: &str, modules: &mut Modules) -> io::Result<()> {
     let Some((list, after)) = after.split_once("\n}\n") else {
         return Err(io::Error::other("the list of kinds has no end"));
     };
@@ -70,7 +131,11 @@ fn kinds(before: &str, after: &str, module: &str, table: &mut String) -> io::Res
     for line in list.lines() {
         let path = line.trim().trim_end_matches(',');
         if let Some((file, name)) = path.split_once("::") {
-            writeln!(files, "pub use {file}::*;").map_err(io::Error::other)?;
+            writeln!(
+                files,
+                "pub use {file}::*;\nimpl {name} for crate::slot::Slot<dyn {name}> {{}}"
+            )
+            .map_err(io::Error::other)?;
             writeln!(traits, "pub use super::{name};").map_err(io::Error::other)?;
         }
     }
@@ -80,7 +145,7 @@ fn kinds(before: &str, after: &str, module: &str, table: &mut String) -> io::Res
         (format!("{module}::names"), "pub use super::*;".to_owned()),
         (format!("{module}::traits"), traits),
     ] {
-        writeln!(table, "    ({module:?}, {text:?}),").map_err(io::Error::other)?;
+        read(&module, &text, false, modules);
     }
     Ok(())
 }

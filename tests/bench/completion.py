@@ -1,8 +1,9 @@
 """How long completion takes, and what it costs the cells: Patchbay beside evcxr_jupyter, in one run.
 
-Usage: target/venv/bin/python tests/bench/completion.py [--rounds 20] [--evcxr-jupyter PROGRAM]
+Usage: target/venv/bin/python tests/bench/completion.py [--rounds 20] [--index] [--evcxr-jupyter PROGRAM]
 
-Patchbay is target/release/patchbay with its side process (patchbay install --completion). Without
+Patchbay is target/release/patchbay with its side process (patchbay install --completion). With --index it is measured alone,
+without the side process. Without
 --evcxr-jupyter, a program of that name on the PATH is the peer.
 """
 
@@ -176,6 +177,23 @@ def measure_patchbay(rounds):
     return rows
 
 
+def measure_index(rounds):
+    """The index alone, as after the first build: a tensor's methods."""
+    kernel = Kernel("patchbay", PATCHBAY_COMPLETION="off")
+    kernel.run("let t = Tensor::ones((2, 3), DType::F32, &Device::Cpu)?;")
+    _, methods = kernel.complete("t.")
+    rows = {
+        "a tensor's methods": str(len(methods)),
+        "methods of a tensor": milliseconds(warm(kernel, rounds, "let a{number} = 1; t.")),
+        "the same, of an expression": milliseconds(warm(kernel, rounds, "let a{number} = 1; t.relu()?.t()?.")),
+    }
+    for number in range(100):
+        kernel.run(notebook_cell(number))
+    rows["tensor, after 100 cells"] = milliseconds(warm(kernel, rounds, "let a{number} = 1; tensor_3."))
+    kernel.stop()
+    return rows
+
+
 def measure_peer(rounds):
     rows = {}
     kernel = Kernel("evcxr_peer")
@@ -232,9 +250,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--evcxr-jupyter", default=shutil.which("evcxr_jupyter"))
+    parser.add_argument("--index", action="store_true", help="without rust-analyzer, as after the first build")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as prefix:
         register(prefix, arguments.evcxr_jupyter)
+        if arguments.index:
+            for name, value in measure_index(arguments.rounds).items():
+                print(f"{name}: {value}")
+            return
         names = ["patchbay"] + (["evcxr_peer"] if arguments.evcxr_jupyter else [])
         starts = measure_starts(names)
         columns = {"patchbay": starts["patchbay"] | measure_patchbay(arguments.rounds)}

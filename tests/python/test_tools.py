@@ -34,6 +34,14 @@ def test_nbconvert_executes_and_makes_pages_and_scripts(tmp_path):
     done = jupyter("nbconvert", "--to", "script", "made.ipynb", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "let x = 6;" in (tmp_path / "made.rs").read_text()
+    # JupyterLab asks for the exporter that the executed notebook names.
+    done = jupyter("execute", "--inplace", "made.ipynb", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    exporter = nbformat.read(tmp_path / "made.ipynb", as_version=4).metadata.language_info["nbconvert_exporter"]
+    (tmp_path / "made.rs").unlink()
+    done = jupyter("nbconvert", "--to", exporter, "made.ipynb", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "let x = 6;" in (tmp_path / "made.rs").read_text()
 
 
 def test_papermill_sets_parameters(tmp_path):

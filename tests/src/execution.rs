@@ -66,6 +66,13 @@ impl Execution {
             .collect()
     }
 
+    /// The traceback of the error that it ended with, without colors.
+    pub fn traceback(&self) -> String {
+        let lines = self.reply["traceback"].as_array();
+        let lines = lines.into_iter().flatten().filter_map(Value::as_str);
+        without_colors(&lines.collect::<Vec<_>>().join("\n"))
+    }
+
     #[track_caller]
     fn take_stream(&mut self, name: &str) -> String {
         let mut text = String::new();

@@ -267,3 +267,43 @@ fn a_page_of_help_is_an_output_of_an_executed_notebook() {
     let text = executed["cells"][0]["outputs"][0]["text"].to_string();
     assert!(text.contains("%timeit EXPRESSION"), "{text}");
 }
+
+#[test]
+fn shells_and_man_know_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    for (shell, part) in [
+        ("bash", "complete -F _patchbay"),
+        ("zsh", "#compdef patchbay"),
+        ("fish", "complete -c patchbay"),
+    ] {
+        let output = patchbay(folder.path(), &["completions", shell]);
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains(part), "{text}");
+        assert!(text.contains("quickstart"), "{text}");
+    }
+    let output = patchbay(folder.path(), &["completions", "cmd"]);
+    assert!(!output.status.success());
+    assert!(stderr(&output).contains("possible values"));
+    let output = patchbay(folder.path(), &["man"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains(".TH patchbay"));
+    let output = patchbay(folder.path(), &["man", "--folder", "pages"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(folder.path().join("pages/patchbay-run.1").is_file());
+}
+
+#[test]
+fn a_reader_that_has_read_enough_ends_a_run_quietly() {
+    let folder = tempfile::tempdir().unwrap();
+    notebook(
+        folder.path(),
+        &["for i in 0..100_000 { println!(\"line {i}\"); }"],
+    );
+    let output = Command::new("sh")
+        .args(["-c", "\"$0\" run in.ipynb | head -n 1"])
+        .arg(program())
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let errors = stderr(&output);
+    assert!(!errors.contains("panicked") && !errors.contains("Broken pipe"), "{errors}");
+}

@@ -85,6 +85,78 @@ async fn the_sdks_names_are_described_also_inside_of_calls() {
     }
 }
 
+/// The names at the mark, without waiting for rust-analyzer.
+async fn names(client: &mut Client, code: &str) -> Vec<String> {
+    complete(client, code).await.0
+}
+
+#[tokio::test]
+async fn values_have_their_methods_without_a_second_build() {
+    let mut client = Client::start_with(&[("PATCHBAY_COMPLETION", "off")]).await;
+    client
+        .execute(
+            "let t = Tensor::ones((2, 3), DType::F32, &device())?;\n\
+             /// Two numbers.\n#[derive(Clone)] struct Pair { left: f64, right: f64 }\n\
+             impl Pair { /// Their sum.\n fn sum(&self) -> f64 { self.left + self.right } }\n\
+             let pair = Pair { left: 1.0, right: 2.0 };\n\
+             let map = VarMap::new();\n\
+             let loss = create::<dyn Loss>(\"loss/mse\", json!({}))?;\n\
+             let layer = nn::linear(3, 2, VarBuilder::from_varmap(&map, DType::F32, &device()))?;\n\
+             let figure = plot::histogram(&t).draw()?;",
+        )
+        .await
+        .ok();
+    let methods = names(&mut client, "t.|").await;
+    assert!(methods.len() >= 150, "{}: {methods:?}", methods.len());
+    for (code, name) in [
+        ("t.matm|", "matmul"),
+        ("t.soft|", "softmax"),
+        ("t.relu()?.sum_al|", "sum_all"),
+        ("let y = (&t + 1.0)?;\nlet z = y.relu()?;\nz.matm|", "matmul"),
+        ("%time t.matm|", "matmul"),
+        ("pair.le|", "left"),
+        ("pair.su|", "sum"),
+        ("Pair { left: 1.0, right: 2.0 }.su|", "sum"),
+        ("map.all|", "all_vars"),
+        ("loss.sw|", "swap"),
+        ("loss.forw|", "forward"),
+        ("loss.forward(&t, &t)?.bac|", "backward"),
+        ("layer.forw|", "forward"),
+        ("figure.sa|", "save"),
+        ("torch::rand|", "randn"),
+        ("Tensor::zer|", "zeros"),
+        ("struct New { field: i32 }\nlet new = New { field: 1 };\nnew.fi|", "field"),
+        ("fn f(x: &Tensor) -> Result<Tensor> {\n    x.matm|\n}", "matmul"),
+    ] {
+        let found = names(&mut client, code).await;
+        assert!(found.iter().any(|known| known == name), "{code}: {found:?}");
+    }
+    let text = inspect(&mut client, "t.mat|mul(&t)").await.unwrap();
+    assert!(
+        text.contains("fn matmul(&self, rhs: &Self) -> Result<Self>"),
+        "{text}"
+    );
+    let text = inspect(&mut client, "pair.su|m()").await.unwrap();
+    assert!(text.contains("Their sum."), "{text}");
+    let text = inspect(&mut client, "let new = t.relu()?;\nn|ew").await.unwrap();
+    assert!(text.contains("let new: Tensor"), "{text}");
+    for (question, part) in [
+        (":doc Tensor::matmul", "matrix-multiplication"),
+        ("Tensor?", "pub struct Tensor"),
+        ("?Tensor::zeros", "fn zeros"),
+        ("pair??", "let pair: Pair"),
+        ("Pair??", "struct Pair { left: f64, right: f64 }"),
+    ] {
+        let mut execution = client.execute(question).await;
+        let text = execution.output("display_data")["data"]["text/markdown"].clone();
+        assert!(text.as_str().unwrap().contains(part), "{question}: {text}");
+        execution.ok();
+    }
+    // What can fail is passed on, not asked about.
+    client.execute("let parsed = \"7\".parse::<i32>();").await.ok();
+    client.execute("parsed?").await.result("7").ok();
+}
+
 #[tokio::test]
 async fn plugins_and_their_settings_are_completed() {
     let mut client = Client::start().await;

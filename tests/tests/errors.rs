@@ -108,6 +108,72 @@ async fn question_marks_tell_the_place_and_the_causes() {
 }
 
 #[tokio::test]
+async fn question_marks_tell_the_way_through_functions() {
+    let mut client = Client::start().await;
+    client
+        .execute(
+            "fn product(x: &Tensor) -> Result<Tensor> {\n    let y = x.matmul(x)?;\n    Ok(y)\n}\n\
+             struct Net;\nimpl Net {\n    fn forward(&self, x: &Tensor) -> Result<Tensor> {\n        \
+             Ok(product(x)?.relu()?)\n    }\n}",
+        )
+        .await
+        .ok();
+    client
+        .execute("let x = torch::ones((2, 3))?;\nlet run = |x: &Tensor| -> Result<Tensor> { Ok(Net.forward(x)?) };")
+        .await
+        .ok();
+    let way = [
+        "shape mismatch in matmul",
+        "called through: cell [1]:8:12, in forward: Ok(product(x)?.relu()?)",
+        "called through: cell [1]:2:13, in product: let y = x.matmul(x)?;",
+    ];
+    client
+        .execute("let y = Net.forward(&x)?;")
+        .await
+        .error("Error", &[&way[..], &["cell [3]:1:9"][..]].concat());
+    client.execute("run(&x)?;").await.error(
+        "Error",
+        &[
+            &way[..],
+            &["called through: cell [2]:2:47, in run: let run ="][..],
+        ]
+        .concat(),
+    );
+    // Errors that were handled are on no way.
+    let cell = "let handled = Net.forward(&x).is_err();\nfn other() -> Result<()> { Err(candle::Error::msg(\"other\"))? }\nother()?";
+    let execution = client.execute(cell).await;
+    let traceback = execution.traceback();
+    assert!(traceback.contains("in other: "), "{traceback}");
+    assert!(!traceback.contains("in product"), "{traceback}");
+    execution.error("Error", &["other"]);
+    // Every kind of value that `?` follows, and what is generic.
+    client
+        .execute(
+            "fn first(list: &[i32]) -> Option<i32> { let value = list.first()?; Some(*value) }\n\
+             fn parsed<T: std::str::FromStr>(text: &str) -> std::result::Result<T, T::Err> { Ok(text.parse()?) }\n\
+             fn all(texts: &[&str]) -> std::result::Result<Vec<i32>, std::num::ParseIntError> {\n\
+             Ok(texts.iter().map(|text| -> std::result::Result<i32, std::num::ParseIntError> { Ok(parsed::<i32>(text)?) })\n\
+             .collect::<std::result::Result<Vec<_>, _>>()?) }\n\
+             (first(&[]), first(&[3]), parsed::<f64>(\"1.5\"), all(&[\"1\", \"2\"]))",
+        )
+        .await
+        .result("(None, Some(3), Ok(1.5), Ok([1, 2]))")
+        .ok();
+    client.execute("all(&[\"x\"])?").await.error(
+        "Error",
+        &["invalid digit", "called through: cell [6]:4:4, in all: Ok(texts.iter()"],
+    );
+    // What the compiler refuses is told of as it is written.
+    client
+        .execute("fn wrong() -> Result<i32> { let n = 5; Ok(n?) }")
+        .await
+        .error(
+            "CompileError",
+            &["the `?` operator can only be applied to values that implement `Try`", "cell [8]:1:43"],
+        );
+}
+
+#[tokio::test]
 async fn shape_errors_have_the_shapes() {
     let mut client = Client::start().await;
     client

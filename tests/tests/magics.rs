@@ -187,6 +187,9 @@ async fn reset_help_and_unknown_magics() {
         // Front ends show the page; it is not printed beside it.
         execution.ok();
     }
+    for (magic, part) in [("%pip install numpy", ":dep"), ("%matplotlib inline", "plot::"), ("%run a.py", "%load")] {
+        client.execute(magic).await.error("MagicError", &[part]);
+    }
     client
         .execute("%nonsense")
         .await
@@ -250,4 +253,64 @@ async fn timing_says_how_many_programs_a_cell_took() {
     let again = client.execute(&text).await;
     assert!(!again.text("stdout").contains("programs"));
     again.any_end();
+}
+
+#[tokio::test]
+async fn cells_of_other_languages_are_run_shown_and_written() {
+    let mut client = Client::start().await;
+    client
+        .execute("%%bash\nfor i in 1 2; do\n  echo \"it's $i\"\ndone")
+        .await
+        .stream("stdout", "it's 1\nit's 2\n")
+        .ok();
+    client
+        .execute("%%bash\nexit 3")
+        .await
+        .error("Refused", &["3"]);
+    client
+        .execute("%%html\n<b>bold</b>")
+        .await
+        .display("text/html", "<b>bold</b>")
+        .ok();
+    client
+        .execute("%%markdown\n# Title?\n%who")
+        .await
+        .display("text/markdown", "# Title?\n%who")
+        .ok();
+    let path = client.folder().join("notes.txt");
+    for (cell, printed, expected) in [
+        ("%%writefile notes.txt\nlet a = ;\n", "Writing notes.txt\n", "let a = ;\n"),
+        ("%%writefile notes.txt\none\n", "Overwriting notes.txt\n", "one\n"),
+        ("%%writefile -a notes.txt\ntwo", "Appending to notes.txt\n", "one\ntwo"),
+    ] {
+        client.execute(cell).await.stream("stdout", printed).ok();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
+    }
+    client
+        .execute("%%writefile\ntext")
+        .await
+        .error("MagicError", &["the file is missing"]);
+    client
+        .execute("%%writefile no/such/folder/file\ntext")
+        .await
+        .error("MagicError", &["cannot be written"]);
+}
+
+#[tokio::test]
+async fn who_tells_what_tensors_are() {
+    let mut client = Client::start().await;
+    client
+        .execute("let x = Tensor::ones((2, 3), DType::F16, &Device::Cpu)?;\nlet v = Var::zeros(4, DType::U8, &Device::Cpu)?;\nlet n = 5;")
+        .await
+        .ok();
+    let mut execution = client.execute("%who").await;
+    let text = execution.output("display_data")["data"]["text/plain"].clone();
+    let text = text.as_str().unwrap();
+    let row = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert!(row("x ").contains("[2, 3] f16 cpu"), "{text}");
+    assert!(row("v ").contains("[4] u8 cpu"), "{text}");
+    execution.ok();
 }

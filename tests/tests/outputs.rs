@@ -38,13 +38,41 @@ async fn the_last_expression_is_the_result() {
 #[tokio::test]
 async fn types_with_an_evcxr_display_show_through_it() {
     let mut client = Client::start().await;
-    client
+    let mut execution = client
         .execute(
             "struct Plot;\nimpl Plot { fn evcxr_display(&self) {\n\
-             println!(\"EVCXR_BEGIN_CONTENT text/html\\n<b>plot</b>\\nEVCXR_END_CONTENT\"); } }\nPlot",
+             println!(\"EVCXR_BEGIN_CONTENT text/html\\n<b>plot</b>\\nEVCXR_END_CONTENT\"); } }\nprint!(\"a\");\nPlot",
         )
         .await
+        .stream("stdout", "a");
+    let result = execution.output("execute_result");
+    assert_eq!(result["data"]["text/html"], "<b>plot</b>");
+    execution.ok();
+    // One that is called by the cell is a display.
+    client
+        .execute("Plot.evcxr_display();\n1")
+        .await
         .display("text/html", "<b>plot</b>")
+        .result("1")
+        .ok();
+}
+
+#[tokio::test]
+async fn values_are_displayed_by_value_and_by_reference_and_once() {
+    let mut client = Client::start().await;
+    for cell in ["display(html(\"a\"))", "let shown = html(\"a\");\ndisplay(&shown)"] {
+        client.execute(cell).await.display("text/html", "a").ok();
+    }
+    // A result is told as what it is.
+    client
+        .execute("\"7\".parse::<i32>()")
+        .await
+        .result("Ok(7)")
+        .ok();
+    client
+        .execute("torch::ones(2)?.sum_all()?.to_scalar::<f32>()?")
+        .await
+        .result("2.0")
         .ok();
 }
 

@@ -26,6 +26,8 @@ async fn the_kernel_says_what_it_is() {
         assert_eq!(info["implementation"], "patchbay");
         assert_eq!(info["language_info"]["name"], "rust");
         assert_eq!(info["language_info"]["file_extension"], ".rs");
+        // nbconvert has no exporter of the name "rust"; its own for scripts goes by the extension.
+        assert_eq!(info["language_info"]["nbconvert_exporter"], "script");
         assert!(
             info["language_info"]["version"]
                 .as_str()

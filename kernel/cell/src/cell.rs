@@ -61,6 +61,7 @@ impl<'a> Cell<'a> {
             causes: Vec::new(),
             location: None,
             functions: Vec::new(),
+            frames: Vec::new(),
         });
         false
     }

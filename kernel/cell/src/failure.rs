@@ -18,7 +18,7 @@ use patchbay_protocol::{Failure, FailureKind, Location};
 
 use crate::{
     interrupt::{self, Interrupted},
-    parts, place,
+    parts, place, questions,
     trace::Trace,
 };
 
@@ -70,6 +70,10 @@ impl CellError {
     /// Describes the error and drops it.
     pub(crate) fn into_failure(self) -> Failure {
         let CellError { error, location } = self;
+        let frames = questions::take()
+            .into_iter()
+            .map(protocol_location)
+            .collect();
         let described = guarded(|| describe(error.as_ref()));
         let dropped = guarded(|| drop(error));
         let (message, mut causes) = described.unwrap_or_else(|message| {
@@ -88,6 +92,7 @@ impl CellError {
             causes,
             location: Some(protocol_location(location)),
             functions: Vec::new(),
+            frames,
         }
     }
 }
@@ -230,6 +235,7 @@ fn abort_failure(why: &str) -> Failure {
         causes,
         location,
         functions,
+        frames: Vec::new(),
     }
 }
 
@@ -281,6 +287,7 @@ pub fn panic_failure(payload: &(dyn Any + Send)) -> Failure {
         causes: Vec::new(),
         location,
         functions,
+        frames: Vec::new(),
     }
 }
 
@@ -292,6 +299,7 @@ fn interrupted(cause: Option<String>) -> Failure {
         causes: cause.into_iter().collect(),
         location: None,
         functions: Vec::new(),
+        frames: Vec::new(),
     }
 }
 

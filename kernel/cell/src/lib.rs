@@ -20,6 +20,8 @@ pub mod names;
 pub mod parts;
 #[doc(hidden)]
 pub mod place;
+#[doc(hidden)]
+pub mod questions;
 pub mod returns;
 mod trace;
 mod variables;

@@ -6,6 +6,8 @@
 
 use std::{any::Any, sync::OnceLock};
 
+use patchbay_protocol::TensorFacts;
+
 use crate::keep::Clones;
 
 /// Bytes of the tensors in a value. Tensors that share their memory each count in full.
@@ -25,6 +27,8 @@ pub struct Part {
     pub probes: &'static [fn()],
     /// Counts the tensors of a value, if it is of a type of the crate's.
     pub tensors: Option<fn(&dyn Any) -> Option<TensorBytes>>,
+    /// Tells the shape, the dtype and the device of a value, if it is a tensor.
+    pub facts: Option<fn(&dyn Any) -> Option<TensorFacts>>,
     /// Names the types of which a clone is cheap.
     pub clones: Option<fn(&mut Clones)>,
     /// Puts what an error or a panic means, and what helps, before its message, where the crate knows it.
@@ -37,6 +41,7 @@ impl Part {
         at_end: &[],
         probes: &[],
         tensors: None,
+        facts: None,
         clones: None,
         explain: None,
     };
@@ -101,6 +106,13 @@ pub fn tensors_of(value: &dyn Any) -> TensorBytes {
         .filter_map(|part| part.tensors)
         .find_map(|tensors| tensors(value))
         .unwrap_or_default()
+}
+
+/// Shape, dtype and device of a variable that is a tensor.
+pub(crate) fn facts_of(value: &dyn Any) -> Option<TensorFacts> {
+    all()
+        .filter_map(|part| part.facts)
+        .find_map(|facts| facts(value))
 }
 
 /// The message of an error or a panic, after what it means and what helps where a part knows that.

@@ -187,6 +187,7 @@ impl Variables {
     ) -> Option<Box<dyn Any>> {
         // A component tells of its tensors by code of its own.
         let tensors = parts::tensors_of(value.as_ref());
+        let tensor = parts::facts_of(value.as_ref());
         let mut table = self.table();
         table.stored.push(StoredVariable {
             name: name.to_owned(),
@@ -194,6 +195,7 @@ impl Variables {
             bytes,
             tensor_bytes: tensors.all,
             gpu_bytes: tensors.gpu,
+            tensor,
         });
         table.values.insert(name.to_owned(), value)
     }

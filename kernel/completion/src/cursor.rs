@@ -161,6 +161,69 @@ pub fn path_before(code: &str, start: usize) -> Vec<&str> {
     path
 }
 
+/// The expression in front of the `.` that a name beginning at `start` stands behind: `x.relu()?` of `x.relu()?.su|`.
+pub fn receiver(code: &str, start: usize) -> Option<&str> {
+    let before = code[..start].trim_end().strip_suffix('.')?.trim_end();
+    let scan = Scan::of(before);
+    let opened = |close: usize| {
+        let found = scan.closed.iter().find(|(_, known)| *known == close);
+        found.map(|(open, _)| *open)
+    };
+    let mut at = before.len();
+    loop {
+        let head = before[..at].trim_end();
+        at = head.len();
+        match head.chars().next_back()? {
+            '?' => {
+                at -= 1;
+                continue;
+            }
+            ')' | ']' | '}' => {
+                at = opened(at - 1)?;
+                let called = before[..at].trim_end();
+                let called = without_generics(called.strip_suffix('!').unwrap_or(called));
+                let name = &called[word_start(called)..];
+                // `list[0]` of a list that is itself called or indexed.
+                if called.ends_with([')', ']', '?']) && called.len() == at {
+                    continue;
+                }
+                if name.is_empty() || KEYWORDS.contains(&name) {
+                    break;
+                }
+                at = called.len() - name.len();
+            }
+            '>' => {
+                at = without_generics(head).len();
+                if at == head.len() {
+                    return None;
+                }
+                continue;
+            }
+            '"' => {
+                let text = scan.texts.iter().find(|(_, end)| *end == at - 1)?;
+                at = text.0 - 1;
+                break;
+            }
+            last if last == '_' || last.is_alphanumeric() => at = word_start(head),
+            _ => return None,
+        }
+        let head = before[..at].trim_end();
+        if let Some(path) = head.strip_suffix("::") {
+            at = path.len();
+        } else if head.ends_with('.') && !head.ends_with("..") {
+            at = head.len() - 1;
+        } else {
+            break;
+        }
+    }
+    Some(before[at..].trim_start())
+}
+
+/// Words that a bracket can follow without being called.
+const KEYWORDS: [&str; 8] = [
+    "if", "in", "match", "while", "return", "else", "for", "loop",
+];
+
 fn word_start(before: &str) -> usize {
     before
         .char_indices()
@@ -171,7 +234,7 @@ fn word_start(before: &str) -> usize {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Inside {
+pub(crate) enum Inside {
     Code,
     Comment,
     /// A string literal; `start` is behind its quote.
@@ -181,18 +244,18 @@ enum Inside {
 }
 
 /// The state at the end of a text.
-struct Scan {
+pub(crate) struct Scan {
     inside: Inside,
     /// The open brackets, outermost first.
-    open: Vec<usize>,
+    pub(crate) open: Vec<usize>,
     /// The brackets that have been closed: where each opens and closes.
-    closed: Vec<(usize, usize)>,
+    pub(crate) closed: Vec<(usize, usize)>,
     /// The texts that have ended: where each begins and ends, without quotes.
-    texts: Vec<(usize, usize)>,
+    pub(crate) texts: Vec<(usize, usize)>,
 }
 
 impl Scan {
-    fn of(text: &str) -> Scan {
+    pub(crate) fn of(text: &str) -> Scan {
         let bytes = text.as_bytes();
         let mut scan = Scan {
             inside: Inside::Code,

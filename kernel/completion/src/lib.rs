@@ -5,10 +5,16 @@
 //! without a question. A question about members
 //! waits for it; all others are answered with what is there.
 
+mod cells;
 pub mod cursor;
+mod expand;
+mod infer;
 mod library;
 mod own;
 mod program;
+mod scope;
+mod source;
+mod types;
 
 use parking_lot::{Mutex, MutexGuard};
 use std::{
@@ -230,14 +236,16 @@ impl Completer {
         };
         library::ready().await;
         let engine = self.engine();
-        let path = cursor::path_before(code, start);
         let mut own = Completions {
             start,
             end: cursor,
             items: own::complete(
                 &context,
-                &path,
-                &code[start..cursor],
+                own::Place {
+                    code,
+                    start,
+                    cursor,
+                },
                 &engine,
                 self.magics,
                 runtime,
@@ -248,7 +256,7 @@ impl Completer {
         if !members && !matches!(context, CursorContext::Name { .. }) {
             return own;
         }
-        // Only rust-analyzer knows the members of a value.
+        // Where the signatures do not tell what a value is, only rust-analyzer knows its members.
         let Some(process) = self.process(members && own.items.is_empty()).await else {
             return own;
         };
@@ -305,7 +313,15 @@ impl Completer {
         {
             return own;
         }
-        let library = own::library(&context, &cursor::path_before(code, start), word, &engine);
+        let place = own::Place {
+            code,
+            start,
+            cursor: start + word.len(),
+        };
+        let library = match own {
+            Some(_) => None,
+            None => own::describe_name(&context, place, &engine),
+        };
         // What the kernel knows is enough to show; of all else only rust-analyzer knows.
         let found = match self.process(own.is_none() && library.is_none()).await {
             Some(process) => {

@@ -1,6 +1,6 @@
-//! What the SDK's own sources say about its names: signatures, documentation, the names in its modules.
+//! What the sources of the SDK and of candle say about their names: signatures, documentation, methods, the names in modules.
 //!
-//! The sources are read once, in the background when the kernel starts.
+//! The sources are read when the kernel is built; the index is taken in once, in the background when the kernel starts.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -11,146 +11,465 @@ use std::{
 };
 
 use patchbay_evcxr_protocol::Completion;
-use syn::{
-    Attribute, Fields, ImplItem, Item, Signature, TraitItem, Type, UseTree, Visibility,
-    spanned::Spanned,
-};
 
-/// Modules by their paths, with their sources.
-const SOURCES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/sdk_sources.rs"));
+use crate::source::{Entry, Impl, Method, Module, Modules, one_line};
+
+/// What the build script has read.
+const INDEX: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/index.json"));
 
 /// The module whose names every cell has without typing them.
 const PRELUDE: &str = "patchbay::prelude";
 
+/// The module that a notebook's cells are.
+pub const CELL: &str = "cell";
+
+/// The crates of the standard library.
+const STANDARD: [&str; 3] = ["std", "core", "alloc"];
+
 /// How many imports one name may lead through.
 const MOST_IMPORTS: usize = 16;
 
-static MODULES: LazyLock<HashMap<String, Module>> = LazyLock::new(|| {
-    // The positions of parsed text are kept by the thread that parsed it; they end with this one.
-    let read = || {
-        let mut modules = HashMap::new();
-        for (path, text) in SOURCES {
-            Module::read(path, text, &mut modules);
-        }
-        modules
-    };
-    std::thread::spawn(read).join().unwrap_or_else(|_| {
+static MODULES: LazyLock<Modules> = LazyLock::new(|| {
+    serde_json::from_slice(INDEX).unwrap_or_else(|error| {
         patchbay_contract::log(format_args!(
-            "the SDK's sources could not be read: inspection and completion lack its names"
+            "the index of the SDK's names cannot be read: {error}; inspection and completion lack them"
         ));
-        HashMap::new()
+        Modules::new()
     })
 });
 
-/// Whether the sources have been read.
+/// A cell in which nothing is defined.
+static EMPTY: LazyLock<Module> = LazyLock::new(Module::of_cells);
+
+/// The implementations of the SDK and of candle, by what they are for.
+static IMPLS: LazyLock<Impls<'static>> = LazyLock::new(|| {
+    let names = Names::default();
+    let all = MODULES.iter();
+    Impls::of(names, all.map(|(path, module)| (path.as_str(), module)))
+});
+
+/// Whether the index has been taken in.
 static READ: AtomicBool = AtomicBool::new(false);
 
-/// A module as its source defines it.
-#[derive(Default)]
-struct Module {
-    docs: String,
-    entries: BTreeMap<String, Entry>,
-    /// What each name that it imports for others stands for.
-    imports: BTreeMap<String, Vec<String>>,
-    /// The modules whose names it passes on.
-    globs: Vec<Vec<String>>,
-}
-
-/// A public item.
-#[derive(Default)]
-struct Entry {
-    kind: &'static str,
-    signature: String,
-    docs: String,
-    methods: Vec<Method>,
-}
-
-struct Method {
-    name: String,
-    signature: String,
-    summary: String,
-    /// Whether it is called on a value.
-    has_receiver: bool,
-}
-
-/// What a path leads to.
-enum Found {
-    Module(String),
-    Entry(&'static Entry),
-    /// A path into another crate.
-    Foreign(String),
-}
-
-/// Reads the sources, unless that is done.
+/// Takes the index in, unless that is done.
 pub fn warm_up() {
     LazyLock::force(&MODULES);
+    LazyLock::force(&IMPLS);
     READ.store(true, Ordering::Release);
 }
 
-/// Waits for the sources to be read, on a thread that may wait.
+/// Waits for the index, on a thread that may wait.
 pub async fn ready() {
     if !READ.load(Ordering::Acquire) {
-        // A panic has been told of where the sources are read.
+        // A panic has been told of where the index is taken in.
         let _ = tokio::task::spawn_blocking(warm_up).await;
     }
 }
 
-/// The names of the prelude.
-pub fn prelude() -> impl Iterator<Item = Completion> {
-    let mut names = BTreeMap::new();
-    collect(PRELUDE, &mut names, MOST_IMPORTS);
-    names.into_values()
+/// What a path leads to.
+pub enum Found<'a> {
+    Module(String),
+    Entry(&'a Entry),
+    /// A path into another crate.
+    Foreign(String),
 }
 
-/// The names that can follow `path::`, where the path begins in the prelude.
-pub fn members(path: &[&str]) -> Vec<Completion> {
-    match find(path, Wanted::Module) {
-        Some(Found::Module(module)) => {
-            let mut names = BTreeMap::new();
-            collect(&module, &mut names, MOST_IMPORTS);
-            names.into_values().collect()
+/// What is looked for where a module and an item share a name.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Wanted {
+    Item,
+    Module,
+}
+
+/// Implementations, by the paths of the types that they are for, each with its module.
+#[derive(Default)]
+pub struct Impls<'a>(HashMap<String, Vec<(&'a str, &'a Impl)>>);
+
+impl<'a> Impls<'a> {
+    /// The implementations in modules.
+    pub fn of(names: Names<'a>, modules: impl Iterator<Item = (&'a str, &'a Module)>) -> Impls<'a> {
+        let mut found: HashMap<String, Vec<(&str, &Impl)>> = HashMap::new();
+        for (path, module) in modules {
+            for block in &module.impls {
+                if let Some(owner) = names.path_of_type(path, &block.target) {
+                    found.entry(owner).or_default().push((path, block));
+                }
+            }
         }
-        Some(Found::Entry(entry)) => entry
-            .methods
-            .iter()
-            .filter(|method| !method.has_receiver)
-            .map(|method| Completion {
-                text: method.name.clone(),
-                kind: "function".to_owned(),
-                signature: method.signature.clone(),
-            })
-            .collect(),
-        Some(Found::Foreign(_)) | None => Vec::new(),
+        Impls(found)
+    }
+
+    /// Those for a type.
+    pub fn for_type(&self, path: &str) -> &[(&'a str, &'a Impl)] {
+        self.0.get(path).map_or(&[], Vec::as_slice)
     }
 }
 
-fn collect(module: &str, names: &mut BTreeMap<String, Completion>, depth: usize) {
-    let Some(found) = MODULES.get(module) else {
-        return;
-    };
-    for name in found.entries.keys().chain(found.imports.keys()) {
-        names
-            .entry(name.clone())
-            .or_insert_with(|| completion(name, resolve(module, name, Wanted::Item, MOST_IMPORTS)));
+impl Module {
+    /// The module of cells: it has the prelude's names.
+    pub fn of_cells() -> Module {
+        Module {
+            own_globs: vec![PRELUDE.split("::").map(str::to_owned).collect()],
+            ..Module::default()
+        }
     }
-    for glob in &found.globs {
-        if let Some(Found::Module(inner)) = follow(module, glob, Wanted::Module, MOST_IMPORTS)
-            && depth > 0
+}
+
+/// The names that a cell can use: those of the SDK and of candle, and those that cells have defined.
+#[derive(Clone, Copy)]
+pub struct Names<'a> {
+    /// What cells have defined.
+    cell: &'a Module,
+}
+
+impl Default for Names<'static> {
+    fn default() -> Self {
+        Names { cell: &EMPTY }
+    }
+}
+
+impl<'a> Names<'a> {
+    /// The library's names with those of cells.
+    pub fn with(cell: &'a Module) -> Names<'a> {
+        Names { cell }
+    }
+
+    /// The names of the prelude.
+    pub fn prelude(self) -> impl Iterator<Item = Completion> {
+        let mut names = BTreeMap::new();
+        self.collect(PRELUDE, &mut names, MOST_IMPORTS);
+        names.into_values()
+    }
+
+    /// The names that can follow `path::` in a cell.
+    pub fn members(self, path: &[&str], own: &Impls<'_>) -> Vec<Completion> {
+        match self.find(path, Wanted::Module) {
+            Some(Found::Module(module)) => {
+                let mut names = BTreeMap::new();
+                self.collect(&module, &mut names, MOST_IMPORTS);
+                names.into_values().collect()
+            }
+            Some(Found::Entry(entry)) => self.members_of(entry, own),
+            Some(Found::Foreign(_)) | None => Vec::new(),
+        }
+    }
+
+    /// The functions and variants of a type.
+    fn members_of(self, entry: &Entry, own: &Impls<'_>) -> Vec<Completion> {
+        let is_enum = entry.kind == "enum";
+        let variants = entry.members.iter().filter(|_| is_enum);
+        let variants = variants.map(|variant| item(&variant.name, "class", &variant.text));
+        let mut found: Vec<Completion> = variants.collect();
+        for method in self.functions_of(entry, own) {
+            if !method.has_receiver && !found.iter().any(|known| known.text == method.name) {
+                found.push(item(&method.name, "function", &method.signature));
+            }
+        }
+        found
+    }
+
+    /// The functions of a type or a trait that are its own.
+    pub fn functions_of<'b>(self, entry: &'b Entry, own: &'b Impls<'_>) -> Vec<&'b Method> {
+        let blocks = IMPLS.for_type(&entry.path).iter();
+        let blocks = blocks.chain(own.for_type(&entry.path));
+        let inherent = blocks.filter(|(_, block)| block.implements.is_none());
+        let inherent = inherent.flat_map(|(_, block)| &block.methods);
+        entry.methods.iter().chain(inherent).collect()
+    }
+
+    /// The implementations for a type that the library has.
+    pub fn impls(self, path: &str) -> &'static [(&'static str, &'static Impl)] {
+        IMPLS.for_type(path)
+    }
+
+    fn module(self, path: &str) -> Option<&'a Module> {
+        if path == CELL {
+            Some(self.cell)
+        } else {
+            MODULES.get(path)
+        }
+    }
+
+    fn collect(self, module: &str, names: &mut BTreeMap<String, Completion>, depth: usize) {
+        let Some(found) = self.module(module) else {
+            return;
+        };
+        for name in found.entries.keys().chain(found.imports.keys()) {
+            if !names.contains_key(name) {
+                let target = self.resolve(module, name, Wanted::Item, MOST_IMPORTS);
+                names.insert(name.clone(), completion(name, target.as_ref()));
+            }
+        }
+        for glob in &found.globs {
+            if let Some(Found::Module(inner)) =
+                self.follow(module, glob, Wanted::Module, MOST_IMPORTS)
+                && depth > 0
+            {
+                self.collect(&inner, names, depth - 1);
+            }
+        }
+    }
+
+    /// Signature and documentation of a path in a cell, as Markdown. Where a function and a module share a name, the function
+    /// comes first.
+    pub fn describe(self, path: &[&str], own: &Impls<'_>) -> Option<String> {
+        let item = self.find(path, Wanted::Item);
+        let is_item = matches!(item, Some(Found::Entry(_)));
+        let first = self.describe_found(path, item, own)?;
+        match self.find(path, Wanted::Module) {
+            Some(module @ Found::Module(_)) if is_item => {
+                let second = self.describe_found(path, Some(module), own)?;
+                Some(format!("{first}\n\n---\n\n{second}"))
+            }
+            _ => Some(first),
+        }
+    }
+
+    fn describe_found(
+        self,
+        path: &[&str],
+        found: Option<Found<'_>>,
+        own: &Impls<'_>,
+    ) -> Option<String> {
+        let shown = path.join("::");
+        match found {
+            Some(Found::Module(module)) => {
+                let names: Vec<String> = self
+                    .members(path, own)
+                    .iter()
+                    .map(|member| format!("`{}`", member.text))
+                    .collect();
+                let docs = self.module(&module).map_or("", |module| &module.docs);
+                Some(format!(
+                    "```rust\nmod {shown}\n```\n{docs}\n\n{}",
+                    names.join(", ")
+                ))
+            }
+            Some(Found::Entry(entry)) => Some(self.describe_entry(entry, own)),
+            Some(Found::Foreign(foreign)) => Some(format!(
+                "```rust\nuse {foreign};\n```\nIts documentation is shown with rust-analyzer; type in a terminal: {}",
+                patchbay_side::config::INSTALL
+            )),
+            // A function or a variant of a type: `LivePlot::new`.
+            None => {
+                let (name, owner) = path.split_last()?;
+                let Some(Found::Entry(entry)) = self.find(owner, Wanted::Item) else {
+                    return None;
+                };
+                let functions = self.functions_of(entry, own);
+                if let Some(method) = functions.iter().find(|method| method.name == *name) {
+                    return Some(describe_method(method));
+                }
+                let member = entry.members.iter().find(|member| member.name == *name)?;
+                Some(format!("```rust\n{}\n```\n{}", member.text, member.docs))
+            }
+        }
+    }
+
+    fn describe_entry(self, entry: &Entry, own: &Impls<'_>) -> String {
+        let mut text = format!("```rust\n{}\n```\n{}", entry.signature, entry.docs);
+        for method in self.functions_of(entry, own) {
+            text += &format!("\n- `{}`", method.signature);
+            let summary = one_line(method.docs.split("\n\n").next().unwrap_or_default());
+            if !summary.is_empty() {
+                text += &format!(": {summary}");
+            }
+        }
+        text
+    }
+
+    /// What a path in a cell leads to.
+    pub fn find(self, path: &[&str], wanted: Wanted) -> Option<Found<'a>> {
+        let path: Vec<String> = path.iter().map(|name| (*name).to_owned()).collect();
+        self.lookup(CELL, &path, wanted)
+    }
+
+    /// What a path means within a module.
+    pub fn lookup(self, module: &str, path: &[String], wanted: Wanted) -> Option<Found<'a>> {
+        let (first, rest) = path.split_first()?;
+        let known = self.module(module)?;
+        if known.entries.contains_key(first) || known.imports.contains_key(first) {
+            return self.follow_here(module, path, wanted, MOST_IMPORTS);
+        }
+        if let Some(target) = known.own_imports.get(first)
+            && target != std::slice::from_ref(first)
         {
-            collect(&inner, names, depth - 1);
+            let path = [target.as_slice(), rest].concat();
+            return self.follow(module, &path, wanted, MOST_IMPORTS);
         }
+        for glob in known.own_globs.iter().chain(&known.globs) {
+            if let Some(Found::Module(inner)) =
+                self.follow(module, glob, Wanted::Module, MOST_IMPORTS)
+                && let Some(found) =
+                    self.resolve(&inner, first, wanted_of(rest, wanted), MOST_IMPORTS)
+                && let Some(found) = self.descend(found, rest, wanted, MOST_IMPORTS)
+            {
+                return Some(found);
+            }
+        }
+        // A name that no cell defines is no crate's, but for those of the library.
+        let is_known =
+            module != CELL || MODULES.contains_key(first) || STANDARD.contains(&first.as_str());
+        is_known
+            .then(|| self.follow(module, path, wanted, MOST_IMPORTS))
+            .flatten()
+    }
+
+    /// As [`Names::follow`], of a path that begins with a name of the module.
+    fn follow_here(
+        self,
+        module: &str,
+        path: &[String],
+        wanted: Wanted,
+        depth: usize,
+    ) -> Option<Found<'a>> {
+        let (first, rest) = path.split_first()?;
+        let found = self.resolve(module, first, wanted_of(rest, wanted), depth)?;
+        self.descend(found, rest, wanted, depth)
+    }
+
+    /// The path of the type that a text names within a module; of a foreign one the last name.
+    fn path_of_type(self, module: &str, text: &str) -> Option<String> {
+        let head = text.trim_start_matches('&').trim_start();
+        let head = head.split(['<', ' ']).next().unwrap_or_default();
+        let path: Vec<String> = head.split("::").map(str::to_owned).collect();
+        match self.lookup(module, &path, Wanted::Item)? {
+            Found::Entry(entry) => Some(entry.path.clone()),
+            Found::Foreign(path) => Some(path.rsplit("::").next().unwrap_or_default().to_owned()),
+            Found::Module(_) => None,
+        }
+    }
+
+    /// What a path stands for in a module.
+    fn follow(
+        self,
+        module: &str,
+        path: &[String],
+        wanted: Wanted,
+        depth: usize,
+    ) -> Option<Found<'a>> {
+        let (first, rest) = path.split_first()?;
+        let child = format!("{module}::{first}");
+        let found = match first.as_str() {
+            "crate" => Found::Module(module.split("::").next()?.to_owned()),
+            "self" => Found::Module(module.to_owned()),
+            "super" => Found::Module(module.rsplit_once("::")?.0.to_owned()),
+            root if MODULES.contains_key(root) => Found::Module(root.to_owned()),
+            _ if MODULES.contains_key(child.as_str()) => Found::Module(child),
+            name => {
+                let module_names = self.module(module)?;
+                let own = module_names.own_imports.get(name);
+                match module_names.imports.get(name).or(own) {
+                    // `pub use serde_json;` passes a crate on.
+                    Some(path) if path != std::slice::from_ref(first) => {
+                        let depth = depth.checked_sub(1)?;
+                        self.follow(module, path, wanted_of(rest, wanted), depth)?
+                    }
+                    None if module_names.entries.contains_key(name) => {
+                        self.resolve(module, name, wanted_of(rest, wanted), depth)?
+                    }
+                    _ => Found::Foreign(name.to_owned()),
+                }
+            }
+        };
+        self.descend(found, rest, wanted, depth)
+    }
+
+    fn descend(
+        self,
+        mut found: Found<'a>,
+        mut rest: &[String],
+        wanted: Wanted,
+        depth: usize,
+    ) -> Option<Found<'a>> {
+        while let Some((name, following)) = rest.split_first() {
+            found = match found {
+                Found::Module(module) => {
+                    self.resolve(&module, name, wanted_of(following, wanted), depth)?
+                }
+                Found::Foreign(path) => Found::Foreign(format!("{path}::{name}")),
+                Found::Entry(_) => return None,
+            };
+            rest = following;
+        }
+        Some(found)
+    }
+
+    /// What a public name of a module is.
+    fn resolve(self, module: &str, name: &str, wanted: Wanted, depth: usize) -> Option<Found<'a>> {
+        let depth = depth.checked_sub(1)?;
+        let found = self.module(module)?;
+        let own = found
+            .entries
+            .get(name)
+            .map(|entry| match entry.kind.as_str() {
+                "mod" => Found::Module(format!("{module}::{name}")),
+                _ => Found::Entry(entry),
+            });
+        let fits =
+            |found: &Found<'_>| matches!(found, Found::Module(_)) == (wanted == Wanted::Module);
+        if own.as_ref().is_some_and(fits) {
+            return own;
+        }
+        let imported = found
+            .imports
+            .get(name)
+            .and_then(|path| self.follow(module, path, wanted, depth));
+        if imported.as_ref().is_some_and(fits) {
+            return imported;
+        }
+        own.or(imported).or_else(|| {
+            found
+                .globs
+                .iter()
+                .find_map(
+                    |glob| match self.follow(module, glob, Wanted::Module, depth)? {
+                        Found::Module(inner) => self.resolve(&inner, name, wanted, depth),
+                        Found::Entry(_) | Found::Foreign(_) => None,
+                    },
+                )
+                // A private module, which paths within its crate name.
+                .or_else(|| {
+                    let child = format!("{module}::{name}");
+                    let is_there = wanted == Wanted::Module && MODULES.contains_key(&child);
+                    is_there.then_some(Found::Module(child))
+                })
+        })
     }
 }
 
-fn completion(name: &str, found: Option<Found>) -> Completion {
+/// What leads further is a module.
+fn wanted_of(rest: &[String], wanted: Wanted) -> Wanted {
+    if rest.is_empty() {
+        wanted
+    } else {
+        Wanted::Module
+    }
+}
+
+/// Signature and documentation of a function, as Markdown.
+pub fn describe_method(method: &Method) -> String {
+    format!("```rust\n{}\n```\n{}", method.signature, method.docs)
+}
+
+/// A completion.
+pub fn item(text: &str, kind: &str, signature: &str) -> Completion {
+    Completion {
+        text: text.to_owned(),
+        kind: kind.to_owned(),
+        signature: signature.to_owned(),
+    }
+}
+
+fn completion(name: &str, found: Option<&Found<'_>>) -> Completion {
     let by_case = if name.starts_with(char::is_uppercase) {
         "class"
     } else {
         "function"
     };
-    let (kind, signature) = match &found {
+    let (kind, signature) = match found {
         Some(Found::Entry(entry)) => {
-            let kind = match entry.kind {
+            let kind = match entry.kind.as_str() {
                 "function" => "function",
                 "const" => "instance",
                 _ => "class",
@@ -163,354 +482,24 @@ fn completion(name: &str, found: Option<Found>) -> Completion {
         Some(Found::Foreign(path)) => (by_case, path.as_str()),
         None => (by_case, ""),
     };
-    Completion {
-        text: name.to_owned(),
-        kind: kind.to_owned(),
-        signature: signature.to_owned(),
-    }
-}
-
-/// Signature and documentation of a path that begins in the prelude, as Markdown. Where a function and a module share a name,
-/// the function comes first.
-pub fn describe(path: &[&str]) -> Option<String> {
-    let item = find(path, Wanted::Item);
-    let is_item = matches!(item, Some(Found::Entry(_)));
-    let first = describe_found(path, item)?;
-    match find(path, Wanted::Module) {
-        Some(module @ Found::Module(_)) if is_item => {
-            let second = describe_found(path, Some(module))?;
-            Some(format!("{first}\n\n---\n\n{second}"))
-        }
-        _ => Some(first),
-    }
-}
-
-fn describe_found(path: &[&str], found: Option<Found>) -> Option<String> {
-    let shown = path.join("::");
-    match found {
-        Some(Found::Module(module)) => {
-            let names: Vec<String> = members(path)
-                .iter()
-                .map(|member| format!("`{}`", member.text))
-                .collect();
-            let docs = MODULES
-                .get(module.as_str())
-                .map_or("", |module| &module.docs);
-            Some(format!(
-                "```rust\nmod {shown}\n```\n{docs}\n\n{}",
-                names.join(", ")
-            ))
-        }
-        Some(Found::Entry(entry)) => Some(entry.describe()),
-        Some(Found::Foreign(foreign)) => Some(format!(
-            "```rust\nuse {foreign};\n```\nIts documentation is shown with rust-analyzer; type in a terminal: {}",
-            patchbay_side::config::INSTALL
-        )),
-        // A function of a type: `LivePlot::new`.
-        None => {
-            let (name, owner) = path.split_last()?;
-            let Some(Found::Entry(entry)) = find(owner, Wanted::Item) else {
-                return None;
-            };
-            let method = entry.methods.iter().find(|method| method.name == *name)?;
-            Some(format!(
-                "```rust\n{}\n```\n{}",
-                method.signature, method.summary
-            ))
-        }
-    }
-}
-
-/// What is looked for where a module and an item share a name.
-#[derive(Clone, Copy, PartialEq)]
-enum Wanted {
-    Item,
-    Module,
-}
-
-fn find(path: &[&str], wanted: Wanted) -> Option<Found> {
-    let path: Vec<String> = path.iter().map(|name| (*name).to_owned()).collect();
-    match path.first()?.as_str() {
-        "patchbay" => follow("patchbay", &path, wanted, MOST_IMPORTS),
-        first if MODULES.get(PRELUDE)?.imports.contains_key(first) => {
-            follow(PRELUDE, &path, wanted, MOST_IMPORTS)
-        }
-        // One of a module of which the prelude has all names.
-        first if path.len() == 1 => resolve(PRELUDE, first, wanted, MOST_IMPORTS),
-        _ => None,
-    }
-}
-
-/// What a path stands for in a module.
-fn follow(module: &str, path: &[String], wanted: Wanted, depth: usize) -> Option<Found> {
-    let (first, mut rest) = path.split_first()?;
-    // What leads further is a module.
-    let wanted_of = |rest: &[String]| {
-        if rest.is_empty() {
-            wanted
-        } else {
-            Wanted::Module
-        }
-    };
-    let child = format!("{module}::{first}");
-    let mut found = match first.as_str() {
-        "crate" => Found::Module(module.split("::").next()?.to_owned()),
-        "self" => Found::Module(module.to_owned()),
-        "super" => Found::Module(module.rsplit_once("::")?.0.to_owned()),
-        root if MODULES.contains_key(root) => Found::Module(root.to_owned()),
-        _ if MODULES.contains_key(child.as_str()) => Found::Module(child),
-        name => match MODULES.get(module)?.imports.get(name) {
-            // `pub use serde_json;` passes a crate on.
-            Some(path) if path != std::slice::from_ref(first) => {
-                resolve(module, name, wanted_of(rest), depth)?
-            }
-            _ => Found::Foreign(name.to_owned()),
-        },
-    };
-    while let Some((name, following)) = rest.split_first() {
-        found = match found {
-            Found::Module(module) => resolve(&module, name, wanted_of(following), depth)?,
-            Found::Foreign(path) => Found::Foreign(format!("{path}::{name}")),
-            Found::Entry(_) => return None,
-        };
-        rest = following;
-    }
-    Some(found)
-}
-
-/// What a public name of a module is.
-fn resolve(module: &str, name: &str, wanted: Wanted, depth: usize) -> Option<Found> {
-    let depth = depth.checked_sub(1)?;
-    let found = MODULES.get(module)?;
-    let own = found.entries.get(name).map(|entry| match entry.kind {
-        "mod" => Found::Module(format!("{module}::{name}")),
-        _ => Found::Entry(entry),
-    });
-    let fits = |found: &Found| matches!(found, Found::Module(_)) == (wanted == Wanted::Module);
-    if own.as_ref().is_some_and(fits) {
-        return own;
-    }
-    let imported = found
-        .imports
-        .get(name)
-        .and_then(|path| follow(module, path, wanted, depth));
-    if imported.as_ref().is_some_and(fits) {
-        return imported;
-    }
-    own.or(imported).or_else(|| {
-        found
-            .globs
-            .iter()
-            .find_map(|glob| match follow(module, glob, Wanted::Module, depth)? {
-                Found::Module(inner) => resolve(&inner, name, wanted, depth),
-                Found::Entry(_) | Found::Foreign(_) => None,
-            })
-    })
-}
-
-impl Entry {
-    fn describe(&self) -> String {
-        let mut text = format!("```rust\n{}\n```\n{}", self.signature, self.docs);
-        for method in &self.methods {
-            text += &format!("\n- `{}`", method.signature);
-            if !method.summary.is_empty() {
-                text += &format!(": {}", method.summary);
-            }
-        }
-        text
-    }
-}
-
-impl Module {
-    /// Adds the modules of a file to those that are known: its own, at `path`, and those inside of it.
-    fn read(path: &str, text: &str, modules: &mut HashMap<String, Module>) {
-        if let Ok(file) = syn::parse_file(text) {
-            Module::of(path, &file.attrs, &file.items, text, modules);
-        }
-    }
-
-    fn of(
-        path: &str,
-        attrs: &[Attribute],
-        items: &[Item],
-        text: &str,
-        modules: &mut HashMap<String, Module>,
-    ) {
-        let mut module = Module {
-            docs: docs(attrs),
-            ..Module::default()
-        };
-        for item in items {
-            module.add(item, text);
-        }
-        for item in items {
-            if let Item::Impl(block) = item
-                && block.trait_.is_none()
-                && let Type::Path(owner) = &*block.self_ty
-                && let Some(owner) = owner.path.segments.last()
-                && let Some(entry) = module.entries.get_mut(&owner.ident.to_string())
-            {
-                for function in &block.items {
-                    if let ImplItem::Fn(function) = function
-                        && is_public(&function.vis)
-                    {
-                        entry
-                            .methods
-                            .push(Method::new(&function.sig, &function.attrs, text));
-                    }
-                }
-            }
-        }
-        for item in items {
-            if let Item::Mod(inner) = item
-                && let Some((_, items)) = &inner.content
-                && inner.ident != "tests"
-            {
-                let path = format!("{path}::{}", inner.ident);
-                Module::of(&path, &inner.attrs, items, text, modules);
-            }
-        }
-        modules.insert(path.to_owned(), module);
-    }
-
-    fn add(&mut self, item: &Item, text: &str) {
-        let (vis, attrs, name, kind) = match item {
-            Item::Fn(item) => (&item.vis, &item.attrs, &item.sig.ident, "function"),
-            Item::Struct(item) => (&item.vis, &item.attrs, &item.ident, "struct"),
-            Item::Enum(item) => (&item.vis, &item.attrs, &item.ident, "enum"),
-            Item::Trait(item) => (&item.vis, &item.attrs, &item.ident, "trait"),
-            Item::Type(item) => (&item.vis, &item.attrs, &item.ident, "type"),
-            Item::Const(item) => (&item.vis, &item.attrs, &item.ident, "const"),
-            Item::Mod(item) => (&item.vis, &item.attrs, &item.ident, "mod"),
-            Item::Use(item) if is_public(&item.vis) => {
-                self.import(&item.tree, &mut Vec::new());
-                return;
-            }
-            _ => return,
-        };
-        if !is_public(vis) || is_hidden(attrs) {
-            return;
-        }
-        let mut entry = Entry {
-            kind,
-            signature: signature(item, vis.span().byte_range().start, text),
-            docs: docs(attrs),
-            methods: Vec::new(),
-        };
-        if let Item::Trait(item) = item {
-            for member in &item.items {
-                if let TraitItem::Fn(function) = member {
-                    entry
-                        .methods
-                        .push(Method::new(&function.sig, &function.attrs, text));
-                }
-            }
-        }
-        self.entries.insert(name.to_string(), entry);
-    }
-
-    fn import(&mut self, tree: &UseTree, parents: &mut Vec<String>) {
-        match tree {
-            UseTree::Path(node) => {
-                parents.push(node.ident.to_string());
-                self.import(&node.tree, parents);
-                parents.pop();
-            }
-            UseTree::Group(node) => {
-                for tree in &node.items {
-                    self.import(tree, parents);
-                }
-            }
-            UseTree::Name(node) if node.ident == "self" => {
-                if let Some(name) = parents.last() {
-                    self.imports.insert(name.clone(), parents.clone());
-                }
-            }
-            UseTree::Name(node) => self.stands_for(node.ident.to_string(), parents, &node.ident),
-            UseTree::Rename(node) => self.stands_for(node.rename.to_string(), parents, &node.ident),
-            UseTree::Glob(_) => self.globs.push(parents.clone()),
-        }
-    }
-
-    fn stands_for(&mut self, name: String, parents: &[String], target: &syn::Ident) {
-        let mut path = parents.to_vec();
-        path.push(target.to_string());
-        self.imports.insert(name, path);
-    }
-}
-
-impl Method {
-    fn new(sig: &Signature, attrs: &[Attribute], text: &str) -> Method {
-        let docs = docs(attrs);
-        Method {
-            name: sig.ident.to_string(),
-            signature: one_line(&text[sig.span().byte_range()]),
-            summary: one_line(docs.split("\n\n").next().unwrap_or_default()),
-            has_receiver: sig.receiver().is_some(),
-        }
-    }
-}
-
-/// The text of an item from its `pub` on, without bodies and private fields.
-fn signature(item: &Item, start: usize, text: &str) -> String {
-    let whole = item.span().byte_range().end;
-    let (end, hidden) = match item {
-        Item::Fn(item) => (item.sig.span().byte_range().end, ""),
-        Item::Struct(item) => {
-            let public = |fields: &Fields| fields.iter().all(|field| is_public(&field.vis));
-            match (&item.fields, public(&item.fields)) {
-                (_, true) => (whole, ""),
-                (Fields::Named(fields), _) => {
-                    (fields.brace_token.span.open().byte_range().start, "{ .. }")
-                }
-                (Fields::Unnamed(fields), _) => {
-                    (fields.paren_token.span.open().byte_range().start, "(..)")
-                }
-                (Fields::Unit, _) => (whole, ""),
-            }
-        }
-        Item::Trait(item) => (item.brace_token.span.open().byte_range().start, ""),
-        _ => (whole, ""),
-    };
-    format!("{}{hidden}", &text[start..end]).trim().to_owned()
-}
-
-fn is_public(vis: &Visibility) -> bool {
-    matches!(vis, Visibility::Public(_))
-}
-
-fn is_hidden(attrs: &[Attribute]) -> bool {
-    attrs.iter().any(|attribute| {
-        attribute.path().is_ident("doc")
-            && matches!(&attribute.meta, syn::Meta::List(list) if list.tokens.to_string() == "hidden")
-    })
-}
-
-/// The text of the documentation comments.
-fn docs(attrs: &[Attribute]) -> String {
-    let lines = attrs.iter().filter_map(|attribute| match &attribute.meta {
-        syn::Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
-            syn::Expr::Lit(syn::ExprLit {
-                lit: syn::Lit::Str(text),
-                ..
-            }) => {
-                let text = text.value();
-                Some(text.strip_prefix(' ').unwrap_or(&text).to_owned())
-            }
-            _ => None,
-        },
-        _ => None,
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    item(name, kind, signature)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn prelude() -> impl Iterator<Item = Completion> {
+        Names::default().prelude()
+    }
+
+    fn describe(path: &[&str]) -> Option<String> {
+        Names::default().describe(path, &Impls::default())
+    }
+
+    fn members(path: &[&str]) -> Vec<Completion> {
+        Names::default().members(path, &Impls::default())
+    }
 
     #[test]
     fn every_name_of_the_prelude_is_described() {
@@ -547,7 +536,12 @@ mod tests {
             "{loss}"
         );
         let tensor = describe(&["Tensor"]).unwrap();
-        assert!(tensor.contains("use candle_core::Tensor;"), "{tensor}");
+        assert!(tensor.contains("pub struct Tensor"), "{tensor}");
+        let matmul = describe(&["Tensor", "matmul"]).unwrap();
+        assert!(
+            matmul.contains("fn matmul(&self, rhs: &Self) -> Result<Self>"),
+            "{matmul}"
+        );
         assert!(
             describe(&["LivePlot", "new"])
                 .unwrap()
@@ -601,6 +595,7 @@ mod tests {
         assert!(has(&["LivePlot"], "new"));
         assert!(!has(&["LivePlot"], "push"));
         assert!(!has(&["plot"], "axes"));
-        assert!(members(&["Tensor"]).is_empty());
+        assert!(has(&["Tensor"], "zeros"));
+        assert!(has(&["DType"], "F32"));
     }
 }

@@ -8,19 +8,31 @@ use patchbay_protocol::{
     question::{Components, DescribeComponent, Settings},
 };
 
-use super::{cursor::CursorContext, library};
-use patchbay_engine::{Engine, history::Item, magic::Magics, parse::ItemKey, types::shorten};
+use super::{
+    cells::{self, View},
+    cursor::CursorContext,
+    library::Names,
+};
+use patchbay_engine::{
+    Engine, history::Item, magic::Magics, nesting, parse::ItemKey, types::shorten,
+};
 use patchbay_runtime_client::Sender;
 
 /// How long the runtime may take to say what components there are.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The completions of a place, all that begin with what is typed; `path` is what stands before the name: `plot` of
-/// `plot::lines`.
+/// A place in a cell: what is typed of a name, from `start` to `cursor`.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    pub code: &'a str,
+    pub start: usize,
+    pub cursor: usize,
+}
+
+/// The completions of a place, all that begin with what is typed.
 pub async fn complete(
     context: &CursorContext,
-    path: &[&str],
-    typed: &str,
+    place: Place<'_>,
     engine: &Engine,
     magics: Magics,
     runtime: &Sender,
@@ -29,12 +41,26 @@ pub async fn complete(
         CursorContext::Magic { .. } => names_of_magics(magics),
         CursorContext::PluginId { .. } => components(runtime).await,
         CursorContext::Setting { id, quoted, .. } => settings(runtime, id, *quoted).await,
-        CursorContext::Name { .. } => names(engine),
-        CursorContext::Member { .. } if is_the_sdks(path, engine) => library::members(path),
-        CursorContext::Member { .. } | CursorContext::Nothing => Vec::new(),
+        CursorContext::Name { .. } => names(engine, place),
+        CursorContext::Member { .. } => at(place, engine, |view| view.members(place.start)),
+        CursorContext::Nothing => Vec::new(),
     };
+    let typed = &place.code[place.start..place.cursor];
     found.retain(|completion| completion.text.starts_with(typed) && completion.text != typed);
     found
+}
+
+/// What is known at a place; nothing where the text is nested too deeply to be read.
+fn at<T: Send + Default>(
+    place: Place<'_>,
+    engine: &Engine,
+    ask: impl FnOnce(&View<'_>) -> T + Send,
+) -> T {
+    let read = || {
+        let module = cells::module(engine, place.code, place.cursor);
+        ask(&View::of(&module, engine, place.code))
+    };
+    nesting::read(place.code, read).unwrap_or_default()
 }
 
 fn names_of_magics(magics: Magics) -> Vec<Completion> {
@@ -75,7 +101,7 @@ async fn settings(runtime: &Sender, id: &str, quoted: bool) -> Vec<Completion> {
         .collect()
 }
 
-fn names(engine: &Engine) -> Vec<Completion> {
+fn names(engine: &Engine, place: Place<'_>) -> Vec<Completion> {
     let mut found: Vec<Completion> = engine
         .variables
         .iter()
@@ -97,15 +123,13 @@ fn names(engine: &Engine) -> Vec<Completion> {
             found.push(completion(name, kind, first));
         }
     }
-    found.extend(library::prelude());
+    for variable in at(place, engine, |view| view.variables(place.start)) {
+        if !found.iter().any(|known| known.text == variable.text) {
+            found.push(variable);
+        }
+    }
+    found.extend(Names::default().prelude());
     found
-}
-
-/// Whether a path begins with a name that no cell has defined.
-fn is_the_sdks(path: &[&str], engine: &Engine) -> bool {
-    path.first().is_some_and(|first| {
-        !engine.variables.contains_key(*first) && item(first, engine).is_none()
-    })
 }
 
 /// The latest item of a name.
@@ -118,23 +142,17 @@ fn item<'a>(name: &str, engine: &'a Engine) -> Option<&'a Item> {
     })
 }
 
-/// What the SDK's sources say about a name of theirs, as Markdown; `path` is what stands before it.
-pub fn library(
-    context: &CursorContext,
-    path: &[&str],
-    word: &str,
-    engine: &Engine,
-) -> Option<String> {
-    let is_path = match context {
-        CursorContext::Name { .. } => true,
-        // A method of a value has no path.
-        CursorContext::Member { .. } => !path.is_empty(),
-        _ => false,
+/// What the sources of the SDK, of candle and of cells say about the name at a place, as Markdown.
+pub fn describe_name(context: &CursorContext, place: Place<'_>, engine: &Engine) -> Option<String> {
+    let is_member = match context {
+        CursorContext::Name { .. } => false,
+        CursorContext::Member { .. } => true,
+        _ => return None,
     };
-    let path = [path, &[word]].concat();
-    (is_path && is_the_sdks(&path, engine))
-        .then(|| library::describe(&path))
-        .flatten()
+    let word = &place.code[place.start..place.cursor];
+    at(place, engine, |view| {
+        view.describe(place.start, word, is_member)
+    })
 }
 
 /// What is known about a name, as Markdown.

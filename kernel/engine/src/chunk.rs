@@ -36,6 +36,8 @@ pub struct Statement {
     pub defines: Vec<Definition>,
     /// Where an interruption check goes: the positions behind the opening braces of its loops.
     pub loop_bodies: Vec<usize>,
+    /// The expressions in front of `?` in its closures and functions, the outer ones first.
+    pub questions: Vec<Range<usize>>,
     /// Whether it is worth optimizing: it has loops, or functions and closures that may run often.
     pub repeats: bool,
     /// Whether it is a `let`.
@@ -94,6 +96,8 @@ pub struct ParsedItem {
     pub mentions: BTreeSet<String>,
     /// The offsets at which bodies of loops begin, for checks of interrupts.
     pub loop_bodies: Vec<usize>,
+    /// The expressions in front of `?` in its functions, the outer ones first.
+    pub questions: Vec<Range<usize>>,
     /// Whether it has loops or calls itself.
     pub repeats: bool,
     /// Whether it defines a type, whose variables a redefinition makes stale.

@@ -12,6 +12,8 @@ pub struct Closure {
     /// The `let` that defines it.
     pub range: Range<usize>,
     pub loop_bodies: Vec<usize>,
+    /// The expressions in front of `?` in it.
+    pub questions: Vec<Range<usize>>,
     /// The identifiers that the `let` mentions.
     pub mentions: BTreeSet<String>,
     /// The variables that it names.

@@ -14,6 +14,7 @@ use super::{
     lessons::{Lessons, bindings},
     planned::{CHECK, Plan},
     program::Source,
+    questions,
 };
 
 impl Engine {
@@ -131,6 +132,7 @@ impl Engine {
             source: source.clone(),
             range: statement.range.clone(),
             loop_bodies: statement.loop_bodies.clone(),
+            questions: statement.questions.clone(),
             mentions: statement.mentions.clone(),
             captures,
             repeats: statement.repeats,
@@ -177,14 +179,15 @@ impl Engine {
 
 impl Plan {
     /// Writes the earlier closures that the cell names.
-    pub(super) fn write_closures(&mut self, closures: &[Closure]) {
+    pub(super) fn write_closures(&mut self, closures: &[Closure], lessons: &Lessons) {
         for closure in closures {
-            self.program.source(
-                &closure.source,
-                closure.range.clone(),
-                &closure.loop_bodies,
-                CHECK,
-            );
+            let checks = closure.loop_bodies.iter().map(|&at| (at, CHECK));
+            let mut insertions: Vec<(usize, &str)> = checks
+                .chain(questions::insertions(&closure.questions, lessons))
+                .collect();
+            insertions.sort_by_key(|(position, _)| *position);
+            self.program
+                .source_with(&closure.source, closure.range.clone(), &insertions);
             self.program.generated("\n");
         }
     }

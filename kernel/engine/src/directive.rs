@@ -62,6 +62,8 @@ pub struct Directive {
 /// - `!expression` whose names are all known, or that no shell would take for a command
 ///   (`negation.rs`);
 /// - `%name` that goes on with the expression before it, if no magic or a variable has that name.
+///
+/// A line `name?` is a question about the name, unless the name can be a value with an error; `knows` is asked for `name?`.
 pub fn split(
     code: &str,
     magics: Magics,
@@ -84,6 +86,10 @@ fn split_text(
     knows: &dyn Fn(&str) -> bool,
 ) -> (Option<CellMagic>, Vec<Part>) {
     let (magic, body, offset) = cell_magic(code);
+    let known = magic.as_ref().and_then(|magic| magics.of_cell(&magic.name));
+    if known.is_some_and(|known| known.argument == Argument::Text) {
+        return (magic, Vec::new());
+    }
     let lines: Vec<&str> = body.split_inclusive('\n').collect();
     let mut parts = Vec::new();
     let mut rust = Rust::default();
@@ -92,7 +98,15 @@ fn split_text(
     while index < lines.len() {
         let line = lines[index];
         let number = offset + u32::try_from(index).unwrap_or(u32::MAX);
-        let directive = directive(line, number, magics).filter(|_| rust.is_whole());
+        let directive = directive(line, number, magics)
+            .or_else(|| question(line, number).filter(|_| magics.of_line(HELP).is_some()))
+            .filter(|_| rust.is_whole())
+            .filter(|directive| {
+                let name = &directive.argument;
+                let can_be_an_error = line.trim_end().ends_with('?')
+                    && (rust.defines(name) || knows(&format!("{name}?")));
+                !(can_be_an_error && directive.name == HELP)
+            });
         let Some(mut directive) = directive else {
             rust.add(line);
             index += 1;
@@ -253,7 +267,20 @@ fn ends(statement: &Stmt) -> bool {
 
 /// The names of a session's variables and items, for [`split`].
 pub fn names_of(engine: &Engine) -> impl Fn(&str) -> bool + Sync {
-    |name| engine.knows(name)
+    |name| match name.strip_suffix('?') {
+        Some(name) => engine
+            .variables
+            .get(name)
+            .is_some_and(|variable| is_fallible(&variable.type_text)),
+        None => engine.knows(name),
+    }
+}
+
+/// Whether `?` can follow a value of this type.
+fn is_fallible(type_text: &str) -> bool {
+    let head = type_text.split('<').next().unwrap_or_default();
+    let name = head.rsplit("::").next().unwrap_or_default();
+    ["Result", "Option", "ControlFlow", "Poll"].contains(&name)
 }
 
 fn push_rust(parts: &mut Vec<Part>, text: String, first_line: u32, timing: Timing) {
@@ -289,6 +316,30 @@ fn argument_of(magics: Magics, name: &str) -> Argument {
         .map_or(Argument::Words, |magic| magic.argument)
 }
 
+/// The magic that a question is answered by.
+const HELP: &str = "doc";
+
+/// A line that asks for help, as in IPython: `name?`, `name??`, `?name`, `Type::method?`.
+fn question(line: &str, number: u32) -> Option<Directive> {
+    let text = line.trim();
+    let name = text.trim_start_matches('?').trim_end_matches('?');
+    let signs = text.len() - name.len();
+    let is_name = |part: &str| {
+        let part = part.strip_suffix('!').unwrap_or(part);
+        !part.is_empty()
+            && !part.starts_with(|first: char| first.is_ascii_digit())
+            && part
+                .chars()
+                .all(|character| character == '_' || character.is_alphanumeric())
+    };
+    let is_question = (1..=2).contains(&signs) && name.split("::").all(is_name);
+    is_question.then(|| Directive {
+        name: HELP.to_owned(),
+        argument: name.to_owned(),
+        line: number,
+    })
+}
+
 fn directive(line: &str, number: u32, magics: Magics) -> Option<Directive> {
     let text = line.trim();
     let (name, argument) = match text.as_bytes() {
@@ -300,7 +351,9 @@ fn directive(line: &str, number: u32, magics: Magics) -> Option<Directive> {
             // The statement behind `%time` is Rust, which has its comments.
             match argument_of(magics, name) {
                 Argument::Statement(_) => (name, argument),
-                Argument::Words | Argument::Manifest => (name, without_comment(argument)),
+                Argument::Words | Argument::Manifest | Argument::Text => {
+                    (name, without_comment(argument))
+                }
             }
         }
         _ => return None,
@@ -375,7 +428,7 @@ mod tests {
     }
 
     fn split(code: &str) -> (Option<CellMagic>, Vec<Part>) {
-        let knows = |name: &str| ["flag", "v", "env", "date"].contains(&name);
+        let knows = |name: &str| ["flag", "v", "env", "date", "failed?"].contains(&name);
         super::split(code, Magics(|| &MAGICS), &knows)
     }
 
@@ -391,7 +444,9 @@ mod tests {
         }
     }
 
-    static MAGICS: [&Magic; 6] = [
+    static MAGICS: [&Magic; 8] = [
+        &magic(&[":doc"], Argument::Words),
+        &magic(&["%%bash"], Argument::Text),
         &magic(&["%who", ":vars"], Argument::Words),
         &magic(&["%env"], Argument::Words),
         &magic(&["%cd"], Argument::Words),
@@ -414,6 +469,33 @@ mod tests {
             argument: argument.into(),
             line,
         })
+    }
+
+    #[test]
+    fn questions_are_told_from_errors_that_are_passed_on() {
+        for (code, name) in [
+            ("Tensor?", "Tensor"),
+            ("?Tensor", "Tensor"),
+            ("Tensor::matmul??", "Tensor::matmul"),
+            ("json!?", "json!"),
+            ("v?", "v"),
+        ] {
+            assert_eq!(split(code).1, [line("doc", name, 0)], "{code}");
+        }
+        for code in [
+            "failed?",
+            "f()?",
+            "x.y?",
+            "1?",
+            "?",
+            "let r = f();\nr?",
+            "let a =\nv?",
+        ] {
+            let text = rust(code, 0, Timing::No);
+            assert_eq!(split(code).1, [text], "{code}");
+        }
+        let (magic, parts) = split("%%bash\nls?\n%who");
+        assert!(magic.is_some() && parts.is_empty());
     }
 
     #[test]

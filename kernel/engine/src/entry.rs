@@ -10,6 +10,7 @@ use super::{
     lessons::{Binding, Lessons, is_unwanted},
     planned::{CHECK, ENTRY, Mark, Plan},
     program::Source,
+    questions,
     segments::{Export, Segments},
     timing::Timing,
 };
@@ -55,7 +56,7 @@ impl Plan {
             self.program.source(&item.source, range, &[], "");
             self.program.generated("\n");
         }
-        self.write_closures(&earlier.closures);
+        self.write_closures(&earlier.closures, lessons);
         let repeated = timing == Timing::Repeated;
         let whole = lessons.is_whole() || lessons.checks_text || repeated;
         let segments = Segments::of(chunk, &self.takes, lessons, whole, !repeated);
@@ -110,7 +111,7 @@ impl Plan {
                     macros.remove(0);
                 }
                 if !lessons.left_to_callers.contains(&position) {
-                    self.write_statement(source, statement);
+                    self.write_statement(source, statement, lessons);
                 }
                 self.program.generated("\n");
             }
@@ -193,7 +194,7 @@ impl Plan {
         if lessons.checks_text {
             // What the expression makes in passing lives to the end of the `match`.
             self.program.generated("match ");
-            self.write_statement(source, last);
+            self.write_statement(source, last, lessons);
             self.line(" { __shown => {");
             self.marked_line(
                 "::core::mem::drop(&__shown);",
@@ -211,7 +212,7 @@ impl Plan {
             self.program
                 .generated(&format!("::core::convert::identity::<{type_text}>("));
         }
-        self.write_statement(source, last);
+        self.write_statement(source, last, lessons);
         if lessons.shown_type.is_some() {
             self.program.generated(")");
         }
@@ -220,7 +221,7 @@ impl Plan {
 
     /// Writes a statement with the interruption checks in its loops; where it returns from the cell, it
     /// returns what a segment returns.
-    fn write_statement(&mut self, source: &Source, statement: &Statement) {
+    fn write_statement(&mut self, source: &Source, statement: &Statement, lessons: &Lessons) {
         let checks = statement
             .loop_bodies
             .iter()
@@ -229,7 +230,10 @@ impl Plan {
             .returns
             .iter()
             .map(|insertion| (insertion.position, insertion.text));
-        let mut insertions: Vec<(usize, &str)> = checks.chain(returns).collect();
+        let mut insertions: Vec<(usize, &str)> = checks
+            .chain(returns)
+            .chain(questions::insertions(&statement.questions, lessons))
+            .collect();
         insertions.sort_by_key(|(position, _)| *position);
         self.program
             .source_with(source, statement.range.clone(), &insertions);

@@ -6,8 +6,8 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use patchbay_protocol::{Failure, FailureKind};
 
 use crate::diagnostics::shortened;
-use crate::habits;
 use crate::program::{Location, Program, Source};
+use crate::{frames, habits};
 use patchbay_contract::CellError;
 
 const RED: &str = "\u{1b}[1;31m";
@@ -88,6 +88,14 @@ pub fn failure(failure: &Failure, find: impl Fn(&str) -> Option<Program>) -> Cel
     }
     for cause in &failure.causes {
         lines.push(format!("caused by: {cause}"));
+    }
+    if let Some(last) = &location {
+        let noted: Vec<Location> = failure
+            .frames
+            .iter()
+            .filter_map(|frame| find(&frame.file)?.location_of_line(frame.line, frame.column))
+            .collect();
+        lines.extend(frames::lines(last, &noted));
     }
     if !failure.functions.is_empty() {
         lines.push(format!(

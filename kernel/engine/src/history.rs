@@ -6,6 +6,8 @@ use std::{
 };
 
 pub use super::item::Item;
+use patchbay_protocol::TensorFacts;
+
 use super::{
     aside::Aside,
     chunk::{Chunk, ItemKey, ParsedItem},
@@ -55,6 +57,8 @@ pub struct Variable {
     pub tensor_bytes: usize,
     /// Those of them that are on a GPU.
     pub gpu_bytes: usize,
+    /// What it is, of a tensor.
+    pub tensor: Option<TensorFacts>,
 }
 
 impl Variable {

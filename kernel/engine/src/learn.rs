@@ -23,6 +23,7 @@ use super::{
     lessons::{Binding, Lessons, bindings, is_nameable},
     planned::{Mark, Plan},
     program::{Location, Source},
+    questions,
 };
 
 /// Returns what can be told without a compiler.
@@ -103,6 +104,11 @@ impl Checked {
     }
 }
 
+/// Errors that are the text's, whatever is around it.
+const OF_THE_TEXT: [&str; 10] = [
+    "E0425", "E0432", "E0433", "E0412", "E0405", "E0404", "E0423", "E0599", "E0560", "E0609",
+];
+
 /// A refused program with all that decided it.
 pub struct Refused<'a> {
     /// The session that the chunk was planned for.
@@ -122,6 +128,10 @@ pub struct Refused<'a> {
 impl Refused<'_> {
     /// Adds to `lessons` what the errors say, and returns what to do next.
     pub fn learn(&self, lessons: &mut Lessons, checked: Option<&Checked>) -> Step {
+        if !lessons.plain_questions && self.questions_can_be_at_fault() {
+            lessons.plain_questions = true;
+            return Step::Again;
+        }
         let before = lessons.clone();
         let mut unexplained = Vec::new();
         for error in &self.errors {
@@ -191,13 +201,22 @@ impl Refused<'_> {
         *lessons != before
     }
 
+    /// Whether an error is where the way of errors is noted, so that it may be another without the notes.
+    fn questions_can_be_at_fault(&self) -> bool {
+        let errors = self.errors.iter();
+        errors
+            .filter(|error| !OF_THE_TEXT.contains(&error.code()))
+            .flat_map(|error| &error.spans)
+            .filter(|span| span.is_primary && span.file_name == self.file)
+            .any(|span| {
+                let range = span.byte_start..span.byte_end;
+                questions::is_noted(&self.plan.program.text, &range)
+            })
+    }
+
     /// Whether an error can come from the engine's own lines: a name that is not there is the
     /// cell's fault, whatever is around its text.
     fn engine_can_be_at_fault(&self) -> bool {
-        const OF_THE_TEXT: [&str; 10] = [
-            "E0425", "E0432", "E0433", "E0412", "E0405", "E0404", "E0423", "E0599", "E0560",
-            "E0609",
-        ];
         self.errors
             .iter()
             .any(|error| !OF_THE_TEXT.contains(&error.code()))

@@ -63,6 +63,9 @@ pub struct Lessons {
     pub set_aside: BTreeMap<String, Aside>,
     /// The type of the last expression, where the compiler knows it too late to show the value.
     pub shown_type: Option<String>,
+    /// The calls that note the way of an error are left out: the compiler does not take the text with them.
+    #[serde(default)]
+    pub plain_questions: bool,
     /// The program only checks the text: one function, nothing stored.
     #[serde(skip)]
     pub checks_text: bool,

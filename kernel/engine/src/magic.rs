@@ -30,6 +30,8 @@ pub enum Argument {
     Statement(Timing),
     /// An entry of a Cargo.toml, whose brackets may take in further lines.
     Manifest,
+    /// Words, and the cell behind is a text that is no Rust.
+    Text,
 }
 
 /// All magics that there are.

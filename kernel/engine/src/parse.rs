@@ -1,6 +1,6 @@
 //! Reading a chunk of Rust: items, statements, the final expression.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
@@ -67,6 +67,7 @@ pub fn one_statement(source: &str) -> Option<Chunk> {
         mentions: mentions(tokens),
         defines: Vec::new(),
         loop_bodies: Vec::new(),
+        questions: Vec::new(),
         repeats: true,
         is_let: false,
         is_constant: false,
@@ -114,6 +115,7 @@ fn parse_statement(tree: &Stmt, awaits: &mut bool) -> Statement {
         mentions: mentioned,
         defines,
         loop_bodies: survey.loop_bodies,
+        questions: survey.questions,
         repeats: survey.repeats,
         is_let: matches!(tree, Stmt::Local(_)),
         is_constant: is_constant(tree),
@@ -224,6 +226,7 @@ fn closure(tree: &Stmt) -> Option<Capture> {
 #[derive(Default)]
 struct Survey {
     loop_bodies: Vec<usize>,
+    questions: Vec<Range<usize>>,
     repeats: bool,
     awaits: bool,
     gives_away: BTreeSet<String>,
@@ -305,6 +308,13 @@ impl<'ast> Visit<'ast> for Survey {
             given_away(argument, &mut self.gives_away);
         }
         visit::visit_expr_method_call(self, node);
+    }
+
+    fn visit_expr_try(&mut self, node: &'ast syn::ExprTry) {
+        if self.nested > 0 && !self.constant {
+            self.questions.push(range(&node.expr));
+        }
+        visit::visit_expr_try(self, node);
     }
 
     fn visit_expr_await(&mut self, node: &'ast syn::ExprAwait) {
@@ -520,6 +530,7 @@ fn parse_item(item: &Item, items: &mut Vec<ParsedItem>) {
         belongs_to: None,
         mentions: mentions(tokens),
         loop_bodies: survey.loop_bodies,
+        questions: survey.questions,
         repeats: survey.repeats,
         is_type: false,
         has_state: false,
@@ -755,6 +766,7 @@ fn parse_import(import: &syn::ItemUse, whole: &ParsedItem, items: &mut Vec<Parse
             belongs_to: None,
             mentions: names,
             loop_bodies: Vec::new(),
+            questions: Vec::new(),
             repeats: false,
             is_type: false,
             has_state: false,

@@ -1,5 +1,7 @@
 //! `%%plugin kind/name`: from the text of a cell to the program of a plugin.
 
+use std::ops::Range;
+
 use quote::ToTokens;
 use syn::{FnArg, Item, ItemFn, Meta};
 
@@ -7,7 +9,26 @@ use super::{
     kinds::{self, KINDS},
     nesting,
     program::{Program, Source},
+    spans,
 };
+
+/// What a cell lacks to be a plugin.
+#[derive(Debug)]
+pub struct Missing {
+    /// Where in the cell's text that is; `None` where it is nowhere.
+    pub range: Option<Range<usize>>,
+    /// What it is, and what to write.
+    pub message: String,
+}
+
+impl From<String> for Missing {
+    fn from(message: String) -> Missing {
+        Missing {
+            range: None,
+            message,
+        }
+    }
+}
 
 /// Writes the program of a plugin.
 ///
@@ -19,7 +40,7 @@ use super::{
 /// # Errors
 ///
 /// Says what the cell is missing. Text that does not parse is left for rustc to explain.
-pub fn program(id: &str, source: &Source) -> Result<Program, String> {
+pub fn program(id: &str, source: &Source) -> Result<Program, Missing> {
     let mut program = Program::default();
     program
         .generated("#![allow(unused_imports, dead_code)]\nuse ::patchbay::plugin::prelude::*;\n");
@@ -34,7 +55,7 @@ pub fn program(id: &str, source: &Source) -> Result<Program, String> {
 }
 
 /// What must be added to the items of a cell to make them a plugin.
-fn export(id: &str, items: &[Item]) -> Result<String, String> {
+fn export(id: &str, items: &[Item]) -> Result<String, Missing> {
     let is_exported = items.iter().any(|item| {
         matches!(item, Item::Macro(call)
             if call.mac.path.segments.last().is_some_and(|name| name.ident == "export_plugin"))
@@ -67,7 +88,8 @@ fn export(id: &str, items: &[Item]) -> Result<String, String> {
                 .map(|name| format!("{name}: &Tensor"))
                 .collect::<Vec<_>>()
                 .join(", ")
-        )),
+        )
+        .into()),
         None => {
             let functions = KINDS.iter().filter(|kind| kind.function.is_some());
             let names: Vec<&str> = functions.map(|kind| kind.name).collect();
@@ -75,7 +97,8 @@ fn export(id: &str, items: &[Item]) -> Result<String, String> {
                 "a plugin cell for {id} needs a component with `impl Define for ...`; only {} can be written \
                  as a function",
                 names.join(" and ")
-            ))
+            )
+            .into())
         }
     }
 }
@@ -97,18 +120,40 @@ fn component(
     kind: &str,
     (name, arguments): (&str, &[&str]),
     function: &ItemFn,
-) -> Result<String, String> {
+) -> Result<String, Missing> {
     let given = function.sig.inputs.len();
     let has_config = given == arguments.len() + 1;
     if !has_config && given != arguments.len() {
-        return Err(format!(
-            "`{name}` takes {}, and `config: &Config` in front if it has settings; this one takes {given} \
-             arguments",
-            arguments.join(" and ")
+        return Err(wrong(
+            function,
+            &function.sig,
+            name,
+            arguments,
+            &format!("this one takes {given} arguments"),
         ));
     }
+    for argument in function.sig.inputs.iter().skip(usize::from(has_config)) {
+        let is_reference = matches!(argument, FnArg::Typed(typed)
+            if !matches!(&*typed.ty, syn::Type::Path(path) if path.path.is_ident("Tensor")));
+        if !is_reference {
+            let why = "a tensor is taken by reference, `&Tensor`";
+            return Err(wrong(function, argument, name, arguments, why));
+        }
+    }
+    let returns_plain = match &function.sig.output {
+        syn::ReturnType::Default => true,
+        syn::ReturnType::Type(_, written) => {
+            matches!(&**written, syn::Type::Path(path) if path.path.is_ident("Tensor"))
+        }
+    };
+    if returns_plain {
+        let why = "this one does not return `Result<Tensor>`";
+        return Err(wrong(function, &function.sig, name, arguments, why));
+    }
     let config = if has_config {
-        config_type(name, &function.sig.inputs[0])?
+        config_type(name, &function.sig.inputs[0]).map_err(|why| {
+            wrong(function, &function.sig.inputs[0], name, arguments, &why)
+        })?
     } else {
         "()".to_owned()
     };
@@ -132,6 +177,31 @@ fn component(
         typed.join(", "),
         arguments.join(", "),
     ))
+}
+
+/// The error of a function of another signature, at what is wrong with it.
+fn wrong(
+    function: &ItemFn,
+    place: &impl ToTokens,
+    name: &str,
+    arguments: &[&str],
+    why: &str,
+) -> Missing {
+    let typed: Vec<String> = arguments
+        .iter()
+        .map(|argument| format!("{argument}: &Tensor"))
+        .collect();
+    let range = spans::range(place);
+    Missing {
+        range: Some(match range.is_empty() {
+            true => spans::range(&function.sig.ident),
+            false => range,
+        }),
+        message: format!(
+            "{why}\nthe function is: fn {name}({}) -> Result<Tensor>, with `config: &Config` in front if it has settings",
+            typed.join(", ")
+        ),
+    }
 }
 
 /// The type behind the reference of `config: &Config`.
@@ -167,7 +237,7 @@ fn summary(function: &ItemFn) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn written(id: &str, text: &str) -> Result<String, String> {
+    fn written(id: &str, text: &str) -> Result<String, Missing> {
         let source = Source {
             text: text.into(),
             cell: 1,
@@ -220,17 +290,36 @@ mod tests {
         assert!(
             written("loss/x", "fn f() {}")
                 .unwrap_err()
+                .message
                 .contains("fn forward(prediction: &Tensor")
         );
         assert!(
             written("encoder/x", "fn f() {}")
                 .unwrap_err()
+                .message
                 .contains("impl Define")
         );
-        assert!(
-            written("loss/x", "fn forward() {}")
-                .unwrap_err()
-                .contains("takes 0 arguments")
-        );
+        for (text, at, why) in [
+            ("fn forward() {}", "fn forward()", "takes 0 arguments"),
+            (
+                "fn forward(prediction: Tensor, target: &Tensor) -> Result<Tensor> {}",
+                "prediction: Tensor",
+                "by reference",
+            ),
+            (
+                "fn forward(a: &Tensor, b: &Tensor) -> Tensor {}",
+                "fn forward(a: &Tensor, b: &Tensor) -> Tensor",
+                "does not return",
+            ),
+        ] {
+            let missing = written("loss/x", text).unwrap_err();
+            assert_eq!(&text[missing.range.unwrap()], at);
+            assert!(missing.message.contains(why), "{}", missing.message);
+            assert!(
+                missing
+                    .message
+                    .contains("fn forward(prediction: &Tensor, target: &Tensor) -> Result<Tensor>")
+            );
+        }
     }
 }

@@ -35,6 +35,7 @@ pub fn prepare() {
                 causes: Vec::new(),
                 location: None,
                 functions: Vec::new(),
+                frames: Vec::new(),
             },
         });
         PANICKING.store(false, Ordering::SeqCst);

@@ -176,6 +176,7 @@ impl Streams {
                         causes: Vec::new(),
                         location: None,
                         functions: Vec::new(),
+                        frames: Vec::new(),
                     },
                 });
             }

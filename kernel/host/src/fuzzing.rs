@@ -146,6 +146,7 @@ fn cell(engine: &mut Engine, code: &str, number: u32) {
                 bytes: 8,
                 tensor_bytes: 0,
                 gpu_bytes: 0,
+                tensor: None,
             };
             engine.variables.insert(definition.name, variable);
         }

@@ -21,7 +21,7 @@ pub use deep::{MAX_VALUE_DEPTH, depth_of};
 pub use frame::{MAX_FRAME_BYTES, decode, encode, read, read_body, write};
 pub use message::{
     CommMessage, Command, Event, Failure, FailureKind, LineMap, LineRange, Location, MimeBundle,
-    Outcome, Output, StoredVariable, StreamName,
+    Outcome, Output, StoredVariable, StreamName, TensorFacts,
 };
 pub use question::{Ask, Question};
 pub use size::readable_bytes;

@@ -189,7 +189,7 @@ pub enum Event {
 pub enum Output {
     /// The value of the cell's last expression.
     Result {
-        /// The value in each of its MIME types.
+        /// The value in each of its MIME types; with none the value prints itself next, by evcxr's convention.
         bundle: MimeBundle,
     },
     /// A new display, or with `update` new content for the displays of that id.
@@ -263,6 +263,20 @@ pub struct StoredVariable {
     pub tensor_bytes: usize,
     /// Those of them that are on a GPU.
     pub gpu_bytes: usize,
+    /// What it is, of a tensor.
+    #[serde(default)]
+    pub tensor: Option<TensorFacts>,
+}
+
+/// What a tensor is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TensorFacts {
+    /// `[2, 3]`
+    pub shape: String,
+    /// `f32`
+    pub dtype: String,
+    /// `cpu`, `cuda:0`
+    pub device: String,
 }
 
 /// Why a cell failed.
@@ -280,6 +294,9 @@ pub struct Failure {
     /// The cells' functions that a panic went through, innermost first.
     #[serde(default)]
     pub functions: Vec<String>,
+    /// The places in functions of cells at which an error was passed on by `?`, innermost first.
+    #[serde(default)]
+    pub frames: Vec<Location>,
 }
 
 /// The sort of a [`Failure`].

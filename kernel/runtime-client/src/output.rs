@@ -23,6 +23,8 @@ pub struct Assembler {
     /// Text that waits to be sent, all of one stream.
     pending: Option<(StreamName, String)>,
     marks: Marks,
+    /// Whether the next content between marks is the cell's result.
+    result_follows: bool,
     ready: Vec<SessionEvent>,
 }
 
@@ -44,16 +46,27 @@ impl Assembler {
         for piece in self.marks.push(&text) {
             match piece {
                 Piece::Text(text) => self.append(name, &text),
-                Piece::Display(bundle) => {
-                    self.send_pending();
-                    self.ready.push(SessionEvent::Display {
-                        bundle,
-                        display_id: None,
-                        update: false,
-                    });
-                }
+                Piece::Display(bundle) => self.display(bundle),
             }
         }
+    }
+
+    /// Notes that the value of the cell's last expression prints itself between marks from here on.
+    pub fn result_follows(&mut self) {
+        self.result_follows = true;
+    }
+
+    fn display(&mut self, bundle: MimeBundle) {
+        self.send_pending();
+        let is_result = std::mem::take(&mut self.result_follows);
+        self.ready.push(match is_result {
+            true => SessionEvent::Result { bundle },
+            false => SessionEvent::Display {
+                bundle,
+                display_id: None,
+                update: false,
+            },
+        });
     }
 
     fn append(&mut self, name: StreamName, text: &str) {
@@ -103,16 +116,10 @@ impl Assembler {
         for piece in self.marks.finish() {
             match piece {
                 Piece::Text(text) => self.append(StreamName::Stdout, &text),
-                Piece::Display(bundle) => {
-                    self.send_pending();
-                    self.ready.push(SessionEvent::Display {
-                        bundle,
-                        display_id: None,
-                        update: false,
-                    });
-                }
+                Piece::Display(bundle) => self.display(bundle),
             }
         }
+        self.result_follows = false;
         self.take()
     }
 }

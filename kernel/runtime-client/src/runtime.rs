@@ -20,7 +20,7 @@ use std::{
 
 use anyhow::Context;
 use patchbay_protocol::{
-    Ask, Command, Event, MAX_FRAME_BYTES, Outcome, PARAMETERS_VARIABLE, SOCKET_VARIABLE,
+    Ask, Command, Event, MAX_FRAME_BYTES, Outcome, Output, PARAMETERS_VARIABLE, SOCKET_VARIABLE,
 };
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use serde_json::Value;
@@ -562,7 +562,12 @@ impl Pump {
             Event::Output { sequence, output } => {
                 self.empty_pipes();
                 self.send_all();
-                self.send(vec![output.into()]);
+                match output {
+                    Output::Result { bundle } if bundle.data.is_empty() => {
+                        self.assembler.result_follows();
+                    }
+                    output => self.send(vec![output.into()]),
+                }
                 writer.send(&Command::Ack { sequence });
             }
             Event::InputRequest { prompt, password } => {

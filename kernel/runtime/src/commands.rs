@@ -205,6 +205,7 @@ fn failure_of(kind: FailureKind, message: String) -> Failure {
         causes: Vec::new(),
         location: None,
         functions: Vec::new(),
+        frames: Vec::new(),
     }
 }
 

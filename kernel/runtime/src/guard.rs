@@ -140,6 +140,7 @@ fn overdue() -> Failure {
         causes: Vec::new(),
         location: None,
         functions: Vec::new(),
+        frames: Vec::new(),
     }
 }
 
@@ -154,6 +155,7 @@ fn rest_of_dead() -> Option<Rest> {
             causes: Vec::new(),
             location: None,
             functions: Vec::new(),
+            frames: Vec::new(),
         },
         lent_is_whole: false,
     })

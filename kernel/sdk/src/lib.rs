@@ -12,7 +12,7 @@ mod install;
 #[doc(hidden)]
 pub mod instances;
 
-pub use patchbay_cell::{__dbg, __file, __line};
+pub use patchbay_cell::{__dbg, __file, __line, questions::__at};
 pub use patchbay_cell::{
     COMPUTING, Failure, cell, channel, comm, executor, input, interrupt, place, returns,
 };

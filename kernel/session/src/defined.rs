@@ -43,6 +43,7 @@ pub(crate) fn after_success(engine: &mut Engine, job: &Job, compiled: &Compiled)
                     bytes: 0,
                     tensor_bytes: 0,
                     gpu_bytes: 0,
+                    tensor: None,
                 };
                 engine.variables.insert(definition.name.clone(), variable);
             }

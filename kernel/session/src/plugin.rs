@@ -10,7 +10,7 @@ use patchbay_contract::{CellError, SessionEvent, StreamName};
 use patchbay_engine::{
     cache::{Cache, Record},
     compile::CompileError,
-    diagnostics,
+    diagnostics, error,
     lessons::Lessons,
     plan::{self, Plan},
     plugin_cell,
@@ -63,7 +63,10 @@ impl EngineSession {
             first_line: 1,
         };
         let program = plugin_cell::program(id, &source)
-            .map_err(|message| CellError::plain("PluginError", message))?;
+            .map_err(|missing| match missing.range {
+                Some(range) => error::in_cell(&source, range, &missing.message),
+                None => CellError::plain("PluginError", missing.message),
+            })?;
         let crate_name = format!("plugin_{}", id.replace('/', "_"));
         let plan = plan::plan_plugin(program, crate_name, format!("cell %%plugin {id}"));
         self.build_plugin(&plan).await

@@ -69,6 +69,7 @@ impl EngineSession {
             if let Some(variable) = self.engine.variables.get_mut(&stored.name) {
                 variable.tensor_bytes = stored.tensor_bytes;
                 variable.gpu_bytes = stored.gpu_bytes;
+                variable.tensor.clone_from(&stored.tensor);
             }
         }
         let mut unnameable = Vec::new();
@@ -109,6 +110,7 @@ impl EngineSession {
                                 bytes: variable.bytes,
                                 tensor_bytes: variable.tensor_bytes,
                                 gpu_bytes: variable.gpu_bytes,
+                                tensor: variable.tensor.clone(),
                             };
                             self.engine.lost.remove(name);
                             self.engine.variables.insert(name.clone(), variable);

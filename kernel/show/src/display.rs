@@ -9,13 +9,13 @@ use serde_json::Value;
 use crate::show::{self, Show};
 use patchbay_cell::{channel, interrupt};
 
-/// Shows a value here and now. An interrupt stops the cell here.
+/// Shows a value, or what a reference points to, here and now. An interrupt stops the cell here.
 ///
-/// What was printed before stands above it. The handle changes the display in place, from later
-/// cells, too.
-pub fn display<T: Show + ?Sized>(value: &T) -> DisplayHandle {
+/// A tensor that is used afterwards is given by reference: `display(&x)`. What was printed before stands above it. The handle
+/// changes the display in place, from later cells, too.
+pub fn display(value: impl Show) -> DisplayHandle {
     interrupt::check();
-    display_always(value)
+    display_always(&value)
 }
 
 /// [`display`] for what is drawn while an interrupted cell ends.

@@ -5,9 +5,9 @@ use std::{
     collections::{BTreeMap, HashMap},
 };
 
-use candle_core::{Device, Result, Tensor, Var, backprop::GradStore};
+use candle_core::{Device, DeviceLocation, Result, Tensor, Var, backprop::GradStore};
 use patchbay_cell::{keep::Clones, shared_clones};
-use patchbay_protocol::readable_bytes;
+use patchbay_protocol::{TensorFacts, readable_bytes};
 use serde::Serialize;
 
 pub use patchbay_cell::parts::TensorBytes;
@@ -24,6 +24,23 @@ pub fn bytes_of<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> TensorByte
         }
     }
     bytes
+}
+
+/// Shape, dtype and device of a tensor; `None` for other values.
+pub(crate) fn facts_of(value: &dyn Any) -> Option<TensorFacts> {
+    let tensor = value
+        .downcast_ref::<Tensor>()
+        .or_else(|| Some(value.downcast_ref::<Var>()?.as_tensor()))?;
+    let device = match tensor.device().location() {
+        DeviceLocation::Cpu => "cpu".to_owned(),
+        DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+        DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
+    };
+    Some(TensorFacts {
+        shape: format!("{:?}", tensor.dims()),
+        dtype: tensor.dtype().as_str().to_owned(),
+        device,
+    })
 }
 
 /// The bytes of a tensor or of a collection of tensors; `None` for other values.

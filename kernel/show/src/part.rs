@@ -10,6 +10,7 @@ pub static PART: Part = Part {
     at_end: &[live::finish_all, widgets::send_held],
     probes: &[live::probe, widgets::probe, probe_generators],
     tensors: Some(memory::tensors_of),
+    facts: Some(memory::facts_of),
     clones: Some(clones),
     explain: Some(memory::explained),
 };

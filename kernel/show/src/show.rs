@@ -80,13 +80,15 @@ pub mod probe {
     /// A value whose means of display are being looked for.
     pub struct Probe<'a, T: ?Sized>(pub &'a T);
 
-    /// `()` is never shown.
+    /// `()` is never shown, nor is the handle of what has been shown.
     pub trait ViaUnit {
         /// Shows nothing.
         fn emit(&self) {}
     }
 
     impl ViaUnit for &&&Probe<'_, ()> {}
+
+    impl ViaUnit for &&&Probe<'_, crate::DisplayHandle> {}
 
     /// By the value's own [`Show`].
     pub trait ViaShow {
@@ -128,9 +130,15 @@ pub mod probe {
     /// the cell's own: found in the SDK, evcxr's compiler would advise to import it.
     pub struct NoEvcxrDisplay;
 
-    /// Whether a value has not shown itself by a method `evcxr_display` of its own.
-    pub fn is_not_shown<R: 'static>(_returned: R) -> bool {
+    /// Whether a value has no method `evcxr_display` of its own; `_call` calls the method that it has.
+    pub fn has_none<R: 'static>(_call: &impl Fn() -> R) -> bool {
         TypeId::of::<R>() == TypeId::of::<NoEvcxrDisplay>()
+    }
+
+    /// Tells the host that what the value prints between evcxr's marks is the cell's result.
+    #[inline(never)]
+    pub fn prints_itself() {
+        emit(MimeBundle::default());
     }
 
     #[inline(never)]
@@ -174,8 +182,12 @@ macro_rules! __show_result {
                     }
                 }
                 impl<T: ?Sized> EvcxrDisplayFallback for &T {}
-                if $crate::show::probe::is_not_shown(value.evcxr_display()) {
+                let show = || value.evcxr_display();
+                if $crate::show::probe::has_none(&show) {
                     (&&&&$crate::show::probe::Probe(value)).emit()
+                } else {
+                    $crate::show::probe::prints_itself();
+                    show();
                 }
             }
         }

@@ -14,6 +14,7 @@ use crate::{
     item::Item,
     lessons::Lessons,
     program::{Program, Source},
+    questions,
 };
 
 /// Writes items; what all of them need.
@@ -110,6 +111,12 @@ impl Writer<'_> {
             range: at..at,
             text: self.check.to_owned(),
         }));
+        changes.extend(
+            questions::insertions(&item.questions, self.lessons).map(|(at, text)| Change {
+                range: at..at,
+                text: text.to_owned(),
+            }),
+        );
         if self.lessons.opens_modules {
             changes.extend(item.private_types.iter().map(|&at| Change {
                 range: at..at,

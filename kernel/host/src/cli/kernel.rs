@@ -47,7 +47,7 @@ fn about(language_version: &str) -> About {
             "file_extension": ".rs",
             "pygments_lexer": "rust",
             "codemirror_mode": "rust",
-            "nbconvert_exporter": "rust",
+            "nbconvert_exporter": "script",
         }),
         banner: format!(
             "Patchbay {version}: Rust cells on candle tensors. %help lists the magics."

@@ -2,6 +2,7 @@
 
 mod build;
 mod cache;
+mod completions;
 mod doctor;
 mod exec;
 mod install;
@@ -15,7 +16,7 @@ mod start;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// A Jupyter kernel for Rust with tensors, plots and machine-learning plugins.
 #[derive(Debug, Parser)]
@@ -46,6 +47,8 @@ enum Command {
     #[command(subcommand)]
     Plugin(plugin::Command),
     Dehaze(patchbay_dehaze_command::Arguments),
+    Completions(completions::Arguments),
+    Man(completions::ManArguments),
     Kernel(kernel::Arguments),
 }
 
@@ -63,6 +66,8 @@ pub fn main() -> ExitCode {
         Command::Cache(arguments) => cache::run(&arguments),
         Command::Plugin(command) => plugin::main(&command),
         Command::Dehaze(arguments) => patchbay_dehaze_command::main(&arguments),
+        Command::Completions(arguments) => completions::main(&arguments, Arguments::command()),
+        Command::Man(arguments) => completions::man(&arguments, Arguments::command()),
         Command::Kernel(arguments) => kernel::main(&arguments),
     };
     result.unwrap_or_else(|error| {
@@ -73,8 +78,6 @@ pub fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -48,6 +48,7 @@ fn text() -> String {
     let answers: Vec<&str> = entries()
         .filter(|entry| !entry.magic.is_listed)
         .filter_map(|entry| entry.magic.names.first().copied())
+        .filter(|name| name.starts_with(':'))
         .collect();
     lines
         .chain([format!(

@@ -40,6 +40,9 @@ magics! {
     cd,
     shell,
     load,
+    script,
+    writefile,
+    markup,
     reset,
     cache,
     items,
@@ -61,6 +64,7 @@ magics! {
     quit,
     help,
     instead,
+    python,
 }
 
 type Events = mpsc::UnboundedSender<SessionEvent>;
@@ -135,7 +139,7 @@ fn of_cell(name: &str) -> Option<&'static Entry> {
 pub(crate) fn timing_of_cell(magic: &CellMagic) -> Option<Timing> {
     match of_cell(&magic.name)?.magic.argument {
         Argument::Statement(timing) => Some(timing),
-        Argument::Words | Argument::Manifest => None,
+        Argument::Words | Argument::Manifest | Argument::Text => None,
     }
 }
 

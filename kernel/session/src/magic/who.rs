@@ -8,7 +8,7 @@ use patchbay_engine::{
     magic::{Argument, Magic},
     types::shorten,
 };
-use patchbay_protocol::{MimeBundle, question::MemoryOfGpu, readable_bytes};
+use patchbay_protocol::{MimeBundle, TensorFacts, question::MemoryOfGpu, readable_bytes};
 use serde_json::json;
 
 use super::{Call, Entry, Run, support::display};
@@ -17,7 +17,7 @@ pub(super) const MAGICS: &[Entry] = &[Entry {
     magic: Magic {
         names: &["%who", "%whos", ":vars"],
         usage: "",
-        summary: "the variables: name, type, size, the cell that defined each",
+        summary: "the variables: name, type, size, the cell that defined each; shape, dtype and device of tensors",
         argument: Argument::Words,
         changes_programs: false,
         is_listed: true,
@@ -81,6 +81,25 @@ fn variable_table(engine: &Engine, gpu: Option<&MemoryOfGpu>) -> MimeBundle {
             row.push(cell);
         }
     };
+    if engine
+        .variables
+        .values()
+        .any(|variable| variable.tensor.is_some())
+    {
+        let fact = |variable: &Variable, fact: fn(&TensorFacts) -> &String| {
+            variable
+                .tensor
+                .as_ref()
+                .map(fact)
+                .cloned()
+                .unwrap_or_default()
+        };
+        column("shape", &|variable| fact(variable, |tensor| &tensor.shape));
+        column("dtype", &|variable| fact(variable, |tensor| &tensor.dtype));
+        column("device", &|variable| {
+            fact(variable, |tensor| &tensor.device)
+        });
+    }
     if tensors {
         column("tensors", &|variable| size(variable.tensor_bytes));
     }
