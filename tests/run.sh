@@ -17,6 +17,12 @@ lints() {
     export CARGO_TARGET_DIR=target/lints
     cargo clippy --release --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --quiet
+    # The side process has dependencies of its own. Without a network nothing can be said of it.
+    if cargo fetch --locked --quiet --manifest-path kernel/evcxr/Cargo.toml; then
+        cargo check --locked --offline --manifest-path kernel/evcxr/Cargo.toml --target-dir target/evcxr-check
+    else
+        echo "skipped: the crates of the side process could not be fetched"
+    fi
 }
 mkdir -p target
 (lints) >target/lints.log 2>&1 &
@@ -26,7 +32,7 @@ step "build"
 cargo build --release --workspace
 cargo test --release --workspace --no-run
 
-step "lints and documentation"
+step "lints, documentation, the side process"
 wait "$lints" || { cat target/lints.log; exit 1; }
 tail -n 1 target/lints.log
 
@@ -46,14 +52,6 @@ fi
 
 step "Rust tests"
 cargo test --release --workspace
-
-step "the side process compiles"
-# Its dependencies are its own; checking them takes some minutes the first time. Without a network nothing can be said.
-if cargo fetch --locked --quiet --manifest-path kernel/evcxr/Cargo.toml; then
-    cargo check --locked --offline --manifest-path kernel/evcxr/Cargo.toml --target-dir target/evcxr-check
-else
-    echo "skipped: the crates of the side process could not be fetched"
-fi
 
 step "the same cells on evcxr; completion by rust-analyzer"
 # Their side process takes some ten minutes to build: patchbay install --completion does so.
