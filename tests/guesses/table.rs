@@ -188,7 +188,7 @@ nn::Linear::new(vb, 2, 4) //! nn::linear(3, 4, vb
 nn::conv2d(3, 8, 3, nn::Conv2dConfig { padding: 1, ..Default::default() }, vb.pp("b"))?.forward(&image_batch)?.dims().to_vec() //= [1, 8, 8, 8]
 nn::seq().add(nn::linear(2, 4, vb.pp("c"))?).add(nn::Activation::Relu).forward(&x)?.dims().to_vec() //= [2, 4]
 nn::Sequential(nn::Activation::Relu) //! nn::seq()
-nn::cross_entropy(&logits, &labels)?.item()? //= 0.12692800164222717
+nn::cross_entropy(&logits, &labels)? //= f32 [] [0.1269]
 nn::mse_loss(&x, &x.zeros_like()?)?.item()? //= 7.5
 nn::l1_loss(&x, &x.zeros_like()?)?.item()? //= 2.5
 nn::smooth_l1_loss(&x, &x.zeros_like()?)?.item()? //= 2.0
@@ -228,8 +228,8 @@ torch::save(&net.state_dict()?, "net.safetensors")? //= ()
 torch::save(&net.state_dict()?, "net.pt")? //! net.safetensors
 torch::load("net.pt")? //! weights::read
 torch.save(net, "net.pt") //! torch::
-varmap.parameters().is_empty() //= true
-varmap.state_dict()?.is_empty() //= true
+VarMap::new().parameters().is_empty() //= true
+VarMap::new().state_dict()?.is_empty() //= true
 nn::AdamW::new(net.parameters(), 1e-3)?.learning_rate() //= 0.001
 nn::SGD::new(net.parameters(), nn::ParamsSgd { momentum: 0.9, ..0.1.into() })?.learning_rate() //= 0.1
 torch::optim::Adam::new(net.parameters(), 1e-3) //! nn::AdamW::new

@@ -626,7 +626,10 @@ fn operation(place: &Place<'_>) -> Option<&'static str> {
         return Some("a result of tensors is followed by `?`: `(a + b)?`, `(x.relu()? * 2.0)?`");
     }
     match place.code {
-        "E0600" if message.contains("usize") => {
+        "E0600" | "E0277"
+            if message.contains("usize")
+                && (place.code == "E0600" || message.contains("::Neg` is")) =>
+        {
             return Some(
                 "dimensions from the end are `D::Minus1` and `D::Minus2`: `x.sum(D::Minus1)?`; a length that is found is `()`: \
                  `x.reshape((2, ()))?`, or -1 in `x.view((2, -1))?`",
@@ -990,6 +993,12 @@ mod tests {
                 "no names",
             ),
             ("", "expected one of", "x[1:3]", "x.i(1..3)?"),
+            (
+                "E0277",
+                "the trait bound `usize: std::ops::Neg` is not satisfied",
+                "x.sum(-1)",
+                "D::Minus1",
+            ),
             (
                 "E0608",
                 "cannot index into a value of type `Tensor`",

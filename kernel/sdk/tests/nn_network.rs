@@ -99,12 +99,12 @@ const LAYERS: &[(&str, usize, Build)] = &[
   (layers): ModuleList(
     (0-1): 2 x TransformerEncoderLayer(norm_first=false, dropout=0.1
       (self_attn): MultiheadAttention(embed_dim=4, num_heads=2, dropout=0.1
-        (out_proj): Linear(in_features=4, out_features=4, bias=true)       40
+        (out_proj): Linear(in_features=4, out_features=4, bias=true)      40
       )
-      (linear1): Linear(in_features=4, out_features=2048, bias=true)   20,480
-      (linear2): Linear(in_features=2048, out_features=4, bias=true)   16,392
-      (norm1): LayerNorm((4,), eps=1e-5)                                   16
-      (norm2): LayerNorm((4,), eps=1e-5)                                   16
+      (linear1): Linear(in_features=4, out_features=2048, bias=true)  20,480
+      (linear2): Linear(in_features=2048, out_features=4, bias=true)  16,392
+      (norm1): LayerNorm((4,), eps=1e-5)                                  16
+      (norm2): LayerNorm((4,), eps=1e-5)                                  16
     )
   )
 )
