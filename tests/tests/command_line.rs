@@ -305,5 +305,8 @@ fn a_reader_that_has_read_enough_ends_a_run_quietly() {
         .output()
         .unwrap();
     let errors = stderr(&output);
-    assert!(!errors.contains("panicked") && !errors.contains("Broken pipe"), "{errors}");
+    assert!(
+        !errors.contains("panicked") && !errors.contains("Broken pipe"),
+        "{errors}"
+    );
 }

@@ -112,7 +112,10 @@ async fn values_have_their_methods_without_a_second_build() {
         ("t.matm|", "matmul"),
         ("t.soft|", "softmax"),
         ("t.relu()?.sum_al|", "sum_all"),
-        ("let y = (&t + 1.0)?;\nlet z = y.relu()?;\nz.matm|", "matmul"),
+        (
+            "let y = (&t + 1.0)?;\nlet z = y.relu()?;\nz.matm|",
+            "matmul",
+        ),
         ("%time t.matm|", "matmul"),
         ("pair.le|", "left"),
         ("pair.su|", "sum"),
@@ -125,8 +128,14 @@ async fn values_have_their_methods_without_a_second_build() {
         ("figure.sa|", "save"),
         ("torch::rand|", "randn"),
         ("Tensor::zer|", "zeros"),
-        ("struct New { field: i32 }\nlet new = New { field: 1 };\nnew.fi|", "field"),
-        ("fn f(x: &Tensor) -> Result<Tensor> {\n    x.matm|\n}", "matmul"),
+        (
+            "struct New { field: i32 }\nlet new = New { field: 1 };\nnew.fi|",
+            "field",
+        ),
+        (
+            "fn f(x: &Tensor) -> Result<Tensor> {\n    x.matm|\n}",
+            "matmul",
+        ),
     ] {
         let found = names(&mut client, code).await;
         assert!(found.iter().any(|known| known == name), "{code}: {found:?}");
@@ -138,7 +147,9 @@ async fn values_have_their_methods_without_a_second_build() {
     );
     let text = inspect(&mut client, "pair.su|m()").await.unwrap();
     assert!(text.contains("Their sum."), "{text}");
-    let text = inspect(&mut client, "let new = t.relu()?;\nn|ew").await.unwrap();
+    let text = inspect(&mut client, "let new = t.relu()?;\nn|ew")
+        .await
+        .unwrap();
     assert!(text.contains("let new: Tensor"), "{text}");
     for (question, part) in [
         (":doc Tensor::matmul", "matrix-multiplication"),
@@ -153,7 +164,10 @@ async fn values_have_their_methods_without_a_second_build() {
         execution.ok();
     }
     // What can fail is passed on, not asked about.
-    client.execute("let parsed = \"7\".parse::<i32>();").await.ok();
+    client
+        .execute("let parsed = \"7\".parse::<i32>();")
+        .await
+        .ok();
     client.execute("parsed?").await.result("7").ok();
 }
 

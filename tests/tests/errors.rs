@@ -161,7 +161,10 @@ async fn question_marks_tell_the_way_through_functions() {
         .ok();
     client.execute("all(&[\"x\"])?").await.error(
         "Error",
-        &["invalid digit", "called through: cell [6]:4:4, in all: Ok(texts.iter()"],
+        &[
+            "invalid digit",
+            "called through: cell [6]:4:4, in all: Ok(texts.iter()",
+        ],
     );
     // What the compiler refuses is told of as it is written.
     client
@@ -169,7 +172,10 @@ async fn question_marks_tell_the_way_through_functions() {
         .await
         .error(
             "CompileError",
-            &["the `?` operator can only be applied to values that implement `Try`", "cell [8]:1:43"],
+            &[
+                "the `?` operator can only be applied to values that implement",
+                "cell [8]:1:43",
+            ],
         );
 }
 

@@ -60,7 +60,10 @@ async fn types_with_an_evcxr_display_show_through_it() {
 #[tokio::test]
 async fn values_are_displayed_by_value_and_by_reference_and_once() {
     let mut client = Client::start().await;
-    for cell in ["display(html(\"a\"))", "let shown = html(\"a\");\ndisplay(&shown)"] {
+    for cell in [
+        "display(html(\"a\"))",
+        "let shown = html(\"a\");\ndisplay(&shown)",
+    ] {
         client.execute(cell).await.display("text/html", "a").ok();
     }
     // A result is told as what it is.

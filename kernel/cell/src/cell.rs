@@ -183,6 +183,10 @@ pub fn run(body: Box<dyn FnOnce() -> Result<(), CellError> + '_>) {
 ///
 /// Returns the panic as a failure.
 #[doc(hidden)]
+#[expect(
+    clippy::result_large_err,
+    reason = "there is one failure a cell, and it is sent at once"
+)]
 pub fn run_command<R>(body: impl FnOnce() -> R) -> Result<R, Failure> {
     panic::catch_unwind(AssertUnwindSafe(body)).map_err(failure::of_panic)
 }

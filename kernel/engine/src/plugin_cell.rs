@@ -151,9 +151,8 @@ fn component(
         return Err(wrong(function, &function.sig, name, arguments, why));
     }
     let config = if has_config {
-        config_type(name, &function.sig.inputs[0]).map_err(|why| {
-            wrong(function, &function.sig.inputs[0], name, arguments, &why)
-        })?
+        config_type(name, &function.sig.inputs[0])
+            .map_err(|why| wrong(function, &function.sig.inputs[0], name, arguments, &why))?
     } else {
         "()".to_owned()
     };

@@ -62,11 +62,10 @@ impl EngineSession {
             cell: self.cell,
             first_line: 1,
         };
-        let program = plugin_cell::program(id, &source)
-            .map_err(|missing| match missing.range {
-                Some(range) => error::in_cell(&source, range, &missing.message),
-                None => CellError::plain("PluginError", missing.message),
-            })?;
+        let program = plugin_cell::program(id, &source).map_err(|missing| match missing.range {
+            Some(range) => error::in_cell(&source, range, &missing.message),
+            None => CellError::plain("PluginError", missing.message),
+        })?;
         let crate_name = format!("plugin_{}", id.replace('/', "_"));
         let plan = plan::plan_plugin(program, crate_name, format!("cell %%plugin {id}"));
         self.build_plugin(&plan).await
