@@ -478,7 +478,9 @@ async fn the_plugins_of_the_documentation_work() {
                 fn forward(&self, prediction: &Tensor, target: &Tensor) -> Result<Tensor> {\n\
                 (prediction - target)?.abs()?.powf(self.config.exponent)?.mean_all()\n}\n}";
     client
-        .execute(&format!("%%plugin loss/my_losses_power\n{component}\n{rest}"))
+        .execute(&format!(
+            "%%plugin loss/my_losses_power\n{component}\n{rest}"
+        ))
         .await
         .stream_with("stdout", &["loss/my_losses_power is loaded"])
         .ok();
