@@ -478,15 +478,17 @@ async fn the_plugins_of_the_documentation_work() {
                 fn forward(&self, prediction: &Tensor, target: &Tensor) -> Result<Tensor> {\n\
                 (prediction - target)?.abs()?.powf(self.config.exponent)?.mean_all()\n}\n}";
     client
-        .execute(&format!("%%plugin loss/power\n{component}\n{rest}"))
+        .execute(&format!(
+            "%%plugin loss/my_losses_power\n{component}\n{rest}"
+        ))
         .await
-        .stream_with("stdout", &["loss/power is loaded"])
+        .stream_with("stdout", &["loss/my_losses_power is loaded"])
         .ok();
     client
         .execute(
             "let a = Tensor::new(&[1f32, 3.0], &device())?; let zero = a.zeros_like()?;\n\
              let mut values = Vec::new();\n\
-             for name in [\"mine\", \"scaled\", \"power\"] {\n\
+             for name in [\"mine\", \"scaled\", \"my_losses_power\"] {\n\
                  values.push(create::<dyn Loss>(name, json!({}))?.forward(&a, &zero)?.to_scalar::<f32>()?);\n\
              }\n\
              values",
