@@ -222,3 +222,24 @@ async fn a_network_and_its_gradient() {
         .result("Some([[3.0, 1.0]])")
         .ok();
 }
+
+#[tokio::test]
+async fn a_trait_on_tensors_may_have_the_names_of_the_library_s_methods() {
+    let mut client = Client::start().await;
+    client
+        .execute(
+            "trait Short { fn softmax(&self) -> Result<Tensor>; fn item(&self) -> String; }\n\
+             impl Short for Tensor {\n\
+                 fn softmax(&self) -> Result<Tensor> { nn::softmax(self, -1) }\n\
+                 fn item(&self) -> String { \"mine\".to_owned() }\n\
+             }\n\
+             let x = torch::zeros((1, 2))?;\n\
+             x.softmax()?.to_vec2::<f32>()?",
+        )
+        .await
+        .result("[[0.5, 0.5]]")
+        .ok();
+    client.execute("x.item()").await.result("\"mine\"").ok();
+    // The library's other methods are there in other cells.
+    client.execute("x.numel()").await.result("2").ok();
+}

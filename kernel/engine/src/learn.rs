@@ -109,6 +109,11 @@ const OF_THE_TEXT: [&str; 10] = [
     "E0425", "E0432", "E0433", "E0412", "E0405", "E0404", "E0423", "E0599", "E0560", "E0609",
 ];
 
+/// Whether a note names the library's methods of tensors as one of several candidates.
+fn is_of_tensor_methods(note: &str) -> bool {
+    note.starts_with("candidate #") && note.contains("TensorMethods")
+}
+
 /// A refused program with all that decided it.
 pub struct Refused<'a> {
     /// The session that the chunk was planned for.
@@ -231,6 +236,14 @@ impl Refused<'_> {
             }
             "E0423" | "E0424" if self.learn_undefined(error, &marks, lessons) => return true,
             "E0069" => return !std::mem::replace(&mut lessons.returns_nothing, true),
+            "E0034"
+                if error
+                    .children
+                    .iter()
+                    .any(|child| is_of_tensor_methods(&child.message)) =>
+            {
+                return !std::mem::replace(&mut lessons.own_tensor_methods, true);
+            }
             "E0425" => {
                 return self.learn_macro(error, lessons)
                     || self.learn_defining_macro(error, lessons);

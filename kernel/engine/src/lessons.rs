@@ -66,6 +66,9 @@ pub struct Lessons {
     /// The calls that note the way of an error are left out: the compiler does not take the text with them.
     #[serde(default)]
     pub plain_questions: bool,
+    /// A trait of the notebook has a method of a name that the library gives tensors, too: the library's are left out.
+    #[serde(default)]
+    pub own_tensor_methods: bool,
     /// The program only checks the text: one function, nothing stored.
     #[serde(skip)]
     pub checks_text: bool,

@@ -34,6 +34,9 @@ const LINTS: &str = "#![allow(unused_variables, unused_mut, unused_imports, unus
 /// The names that every cell has.
 const PRELUDE: &str = "use ::patchbay::prelude::*;\n";
 
+/// A name that is declared stands before one that `*` imports, so the trait is not in scope.
+const HIDES_TENSOR_METHODS: &str = "#[allow(dead_code)] struct TensorMethods;\n";
+
 /// What the symbols of statics need; see [`statics`](super::items::statics).
 const STATICS: &str = "#![feature(linkage)]\n";
 
@@ -107,6 +110,9 @@ pub fn plan(
         program.generated("\n");
     }
     program.generated(PRELUDE);
+    if lessons.own_tensor_methods {
+        program.generated(HIDES_TENSOR_METHODS);
+    }
     if has_statics {
         program.generated(SHARES_STATICS);
     }
