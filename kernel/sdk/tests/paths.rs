@@ -12,8 +12,8 @@ fn functions_have_the_names_of_their_modules() {
     let _: fn(&str) -> io::Result<String> = patchbay::prelude::input;
     let _: fn() -> candle::Device = patchbay::device;
     let _: fn() -> candle::Device = patchbay::device::device;
-    let _: fn(&patchbay::Table) -> patchbay::DisplayHandle = patchbay::display;
-    let _: fn(&patchbay::Table) -> patchbay::DisplayHandle = patchbay::display::display;
+    let _: fn(patchbay::Table) -> patchbay::DisplayHandle = patchbay::display;
+    let _: fn(patchbay::Table) -> patchbay::DisplayHandle = patchbay::display::display;
     let _: fn(&str, i32) -> Result<i32> = patchbay::parameter;
     let _: fn(&str, i32) -> Result<i32> = patchbay::parameter::parameter;
     let bar: patchbay::Progress<_> = patchbay::progress(0..3);

@@ -131,7 +131,7 @@ impl Tool for DehazeFolder {
         let rows = runner::read_report(&self.output).map_err(candle::Error::Msg)?;
         // What is finished is on the disk: the interrupt ends the cell as any other does.
         interrupt::check();
-        display(&table(&summary));
+        display(table(&summary));
         let dehazed: Vec<&ReportRow> = rows
             .iter()
             .filter(|row| row.transmission.is_some())

@@ -118,7 +118,7 @@ impl Tool for WordPiece {
             .encode_batch(config.texts.clone(), true)
             .map_err(failed)?;
         if config.show {
-            patchbay::display(&table(&config.texts, &encodings));
+            patchbay::display(table(&config.texts, &encodings));
         }
         let length = encodings[0].len();
         let collect = |part: fn(&Encoding) -> &[u32]| -> Vec<u32> {
