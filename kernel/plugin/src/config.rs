@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::{Error, config_check::check};
+use super::{Error, config_check::check, former_settings::with_present_names};
 
 /// The settings of a component. Use [`config!`](crate::config) to declare one.
 ///
@@ -137,9 +137,12 @@ fn complete(
             )));
         }
     };
-    check(id, "", &Value::Object(given.clone()), schema, schema)?;
+    let given = with_present_names(&Value::Object(given), schema, schema);
+    check(id, "", &given, schema, schema)?;
     let mut merged = defaults();
-    merged.extend(given);
+    if let Value::Object(given) = given {
+        merged.extend(given);
+    }
     // Serde accepts `null` for the unit struct of a component without settings.
     let is_unit = merged.is_empty() && schema.get("properties").is_none();
     Ok(if is_unit {

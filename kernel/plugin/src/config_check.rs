@@ -165,7 +165,7 @@ fn check_range(id: &str, path: &str, number: f64, schema: &Value) -> Result<(), 
 }
 
 /// Follows a reference to a definition, and looks through the `anyOf` of an optional value.
-fn resolve<'a>(schema: &'a Value, root: &'a Value) -> &'a Value {
+pub(crate) fn resolve<'a>(schema: &'a Value, root: &'a Value) -> &'a Value {
     if let Some(name) = schema.get("$ref").and_then(Value::as_str) {
         let pointer = name.trim_start_matches('#');
         return root.pointer(pointer).unwrap_or(schema);

@@ -29,6 +29,7 @@ mod context;
 mod define;
 mod description;
 mod error;
+mod former_settings;
 mod guard;
 mod history;
 mod kind;

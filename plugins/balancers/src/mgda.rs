@@ -11,7 +11,7 @@ patchbay::config! {
     /// Settings of [`Mgda`].
     pub struct MgdaConfig {
         /// What gradients are divided by before: `none`, `l2` their length, `loss` their loss, `loss+` both.
-        #[serde(alias = "normalise")]
+        #[schemars(extend("formerly" = "normalise"))]
         normalize: Normalize = Normalize::None,
     }
 }

@@ -14,7 +14,7 @@ pub enum Guide {
     /// Rec. 601 luma.
     Gray,
     /// The three channels.
-    #[serde(alias = "colour")]
+    #[schemars(extend("formerly" = "colour"))]
     Color,
 }
 

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{
-    about::About, comms::Comms, history::HistoryThread, iopub::Outbox, late::LateOutputs,
-    subshells::Subshells, usage::Usage,
+    about::About, comms::Comms, history::HistoryThread, iopub::Outbox, subshells::Subshells,
+    usage::Usage, waiting::LateOutputs,
 };
 use crate::wire::Message;
 

@@ -3,38 +3,14 @@
 //! The events of a cell come over a channel of their own, which is read on until the next cell has another. What waits in the channel
 //! of an earlier cell came before all that is in a later one's, and is published before it.
 
-use std::{
-    future::poll_fn,
-    sync::{Arc, Weak},
-    task::Poll,
-};
+use std::{future::poll_fn, sync::Arc, task::Poll};
 
 use parking_lot::Mutex;
 use patchbay_contract::SessionEvent;
 use tokio::sync::mpsc;
 
-use super::{broadcast::broadcast, comm_messages, kernel::Kernel};
+use super::{broadcast::broadcast, comm_messages, kernel::Kernel, waiting::Waiting};
 use crate::wire::Message;
-
-/// The channels of the cells that have ended, oldest first.
-#[derive(Default)]
-pub struct LateOutputs(Mutex<Vec<Weak<Late>>>);
-
-impl LateOutputs {
-    /// Publishes what has come over the channels of the cells that have ended.
-    pub fn publish_waiting(&self) {
-        let all: Vec<Arc<Late>> = self.0.lock().iter().filter_map(Weak::upgrade).collect();
-        for late in all {
-            late.publish_waiting();
-        }
-    }
-
-    fn add(&self, late: &Arc<Late>) {
-        let mut all = self.0.lock();
-        all.retain(|late| late.strong_count() > 0);
-        all.push(Arc::downgrade(late));
-    }
-}
 
 /// The channel of a cell that has ended.
 struct Late {
@@ -45,14 +21,16 @@ struct Late {
     kernel: Arc<Kernel>,
 }
 
-impl Late {
+impl Waiting for Late {
     fn publish_waiting(&self) {
         let mut events = self.events.lock();
         while let Ok(event) = events.try_recv() {
             self.publish(event);
         }
     }
+}
 
+impl Late {
     /// Publishes what comes until the channel ends.
     async fn publish_all(&self) {
         poll_fn(|context| {
@@ -97,7 +75,8 @@ pub fn publish_late(
         silent,
         kernel: kernel.clone(),
     });
-    kernel.late.add(&late);
+    let waiting: Arc<dyn Waiting> = late.clone();
+    kernel.late.add(&waiting);
     tokio::spawn(async move { late.publish_all().await });
 }
 

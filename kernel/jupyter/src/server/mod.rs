@@ -22,6 +22,7 @@ mod sockets;
 mod stdin;
 mod subshells;
 mod usage;
+mod waiting;
 
 use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
@@ -80,7 +81,7 @@ pub async fn run(
         about,
         running: Mutex::new(None),
         comms: comms::Comms::default(),
-        late: late::LateOutputs::default(),
+        late: waiting::LateOutputs::default(),
         history: history::HistoryThread::open(),
         subshells: subshells::Subshells::default(),
         usage: usage::Usage::new(),
