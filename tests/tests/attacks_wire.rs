@@ -212,7 +212,18 @@ async fn a_message_that_is_recorded_runs_once() {
     let mut newcomer = kernel.join().await;
     newcomer.shell.send(message.clone()).await.unwrap();
     kernel.control.send(message).await.unwrap();
-    newcomer.request("kernel_info_request", json!({})).await;
+    // Once this is answered the copy before it has been read.
+    let later = newcomer.send_shell("kernel_info_request", json!({})).await;
+    loop {
+        let heard = kernel.broadcast().await;
+        assert!(
+            heard.msg_type == "status" && heard.parent == later,
+            "{heard:?}"
+        );
+        if heard.content["execution_state"] == "idle" {
+            break;
+        }
+    }
     kernel.execute("runs").await.result("1").ok();
     let log = kernel.log();
     assert!(log.contains("has come before"), "{log}");
