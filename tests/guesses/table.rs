@@ -276,8 +276,21 @@ torch::full(2, i64::MAX)?.to_vec::<i64>()? //= [9223372036854775807, 92233720368
 with torch.no_grad(): //! x.detach()
 torch::device("cuda") //! device()
 np.random.randn(3) //! torch::
+nn::Linear::new(2, 32)? //! nn::linear(3, 4, vb
+nn::linear(2, 32)? //! nn::builder(&varmap
+metrics::f1_score(&v, &v)? //! accuracy(&predicted, &target)?
+create::<dyn Dehazer>("dehazer/dark_channel", json!({}))? //! dyn ImageTransform
+x.max(0)?.values //! argmax
+x.i((-1, -1))? //! x.dim(0)? - 1
+nn::AdamW::new(varmap.all_vars(), 1e-3)?.lr() //! learning_rate()
+create::<dyn Forecaster>("forecaster/last_value", json!({"lookback": 4, "horizon": 2}))?.predict(&v)? //! forecast::fit
+x.gt(1.5)?.count_nonzero()? as f64 / x.numel() as f64 //= 0.75
 
 // Plots
+plot::plot(&v, &y).label("sin").draw()? //! series("train"
+plot::scatter(&v, &y).color_by(&labels).draw()? //! classes(&labels)
+widgets::slider("rate", 0.0, 1.0).value() //! .get()
+widgets::checkbox("stop", false).value() //! .get()
 plot::line(&v).draw()? //= a figure
 plot::plot(&v, &y).xlabel("a").ylabel("b").draw()? //= a figure
 plot::hist(&v).draw()? //= a figure

@@ -313,6 +313,32 @@ const NAMES: Table = &[
         "plots are built in one expression: `plot::line(&y).title(\"loss\").xlabel(\"epoch\").draw()?`; `plot::subplots(1, 2, [a, b])?` joins figures, `figure.save(\"loss.svg\")?` keeps one",
     ),
     (
+        &[
+            "metrics",
+            "sklearn",
+            "torchmetrics",
+            "f1_score",
+            "confusion_matrix",
+        ],
+        "`accuracy(&predicted, &target)?` is a share with its interval, `plot::confusion_matrix(&predicted, &target).draw()?` shows the classes",
+    ),
+    (
+        &["Dehazer", "Transform"],
+        "dehazers are of the kind `ImageTransform`: `create::<dyn ImageTransform>(\"image/dark_channel_prior\", json!({}))?`; %plugins lists all ids",
+    ),
+    (
+        &["vb", "varmap"],
+        "parameters are made in a VarMap: `let varmap = VarMap::new(); let vb = nn::builder(&varmap, DType::F32, &device());`",
+    ),
+    (
+        &["EncoderInput", "Window"],
+        "inputs of components are in `plugin`: `plugin::EncoderInput::new(&images)`, `plugin::Window::new(past)`",
+    ),
+    (
+        &["Conv2dConfig", "Conv1dConfig"],
+        "settings of layers are in `nn`: `nn::Conv2dConfig { padding: 1, ..Default::default() }`",
+    ),
+    (
         &["super", "self", "this"],
         "methods take `&self` in an `impl` block",
     ),
@@ -480,6 +506,22 @@ const MEMBERS: Table = &[
     (&["size_", "width", "height"], "lengths are `x.dims()`"),
     (&["format"], "text is made by format!(\"{x:.3}\")"),
     (
+        &["label", "labels"],
+        "a line's name is the first argument: `plot::lines().series(\"train\", &losses).legend(\"upper left\").draw()?`",
+    ),
+    (
+        &["color_by", "hue", "c"],
+        "points are colored by class by `plot::scatter(&x, &y).classes(&labels)`",
+    ),
+    (
+        &["lr", "get_last_lr"],
+        "the learning rate is `optimizer.learning_rate()`",
+    ),
+    (
+        &["value"],
+        "the value of a control is `control.get()`, of one number in a tensor `x.item()?`",
+    ),
+    (
         &["items", "keys", "values"],
         "a map is gone through by `for (key, value) in &map { ... }`",
     ),
@@ -547,7 +589,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 /// Returns what to write in place of what a Python user has typed, if the error looks like that.
 pub fn hint(place: &Place<'_>) -> Option<String> {
     let found = match place.code {
-        "E0425" | "E0423" | "E0424" | "E0433" | "E0432" | "E0412" | "E0531" | "E0574" => {
+        "E0405" | "E0425" | "E0423" | "E0424" | "E0433" | "E0432" | "E0412" | "E0531" | "E0574" => {
             name(place)
         }
         "E0599" | "E0609" | "E0610" | "E0615" | "E0616" => member(place),
@@ -616,6 +658,17 @@ fn member(place: &Place<'_>) -> Option<&'static str> {
         return Some("it is a method: `x.shape()`, `x.dims()`, `x.dtype()`, `x.device()`");
     }
     let last = quoted.rsplit("::").next()?;
+    if matches!(last, "values" | "indices") && place.message.contains("Tensor") {
+        return Some(
+            "`x.max(0)?` are the values and `x.argmax(0)?` their indices; `x.sort(-1, false)?` and `x.topk(3, -1)?` give both",
+        );
+    }
+    if matches!(last, "fit" | "predict" | "train") && place.message.contains("Forecaster") {
+        return Some(
+            "forecasters are fitted by `forecast::fit(&model, &data, &forecast::FitOptions::default())?` and tried by \
+             `forecast::backtest(&model, &data, forecast::Part::Test)?`; docs/forecasting.md begins with a table in a file",
+        );
+    }
     find(MEMBERS, last).or_else(|| find(NAMES, last))
 }
 
@@ -630,6 +683,11 @@ fn operation(place: &Place<'_>) -> Option<&'static str> {
             if message.contains("usize")
                 && (place.code == "E0600" || message.contains("::Neg` is")) =>
         {
+            if line.contains(".i(") {
+                return Some(
+                    "an index counts from the beginning: the last of `x` is `x.i(x.dim(0)? - 1)?`",
+                );
+            }
             return Some(
                 "dimensions from the end are `D::Minus1` and `D::Minus2`: `x.sum(D::Minus1)?`; a length that is found is `()`: \
                  `x.reshape((2, ()))?`, or -1 in `x.view((2, -1))?`",
@@ -701,6 +759,14 @@ fn operation(place: &Place<'_>) -> Option<&'static str> {
     if place.code == "E0308" && message.contains("mismatched types") && line.contains("item()") {
         return Some("`item()` gives an f64: `x.item()? as f32`, or `x.to_scalar::<f32>()?`");
     }
+    if place.code == "E0308"
+        && let Some(found) = words(line)
+            .filter(|name| line.contains(&format!("nn::{name}::new(")))
+            .find_map(|name| find(CONSTRUCTORS, name))
+        && !line.contains("AdamW::new")
+    {
+        return Some(found);
+    }
     if place.code == "E0308" && line.contains("AdamW::new") {
         return Some("`nn::AdamW::new(varmap.all_vars(), 1e-3)?`");
     }
@@ -725,6 +791,25 @@ fn arguments(place: &Place<'_>) -> Option<&'static str> {
     }
     if line.contains("item::<") {
         return Some("`x.item()?` is an f64; `x.to_scalar::<f32>()?` keeps the dtype");
+    }
+    if line.contains(".value()") {
+        return Some("the value of a control is `control.get()`");
+    }
+    if [
+        "nn::linear(",
+        "nn::conv2d(",
+        "nn::conv1d(",
+        "nn::embedding(",
+        "nn::layer_norm(",
+        "nn::lstm(",
+        "nn::gru(",
+    ]
+    .iter()
+    .any(|call| line.contains(call))
+    {
+        return Some(
+            "a layer is made with its parameters: `let vb = nn::builder(&varmap, DType::F32, &device()); nn::linear(3, 4, vb.pp(\"fc\"))?`",
+        );
     }
     if line.contains("Linear::new") {
         return Some("a layer with new parameters is `nn::linear(3, 4, vb)?`");
