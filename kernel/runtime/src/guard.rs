@@ -116,23 +116,12 @@ fn watch(parent: libc::pid_t) {
         if rest.is_some() || died {
             stop_pool();
         }
-        if rest.is_some() || died {
-            if let Err(error) = cells::start(rest) {
-                eprintln!("patchbay-runtime: no thread for the cells: {error}");
-                end::process(1);
-            }
-            give_back_memory();
+        if (rest.is_some() || died)
+            && let Err(error) = cells::start(rest)
+        {
+            eprintln!("patchbay-runtime: no thread for the cells: {error}");
+            end::process(1);
         }
-    }
-}
-
-/// Gives free memory back to the system. What a stopped thread keeps lies between pieces that are free, so that the allocator alone
-/// would give nothing back.
-fn give_back_memory() {
-    // SAFETY: glibc's `malloc_trim` takes the allocator's locks itself; no stopped thread has one.
-    #[cfg(target_env = "gnu")]
-    unsafe {
-        libc::malloc_trim(0);
     }
 }
 
