@@ -663,7 +663,7 @@ fn member(place: &Place<'_>) -> Option<&'static str> {
             "`x.max(0)?` are the values and `x.argmax(0)?` their indices; `x.sort(-1, false)?` and `x.topk(3, -1)?` give both",
         );
     }
-    if matches!(last, "fit" | "predict" | "train") && place.message.contains("Forecaster") {
+    if matches!(last, "fit" | "predict" | "train") && place.message.contains("Slot<") {
         return Some(
             "forecasters are fitted by `forecast::fit(&model, &data, &forecast::FitOptions::default())?` and tried by \
              `forecast::backtest(&model, &data, forecast::Part::Test)?`; docs/forecasting.md begins with a table in a file",
