@@ -1,9 +1,11 @@
 //! evcxr's commands that have nothing to do here: each is answered by a line that says what Patchbay does instead.
 
 use patchbay_contract::CellError;
-use patchbay_engine::magic::{Argument, Magic};
 
-use super::{Call, Entry, Run, entries};
+use super::{
+    Call, Entry, Run,
+    support::{answer, summary_of},
+};
 
 pub(super) const MAGICS: &[Entry] = &[
     answer(
@@ -68,25 +70,7 @@ pub(super) const MAGICS: &[Entry] = &[
     ),
 ];
 
-const fn answer(names: &'static [&'static str], summary: &'static str, run: Run) -> Entry {
-    Entry {
-        magic: Magic {
-            names,
-            usage: "",
-            summary,
-            argument: Argument::Words,
-            changes_programs: false,
-            is_listed: false,
-            evcxr: None,
-        },
-        prepare: None,
-        run,
-    }
-}
-
 fn say(call: &mut Call<'_>, name: &str) -> Result<(), CellError> {
-    let answer = entries().find(|entry| entry.magic.names.contains(&name));
-    let summary = answer.map_or("", |entry| entry.magic.summary);
-    call.print(&format!("{name}: {summary}\n"));
+    call.print(&format!("{name}: {}\n", summary_of(name)));
     Ok(())
 }

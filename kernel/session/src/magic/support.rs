@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use patchbay_contract::{CellError, SessionEvent};
+use patchbay_engine::magic::{Argument, Magic};
 use patchbay_protocol::MimeBundle;
 use serde_json::json;
 
-use super::Events;
+use super::{Entry, Events, Run, entries};
 
 /// Returns a bundle that is a text.
 pub(super) fn plain_bundle(text: &str) -> MimeBundle {
@@ -40,4 +41,31 @@ pub(super) fn wants_statement(name: &str) -> CellError {
         "MagicError",
         format!("%{name} wants a statement on its line; for a whole cell begin it with %%{name}"),
     )
+}
+
+/// Returns an entry that stands in no list: its summary is the answer to a magic of another kernel.
+pub(super) const fn answer(
+    names: &'static [&'static str],
+    summary: &'static str,
+    run: Run,
+) -> Entry {
+    Entry {
+        magic: Magic {
+            names,
+            usage: "",
+            summary,
+            argument: Argument::Words,
+            changes_programs: false,
+            is_listed: false,
+            evcxr: None,
+        },
+        prepare: None,
+        run,
+    }
+}
+
+/// Returns the summary of a magic.
+pub(super) fn summary_of(name: &str) -> &'static str {
+    let entry = entries().find(|entry| entry.magic.names.contains(&name));
+    entry.map_or("", |entry| entry.magic.summary)
 }
