@@ -29,7 +29,7 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    thread,
+    thread::{self, ScopedJoinHandle},
     time::{Duration, Instant},
 };
 
@@ -201,23 +201,21 @@ pub fn run_with(
             .map(|_| scope.spawn(|| shared.work()))
             .collect();
         let mut told = Instant::now();
-        let mut workers = workers;
-        let mut worked_last = false;
-        while workers.iter().any(|worker| !worker.is_finished()) {
-            thread::sleep(Duration::from_millis(2));
-            if told.elapsed() >= INTERVAL {
-                told = Instant::now();
-                if !watch(&shared.progress(&counted, start)) {
-                    stopped = true;
-                    shared.stop.store(true, Ordering::Relaxed);
+        let mut wait = |workers: &[ScopedJoinHandle<'_, ()>]| {
+            while !workers.iter().all(ScopedJoinHandle::is_finished) {
+                thread::sleep(Duration::from_millis(2));
+                if told.elapsed() >= INTERVAL {
+                    told = Instant::now();
+                    if !watch(&shared.progress(&counted, start)) {
+                        stopped = true;
+                        shared.stop.store(true, Ordering::Relaxed);
+                    }
                 }
             }
-            // What was in work when a run was killed comes when all else is finished, one picture at a time.
-            if !worked_last && workers.iter().all(|worker| worker.is_finished()) {
-                worked_last = true;
-                workers.push(scope.spawn(|| shared.work_last()));
-            }
-        }
+        };
+        wait(&workers);
+        // What was in work when a run was killed comes when all else is finished, one picture at a time.
+        wait(&[scope.spawn(|| shared.work_last())]);
         shared.stop.store(true, Ordering::Relaxed);
     });
     if !stopped && counted.load(Ordering::Relaxed) == u64::MAX {
