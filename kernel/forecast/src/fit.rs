@@ -44,7 +44,7 @@ pub fn fit(model: &Slot<dyn Forecaster>, data: &Dataset, options: &FitOptions) -
     let (lookback, horizon) = (model.lookback(), model.horizon());
     let train = data.windows(Part::Train, lookback, horizon)?;
     let validation = data.windows(Part::Validation, lookback, horizon)?;
-    let trained_before = DataScales::of_model(model);
+    let trained_before = DataScales::of_model(model)?;
     let (closed, share) = train.for_closed_form();
     let (held_out, held_out_share) = validation.for_closed_form();
     let kind = model.fit(&mut closed.batches(BATCH))?;

@@ -57,7 +57,7 @@ fn save_file(model: &Slot<dyn Forecaster>, scales: Option<DataScales>, path: &Pa
         )));
     }
     let origin = model.provenance();
-    let (scales, of_scales) = match (scales, DataScales::of_model(model)) {
+    let (scales, of_scales) = match (scales, DataScales::of_model(model)?) {
         (Some(scales), _) => scales.to_parts()?,
         (None, Some(scales)) => scales.to_parts()?,
         (None, None) => {

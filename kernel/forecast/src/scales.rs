@@ -10,7 +10,7 @@ use super::{
     covariates::{Covariates, SourceScale},
     dataset::scores,
 };
-use patchbay_plugin::{Forecaster, Slot};
+use patchbay_plugin::{Forecaster, Note, NoteRecord, Slot};
 use patchbay_show::Result;
 
 /// The convention of calendar features that this program has: those of TiDE's authors, in their order.
@@ -80,14 +80,19 @@ impl DataScales {
     }
 
     /// Those that a forecaster was fitted or saved with.
-    pub(super) fn of_model(model: &Slot<dyn Forecaster>) -> Option<Arc<DataScales>> {
-        model.note()?.downcast::<DataScales>().ok()
+    ///
+    /// # Errors
+    ///
+    /// Fails where those of a checkpoint are damaged.
+    pub(super) fn of_model(model: &Slot<dyn Forecaster>) -> Result<Option<Arc<DataScales>>> {
+        model.note(|record| {
+            DataScales::from_parts(&record.value, &mut |name| record.tensors.get(name).cloned())
+        })
     }
 
     /// Notes them with a forecaster, in place of earlier ones.
     pub(super) fn note(self, model: &Slot<dyn Forecaster>) {
-        let note: Arc<dyn Any + Send + Sync> = Arc::new(self);
-        model.set_note(note);
+        model.set_note(Arc::new(self));
     }
 
     /// Whether the data have the same covariates of a kind in the same order.
@@ -286,6 +291,20 @@ impl DataScales {
     }
 }
 
+impl Note for DataScales {
+    fn record(&self) -> Result<NoteRecord> {
+        let (value, tensors) = self.to_parts()?;
+        Ok(NoteRecord {
+            value,
+            tensors: tensors.into_iter().collect(),
+        })
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
 impl Dataset {
     /// The same data in the scales that a fitted or loaded forecaster was fitted in, to go on training it. ([`super::predict`] and
     /// [`super::backtest`] do this by themselves.)
@@ -294,7 +313,7 @@ impl Dataset {
     ///
     /// Fails where the forecaster was never fitted, or on data of another step, other series or other covariates.
     pub fn with_scales_of(&self, model: &Slot<dyn Forecaster>) -> Result<Dataset> {
-        match DataScales::of_model(model) {
+        match DataScales::of_model(model)? {
             Some(scales) => self.in_scales(&scales, &Kind::needed_by(model)),
             None => bail!(
                 "{} was never fitted, so it has no scales: forecast::fit(&model, &data, &options) gives it those of the \
@@ -332,7 +351,7 @@ pub(super) fn in_scales_of<'a>(
     model: &Slot<dyn Forecaster>,
     data: &'a Dataset,
 ) -> Result<Cow<'a, Dataset>> {
-    match DataScales::of_model(model) {
+    match DataScales::of_model(model)? {
         Some(scales) if *scales != DataScales::of(data) => {
             let needs = Kind::needed_by(model);
             data.in_scales(&scales, &needs).map(Cow::Owned)

@@ -1,8 +1,15 @@
 //! One optimizer step from the gradients of several batches.
 
-use candle_core::{Result, Tensor, Var, backprop::GradStore};
+use std::collections::BTreeMap;
 
-use super::each_once;
+use candle_core::{Result, Tensor, Var, backprop::GradStore, bail};
+
+use super::{
+    ParameterNames,
+    checkpoint::{Commit, State, Stateful},
+    each_once,
+    kept::Kept,
+};
 
 /// Sums gradients of parts of a batch, for batches that do not fit into memory at once.
 ///
@@ -23,8 +30,14 @@ use super::each_once;
 pub struct Accumulator {
     vars: Vec<Var>,
     every: usize,
+    sums: Kept<Sums>,
+}
+
+/// The gradients since the last mean.
+#[derive(Debug, Default)]
+struct Sums {
     seen: usize,
-    sum: GradStore,
+    gradients: GradStore,
 }
 
 impl Accumulator {
@@ -33,8 +46,7 @@ impl Accumulator {
         Accumulator {
             vars,
             every: every.max(1),
-            seen: 0,
-            sum: GradStore::default(),
+            sums: Kept::default(),
         }
     }
 
@@ -46,21 +58,80 @@ impl Accumulator {
     pub fn add(&mut self, loss: &Tensor) -> Result<Option<GradStore>> {
         each_once("the variables whose gradients are summed", &self.vars)?;
         let mut grads = (loss / self.every as f64)?.backward()?;
+        let sums = self.sums.get_mut();
         for var in &self.vars {
             let Some(grad) = grads.remove(var) else {
                 continue;
             };
-            let sum = match self.sum.remove(var) {
+            let sum = match sums.gradients.remove(var) {
                 Some(sum) => (sum + grad)?,
                 None => grad,
             };
-            self.sum.insert(var, sum.detach());
+            sums.gradients.insert(var, sum.detach());
         }
-        self.seen += 1;
-        if self.seen < self.every {
+        sums.seen += 1;
+        if sums.seen < self.every {
             return Ok(None);
         }
-        self.seen = 0;
-        Ok(Some(std::mem::take(&mut self.sum)))
+        Ok(Some(std::mem::take(sums).gradients))
+    }
+
+    /// The variables with their names.
+    fn named(&self, names: &ParameterNames) -> Result<Vec<(String, &Var)>> {
+        let named = |var| match names.get(var) {
+            Some(name) => Ok((name.to_owned(), var)),
+            None => bail!(
+                "a variable of shape {:?} whose gradients are summed is in no part of the checkpoint, so it has no name: make \
+                 the network or the VarMap that has it a part, too",
+                var.dims()
+            ),
+        };
+        self.vars.iter().map(named).collect()
+    }
+}
+
+/// The sums of the losses since the last step, and how many there were.
+impl Stateful for Accumulator {
+    fn state(&self, names: &ParameterNames) -> Result<State> {
+        let sums = self.sums.get();
+        let mut tensors = BTreeMap::new();
+        for (name, var) in self.named(names)? {
+            if let Some(sum) = sums.gradients.get(var) {
+                tensors.insert(name, sum.copy()?);
+            }
+        }
+        State::of_tensors(tensors).with_values(&(sums.seen, self.every))
+    }
+
+    fn prepare(&self, state: State, names: &ParameterNames) -> Result<Commit<'_>> {
+        let (seen, every): (usize, usize) = state.values()?;
+        if every != self.every {
+            bail!(
+                "it sums the gradients of {every} losses in the file and of {} here",
+                self.every
+            )
+        }
+        let mut tensors = state.tensors;
+        let mut gradients = GradStore::default();
+        for (name, var) in self.named(names)? {
+            match tensors.remove(&name) {
+                Some(sum) if sum.dims() == var.dims() => {
+                    gradients.insert(var, sum.to_dtype(var.dtype())?.to_device(var.device())?);
+                }
+                Some(sum) => bail!(
+                    "the sum of {name} is {:?} in the file, and the variable {:?}",
+                    sum.dims(),
+                    var.dims()
+                ),
+                None => {}
+            }
+        }
+        if let Some(name) = tensors.keys().next() {
+            bail!("{name} is in the file, and its gradients are not summed here")
+        }
+        Ok(Box::new(move || {
+            self.sums.set(Sums { seen, gradients });
+            Ok(())
+        }))
     }
 }

@@ -1,10 +1,24 @@
 //! When to stop.
 
+use candle_core::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ParameterNames,
+    checkpoint::{Commit, State, Stateful},
+    kept::Kept,
+};
+
 /// Says when a value has not fallen for a while.
 #[derive(Clone, Debug)]
 pub struct EarlyStopping {
     patience: usize,
     least: f64,
+    seen: Kept<Seen>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Seen {
     best: f64,
     waited: usize,
 }
@@ -15,30 +29,47 @@ impl EarlyStopping {
         EarlyStopping {
             patience,
             least,
-            best: f64::INFINITY,
-            waited: 0,
+            seen: Kept::new(Seen {
+                best: f64::INFINITY,
+                waited: 0,
+            }),
         }
     }
 
     /// Whether to stop after this value, the loss of held-out data for instance; NaN is no improvement.
     pub fn observe(&mut self, value: f64) -> bool {
-        if value < self.best - self.least {
-            self.best = value;
-            self.waited = 0;
+        let seen = self.seen.get_mut();
+        if value < seen.best - self.least {
+            seen.best = value;
+            seen.waited = 0;
         } else {
-            self.waited += 1;
+            seen.waited += 1;
         }
-        self.waited >= self.patience
+        seen.waited >= self.patience
     }
 
     /// The lowest value so far.
     pub fn best(&self) -> f64 {
-        self.best
+        self.seen.get().best
     }
 
     /// Whether the last value was the best one: the time to save a checkpoint.
     pub fn improved(&self) -> bool {
-        self.waited == 0
+        self.seen.get().waited == 0
+    }
+}
+
+impl Stateful for EarlyStopping {
+    fn state(&self, _: &ParameterNames) -> Result<State> {
+        State::default().with_values(&*self.seen.get())
+    }
+
+    fn prepare(&self, state: State, _: &ParameterNames) -> Result<Commit<'_>> {
+        let seen = state.values()?;
+        Ok(Box::new(move || {
+            self.seen.set(seen);
+            Ok(())
+        }))
     }
 }
 

@@ -15,6 +15,7 @@ mod ema;
 mod functional;
 #[doc(hidden)]
 pub mod initial;
+mod kept;
 pub mod kv_cache;
 mod layers;
 pub mod loss;
@@ -38,7 +39,9 @@ pub use candle_nn::{
     Func, FuncT, Init, Module, ModuleT, VarBuilder, VarMap, encoding, func, func_t, init,
     var_builder, var_map,
 };
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{Checkpoint, Checkpoints, Parts, Saved, State, Stateful};
+#[doc(hidden)]
+pub use checkpoint::{Commit, prepare_variables, state_of_variables};
 pub use clip::{clip_grad_norm, clip_grad_value, grad_norm};
 pub use early_stopping::EarlyStopping;
 pub use ema::Ema;

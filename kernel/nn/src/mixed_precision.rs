@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use candle_core::{DType, Device, Result, Tensor, Var, backprop::GradStore};
 
-use super::{Optimizer, OptimizerState, ParameterNames, clip::norm, each_once};
+use super::{
+    Optimizer, OptimizerState, ParameterNames, checkpoint::Commit, clip::norm, each_once,
+    kept::Kept,
+};
 
 /// The factor of the loss, which keeps small gradients from becoming 0 in f16; as `torch.amp.GradScaler`.
 ///
@@ -82,7 +85,7 @@ pub struct MixedPrecision<O> {
     /// Learning rate and settings may be changed here at any time.
     pub optimizer: O,
     /// The scale of the loss.
-    pub scale: LossScale,
+    scale: Kept<LossScale>,
     /// The model's parameter, and what the optimizer updates: an f32 copy, or the same.
     pairs: Vec<(Var, Var)>,
 }
@@ -114,9 +117,19 @@ impl<O: Optimizer> MixedPrecision<O> {
         let optimizer = make(pairs.iter().map(|(_, copy)| copy.clone()).collect())?;
         Ok(MixedPrecision {
             optimizer,
-            scale,
+            scale: Kept::new(scale),
             pairs,
         })
+    }
+
+    /// Returns the present scale of the loss.
+    pub fn scale(&self) -> LossScale {
+        *self.scale.get()
+    }
+
+    /// Replaces the scale of the loss.
+    pub fn set_scale(&mut self, scale: LossScale) {
+        self.scale.set(scale);
     }
 
     /// The f32 copies of the parameters in half precision.
@@ -132,8 +145,9 @@ impl<O: Optimizer> MixedPrecision<O> {
     /// Fails where the backward pass or the optimizer does, and where the scale has fallen below 1e-4: then it is the
     /// loss itself that is not finite.
     pub fn backward_step(&mut self, loss: &Tensor) -> Result<bool> {
+        let mut scale = self.scale();
         // In f32, so that the product does not overflow where the loss does not.
-        let scaled = (loss.to_dtype(DType::F32)? * self.scale.scale)?;
+        let scaled = (loss.to_dtype(DType::F32)? * scale.scale)?;
         let mut model = scaled.backward()?;
         let mut gradients = BTreeMap::new();
         for (index, (var, _)) in self.pairs.iter().enumerate() {
@@ -145,19 +159,20 @@ impl<O: Optimizer> MixedPrecision<O> {
                 _ => DType::F32,
             };
             let mut gradient = gradient.detach().to_dtype(precise)?;
-            if self.scale.scale != 1.0 {
-                gradient = (gradient / self.scale.scale)?;
+            if scale.scale != 1.0 {
+                gradient = (gradient / scale.scale)?;
             }
             gradients.insert(index, gradient);
         }
         // The norm is not finite where one gradient is not.
         let finite = norm(gradients.values())?.is_finite();
-        self.scale.adjust(finite);
+        scale.adjust(finite);
+        self.set_scale(scale);
         if !finite {
-            if self.scale.scale < 1e-4 || self.scale.backoff == 1.0 {
+            if scale.scale < 1e-4 || scale.backoff == 1.0 {
                 candle_core::bail!(
                     "a gradient is not finite at a loss scale of {:.0e}: the loss or the model overflows by itself",
-                    self.scale.scale
+                    scale.scale
                 )
             }
             return Ok(false);
@@ -197,7 +212,8 @@ impl<O: OptimizerState> OptimizerState for MixedPrecision<O> {
     fn named_state(&self, names: &ParameterNames) -> Result<BTreeMap<String, Tensor>> {
         let names = self.names_of_copies(names);
         let mut state = self.optimizer.named_state(&names)?;
-        let scale = [self.scale.scale, self.scale.taken as f64];
+        let scale = *self.scale.get();
+        let scale = [scale.scale, scale.taken as f64];
         state.insert(SCALE.to_owned(), Tensor::new(&scale, &Device::Cpu)?);
         for copy in self.pairs.iter().filter(is_copied).map(|(_, copy)| copy) {
             if let Some(name) = names.get(copy) {
@@ -207,11 +223,11 @@ impl<O: OptimizerState> OptimizerState for MixedPrecision<O> {
         Ok(state)
     }
 
-    fn load_named_state(
-        &mut self,
+    fn prepare_named_state(
+        &self,
         state: &BTreeMap<String, Tensor>,
         names: &ParameterNames,
-    ) -> Result<()> {
+    ) -> Result<Commit<'_>> {
         let names = self.names_of_copies(names);
         let scale = match state.get(SCALE).map(|scale| scale.to_vec1::<f64>()) {
             Some(Ok(scale)) if scale.len() == 2 => scale,
@@ -232,12 +248,16 @@ impl<O: OptimizerState> OptimizerState for MixedPrecision<O> {
                 ),
             }
         }
-        self.optimizer.load_named_state(state, &names)?;
-        for (copy, master) in masters {
-            copy.set(&master)?;
-        }
-        (self.scale.scale, self.scale.taken) = (scale[0], scale[1] as usize);
-        Ok(())
+        let commit = self.optimizer.prepare_named_state(state, &names)?;
+        Ok(Box::new(move || {
+            commit()?;
+            for (copy, master) in masters {
+                copy.set(&master)?;
+            }
+            let mut present = self.scale.get();
+            (present.scale, present.taken) = (scale[0], scale[1] as usize);
+            Ok(())
+        }))
     }
 
     /// That of the optimizer alone.
@@ -245,7 +265,7 @@ impl<O: OptimizerState> OptimizerState for MixedPrecision<O> {
         self.optimizer.state()
     }
 
-    fn load_state(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
+    fn load_state(&self, state: &HashMap<String, Tensor>) -> Result<()> {
         self.optimizer.load_state(state)
     }
 
@@ -343,7 +363,7 @@ mod tests {
         };
         let taken: Vec<bool> = (0..6).map(|_| step()).collect();
         assert_eq!(taken, [false, false, false, true, true, true]);
-        assert_eq!(optimizer.scale.scale, 16384.0);
+        assert_eq!(optimizer.scale().scale, 16384.0);
         assert!((values(&var)[0] - 0.88).abs() < 1e-3, "{:?}", values(&var));
     }
 

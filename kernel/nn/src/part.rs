@@ -26,7 +26,7 @@ fn tensors_of(value: &dyn Any) -> Option<TensorBytes> {
         return Some(bytes_of(variables.iter().map(|var| var.as_tensor())));
     }
     if let Some(average) = value.downcast_ref::<Ema>() {
-        return Some(bytes_of(average.averages()));
+        return Some(bytes_of(&average.averages()));
     }
     of_optimizer::<AdamW>(value)
         .or_else(|| of_optimizer::<Adam>(value))

@@ -2,6 +2,15 @@
 
 use std::f64::consts::PI;
 
+use candle_core::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ParameterNames,
+    checkpoint::{Commit, State, Stateful},
+    kept::Kept,
+};
+
 /// A linear rise, then half a cosine down (Loshchilov and Hutter, 2017).
 #[derive(Clone, Copy, Debug)]
 pub struct CosineSchedule {
@@ -81,6 +90,11 @@ pub struct Plateau {
     pub threshold: f64,
     /// The learning rate does not fall below this.
     pub lowest: f64,
+    seen: Kept<Seen>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Seen {
     best: f64,
     waited: usize,
 }
@@ -93,24 +107,41 @@ impl Plateau {
             patience,
             threshold: 1e-4,
             lowest: 0.0,
-            best: f64::INFINITY,
-            waited: 0,
+            seen: Kept::new(Seen {
+                best: f64::INFINITY,
+                waited: 0,
+            }),
         }
     }
 
     /// The learning rate after this value, for instance the loss of held-out data.
     pub fn observe(&mut self, value: f64, learning_rate: f64) -> f64 {
-        if value < self.best * (1.0 - self.threshold) {
-            self.best = value;
-            self.waited = 0;
+        let seen = self.seen.get_mut();
+        if value < seen.best * (1.0 - self.threshold) {
+            seen.best = value;
+            seen.waited = 0;
             return learning_rate;
         }
-        self.waited += 1;
-        if self.waited <= self.patience {
+        seen.waited += 1;
+        if seen.waited <= self.patience {
             return learning_rate;
         }
-        self.waited = 0;
+        seen.waited = 0;
         (learning_rate * self.factor).max(self.lowest)
+    }
+}
+
+impl Stateful for Plateau {
+    fn state(&self, _: &ParameterNames) -> Result<State> {
+        State::default().with_values(&*self.seen.get())
+    }
+
+    fn prepare(&self, state: State, _: &ParameterNames) -> Result<Commit<'_>> {
+        let seen = state.values()?;
+        Ok(Box::new(move || {
+            self.seen.set(seen);
+            Ok(())
+        }))
     }
 }
 

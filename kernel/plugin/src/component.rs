@@ -1,5 +1,8 @@
 //! What every component has beside the methods of its kind.
 
+use std::collections::BTreeMap;
+
+use candle_core::{Result, Tensor, bail};
 use serde_json::{Map, Value};
 
 /// What every component has beside the methods of its kind.
@@ -17,6 +20,24 @@ pub trait Component: Send + Sync + 'static {
     fn restore(&self, state: &Map<String, Value>) -> Vec<String> {
         let _ = state;
         Vec::new()
+    }
+
+    /// Tensors that change in use and were not made through the [`Context`](crate::Context): averages of gradients, for
+    /// instance, whose shapes are known with the first step. Checkpoints keep them; a swap does not carry them.
+    fn tensors(&self) -> BTreeMap<String, Tensor> {
+        BTreeMap::new()
+    }
+
+    /// Takes back what [`Component::tensors`] has returned, after [`Component::restore`].
+    ///
+    /// # Errors
+    ///
+    /// Fails where they are those of something else.
+    fn restore_tensors(&self, tensors: BTreeMap<String, Tensor>) -> Result<()> {
+        match tensors.first_key_value() {
+            Some((name, _)) => bail!("there is no tensor {name} to be put back"),
+            None => Ok(()),
+        }
     }
 
     /// Called by training loops when an epoch begins, counted from 0: for schedules.

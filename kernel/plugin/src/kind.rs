@@ -1,6 +1,6 @@
 //! What a kind of component is to slots and the registry.
 
-use super::Component;
+use super::{Component, Memory};
 
 /// A kind, implemented by its trait object. `kind!` writes it.
 pub trait Kind: Send + Sync + 'static {
@@ -8,7 +8,7 @@ pub trait Kind: Send + Sync + 'static {
     const NAME: &'static str;
 
     /// What a slot of this kind remembers across swaps; `()` where nothing.
-    type Memory: Default + Send + Sync;
+    type Memory: Memory;
 
     /// What is read of a component once, when it is made.
     type Constants: Send + Sync;

@@ -22,6 +22,7 @@
 
 pub mod abi;
 mod carry;
+mod checkpoint;
 mod component;
 pub(crate) mod config;
 mod config_check;
@@ -37,6 +38,7 @@ mod kind;
 pub mod kinds;
 mod listing;
 mod loader;
+mod memory;
 mod metadata;
 mod nested;
 mod origin;
@@ -55,6 +57,8 @@ pub mod trial;
 mod tried;
 
 pub use carry::{Carry, SwapReport};
+#[doc(hidden)]
+pub use checkpoint::{Note, NoteRecord};
 pub use component::Component;
 pub use config::Config;
 pub use context::{Context, Options};
@@ -67,6 +71,8 @@ pub use kind::Kind;
 pub use kinds::*;
 pub use listing::{Listing, list};
 pub use loader::{LoadReport, SlotUpdate, load};
+#[doc(hidden)]
+pub use memory::Memory;
 pub use metadata::{ComponentMetadata, Metadata, read_metadata};
 pub use registry::{register, unregister};
 pub use resolve::components_of;

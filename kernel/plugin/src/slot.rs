@@ -1,7 +1,6 @@
 //! The place in a program where a component is plugged in.
 
 use std::{
-    any::Any,
     collections::HashSet,
     sync::{
         Arc, Mutex, MutexGuard, RwLock, Weak,
@@ -13,8 +12,11 @@ use std::{
 use candle_core::Var;
 use serde_json::Value;
 
+use patchbay_nn::Commit;
+
 use super::{
     Carry, Error, History, HistoryEntry, Kind, Options, SwapReport,
+    checkpoint::{self, Noted, Record},
     origin::{Bound, Origin, Past, build, hand_over},
     panics,
     registry::{self, AnySlot, Entry},
@@ -61,14 +63,14 @@ pub fn create_with<K: ?Sized + Kind>(
 /// the next call; a call that is running ends with the component that it began with.
 pub struct Slot<K: ?Sized + Kind>(Arc<Core<K>>);
 
-struct Core<K: ?Sized + Kind> {
+pub(crate) struct Core<K: ?Sized + Kind> {
     current: RwLock<Arc<Bound<K>>>,
     /// Guards the order of swaps; `current` is locked only to exchange the pointer.
     past: Mutex<Vec<Past<K>>>,
     options: Options,
     swaps: AtomicUsize,
     /// What a part of the SDK has noted about what is in here: for a forecaster the scales that it was fitted in.
-    note: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
+    noted: Mutex<Noted>,
     memory: K::Memory,
 }
 
@@ -99,7 +101,7 @@ impl<K: ?Sized + Kind> Slot<K> {
             past: Mutex::default(),
             options,
             swaps: AtomicUsize::new(0),
-            note: Mutex::default(),
+            noted: Mutex::default(),
             memory: K::Memory::default(),
         });
         let weak: Weak<Core<K>> = Arc::downgrade(&core);
@@ -107,17 +109,12 @@ impl<K: ?Sized + Kind> Slot<K> {
         Ok(Slot(core))
     }
 
-    /// What was noted last, whatever component is in here by now.
-    #[doc(hidden)]
-    pub fn note(&self) -> Option<Arc<dyn Any + Send + Sync>> {
-        lock(&self.0.note).clone()
+    pub(crate) fn noted(&self) -> &Mutex<Noted> {
+        &self.0.noted
     }
 
-    #[doc(hidden)]
-    pub fn set_note(&self, note: Arc<dyn Any + Send + Sync>) {
-        let before = lock(&self.0.note).replace(note);
-        // Whatever it drops, no lock is held.
-        drop(before);
+    pub(crate) fn core(&self) -> &Arc<Core<K>> {
+        &self.0
     }
 
     pub(crate) fn as_part(&self) -> Arc<dyn Part> {
@@ -286,6 +283,15 @@ impl<K: ?Sized + Kind> Part for Core<K> {
     fn variables(&self) -> Vec<NamedVar> {
         self.current().store.variables()
     }
+
+    fn record(&self) -> candle_core::Result<Record> {
+        checkpoint::record(self, &self.current())
+    }
+
+    fn prepare(self: Arc<Self>, record: Record) -> candle_core::Result<Commit<'static>> {
+        let bound = self.current();
+        checkpoint::prepare(self, bound, record)
+    }
 }
 
 impl<K: ?Sized + Kind> AnySlot for Core<K> {
@@ -301,6 +307,10 @@ impl<K: ?Sized + Kind> AnySlot for Core<K> {
 }
 
 impl<K: ?Sized + Kind> Core<K> {
+    pub(crate) fn memory(&self) -> &K::Memory {
+        &self.memory
+    }
+
     #[inline]
     fn current(&self) -> Arc<Bound<K>> {
         // The lock is only held to copy or exchange the pointer, neither of which can panic.

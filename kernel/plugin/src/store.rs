@@ -8,6 +8,9 @@ use std::{
 use candle_core::{DType, Device, Result, Shape, Tensor, Var, bail};
 use candle_nn::{Init, var_builder::SimpleBackend};
 use patchbay_cell::lock::lock;
+use patchbay_nn::Commit;
+
+use super::checkpoint::Record;
 
 /// A tensor of a component, by the name under which it was made.
 #[derive(Clone, Debug)]
@@ -29,6 +32,12 @@ pub(crate) enum First<'a> {
 /// Something inside a component that has tensors of its own.
 pub(crate) trait Part: Send + Sync {
     fn variables(&self) -> Vec<NamedVar>;
+
+    /// What a checkpoint keeps of it beside the variables.
+    fn record(&self) -> Result<Record>;
+
+    /// Checks what a checkpoint has kept, and returns what puts it back.
+    fn prepare(self: Arc<Self>, record: Record) -> Result<Commit<'static>>;
 }
 
 /// Makes the tensors of a component, taking over a predecessor's where name, shape, type and
@@ -85,6 +94,11 @@ impl Store {
 
     pub(crate) fn add_part(&self, name: &str, part: Arc<dyn Part>) {
         self.lock().parts.push((name.to_owned(), part));
+    }
+
+    /// What has tensors of its own inside of the component, by name.
+    pub(crate) fn parts(&self) -> Vec<(String, Arc<dyn Part>)> {
+        self.lock().parts.clone()
     }
 
     /// All tensors, those of parts with the part's name in front.

@@ -360,7 +360,7 @@ fn sequences_give_what_their_layers_give() -> Result<()> {
     let net = nn::seq_t()
         .add(linear)
         .add(nn::Dropout::new(0.5))
-        .add_fn(|x, train| if train { x.neg() } else { x.sqr() });
+        .add_fn_t(|x, train| if train { x.neg() } else { x.sqr() });
     let quiet = net.forward_t(&x, false)?;
     assert!(quiet.equal(&net.forward_t(&x, false)?)?);
     assert!(net.forward_t(&x, true)?.eq(0.0)?.any()?);

@@ -5,10 +5,11 @@
 //! by 1 - beta in the first.
 
 use patchbay::plugin::prelude::*;
-use std::sync::Mutex;
+use std::{collections::BTreeMap, sync::Mutex};
 
 use crate::{
     gradients::{balance_above_zero, gram, sum},
+    kept::{from_tensors, to_tensors},
     losses::lock,
 };
 
@@ -37,7 +38,18 @@ pub struct DbMtl {
     state: Mutex<State>,
 }
 
-impl Component for DbMtl {}
+impl Component for DbMtl {
+    fn tensors(&self) -> BTreeMap<String, Tensor> {
+        let state = lock(&self.state);
+        to_tensors(&state.averages, state.step)
+    }
+
+    fn restore_tensors(&self, tensors: BTreeMap<String, Tensor>) -> Result<()> {
+        let (averages, step) = from_tensors(tensors)?;
+        *lock(&self.state) = State { averages, step };
+        Ok(())
+    }
+}
 
 impl Define for DbMtl {
     type Kind = dyn Balancer;

@@ -7,12 +7,13 @@
 //! shared parameters and begin anew when those change, or in a swap or reload, in which the weights come along.
 
 use patchbay::plugin::prelude::*;
-use std::sync::Mutex;
+use std::{collections::BTreeMap, sync::Mutex};
 
 use serde_json::{Map, Value};
 
 use crate::{
     gradients::balance,
+    kept::{from_tensors, to_tensors},
     losses::{lock, numbers, optional_numbers, softmax},
 };
 
@@ -67,6 +68,16 @@ impl Component for ExcessMtl {
         ["excess_weights", "first_excess"]
             .map(str::to_owned)
             .to_vec()
+    }
+
+    fn tensors(&self) -> BTreeMap<String, Tensor> {
+        to_tensors(&lock(&self.state).squares, 0)
+    }
+
+    fn restore_tensors(&self, tensors: BTreeMap<String, Tensor>) -> Result<()> {
+        let (squares, _) = from_tensors(tensors)?;
+        lock(&self.state).squares = squares;
+        Ok(())
     }
 }
 

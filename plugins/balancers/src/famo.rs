@@ -40,18 +40,26 @@ pub struct Famo {
 
 impl Component for Famo {
     fn state(&self) -> Map<String, Value> {
+        let state = lock(&self.state);
         // Not the name that GradNorm gives its own, which mean something else.
-        Map::from_iter([("famo_logits".to_owned(), json!(lock(&self.state).logits))])
+        Map::from_iter([
+            ("famo_logits".to_owned(), json!(state.logits)),
+            ("famo_adam".to_owned(), state.adam.state()),
+        ])
     }
 
     fn restore(&self, state: &Map<String, Value>) -> Vec<String> {
-        match numbers(state, "famo_logits") {
-            Some(logits) => {
-                lock(&self.state).logits = logits;
-                vec!["famo_logits".to_owned()]
-            }
-            None => Vec::new(),
+        let Some(logits) = numbers(state, "famo_logits") else {
+            return Vec::new();
+        };
+        let mut own = lock(&self.state);
+        own.logits = logits;
+        let mut taken = vec!["famo_logits".to_owned()];
+        if let Some(adam) = state.get("famo_adam").and_then(Adam::restored) {
+            own.adam = adam;
+            taken.push("famo_adam".to_owned());
         }
+        taken
     }
 }
 

@@ -45,6 +45,7 @@ impl Component for GradNorm {
         Map::from_iter([
             ("initial_losses".to_owned(), json!(state.initial)),
             ("logits".to_owned(), json!(state.logits)),
+            ("adam".to_owned(), state.adam.state()),
         ])
     }
 
@@ -60,6 +61,11 @@ impl Component for GradNorm {
             {
                 own.logits = logits;
                 taken.push("logits".to_owned());
+                // The moments are those of these logits.
+                if let Some(adam) = state.get("adam").and_then(Adam::restored) {
+                    own.adam = adam;
+                    taken.push("adam".to_owned());
+                }
             }
         }
         taken

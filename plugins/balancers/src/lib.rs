@@ -15,6 +15,7 @@
 //! running loop, the size of a step may jump by up to K.
 
 pub mod gradients;
+pub mod kept;
 pub mod linear_algebra;
 pub mod losses;
 pub mod simplex;

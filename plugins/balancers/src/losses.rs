@@ -166,6 +166,17 @@ pub struct Adam {
 }
 
 impl Adam {
+    /// The steps and moments of each number, for a successor.
+    pub fn state(&self) -> Value {
+        json!(self.of_each)
+    }
+
+    /// Takes back what [`Adam::state`] has returned.
+    pub fn restored(state: &Value) -> Option<Adam> {
+        let of_each = serde_json::from_value(state.clone()).ok()?;
+        Some(Adam { of_each })
+    }
+
     /// Moves the `present` ones of `x` against their gradients; the others have no step.
     pub fn step(&mut self, x: &mut [f64], present: &Present, gradient: &[f64], rate: f64) {
         self.of_each.resize(x.len(), (0, [0.0; 2]));

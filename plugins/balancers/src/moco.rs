@@ -4,12 +4,13 @@
 //! swap or reload, in which the weights come along, and when the shared parameters change.
 
 use patchbay::plugin::prelude::*;
-use std::sync::Mutex;
+use std::{collections::BTreeMap, sync::Mutex};
 
 use serde_json::{Map, Value};
 
 use crate::{
     gradients::{balance, gram, sum},
+    kept::{from_tensors, to_tensors},
     linear_algebra::apply,
     losses::{lock, numbers, softmax},
 };
@@ -62,6 +63,18 @@ impl Component for MoCo {
             }
             None => Vec::new(),
         }
+    }
+
+    fn tensors(&self) -> BTreeMap<String, Tensor> {
+        let state = lock(&self.state);
+        to_tensors(&state.tracked, state.step)
+    }
+
+    fn restore_tensors(&self, tensors: BTreeMap<String, Tensor>) -> Result<()> {
+        let (tracked, step) = from_tensors(tensors)?;
+        let mut state = lock(&self.state);
+        (state.tracked, state.step) = (tracked, step);
+        Ok(())
     }
 }
 

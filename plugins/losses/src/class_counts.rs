@@ -84,7 +84,10 @@ impl ClassCounts {
     /// For [`Component::state`].
     pub fn state(&self) -> Map<String, Value> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        Map::from_iter([("class_counts".to_owned(), json!(*seen))])
+        match seen.is_empty() {
+            true => Map::new(),
+            false => Map::from_iter([("class_counts".to_owned(), json!(*seen))]),
+        }
     }
 
     /// For [`Component::restore`].

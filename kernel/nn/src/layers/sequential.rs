@@ -21,39 +21,66 @@ impl<L: Module + Network> Layer for L {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a layer of `nn::seq_t()`",
     label = "a layer with `impl Module` or `impl ModuleT` that is a network is expected",
-    note = "a struct becomes a network by `#[derive(nn::Network)]`, a closure a layer by `.add_fn(|x, train| ..)`"
+    note = "a struct becomes a network by `#[derive(nn::Network)]`, a closure a layer by `.add_fn(|x| ..)` or `.add_fn_t(|x, train| ..)`"
 )]
 pub trait LayerT: ModuleT + Network {}
 
 impl<L: ModuleT + Network> LayerT for L {}
 
+/// Layers one after another: torch's `Sequential`.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// let vb = nn::builder(&VarMap::new(), DType::F32, &device());
+/// let net = nn::seq().add_named("hidden", nn::linear(2, 3, vb.pp("hidden"))?).add(nn::Activation::Relu);
+/// assert_eq!(net.len(), 2);
+/// assert_eq!(net.named_parameters()[0].0, "hidden.weight");
+/// # Ok::<(), candle::Error>(())
+/// ```
+#[derive(Default)]
+pub struct Sequential {
+    layers: Vec<(String, Box<dyn Layer>)>,
+}
+
+/// Begins a [`Sequential`].
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// assert!(nn::seq().is_empty());
+/// ```
+pub fn seq() -> Sequential {
+    Sequential::default()
+}
+
+/// Layers one after another of which some differ in training, such as [`Dropout`](crate::Dropout) and
+/// [`BatchNorm`](crate::BatchNorm): torch's `Sequential`, called by `net.forward_t(&x, train)`.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// let vb = nn::builder(&VarMap::new(), DType::F32, &device());
+/// let net = nn::seq_t().add_named("hidden", nn::linear(2, 3, vb.pp("hidden"))?).add(nn::Dropout::new(0.5));
+/// assert_eq!(net.len(), 2);
+/// assert_eq!(net.named_parameters()[0].0, "hidden.weight");
+/// # Ok::<(), candle::Error>(())
+/// ```
+#[derive(Default)]
+pub struct SequentialT {
+    layers: Vec<(String, Box<dyn LayerT>)>,
+}
+
+/// Begins a [`SequentialT`].
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// assert!(nn::seq_t().is_empty());
+/// ```
+pub fn seq_t() -> SequentialT {
+    SequentialT::default()
+}
+
+/// What both sequences have.
 macro_rules! sequence {
-    ($(#[$doc:meta])* $sequence:ident, $name:literal, $layer:ident, $begin:ident, ($($train:ident: $bool:ty)?), $forward:ident, $func:ident, $example:literal) => {
-        $(#[$doc])*
-        ///
-        /// ```
-        /// # use patchbay::prelude::*;
-        /// let vb = nn::builder(&VarMap::new(), DType::F32, &device());
-        #[doc = $example]
-        /// assert_eq!(net.len(), 2);
-        /// assert_eq!(net.named_parameters()[0].0, "hidden.weight");
-        /// # Ok::<(), candle::Error>(())
-        /// ```
-        #[derive(Default)]
-        pub struct $sequence {
-            layers: Vec<(String, Box<dyn $layer>)>,
-        }
-
-        #[doc = concat!("Begins a [`", stringify!($sequence), "`].")]
-        ///
-        /// ```
-        /// # use patchbay::prelude::*;
-        #[doc = concat!("assert!(nn::", stringify!($begin), "().is_empty());")]
-        /// ```
-        pub fn $begin() -> $sequence {
-            $sequence::default()
-        }
-
+    ($sequence:ident, $layer:ident, ($($train:ident: $bool:ty)?), $forward:ident) => {
         impl $sequence {
             /// Returns the number of layers.
             pub fn len(&self) -> usize {
@@ -85,9 +112,9 @@ macro_rules! sequence {
             /// Appends a closure.
             pub fn add_fn<F>(self, f: F) -> $sequence
             where
-                F: Fn(&Tensor $(, $bool)?) -> Result<Tensor> + Send + Sync + 'static,
+                F: Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
             {
-                self.add($func(f))
+                self.add(func(f))
             }
 
             /// Returns the result of each layer.
@@ -107,7 +134,7 @@ macro_rules! sequence {
 
         impl Network for $sequence {
             fn type_name(&self) -> Cow<'_, str> {
-                $name.into()
+                "Sequential".into()
             }
 
             fn parts(&self) -> Vec<Part<'_>> {
@@ -129,17 +156,26 @@ macro_rules! sequence {
     };
 }
 
-sequence!(
-    /// Layers one after another: torch's `Sequential`.
-    Sequential, "Sequential", Layer, seq, (), forward, func,
-    "let net = nn::seq().add_named(\"hidden\", nn::linear(2, 3, vb.pp(\"hidden\"))?).add(nn::Activation::Relu);"
-);
-sequence!(
-    /// Layers one after another of which some differ in training, such as [`Dropout`](crate::Dropout) and
-    /// [`BatchNorm`](crate::BatchNorm): torch's `Sequential`, called by `net.forward_t(&x, train)`.
-    SequentialT, "Sequential", LayerT, seq_t, (train: bool), forward_t, func_t,
-    "let net = nn::seq_t().add_named(\"hidden\", nn::linear(2, 3, vb.pp(\"hidden\"))?).add(nn::Dropout::new(0.5));"
-);
+sequence!(Sequential, Layer, (), forward);
+sequence!(SequentialT, LayerT, (train: bool), forward_t);
+
+impl SequentialT {
+    /// Appends a closure that is told whether the network is in training.
+    ///
+    /// ```
+    /// # use patchbay::prelude::*;
+    /// let net = nn::seq_t().add_fn_t(|x, train| if train { x + torch::randn(x.dims())? } else { Ok(x.clone()) });
+    /// let x = torch::zeros(3)?;
+    /// assert_eq!(net.forward_t(&x, false)?.tolist()?, [0.0; 3]);
+    /// # Ok::<(), candle::Error>(())
+    /// ```
+    pub fn add_fn_t<F>(self, f: F) -> SequentialT
+    where
+        F: Fn(&Tensor, bool) -> Result<Tensor> + Send + Sync + 'static,
+    {
+        self.add(func_t(f))
+    }
+}
 
 impl Module for Sequential {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {

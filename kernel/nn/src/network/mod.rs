@@ -4,7 +4,7 @@ mod containers;
 mod field;
 mod foreign;
 pub(crate) mod settings;
-mod state;
+pub(crate) mod state;
 mod summary;
 
 use std::{

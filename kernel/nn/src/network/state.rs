@@ -58,6 +58,18 @@ pub(super) fn parameters(parts: Vec<Part<'_>>) -> Vec<(String, Var)> {
     variables.collect()
 }
 
+/// All variables, buffers included, each once.
+pub(crate) fn variables(parts: Vec<Part<'_>>) -> Vec<(String, Var)> {
+    let mut seen = HashSet::new();
+    let variables = tensors_of(parts).into_iter().filter_map(|named| {
+        let is_new = named.tensor.is_variable() && seen.insert(named.tensor.id());
+        // A variable is returned as it is.
+        let var = is_new.then(|| Var::from_tensor(&named.tensor).ok())??;
+        Some((named.name, var))
+    });
+    variables.collect()
+}
+
 /// The number of values in the parameters.
 pub(super) fn count(parts: Vec<Part<'_>>) -> usize {
     let mut seen = HashSet::new();
@@ -101,6 +113,15 @@ pub(super) fn moved(
     Ok(result)
 }
 
+/// Checks that a state has the names and shapes of the parts.
+pub(crate) fn check(
+    network: &str,
+    parts: Vec<Part<'_>>,
+    state: &BTreeMap<String, Tensor>,
+) -> Result<()> {
+    check_tensors(network, &tensors_of(parts), state)
+}
+
 /// Sets the variables, if all fit.
 pub(super) fn load(
     network: &str,
@@ -108,12 +129,28 @@ pub(super) fn load(
     state: &BTreeMap<String, Tensor>,
 ) -> Result<()> {
     let tensors = tensors_of(parts);
+    check_tensors(network, &tensors, state)?;
+    for own in tensors {
+        let Some(given) = state.get(&own.name) else {
+            continue;
+        };
+        let given = given
+            .detach()
+            .to_device(own.tensor.device())?
+            .to_dtype(own.tensor.dtype())?;
+        // A variable is taken as it is.
+        Var::from_tensor(&own.tensor)?.set(&given)?;
+    }
+    Ok(())
+}
+
+fn check_tensors(network: &str, tensors: &[Named], state: &BTreeMap<String, Tensor>) -> Result<()> {
     let mut wrong = String::new();
     let mut say = |text: std::fmt::Arguments<'_>| {
         // Text is written to a string, which never fails.
         let _ = writeln!(wrong, "  {text}");
     };
-    for own in &tensors {
+    for own in tensors {
         match state.get(&own.name) {
             None => say(format_args!("{} is missing", own.name)),
             Some(given) if given.dims() != own.tensor.dims() => say(format_args!(
@@ -138,17 +175,6 @@ pub(super) fn load(
         bail!(
             "load_state_dict: the tensors do not fit into {network}:\n{wrong}  `weights::load_tensors` takes other names and parts"
         )
-    }
-    for own in tensors {
-        let Some(given) = state.get(&own.name) else {
-            continue;
-        };
-        let given = given
-            .detach()
-            .to_device(own.tensor.device())?
-            .to_dtype(own.tensor.dtype())?;
-        // A variable is taken as it is.
-        Var::from_tensor(&own.tensor)?.set(&given)?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use candle_core::{Result, Tensor, Var, backprop::GradStore};
 use candle_nn::{Optimizer, ParamsAdamW};
 
+use crate::checkpoint::Commit;
 use patchbay_ops::{self as ops, OptimizerRule, optimizer_step};
 
 use super::{
@@ -66,14 +67,17 @@ impl AdamW {
         }
     }
 
-    /// The settings.
-    pub fn params(&self) -> &ParamsAdamW {
-        &self.settings
+    /// The settings, with the present learning rate.
+    pub fn params(&self) -> ParamsAdamW {
+        ParamsAdamW {
+            lr: self.parameters.learning_rate(),
+            ..self.settings.clone()
+        }
     }
 
     /// Changes the settings.
     pub fn set_params(&mut self, settings: ParamsAdamW) {
-        self.parameters.learning_rate = settings.lr;
+        self.parameters.set_learning_rate(settings.lr);
         self.settings = settings;
     }
 }
@@ -155,8 +159,8 @@ fn step(
     settings: &ParamsAdam,
     decoupled: bool,
 ) -> Result<()> {
-    let learning_rate = parameters.learning_rate;
-    for parameter in parameters.for_step()? {
+    let (parameters, learning_rate) = parameters.for_step()?;
+    for parameter in parameters {
         let Some(grad) = grads.get(&parameter.var) else {
             continue;
         };
@@ -208,12 +212,11 @@ impl Optimizer for AdamW {
     }
 
     fn learning_rate(&self) -> f64 {
-        self.parameters.learning_rate
+        self.parameters.learning_rate()
     }
 
     fn set_learning_rate(&mut self, learning_rate: f64) {
-        self.parameters.learning_rate = learning_rate;
-        self.settings.lr = learning_rate;
+        self.parameters.set_learning_rate(learning_rate);
     }
 }
 
@@ -231,11 +234,11 @@ impl Optimizer for Adam {
     }
 
     fn learning_rate(&self) -> f64 {
-        self.parameters.learning_rate
+        self.parameters.learning_rate()
     }
 
     fn set_learning_rate(&mut self, learning_rate: f64) {
-        self.parameters.learning_rate = learning_rate;
+        self.parameters.set_learning_rate(learning_rate);
     }
 }
 
@@ -244,24 +247,20 @@ impl OptimizerState for AdamW {
         self.parameters.named_state(names)
     }
 
-    fn load_named_state(
-        &mut self,
+    fn prepare_named_state(
+        &self,
         state: &BTreeMap<String, Tensor>,
         names: &ParameterNames,
-    ) -> Result<()> {
-        self.parameters.load_named_state(state, names)?;
-        self.settings.lr = self.parameters.learning_rate;
-        Ok(())
+    ) -> Result<Commit<'_>> {
+        self.parameters.prepare_named_state(state, names)
     }
 
     fn state(&self) -> Result<HashMap<String, Tensor>> {
         self.parameters.state()
     }
 
-    fn load_state(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
-        self.parameters.load_state(state)?;
-        self.settings.lr = self.parameters.learning_rate;
-        Ok(())
+    fn load_state(&self, state: &HashMap<String, Tensor>) -> Result<()> {
+        self.parameters.load_state(state)
     }
 
     fn moments(&self) -> Vec<Tensor> {
@@ -274,19 +273,19 @@ impl OptimizerState for Adam {
         self.parameters.named_state(names)
     }
 
-    fn load_named_state(
-        &mut self,
+    fn prepare_named_state(
+        &self,
         state: &BTreeMap<String, Tensor>,
         names: &ParameterNames,
-    ) -> Result<()> {
-        self.parameters.load_named_state(state, names)
+    ) -> Result<Commit<'_>> {
+        self.parameters.prepare_named_state(state, names)
     }
 
     fn state(&self) -> Result<HashMap<String, Tensor>> {
         self.parameters.state()
     }
 
-    fn load_state(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
+    fn load_state(&self, state: &HashMap<String, Tensor>) -> Result<()> {
         self.parameters.load_state(state)
     }
 

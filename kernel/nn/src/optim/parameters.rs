@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use candle_core::{Device, Result, Tensor, TensorId, Var, bail};
 use candle_nn::VarMap;
 
-use crate::each_once;
+use crate::{checkpoint::Commit, each_once, kept::Kept};
 
 /// Parameters with settings of their own.
 #[derive(Clone, Debug)]
@@ -87,17 +87,30 @@ pub trait OptimizerState {
     /// Fails where a parameter has no name, and where tensors cannot be made.
     fn named_state(&self, names: &ParameterNames) -> Result<BTreeMap<String, Tensor>>;
 
+    /// Checks what [`OptimizerState::named_state`] has given, whatever the order of the parameters, without changing anything,
+    /// and returns what puts it back.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the state is that of other parameters or of another optimizer, naming what differs.
+    fn prepare_named_state(
+        &self,
+        state: &BTreeMap<String, Tensor>,
+        names: &ParameterNames,
+    ) -> Result<Commit<'_>>;
+
     /// Puts back what [`OptimizerState::named_state`] has given, whatever the order of the parameters.
     ///
     /// # Errors
     ///
-    /// Fails, without having changed anything, where the state is that of other parameters or of another optimizer, naming
-    /// what differs.
+    /// As [`OptimizerState::prepare_named_state`]; nothing is changed then.
     fn load_named_state(
-        &mut self,
+        &self,
         state: &BTreeMap<String, Tensor>,
         names: &ParameterNames,
-    ) -> Result<()>;
+    ) -> Result<()> {
+        self.prepare_named_state(state, names)?()
+    }
 
     /// The state with the place of each parameter in the groups for its name, to give to a second optimizer of this process.
     /// In a file it is of no use: `VarMap::all_vars` has another order in each process.
@@ -112,7 +125,7 @@ pub trait OptimizerState {
     /// # Errors
     ///
     /// Fails, without having changed anything, where the state is that of other parameters.
-    fn load_state(&mut self, state: &HashMap<String, Tensor>) -> Result<()>;
+    fn load_state(&self, state: &HashMap<String, Tensor>) -> Result<()>;
 
     /// What is kept besides the parameters: [moments, elements] for each parameter that has had a gradient.
     fn moments(&self) -> Vec<Tensor>;
@@ -133,8 +146,7 @@ pub(super) struct Parameter {
 /// The parameters of an optimizer in the order of its groups.
 #[derive(Clone, Debug)]
 pub(super) struct Parameters {
-    all: Vec<Parameter>,
-    pub learning_rate: f64,
+    progress: Kept<Progress>,
     /// How many moments each has.
     moments: usize,
     /// `AdamW`, for messages and files.
@@ -143,7 +155,22 @@ pub(super) struct Parameters {
     fault: Option<String>,
 }
 
+/// What changes from step to step.
+#[derive(Clone, Debug)]
+struct Progress {
+    all: Vec<Parameter>,
+    learning_rate: f64,
+}
+
 impl Parameters {
+    pub(super) fn learning_rate(&self) -> f64 {
+        self.progress.get().learning_rate
+    }
+
+    pub(super) fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.progress.get_mut().learning_rate = learning_rate;
+    }
+
     /// A parameter that is given twice is an error of the first step: groups are put together without one.
     pub(super) fn new(
         optimizer: &'static str,
@@ -175,8 +202,7 @@ impl Parameters {
             })
             .collect();
         Parameters {
-            all,
-            learning_rate,
+            progress: Kept::new(Progress { all, learning_rate }),
             moments,
             optimizer,
             fault,
@@ -191,10 +217,11 @@ impl Parameters {
         }
     }
 
-    /// The parameters, for a step.
-    pub(super) fn for_step(&mut self) -> Result<&mut [Parameter]> {
+    /// The parameters and the learning rate, for a step.
+    pub(super) fn for_step(&mut self) -> Result<(&mut [Parameter], f64)> {
         self.check()?;
-        Ok(&mut self.all)
+        let progress = self.progress.get_mut();
+        Ok((&mut progress.all, progress.learning_rate))
     }
 
     /// The moments of a parameter, zeros at first.
@@ -210,47 +237,49 @@ impl Parameters {
     /// The moments that there are.
     pub(super) fn kept(&self) -> Vec<Tensor> {
         let moments = |parameter: &Parameter| parameter.moments.clone();
-        self.all.iter().filter_map(moments).collect()
+        self.progress.get().all.iter().filter_map(moments).collect()
     }
 
     pub(super) fn named_state(&self, names: &ParameterNames) -> Result<BTreeMap<String, Tensor>> {
         self.state_under(&self.keys(names)?)
     }
 
-    pub(super) fn load_named_state(
-        &mut self,
+    pub(super) fn prepare_named_state(
+        &self,
         state: &BTreeMap<String, Tensor>,
         names: &ParameterNames,
-    ) -> Result<()> {
-        let keys = self.keys(names)?;
-        self.load_state_under(state, &keys)
+    ) -> Result<Commit<'_>> {
+        self.prepare_state_under(state, &self.keys(names)?)
     }
 
     pub(super) fn state(&self) -> Result<HashMap<String, Tensor>> {
         Ok(self.state_under(&self.places())?.into_iter().collect())
     }
 
-    pub(super) fn load_state(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
+    pub(super) fn load_state(&self, state: &HashMap<String, Tensor>) -> Result<()> {
         let state = state.iter().map(|(key, x)| (key.clone(), x.clone()));
-        self.load_state_under(&state.collect(), &self.places())
+        self.prepare_state_under(&state.collect(), &self.places())?()
     }
 
     fn places(&self) -> Vec<String> {
-        (0..self.all.len()).map(|index| index.to_string()).collect()
+        (0..self.progress.get().all.len())
+            .map(|index| index.to_string())
+            .collect()
     }
 
     /// The names of the parameters, in their order.
     fn keys(&self, names: &ParameterNames) -> Result<Vec<String>> {
         self.check()?;
-        self.all
+        self.progress.get()
+            .all
             .iter()
             .enumerate()
             .map(|(index, parameter)| match names.get(&parameter.var) {
                 Some(name) => Ok(name.to_owned()),
                 None => bail!(
                     "parameter {index} of {}, of shape {:?}, is no variable of the model, so it has no name under which its \
-                     state could be found again, and its value would not be in the file: put it into the model, with \
-                     `variables.data().lock().unwrap().insert(name, var)`",
+                     state could be found again, and its value would not be in the file: make what has it a part of the \
+                     checkpoint, or put it into the model, with `variables.data().lock().unwrap().insert(name, var)`",
                     self.optimizer,
                     parameter.var.dims()
                 ),
@@ -260,17 +289,18 @@ impl Parameters {
 
     fn state_under(&self, keys: &[String]) -> Result<BTreeMap<String, Tensor>> {
         let device = &Device::Cpu;
+        let progress = self.progress.get();
         let mut state = BTreeMap::from([
             (
                 "learning_rate".to_owned(),
-                Tensor::new(self.learning_rate, device)?,
+                Tensor::new(progress.learning_rate, device)?,
             ),
             (
                 "optimizer".to_owned(),
                 Tensor::new(self.optimizer.as_bytes(), device)?,
             ),
         ]);
-        for (key, parameter) in keys.iter().zip(&self.all) {
+        for (key, parameter) in keys.iter().zip(&progress.all) {
             state.insert(
                 format!("{key}{STEPS}"),
                 Tensor::new(parameter.steps as i64, device)?,
@@ -282,11 +312,11 @@ impl Parameters {
         Ok(state)
     }
 
-    fn load_state_under(
-        &mut self,
+    fn prepare_state_under(
+        &self,
         state: &BTreeMap<String, Tensor>,
         keys: &[String],
-    ) -> Result<()> {
+    ) -> Result<Commit<'_>> {
         let (Some(learning_rate), Some(optimizer)) =
             (state.get("learning_rate"), state.get("optimizer"))
         else {
@@ -324,7 +354,7 @@ impl Parameters {
             )
         }
         let mut loaded = Vec::with_capacity(keys.len());
-        for (key, parameter) in keys.iter().zip(&self.all) {
+        for (key, parameter) in keys.iter().zip(&self.progress.get().all) {
             let steps = state[&format!("{key}{STEPS}")].to_scalar::<i64>()? as usize;
             let Some(moments) = state.get(&format!("{key}{MOMENTS}")) else {
                 loaded.push((steps, None));
@@ -344,12 +374,16 @@ impl Parameters {
                 .copy()?;
             loaded.push((steps, Some(moments)));
         }
-        self.learning_rate = learning_rate.to_scalar::<f64>()?;
-        for (parameter, (steps, moments)) in self.all.iter_mut().zip(loaded) {
-            parameter.steps = steps;
-            parameter.moments = moments;
-        }
-        Ok(())
+        let learning_rate = learning_rate.to_scalar::<f64>()?;
+        Ok(Box::new(move || {
+            let mut progress = self.progress.get();
+            progress.learning_rate = learning_rate;
+            for (parameter, (steps, moments)) in progress.all.iter_mut().zip(loaded) {
+                parameter.steps = steps;
+                parameter.moments = moments;
+            }
+            Ok(())
+        }))
     }
 }
 

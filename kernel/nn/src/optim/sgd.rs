@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use candle_core::{Device, Result, Tensor, Var, backprop::GradStore};
 use candle_nn::Optimizer;
 
+use crate::checkpoint::Commit;
 use patchbay_ops::{OptimizerRule, optimizer_step};
 
 use super::{
@@ -100,8 +101,8 @@ impl Optimizer for SGD {
         let has_momentum = self.settings.momentum != 0.0;
         // Nothing of it is read; on the CPU it takes no memory of a GPU, of which some give none of no bytes.
         let no_moments = |dtype| Tensor::zeros(0, dtype, &Device::Cpu);
-        let learning_rate = self.parameters.learning_rate;
-        for parameter in self.parameters.for_step()? {
+        let (parameters, learning_rate) = self.parameters.for_step()?;
+        for parameter in parameters {
             let Some(grad) = grads.get(&parameter.var) else {
                 continue;
             };
@@ -126,11 +127,11 @@ impl Optimizer for SGD {
     }
 
     fn learning_rate(&self) -> f64 {
-        self.parameters.learning_rate
+        self.parameters.learning_rate()
     }
 
     fn set_learning_rate(&mut self, learning_rate: f64) {
-        self.parameters.learning_rate = learning_rate;
+        self.parameters.set_learning_rate(learning_rate);
     }
 }
 
@@ -139,19 +140,19 @@ impl OptimizerState for SGD {
         self.parameters.named_state(names)
     }
 
-    fn load_named_state(
-        &mut self,
+    fn prepare_named_state(
+        &self,
         state: &BTreeMap<String, Tensor>,
         names: &ParameterNames,
-    ) -> Result<()> {
-        self.parameters.load_named_state(state, names)
+    ) -> Result<Commit<'_>> {
+        self.parameters.prepare_named_state(state, names)
     }
 
     fn state(&self) -> Result<HashMap<String, Tensor>> {
         self.parameters.state()
     }
 
-    fn load_state(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
+    fn load_state(&self, state: &HashMap<String, Tensor>) -> Result<()> {
         self.parameters.load_state(state)
     }
 

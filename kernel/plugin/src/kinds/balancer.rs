@@ -275,6 +275,10 @@ fn tried(balancer: &Slot<dyn Balancer>, inputs: &Inputs) -> Result<Outputs> {
     };
     let balanced = balancer.backward(&losses()?, std::slice::from_ref(&shared))?;
     if balancer.wants_losses_after() {
+        // As after a step of an optimizer.
+        if let Some(gradient) = balanced.gradients.get(&shared) {
+            shared.set(&(shared.as_detached_tensor() - (gradient * 0.05)?)?)?;
+        }
         balancer.after_step(&losses()?)?;
     }
     let weights = Tensor::new(balanced.weights, shared.device())?;

@@ -57,6 +57,31 @@ impl<'a> EncoderInput<'a> {
     }
 }
 
+/// Values without mask and context, for inference.
+impl<'a> From<&'a Tensor> for EncoderInput<'a> {
+    fn from(values: &'a Tensor) -> Self {
+        EncoderInput::new(values)
+    }
+}
+
+impl<'a> From<&EncoderInput<'a>> for EncoderInput<'a> {
+    fn from(input: &EncoderInput<'a>) -> Self {
+        *input
+    }
+}
+
+impl Slot<dyn Encoder> {
+    /// Encodes a batch: `encoder.forward(&images)?`, or an [`EncoderInput`] with mask, context or training.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the input's shape does not fit, and where the component's results have other shapes than [`Encoding`]
+    /// says.
+    pub fn forward<'a>(&self, input: impl Into<EncoderInput<'a>>) -> Result<Encoding> {
+        forward_in_slot(self, &input.into())
+    }
+}
+
 /// What an encoder returns.
 #[derive(Clone, Debug)]
 pub struct Encoding {

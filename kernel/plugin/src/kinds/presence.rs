@@ -7,6 +7,10 @@ use std::{
 };
 
 use candle_core::{DType, Error, Tensor, TensorId, Var, bail};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::Memory;
 
 use patchbay_cell::lock::lock;
 use patchbay_show::Result;
@@ -217,6 +221,24 @@ struct State {
     told: bool,
     /// Who took part in the last step.
     last: Option<Present>,
+}
+
+impl Memory for Watch {
+    fn record(&self) -> Value {
+        let state = self.state();
+        json!({ "losses": state.losses, "reached": state.reached, "told": state.told })
+    }
+
+    fn restore(&self, record: &Value) {
+        let losses = Vec::<(bool, usize)>::deserialize(&record["losses"]).unwrap_or_default();
+        let is = |key: &str| record[key].as_bool().unwrap_or_default();
+        *self.state() = State {
+            losses,
+            reached: is("reached"),
+            told: is("told"),
+            last: None,
+        };
+    }
 }
 
 impl Watch {

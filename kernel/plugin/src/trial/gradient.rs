@@ -97,7 +97,7 @@ pub(super) fn check<K: ?Sized + Tried>(trial: &Trial<'_>) -> Result<(), String> 
 }
 
 /// One number of all outputs that lead to variables: a sum in which each element has a factor of its own.
-fn weighted(outputs: &Outputs) -> Result<Option<Tensor>, String> {
+pub(super) fn weighted(outputs: &Outputs) -> Result<Option<Tensor>, String> {
     let sum = || {
         let mut total: Option<Tensor> = None;
         for (index, (_, output)) in outputs.iter().enumerate() {

@@ -5,6 +5,7 @@
 //! sample ([`Tried::try_out`]).
 
 mod gradient;
+mod resumed;
 mod shapes;
 
 use std::{
@@ -134,7 +135,7 @@ impl Visitor for Trial<'_> {
         if self.spec.kind != K::NAME {
             return;
         }
-        let steps: [(&str, Step); 8] = [
+        let steps: [(&str, Step); 9] = [
             ("registry", known::<K>),
             ("settings", settings::<K>),
             ("shapes", documented::<K>),
@@ -143,6 +144,7 @@ impl Visitor for Trial<'_> {
             ("small inputs", small::<K>),
             ("seeds", seeds::<K>),
             ("swaps", swaps::<K>),
+            ("checkpoints", resumed::check::<K>),
         ];
         for (name, step) in steps {
             let found = panics::catch(|| step(self))

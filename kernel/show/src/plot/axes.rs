@@ -6,7 +6,7 @@ use plotters::{
     chart::{ChartBuilder, ChartContext, SeriesLabelPosition},
     coord::{cartesian::Cartesian2d, types::RangedCoordf64},
     prelude::SVGBackend,
-    style::{BLACK, Color, RGBColor, WHITE},
+    style::{BLACK, Color, RGBAColor, RGBColor, WHITE},
 };
 
 use super::figure::{Area, drawing_error};
@@ -27,6 +27,8 @@ pub struct Axes {
     pub size: Option<(u32, u32)>,
     /// Where the legend is, in matplotlib's words.
     pub legend: Option<String>,
+    /// There are no lines behind what is drawn.
+    pub no_grid: bool,
 }
 
 /// The setters that all builders on number axes have.
@@ -61,6 +63,12 @@ macro_rules! axes_setters {
                 self.y_label(label)
             }
 
+            /// Whether there are lines at the numbers of the axes, as there are without this.
+            pub fn grid(mut self, visible: bool) -> Self {
+                self.axes.no_grid = !visible;
+                self
+            }
+
             /// Width and height in pixels.
             pub fn size(mut self, width: u32, height: u32) -> Self {
                 self.axes.size = Some((width, height));
@@ -88,6 +96,11 @@ pub(crate) use legend_setter;
 const GRID: RGBColor = RGBColor(232, 232, 232);
 
 impl Axes {
+    /// The style of the lines at the numbers of the axes.
+    pub fn grid_style(&self) -> RGBAColor {
+        GRID.mix(if self.no_grid { 0.0 } else { 1.0 })
+    }
+
     pub fn size_or_default(&self) -> (u32, u32) {
         self.size.unwrap_or(super::Figure::SIZE)
     }
@@ -148,7 +161,7 @@ impl Axes {
         let x_text = |value: &f64| number(without_rounding_error(*value, wide));
         chart
             .configure_mesh()
-            .bold_line_style(GRID)
+            .bold_line_style(self.grid_style())
             .light_line_style(WHITE.mix(0.0))
             .axis_style(BLACK.mix(0.6))
             .x_labels(8)

@@ -78,7 +78,7 @@ impl Bars {
             chart
                 .configure_mesh()
                 .disable_x_mesh()
-                .bold_line_style(plotters::style::RGBColor(232, 232, 232))
+                .bold_line_style(axes.grid_style())
                 .light_line_style(plotters::style::WHITE.mix(0.0))
                 .x_labels(0)
                 .x_desc(&axes.x_label)

@@ -24,6 +24,7 @@ pub struct HeatMap {
     axes: Axes,
     matrix: Result<Vec<Vec<f64>>>,
     range: Option<(f64, f64)>,
+    has_colorbar: bool,
 }
 
 /// A matrix `[rows, columns]` as a heat map with a color bar: `plot::heat_map(&attention).draw()?`.
@@ -35,6 +36,7 @@ pub fn heat_map(matrix: &Tensor) -> HeatMap {
             .to_dtype(DType::F64)
             .and_then(|matrix| matrix.to_vec2()),
         range: None,
+        has_colorbar: true,
     }
 }
 
@@ -47,6 +49,12 @@ impl HeatMap {
     /// The values at the two ends of the colors; without it, the smallest and the largest.
     pub fn range(mut self, low: f64, high: f64) -> HeatMap {
         self.range = Some((low, high));
+        self
+    }
+
+    /// Whether a bar beside the matrix says which color is which value, as without this.
+    pub fn colorbar(mut self, visible: bool) -> HeatMap {
+        self.has_colorbar = visible;
         self
     }
 
@@ -70,18 +78,20 @@ impl HeatMap {
         let (mut frame, mut bar_frame) = ((0..0, 0..0), (0..0, 0..0));
         let size = axes.size_or_default();
         let figure = Figure::with(size, |area| {
-            let (main, bar) = area.split_horizontally(size.0 - BAR);
+            let (main, bar) = if self.has_colorbar {
+                let (main, bar) = area.split_horizontally(size.0.saturating_sub(BAR));
+                (main, Some(bar))
+            } else {
+                (area.clone(), None)
+            };
             // Rows count from the top.
             let chart = axes.draw(&main, -0.5..columns as f64 - 0.5, rows as f64 - 0.5..-0.5)?;
             frame = chart.plotting_area().get_pixel_range();
             let top = if axes.title.is_empty() { 0 } else { 22 };
-            let bar = bar.margin(
-                10 + top,
-                if axes.x_label.is_empty() { 36 } else { 52 },
-                4,
-                0,
-            );
-            bar_frame = draw_scale(&bar, low..high)?;
+            if let Some(bar) = bar {
+                let below = if axes.x_label.is_empty() { 36 } else { 52 };
+                bar_frame = draw_scale(&bar.margin(10 + top, below, 4, 0), low..high)?;
+            }
             Ok::<(), candle_core::Error>(())
         })?;
         let mut picture = Raster::new(columns as u32, rows as u32);
@@ -94,10 +104,6 @@ impl HeatMap {
                 picture.set(x, y, color_of((value - low) / (high - low)));
             }
         }
-        let mut gradient = Raster::new(1, 256);
-        for step in 0..256 {
-            gradient.set(0, step, color_of(1.0 - step as f64 / 255.0));
-        }
         let place = |frame: &(Range<i32>, Range<i32>)| {
             let size = (
                 (frame.0.end - frame.0.start) as u32,
@@ -106,11 +112,16 @@ impl HeatMap {
             ((frame.0.start, frame.1.start), size)
         };
         let (at, extent) = place(&frame);
-        let (bar_at, bar_extent) = place(&bar_frame);
-        Ok(figure
-            .with_picture(at, extent, &picture.to_base64()?)
-            .with_picture(bar_at, bar_extent, &gradient.to_base64()?)
-            .described(format!("a heat map of {rows} x {columns} values")))
+        let mut figure = figure.with_picture(at, extent, &picture.to_base64()?);
+        if self.has_colorbar {
+            let mut gradient = Raster::new(1, 256);
+            for step in 0..256 {
+                gradient.set(0, step, color_of(1.0 - step as f64 / 255.0));
+            }
+            let (at, extent) = place(&bar_frame);
+            figure = figure.with_picture(at, extent, &gradient.to_base64()?);
+        }
+        Ok(figure.described(format!("a heat map of {rows} x {columns} values")))
     }
 }
 
@@ -151,6 +162,8 @@ mod tests {
         let figure = heat_map(&matrix).title("attention").draw().unwrap();
         assert_eq!(figure.svg().matches("<image").count(), 2);
         assert!(figure.svg().contains("attention"));
+        let bare = heat_map(&matrix).colorbar(false).grid(false).draw();
+        assert_eq!(bare.unwrap().svg().matches("<image").count(), 1);
         let vector = Tensor::new(&[1f32], &Device::Cpu).unwrap();
         assert!(heat_map(&vector).draw().is_err());
     }

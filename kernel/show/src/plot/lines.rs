@@ -82,6 +82,32 @@ impl Lines {
         }
     }
 
+    /// Adds a line without a name through points with these coordinates: matplotlib's `plot`. [`Lines::label`] names it.
+    pub fn plot(self, x: impl Numbers, y: impl Numbers) -> Lines {
+        self.series_xy("", x, y)
+    }
+
+    /// Names the line that was added last, for the legend: matplotlib's `label`.
+    ///
+    /// ```
+    /// # use patchbay::prelude::*;
+    /// let x = [0.0, 1.0, 2.0];
+    /// plot::plot(x, [0.9, 0.5, 0.3]).label("train").plot(x, [1.0, 0.7, 0.6]).label("test").draw()?;
+    /// # Ok::<(), candle::Error>(())
+    /// ```
+    pub fn label(mut self, name: impl Into<String>) -> Lines {
+        match self.series.last_mut() {
+            Some(series) => series.name = name.into(),
+            None => {
+                return self.failed(candle_core::Error::Msg(
+                    "label: there is no line that it could name: plot::plot(&x, &y).label(\"train\")"
+                        .to_owned(),
+                ));
+            }
+        }
+        self
+    }
+
     /// Adds a line through points with a bar of `error` up and down at each: matplotlib's `errorbar`.
     pub fn errorbar(
         self,
@@ -389,6 +415,10 @@ mod tests {
             .draw()
             .unwrap_err();
         assert!(error.to_string().contains("not 1 and 2"), "{error}");
+        let error = lines().label("train").draw().unwrap_err().to_string();
+        assert!(error.contains("plot::plot(&x, &y).label"), "{error}");
+        let named = lines().plot([1.0], [2.0]).label("train").draw().unwrap();
+        assert!(named.svg().contains("train"));
         assert!(lines().series("empty", Vec::<f64>::new()).draw().is_ok());
         assert!(lines().series("zeros", [0.0, -1.0]).y_log().draw().is_ok());
     }
