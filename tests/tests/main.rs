@@ -37,5 +37,6 @@ mod plugins;
 mod protocol;
 mod queue;
 mod quickstart;
+mod resume;
 mod users;
 mod variables;

@@ -18,6 +18,7 @@ pub mod initial;
 mod kept;
 pub mod kv_cache;
 mod layers;
+mod learning_rate_finder;
 pub mod loss;
 mod mixed_precision;
 mod network;
@@ -63,6 +64,7 @@ pub use layers::{
     group_norm, gru, layer_norm, layer_norm_no_bias, linear, linear_b, linear_no_bias, lstm,
     multi_head_attention, prelu, rms_norm, rnn, seq, seq_t, sequential, transformer_encoder,
 };
+pub use learning_rate_finder::{FoundLearningRate, LearningRateFinder};
 pub use mixed_precision::{LossScale, MixedPrecision};
 #[doc(hidden)]
 pub use network::show_network;
@@ -70,8 +72,8 @@ pub use network::{Field, Network, Part, TensorMap};
 #[doc(hidden)]
 pub use once::each_once;
 pub use optim::{
-    Adam, AdamW, Optimizer, OptimizerSettings, OptimizerState, ParameterGroup, ParameterNames,
-    ParamsAdam, ParamsAdamW, ParamsSgd, SGD,
+    Adam, AdamW, Optimizer, OptimizerSettings, OptimizerState, ParameterGroup, ParameterGroups,
+    ParameterNames, ParamsAdam, ParamsAdamW, ParamsSgd, SGD,
 };
 pub use position::{
     PositionResampling, resample_position_embedding, resample_position_embedding_with,

@@ -269,6 +269,10 @@ impl<O: OptimizerState> OptimizerState for MixedPrecision<O> {
         self.optimizer.load_state(state)
     }
 
+    fn vars(&self) -> Vec<Var> {
+        self.pairs.iter().map(|(var, _)| var.clone()).collect()
+    }
+
     fn moments(&self) -> Vec<Tensor> {
         self.optimizer.moments()
     }

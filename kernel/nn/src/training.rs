@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use candle_core::Result;
+use candle_core::{DType, Result, Tensor};
 use patchbay_protocol::MimeBundle;
+use serde::{Deserialize, Serialize};
 
+use crate::{Accumulator, Optimizer, OptimizerState, clip_grad_norm};
 use patchbay_cell::interrupt;
 use patchbay_show::{LivePlot, Show, Table, progress, show, tensor::number};
 
@@ -33,6 +35,9 @@ pub fn training(steps: usize) -> Training {
         plot: None,
         y_log: false,
         every: 1,
+        history: None,
+        accumulate: 1,
+        clip_norm: None,
     }
 }
 
@@ -45,6 +50,9 @@ pub struct Training {
     plot: Option<String>,
     y_log: bool,
     every: usize,
+    history: Option<History>,
+    accumulate: usize,
+    clip_norm: Option<f64>,
 }
 
 /// One step, as the closure of [`Training::run`] sees it.
@@ -52,6 +60,8 @@ pub struct Training {
 pub struct Step {
     /// Counted from 0, or from where [`Training::resume`] began.
     pub index: usize,
+    /// Which part of the batch of a step this is, counted from 0: [`Training::accumulate`].
+    pub part: usize,
     values: Vec<(String, f64)>,
     stop: bool,
 }
@@ -109,6 +119,81 @@ impl Training {
         }
     }
 
+    /// Goes on where another run ended, and continues what it logged. A history can be a part of a checkpoint.
+    pub fn after(self, history: History) -> Training {
+        Training {
+            first: history.steps,
+            history: Some(history),
+            ..self
+        }
+    }
+
+    /// Makes each step of [`Training::optimize`] from the mean gradient of this many losses, for batches that do not fit into
+    /// memory at once.
+    pub fn accumulate(self, parts: usize) -> Training {
+        Training {
+            accumulate: parts.max(1),
+            ..self
+        }
+    }
+
+    /// Scales the gradients of [`Training::optimize`] so that their norm is at most `limit`.
+    pub fn clip_norm(self, limit: f64) -> Training {
+        Training {
+            clip_norm: Some(limit),
+            ..self
+        }
+    }
+
+    /// Runs the steps: `loss` returns the loss of a batch, and the optimizer goes against its gradients. The loss is logged
+    /// under `loss`, with [`Training::clip_norm`] the norm of the gradients under `gradient norm`.
+    ///
+    /// ```
+    /// # use patchbay::prelude::*;
+    /// # let net = nn::linear(3, 1, nn::builder(&VarMap::new(), DType::F32, &device()))?;
+    /// # let (x, y) = (torch::randn((16, 3))?, torch::randn((16, 1))?);
+    /// let mut optimizer = nn::AdamW::new(net.parameters(), 1e-2)?;
+    /// let history = nn::training(20)
+    ///     .accumulate(2)
+    ///     .clip_norm(1.0)
+    ///     .optimize(&mut optimizer, |step| nn::mse_loss(&net.forward(&x)?, &y))?;
+    /// assert_eq!(history.get("loss").len(), 20);
+    /// # Ok::<(), candle::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Ends with the error of the first step that fails, and where a gradient that is to be clipped is not finite.
+    pub fn optimize<O: Optimizer + OptimizerState>(
+        self,
+        optimizer: &mut O,
+        mut loss: impl FnMut(&mut Step) -> Result<Tensor>,
+    ) -> Result<History> {
+        let (parts, limit) = (self.accumulate, self.clip_norm);
+        let vars = optimizer.vars();
+        self.run_dyn(&mut |step| {
+            let mut accumulator = Accumulator::new(vars.clone(), parts);
+            let mut total = 0.0;
+            for part in 0..parts {
+                step.part = part;
+                let value = loss(step)?;
+                total += f64::from(value.to_dtype(DType::F32)?.to_scalar::<f32>()?);
+                let Some(mut gradients) = accumulator.add(&value)? else {
+                    continue;
+                };
+                if let Some(limit) = limit {
+                    step.log(
+                        "gradient norm",
+                        clip_grad_norm(&mut gradients, &vars, limit)?,
+                    );
+                }
+                optimizer.step(&gradients)?;
+            }
+            step.log("loss", total / parts as f64);
+            Ok(())
+        })
+    }
+
     /// Runs the steps.
     ///
     /// # Errors
@@ -119,11 +204,8 @@ impl Training {
     }
 
     fn run_dyn(self, step: &mut dyn FnMut(&mut Step) -> Result<()>) -> Result<History> {
-        let mut history = History {
-            series: Vec::new(),
-            steps: self.first,
-            interrupted: false,
-        };
+        let mut history = self.history.unwrap_or_default();
+        (history.steps, history.interrupted) = (self.first, false);
         let mut live = self.plot.map(|title| {
             let live = LivePlot::new(title).x_label("step");
             if self.y_log { live.y_log() } else { live }
@@ -138,6 +220,7 @@ impl Training {
             let Some(index) = bar.next() else { break };
             let mut current = Step {
                 index,
+                part: 0,
                 values: Vec::new(),
                 stop: false,
             };
@@ -162,7 +245,7 @@ impl Training {
 }
 
 /// What the steps of a run have logged.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
     series: Vec<(String, Vec<(usize, f64)>)>,
     /// How many steps are done, those before a resumed run among them.
@@ -260,6 +343,42 @@ mod tests {
             "5 steps\nvalue    first  last  lowest  highest\nloss   0.33333   0.2     0.2  0.33333"
         );
         assert!(history.get("accuracy").is_empty());
+    }
+
+    #[test]
+    fn parts_of_a_batch_are_one_step_and_a_history_goes_on() -> Result<()> {
+        use crate::SGD;
+        use candle_core::{Device, Var};
+        let run = |parts: usize, before: Option<History>| -> Result<(f32, History)> {
+            let w = Var::new(2.0f32, &Device::Cpu)?;
+            let mut optimizer = SGD::new(vec![w.clone()], 0.1)?;
+            let training = training(4).accumulate(parts);
+            let training = match before {
+                Some(history) => training.after(history),
+                None => training,
+            };
+            let history = training.optimize(&mut optimizer, |step| {
+                let target = if step.part == 0 { 1.0 } else { -1.0 };
+                (w.as_tensor() - target)?.sqr()
+            })?;
+            Ok((w.to_scalar()?, history))
+        };
+        // The mean of the two targets is 0: w <- w (1 - 2 * 0.1).
+        let (w, history) = run(2, None)?;
+        assert!((w - 2.0 * 0.8f32.powi(4)).abs() < 1e-6, "{w}");
+        assert_eq!(history.get("loss").len(), 4);
+        let before = History {
+            series: vec![("loss".to_owned(), vec![(0, 9.0), (1, f64::NAN)])],
+            steps: 2,
+            interrupted: true,
+        };
+        let (_, history) = run(1, Some(before))?;
+        let steps: Vec<usize> = history.get("loss").iter().map(|(step, _)| *step).collect();
+        assert_eq!(
+            (steps, history.steps, history.interrupted),
+            (vec![0, 1, 2, 3], 4, false)
+        );
+        Ok(())
     }
 
     #[test]

@@ -241,6 +241,16 @@ impl<K: ?Sized + Kind> Slot<K> {
             .collect()
     }
 
+    /// The variables for an optimizer with their names, each once: `nn::ParameterGroups::of_named(slot.named_parameters())`.
+    pub fn named_parameters(&self) -> Vec<(String, Var)> {
+        let mut seen = HashSet::new();
+        self.variables()
+            .into_iter()
+            .filter(|named| named.trainable && seen.insert(named.var.id()))
+            .map(|named| (named.name, named.var))
+            .collect()
+    }
+
     /// Counts the swaps: a loop that keeps an optimizer can tell that the variables may be others.
     pub fn swaps(&self) -> usize {
         self.0.swaps.load(Ordering::Acquire)

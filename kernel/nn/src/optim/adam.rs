@@ -263,6 +263,10 @@ impl OptimizerState for AdamW {
         self.parameters.load_state(state)
     }
 
+    fn vars(&self) -> Vec<Var> {
+        self.parameters.vars()
+    }
+
     fn moments(&self) -> Vec<Tensor> {
         self.parameters.kept()
     }
@@ -287,6 +291,10 @@ impl OptimizerState for Adam {
 
     fn load_state(&self, state: &HashMap<String, Tensor>) -> Result<()> {
         self.parameters.load_state(state)
+    }
+
+    fn vars(&self) -> Vec<Var> {
+        self.parameters.vars()
     }
 
     fn moments(&self) -> Vec<Tensor> {

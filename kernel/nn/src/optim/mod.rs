@@ -1,11 +1,13 @@
 //! Optimizers that update each parameter in one pass.
 
 mod adam;
+mod groups;
 mod parameters;
 mod sgd;
 
 pub use adam::{Adam, AdamW, ParamsAdam};
 pub use candle_nn::{Optimizer, ParamsAdamW};
+pub use groups::ParameterGroups;
 pub use parameters::{OptimizerState, ParameterGroup, ParameterNames};
 pub use sgd::{ParamsSgd, SGD};
 

@@ -127,6 +127,9 @@ pub trait OptimizerState {
     /// Fails, without having changed anything, where the state is that of other parameters.
     fn load_state(&self, state: &HashMap<String, Tensor>) -> Result<()>;
 
+    /// The parameters, in the order of the groups.
+    fn vars(&self) -> Vec<Var>;
+
     /// What is kept besides the parameters: [moments, elements] for each parameter that has had a gradient.
     fn moments(&self) -> Vec<Tensor>;
 }
@@ -232,6 +235,15 @@ impl Parameters {
         let var = &parameter.var;
         let moments = Tensor::zeros((count, var.elem_count()), var.dtype(), var.device())?;
         Ok(parameter.moments.insert(moments).clone())
+    }
+
+    pub(super) fn vars(&self) -> Vec<Var> {
+        self.progress
+            .get()
+            .all
+            .iter()
+            .map(|parameter| parameter.var.clone())
+            .collect()
     }
 
     /// The moments that there are.

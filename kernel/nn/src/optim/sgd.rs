@@ -156,6 +156,10 @@ impl OptimizerState for SGD {
         self.parameters.load_state(state)
     }
 
+    fn vars(&self) -> Vec<Var> {
+        self.parameters.vars()
+    }
+
     fn moments(&self) -> Vec<Tensor> {
         self.parameters.kept()
     }
