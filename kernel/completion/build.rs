@@ -15,7 +15,8 @@ mod expand;
 #[path = "src/source.rs"]
 mod source;
 
-use source::{Modules, read};
+use expand::Macros;
+use source::{Modules, read, read_with};
 
 /// The crates from elsewhere that a cell can name, and what they call each other.
 const FOREIGN: [(&str, &str); 2] = [("candle-core", "candle_core"), ("candle-nn", "candle_nn")];
@@ -38,10 +39,13 @@ fn main() -> io::Result<()> {
             folder.join("Cargo.toml").display()
         );
         println!("cargo::rerun-if-changed={}", folder.join("src").display());
-        list(&folder.join("src"), &name, &mut modules)?;
+        let folder = folder.join("src");
+        let mut shared = Macros::default();
+        macros_of(&folder, &mut shared)?;
+        list(&folder, &name, &shared, &mut modules)?;
     }
     for (name, folder) in foreign()? {
-        list(&folder, name, &mut modules)?;
+        list(&folder, name, &Macros::default(), &mut modules)?;
     }
     let (alias, text) = ALIAS;
     read(alias, text, false, &mut modules);
@@ -81,8 +85,26 @@ fn foreign() -> io::Result<Vec<(&'static str, PathBuf)>> {
         .collect()
 }
 
+/// Adds the macros of all files of a crate, which any of them may call.
+fn macros_of(folder: &Path, shared: &mut Macros) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            macros_of(&path, shared)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path)?;
+            if text.contains("macro_rules!")
+                && let Ok(file) = syn::parse_file(&text)
+            {
+                shared.add(Macros::of(&file.items, &text));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Adds the files of a module's folder, each with the path of its module.
-fn list(folder: &Path, module: &str, modules: &mut Modules) -> io::Result<()> {
+fn list(folder: &Path, module: &str, shared: &Macros, modules: &mut Modules) -> io::Result<()> {
     let mut entries: Vec<_> = fs::read_dir(folder)?.collect::<Result<_, _>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
@@ -91,7 +113,7 @@ fn list(folder: &Path, module: &str, modules: &mut Modules) -> io::Result<()> {
         let child = format!("{module}::{name}");
         if path.is_dir() {
             if !BACKENDS.contains(&name.as_ref()) {
-                list(&path, &child, modules)?;
+                list(&path, &child, shared, modules)?;
             }
         } else if path.ends_with("tests.rs") {
             // Tests in a file of their own have no public names.
@@ -110,9 +132,9 @@ fn list(folder: &Path, module: &str, modules: &mut Modules) -> io::Result<()> {
                 // Items in a macro are items here, which is what is read of the text.
                 Some((before, after)) => {
                     let text = format!("{before}\n{}", after.replacen("\n}\n", "\n", 1));
-                    read(module, &text, false, modules);
+                    read_with(module, &text, false, shared, modules);
                 }
-                None => read(module, &text, false, modules),
+                None => read_with(module, &text, false, shared, modules),
             }
         }
     }

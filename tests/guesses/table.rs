@@ -287,7 +287,9 @@ create::<dyn Forecaster>("forecaster/last_value", json!({"lookback": 4, "horizon
 x.gt(1.5)?.count_nonzero()? as f64 / x.numel() as f64 //= 0.75
 
 // Plots
-plot::plot(&v, &y).label("sin").draw()? //! series("train"
+plot::plot(&v, &y).label("sin").draw()? //= a figure
+plot::plot(&v, &y).label("a").plot(&v, &v).label("b").grid(false).draw()? //= a figure
+plot::imshow(&x).colorbar(false).draw()? //= a figure
 plot::scatter(&v, &y).color_by(&labels).draw()? //! classes(&labels)
 widgets::slider("rate", 0.0, 1.0).value() //! .get()
 widgets::checkbox("stop", false).value() //! .get()
@@ -301,7 +303,8 @@ plot::errorbar(&v, &y, &v).draw()? //= a figure
 plot::fill_between(&v, &y, &v).draw()? //= a figure
 plot::lines().series("a", &v).legend("upper left").draw()? //= a figure
 plot::subplots(1, 2, [plot::line(&v).draw()?, plot::hist(&v).draw()?])? //= a figure
-plot::line(&v).draw()?.save("figure.png")? //! figure.save("figure.svg")
+plot::line(&v).draw()?.save("figure.jpg")? //! figure.save("figure.png")
+plot::line(&v).draw()?.to_png()?.len() > 1000 //= true
 plt.plot(v) //! plot::line
 plt::hist(&v) //! plot::hist
 import matplotlib.pyplot as plt //! `plot`

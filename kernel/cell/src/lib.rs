@@ -18,6 +18,7 @@ pub mod lock;
 pub mod names;
 #[doc(hidden)]
 pub mod parts;
+pub mod pattern;
 #[doc(hidden)]
 pub mod place;
 #[doc(hidden)]

@@ -126,6 +126,12 @@ impl<'a> View<'a> {
         }
         self.names.describe(&path, &self.impls)
     }
+
+    /// As [`Cells::describe`], for a name that is not where it is looked for.
+    pub fn describe_elsewhere(&self, start: usize, word: &str) -> Option<String> {
+        let path = [path_before(self.code, start).as_slice(), &[word]].concat();
+        self.names.describe_elsewhere(&path, &self.impls)
+    }
 }
 
 fn completion(member: &Member<'_>) -> Completion {

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::{Item, Macro};
 
-/// The macros of a file.
-#[derive(Default)]
+/// The macros of a file, or those that the files of a crate share.
+#[derive(Clone, Default)]
 pub struct Macros(BTreeMap<String, Vec<Arm>>);
 
+#[derive(Clone)]
 struct Arm {
     parameters: Vec<String>,
     body: String,
@@ -28,6 +29,13 @@ impl Macros {
             }
         }
         Macros(found)
+    }
+
+    /// Adds macros of other files; those that are here already stay.
+    pub fn add(&mut self, others: Macros) {
+        for (name, arms) in others.0 {
+            self.0.entry(name).or_insert(arms);
+        }
     }
 
     /// The text that a call stands for.

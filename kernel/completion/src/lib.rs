@@ -340,7 +340,10 @@ impl Completer {
         };
         match (own, found) {
             (Some(own), Some(found)) => Some(format!("{own}\n\n---\n\n{found}")),
-            (own, found) => own.or(found).or(library),
+            (own, found) => own
+                .or(found)
+                .or(library)
+                .or_else(|| own::describe_elsewhere(&context, place, &engine)),
         }
     }
 

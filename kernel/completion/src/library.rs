@@ -141,6 +141,35 @@ impl<'a> Names<'a> {
         names.into_values()
     }
 
+    /// Signature and documentation of a name that stands elsewhere than it was looked for: `accuracy` for `nn::accuracy`.
+    pub fn describe_elsewhere(self, path: &[&str], own: &Impls<'_>) -> Option<String> {
+        let name = *path.last()?;
+        let prelude: Vec<Completion> = self.prelude().collect();
+        let modules = prelude.iter().filter(|known| known.kind == "module");
+        let in_modules = modules.filter_map(|module| {
+            let members = self.members(&[&module.text], own);
+            let has = members.iter().any(|member| member.text == name);
+            has.then(|| vec![module.text.as_str(), name])
+        });
+        let alone = prelude.iter().find(|known| known.text == name);
+        let found: Vec<Vec<&str>> = alone
+            .map(|_| vec![name])
+            .into_iter()
+            .chain(in_modules)
+            .filter(|found| found != path)
+            .collect();
+        let first = self.describe(found.first()?, own)?;
+        let paths: Vec<String> = found
+            .iter()
+            .map(|found| format!("`{}`", found.join("::")))
+            .collect();
+        Some(format!(
+            "There is no `{}`; there is {}.\n\n{first}",
+            path.join("::"),
+            paths.join(", ")
+        ))
+    }
+
     /// The names that can follow `path::` in a cell.
     pub fn members(self, path: &[&str], own: &Impls<'_>) -> Vec<Completion> {
         match self.find(path, Wanted::Module) {
@@ -548,6 +577,63 @@ mod tests {
                 .contains("-> LivePlot")
         );
         assert!(describe(&["no_such_name"]).is_none());
+        // By a macro of another file.
+        let lines = describe(&["plot", "Lines"]).unwrap();
+        assert!(
+            lines.contains("fn title") && lines.contains("fn grid"),
+            "{lines}"
+        );
+        for name in [
+            "seq",
+            "seq_t",
+            "Sequential",
+            "AdamW",
+            "linear",
+            "conv2d",
+            "Conv2d",
+        ] {
+            assert!(describe(&["nn", name]).is_some(), "nn::{name}");
+        }
+    }
+
+    #[test]
+    fn names_are_found_elsewhere() {
+        let elsewhere =
+            |path: &[&str]| Names::default().describe_elsewhere(path, &Impls::default());
+        let accuracy = elsewhere(&["nn", "accuracy"]).unwrap();
+        assert!(
+            accuracy.starts_with("There is no `nn::accuracy`; there is `accuracy`"),
+            "{accuracy}"
+        );
+        assert!(accuracy.contains("pub fn accuracy"), "{accuracy}");
+        let input = elsewhere(&["EncoderInput"]).unwrap();
+        assert!(input.contains("`plugin::EncoderInput`"), "{input}");
+        assert!(elsewhere(&["no_such_name"]).is_none());
+    }
+
+    #[test]
+    fn every_name_of_the_modules_is_described() {
+        let mut unknown = Vec::new();
+        for module in [
+            "nn",
+            "ops",
+            "torch",
+            "plot",
+            "plugin",
+            "weights",
+            "forecast",
+            "stats",
+            "experiment",
+            "retrieval",
+            "widgets",
+        ] {
+            for member in members(&[module]) {
+                if describe(&[module, &member.text]).is_none() {
+                    unknown.push(format!("{module}::{}", member.text));
+                }
+            }
+        }
+        assert!(unknown.is_empty(), "{unknown:?}");
     }
 
     #[test]

@@ -155,6 +155,21 @@ pub fn describe_name(context: &CursorContext, place: Place<'_>, engine: &Engine)
     })
 }
 
+/// As [`describe_name`], for a name that is not where it is looked for.
+pub fn describe_elsewhere(
+    context: &CursorContext,
+    place: Place<'_>,
+    engine: &Engine,
+) -> Option<String> {
+    let CursorContext::Name { .. } = context else {
+        return None;
+    };
+    let word = &place.code[place.start..place.cursor];
+    at(place, engine, |view| {
+        view.describe_elsewhere(place.start, word)
+    })
+}
+
 /// What is known about a name, as Markdown.
 pub async fn inspect(
     context: &CursorContext,

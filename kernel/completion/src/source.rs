@@ -80,11 +80,18 @@ pub struct Impl {
 /// Adds the modules of a file to those that are known: its own, at `path`, and those inside of it. With `everything` also
 /// what is not public.
 pub fn read(path: &str, text: &str, everything: bool, modules: &mut Modules) {
+    read_with(path, text, everything, &Macros::default(), modules);
+}
+
+/// As [`read`], with macros of other files, `shared`, that this one may call.
+pub fn read_with(path: &str, text: &str, everything: bool, shared: &Macros, modules: &mut Modules) {
     if let Ok(file) = syn::parse_file(text) {
+        let mut macros = Macros::of(&file.items, text);
+        macros.add(shared.clone());
         let reader = Reader {
             text,
             everything,
-            macros: Macros::of(&file.items, text),
+            macros,
         };
         reader.module(path, &file.attrs, &file.items, modules);
     }
@@ -126,7 +133,7 @@ impl Reader<'_> {
             Item::Static(item) => (&item.vis, &item.attrs, &item.ident, "const"),
             Item::Mod(item) => (&item.vis, &item.attrs, &item.ident, "mod"),
             Item::Use(item) => {
-                let shared = is_public(&item.vis);
+                let shared = is_public(&item.vis) && !is_hidden(&item.attrs);
                 module.import(&item.tree, &mut Vec::new(), shared);
                 return;
             }

@@ -332,7 +332,8 @@ const NAMES: Table = &[
     ),
     (
         &["EncoderInput", "Window"],
-        "inputs of components are in `plugin`: `plugin::EncoderInput::new(&images)`, `plugin::Window::new(past)`",
+        "inputs of components are in `plugin`: `plugin::EncoderInput::new(&images)`, `plugin::Window::new(past)`; an encoder takes a \
+         tensor, too: `encoder.forward(&images)?`",
     ),
     (
         &["Conv2dConfig", "Conv1dConfig"],
@@ -507,7 +508,8 @@ const MEMBERS: Table = &[
     (&["format"], "text is made by format!(\"{x:.3}\")"),
     (
         &["label", "labels"],
-        "a line's name is the first argument: `plot::lines().series(\"train\", &losses).legend(\"upper left\").draw()?`",
+        "a line is named by `plot::plot(&x, &y).label(\"train\")` or `plot::lines().series(\"train\", &losses)`, an axis by \
+         `.x_label(\"epoch\")`, the classes of points by `plot::scatter(&x, &y).classes(&labels).class_names([\"a\", \"b\"])`",
     ),
     (
         &["color_by", "hue", "c"],

@@ -5,18 +5,22 @@ use std::{collections::BTreeMap, fmt};
 use patchbay_protocol::MimeBundle;
 
 use super::{guard, registry, search};
-use patchbay_show::{Show, Table};
+use patchbay_cell::pattern::matches;
+use patchbay_show::{Show, Table, show::plain_text};
 
 /// The components that a pattern matches, one row each.
 #[derive(Clone, Debug)]
 pub struct Listing {
     /// id, version, summary, state.
     pub rows: Vec<[String; 4]>,
+    /// What is shown where there is no row.
+    none: String,
 }
 
 /// Lists components: those that are loaded and those that could be, without loading any.
 ///
-/// `pattern` is an id in which `*` stands for anything: `*`, `loss/*`, `*focal*`.
+/// `pattern` is an id in which `*` stands for anything: `*`, `loss/*`, `*focal*`. One without a star that is no id lists all whose
+/// ids have it in them.
 pub fn list(pattern: &str) -> Listing {
     let mut rows = BTreeMap::new();
     for plugin in search::available() {
@@ -61,24 +65,18 @@ pub fn list(pattern: &str) -> Listing {
             ],
         );
     }
+    let none = format!(
+        "no component's id is like {pattern:?}; `%plugins` or plugin::list(\"*\") lists all {}",
+        rows.len()
+    );
+    let is_part = !pattern.contains('*') && !rows.contains_key(pattern);
+    let rows = rows.into_iter().filter(|(id, _)| match is_part {
+        true => id.contains(pattern),
+        false => matches(pattern, id),
+    });
     Listing {
-        rows: rows
-            .into_iter()
-            .filter(|(id, _)| matches(pattern, id))
-            .map(|(_, row)| row)
-            .collect(),
-    }
-}
-
-/// Whether `text` fits a pattern in which `*` stands for anything.
-fn matches(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((head, tail)) => text.strip_prefix(head).is_some_and(|rest| {
-            (0..=rest.len())
-                .filter(|&at| rest.is_char_boundary(at))
-                .any(|at| matches(tail, &rest[at..]))
-        }),
+        rows: rows.map(|(_, row)| row).collect(),
+        none,
     }
 }
 
@@ -92,12 +90,18 @@ impl Listing {
 
 impl fmt::Display for Listing {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.table().fmt(formatter)
+        match self.rows.is_empty() {
+            true => formatter.write_str(&self.none),
+            false => self.table().fmt(formatter),
+        }
     }
 }
 
 impl Show for Listing {
     fn show(&self) -> MimeBundle {
-        self.table().show()
+        match self.rows.is_empty() {
+            true => plain_text(self.none.clone()),
+            false => self.table().show(),
+        }
     }
 }

@@ -12,8 +12,8 @@ use crate::network::{layer_network, settings};
 use patchbay_ops as ops;
 
 macro_rules! convolution {
-    ($(#[$doc:meta])* $layer:ident, $config:ty, $op:ident($settings:ident), $transposed:literal, $name:literal: $(#[$forward:meta])* ) => {
-        $(#[$doc])*
+    ($layer:ident, $config:ty, $op:ident, $settings:ident, $transposed:literal, $name:literal, $docs:literal, $forward:literal) => {
+        #[doc = $docs]
         #[derive(Clone, Debug)]
         pub struct $layer {
             weight: Tensor,
@@ -52,7 +52,7 @@ macro_rules! convolution {
         }
 
         impl Module for $layer {
-            $(#[$forward])*
+            #[doc = $forward]
             fn forward(&self, x: &Tensor) -> Result<Tensor> {
                 ops::$op(x, &self.weight, self.bias.as_ref(), $settings(&self.config))
             }
@@ -61,32 +61,44 @@ macro_rules! convolution {
 }
 
 convolution!(
-    /// Convolution of sequences; see [`ops::conv1d`].
     Conv1d,
     Conv1dConfig,
-    conv1d(of_conv1d), false, "Conv1d":
-    /// [batch, in, length] to [batch, out, length].
+    conv1d,
+    of_conv1d,
+    false,
+    "Conv1d",
+    "Convolution of sequences; see [`ops::conv1d`].",
+    "[batch, in, length] to [batch, out, length]."
 );
 convolution!(
-    /// Convolution of images; see [`ops::conv2d`]. `cudnn_fwd_algo` has no effect.
     Conv2d,
     Conv2dConfig,
-    conv2d(of_conv2d), false, "Conv2d":
-    /// [batch, in, height, width] to [batch, out, height, width].
+    conv2d,
+    of_conv2d,
+    false,
+    "Conv2d",
+    "Convolution of images; see [`ops::conv2d`]. `cudnn_fwd_algo` has no effect.",
+    "[batch, in, height, width] to [batch, out, height, width]."
 );
 convolution!(
-    /// Transposed convolution of sequences; see [`ops::conv_transpose1d`].
     ConvTranspose1d,
     ConvTranspose1dConfig,
-    conv_transpose1d(of_conv_transpose1d), true, "ConvTranspose1d":
-    /// [batch, in, length] to [batch, out, length].
+    conv_transpose1d,
+    of_conv_transpose1d,
+    true,
+    "ConvTranspose1d",
+    "Transposed convolution of sequences; see [`ops::conv_transpose1d`].",
+    "[batch, in, length] to [batch, out, length]."
 );
 convolution!(
-    /// Transposed convolution of images; see [`ops::conv_transpose2d`].
     ConvTranspose2d,
     ConvTranspose2dConfig,
-    conv_transpose2d(of_conv_transpose2d), true, "ConvTranspose2d":
-    /// [batch, in, height, width] to [batch, out, height, width].
+    conv_transpose2d,
+    of_conv_transpose2d,
+    true,
+    "ConvTranspose2d",
+    "Transposed convolution of images; see [`ops::conv_transpose2d`].",
+    "[batch, in, height, width] to [batch, out, height, width]."
 );
 
 /// The settings that all convolutions print.

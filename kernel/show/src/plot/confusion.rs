@@ -219,8 +219,8 @@ impl ConfusionMatrix {
             figure.with_picture(
                 (frame.0.start, frame.1.start),
                 (width as u32, height as u32),
-                &picture(&counts).to_base64()?,
-            )
+                picture(&counts).into_image(),
+            )?
         } else {
             figure
         };

@@ -112,14 +112,14 @@ impl HeatMap {
             ((frame.0.start, frame.1.start), size)
         };
         let (at, extent) = place(&frame);
-        let mut figure = figure.with_picture(at, extent, &picture.to_base64()?);
+        let mut figure = figure.with_picture(at, extent, picture.into_image())?;
         if self.has_colorbar {
             let mut gradient = Raster::new(1, 256);
             for step in 0..256 {
                 gradient.set(0, step, color_of(1.0 - step as f64 / 255.0));
             }
             let (at, extent) = place(&bar_frame);
-            figure = figure.with_picture(at, extent, &gradient.to_base64()?);
+            figure = figure.with_picture(at, extent, gradient.into_image())?;
         }
         Ok(figure.described(format!("a heat map of {rows} x {columns} values")))
     }

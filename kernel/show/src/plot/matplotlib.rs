@@ -134,7 +134,24 @@ mod tests {
     #[test]
     fn a_figure_is_saved_as_what_its_name_says() {
         let figure = line([1.0, 2.0]).draw().unwrap();
-        let text = figure.save("loss.png").unwrap_err().to_string();
-        assert!(text.contains("rsvg-convert -o loss.png loss.svg"), "{text}");
+        let text = figure.save("loss.tiff").unwrap_err().to_string();
+        assert!(text.contains("figure.save(\"loss.png\")"), "{text}");
+        let beginning = |extension: &str| {
+            let name = format!("patchbay-figure-{}.{extension}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            figure.save(&path).unwrap();
+            let file = std::fs::read(&path).unwrap();
+            std::fs::remove_file(path).unwrap();
+            String::from_utf8_lossy(&file[..5]).into_owned()
+        };
+        assert_eq!(
+            ["svg", "PNG", "pdf"].map(beginning),
+            ["<svg ", "\u{fffd}PNG\r", "%PDF-"]
+        );
+        let text = figure.save("no/such/folder/a.png").unwrap_err().to_string();
+        assert!(
+            text.contains("no/such/folder/a.png cannot be written"),
+            "{text}"
+        );
     }
 }

@@ -7,6 +7,7 @@
 pub mod axes;
 mod bars;
 mod confusion;
+mod export;
 mod figure;
 mod heat_map;
 mod histogram;

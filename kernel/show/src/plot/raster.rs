@@ -1,9 +1,8 @@
 //! Pictures inside plots, for what would be too many shapes: points by the ten thousand, heat maps.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use plotters::style::RGBColor;
 
-use crate::{Result, image::Image};
+use crate::image::Image;
 
 /// How many pixels of a picture there are to one of the plot, so that it is crisp on fine screens.
 pub const SCALE: u32 = 2;
@@ -61,9 +60,8 @@ impl Raster {
         self.image.rgba[at..at + 4].copy_from_slice(&[red, green, blue, 255]);
     }
 
-    /// The picture as the text of a data link.
-    pub fn to_base64(&self) -> Result<String> {
-        Ok(STANDARD.encode(self.image.to_png()?))
+    pub fn into_image(self) -> Image {
+        self.image
     }
 }
 

@@ -146,11 +146,11 @@ impl Scatter {
             let RGBColor(red, green, blue) = color(class(index));
             raster.disc((column, row), 1.6 * scale, RGBColor(red, green, blue), 0.5);
         }
-        Ok(figure.with_picture(
+        figure.with_picture(
             (frame.0.start, frame.1.start),
             (width as u32, height as u32),
-            &raster.to_base64()?,
-        ))
+            raster.into_image(),
+        )
     }
 }
 
