@@ -44,6 +44,28 @@ def test_nbconvert_executes_and_makes_pages_and_scripts(tmp_path):
     assert "let x = 6;" in (tmp_path / "made.rs").read_text()
 
 
+def jupytext(*arguments, folder):
+    """Runs `jupytext ARGUMENTS` in `folder`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "jupytext", *arguments], cwd=folder, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_jupytext_pairs_notebooks_with_scripts_and_executes_them(tmp_path):
+    write(tmp_path / "made.ipynb", "let x = 6;", "%who", "%%bash\necho from the shell", "x * 7")
+    jupytext("--to", "rs:percent", "made.ipynb", folder=tmp_path)
+    script = (tmp_path / "made.rs").read_text()
+    # Cells are marked by comments, and what is of another language is a comment, too.
+    assert "// %%" in script and "let x = 6;" in script and "// echo from the shell" in script, script
+    (tmp_path / "made.ipynb").unlink()
+    jupytext("--to", "notebook", "--execute", "made.rs", folder=tmp_path)
+    notebook = nbformat.read(tmp_path / "made.ipynb", as_version=4)
+    assert [cell.source for cell in notebook.cells] == ["let x = 6;", "%who", "%%bash\necho from the shell", "x * 7"]
+    assert notebook.cells[2].outputs[0].text == "from the shell\n"
+    assert notebook.cells[3].outputs[0].data["text/plain"] == "42"
+
+
 def test_papermill_sets_parameters(tmp_path):
     source = write(tmp_path / "in.ipynb", 'let rate = 0.1;\nlet steps = 3;\nlet name = "none";', "(rate, steps, name)", tags=["parameters"])
     out = tmp_path / "out.ipynb"
