@@ -145,7 +145,7 @@ fn the_state_of_another_optimizer_is_refused() {
     let model = Model::new();
     let mut optimizer = AdamW::new_lr(model.vars(), 0.1).unwrap();
     optimizer.backward_step(&model.loss().unwrap()).unwrap();
-    let mut other = nn::SGD::new(model.vars(), 0.1).unwrap();
+    let other = nn::SGD::new(model.vars(), 0.1).unwrap();
     let error = other
         .load_state(&optimizer.state().unwrap())
         .unwrap_err()

@@ -44,10 +44,10 @@ fn vit(backward: bool) -> Result<Step> {
             ..EncoderInput::new(&image)
         };
         if backward {
-            let features = model.forward(&input)?.pooled;
+            let features = model.forward(input)?.pooled;
             features.sqr()?.mean_all()?.backward()?;
         } else {
-            model.forward(&input)?;
+            model.forward(input)?;
         }
         Ok(())
     }))

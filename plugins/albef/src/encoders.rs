@@ -125,7 +125,7 @@ pub fn encode(
         train,
         ..EncoderInput::new(values)
     };
-    Ok(encoder.forward(&input)?.tokens)
+    Ok(encoder.forward(input)?.tokens)
 }
 
 /// The first tokens `[batch, width]` of `[batch, length, width]`.

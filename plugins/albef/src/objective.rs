@@ -753,7 +753,7 @@ impl Albef {
                 tokens.keys().collect::<Vec<_>>()
             ),
         };
-        let encoding = self.encoders.fusion().forward(&EncoderInput {
+        let encoding = self.encoders.fusion().forward(EncoderInput {
             mask: Some(get("text_mask")?),
             context: Some(get("image_tokens")?),
             attention,

@@ -325,7 +325,7 @@ fn negatives_are_fused_and_judged_as_in_the_official_program() {
     ]);
     let fusion = objective.parts().encoder("text").unwrap().clone();
     let fused = fusion
-        .forward(&EncoderInput {
+        .forward(EncoderInput {
             mask: Some(&batch["text_mask"]),
             context: Some(&batch["image_tokens"]),
             ..EncoderInput::new(&batch["text_tokens"])

@@ -34,7 +34,7 @@ fn tiny(changes: Value) -> Slot<dyn Encoder> {
 }
 
 fn tokens(slot: &Slot<dyn Encoder>, images: &Tensor) -> Tensor {
-    slot.forward(&EncoderInput::new(images)).unwrap().tokens
+    slot.forward(EncoderInput::new(images)).unwrap().tokens
 }
 
 fn plain(tensor: &Tensor) -> PlainTensor {
@@ -302,9 +302,7 @@ fn other_sizes_are_those_of_timm_and_another_way_is_told() {
         assert!(far > 1e-3, "{way}: {far}");
     }
     // Gradients go through the resized positions.
-    let found = slot
-        .forward(&EncoderInput::new(&outputs["larger"]))
-        .unwrap();
+    let found = slot.forward(EncoderInput::new(&outputs["larger"])).unwrap();
     let grads = found.pooled.sum_all().unwrap().backward().unwrap();
     let variables = slot.variables();
     let positions = variables.iter().find(|named| named.name == "pos_embed");

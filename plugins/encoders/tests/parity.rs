@@ -84,7 +84,7 @@ fn forward(slot: &Slot<dyn Encoder>, inputs: &Value, attention: bool) -> Encodin
         attention,
         ..EncoderInput::new(&values)
     };
-    slot.forward(&input).unwrap()
+    slot.forward(input).unwrap()
 }
 
 fn compare(what: &str, found: &Tensor, expected: &Tensor, least: f32) {
@@ -226,7 +226,7 @@ fn image_text_and_multimodal_features_are_those_of_albef() {
         fill(&image, image_prefix);
         fill(&text, text_prefix);
         let images = image
-            .forward(&EncoderInput::new(&fixture["inputs/image"]))
+            .forward(EncoderInput::new(&fixture["inputs/image"]))
             .unwrap()
             .tokens;
         let expected = &fixture[&format!("outputs/{image_key}")];
@@ -241,14 +241,14 @@ fn image_text_and_multimodal_features_are_those_of_albef() {
             ..EncoderInput::new(&ids)
         };
         if image_key == "image_embeds" {
-            let texts = text.forward(&only).unwrap().tokens;
+            let texts = text.forward(only).unwrap().tokens;
             assert!(error(&texts, &fixture["outputs/text_embeds"]) < 1e-5);
             let both = EncoderInput {
                 context: Some(&images),
                 mask: Some(&mask),
                 ..EncoderInput::new(&texts)
             };
-            let fused = text.forward(&both).unwrap().tokens;
+            let fused = text.forward(both).unwrap().tokens;
             assert!(error(&fused, &fixture["outputs/multimodal_positive"]) < 1e-5);
         }
         // All layers from the masked ids, then the head of masked words.
@@ -260,7 +260,7 @@ fn image_text_and_multimodal_features_are_those_of_albef() {
             mask: Some(&mask),
             ..EncoderInput::new(&masked)
         };
-        let tokens = text.forward(&all).unwrap().tokens;
+        let tokens = text.forward(all).unwrap().tokens;
         let head = |name: &str| {
             let key = |prefix: &str| &fixture[&format!("{prefix}cls.predictions.{name}")];
             let prefix = text_prefix.trim_end_matches("bert.");
@@ -330,7 +330,7 @@ fn a_sequence_with_a_class_token_may_be_hidden_whole() {
             mask: Some(&mask),
             ..EncoderInput::new(values)
         };
-        slot.forward(&input).unwrap().pooled
+        slot.forward(input).unwrap().pooled
     };
     let pooled = run(&values);
     // What is hidden changes nothing, and may be anything.
@@ -348,7 +348,7 @@ fn a_sequence_with_a_class_token_may_be_hidden_whole() {
         mask: Some(&mask),
         ..EncoderInput::new(&values)
     };
-    let text = slot.forward(&input).unwrap_err().to_string();
+    let text = slot.forward(input).unwrap_err().to_string();
     assert!(
         text.contains("row 1") && text.contains("\"pool\": \"cls\""),
         "{text}"

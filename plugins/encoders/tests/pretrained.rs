@@ -138,7 +138,7 @@ fn minilm_s_sentence_embeddings_are_those_of_transformers() {
         mask: Some(&mask),
         ..EncoderInput::new(&ids)
     };
-    let found = encoder.forward(&input).unwrap().pooled;
+    let found = encoder.forward(input).unwrap().pooled;
     let expected = &outputs()["minilm"];
     for row in 0..6 {
         let near = cosine(&found.i(row).unwrap(), &expected.i(row).unwrap());
@@ -157,7 +157,7 @@ fn dinov2_s_features_are_those_of_its_onnx_graph() {
     let (encoder, report) = preset.load(&path, json!({"dynamic_size": true})).unwrap();
     println!("{report}");
     let images = named("images", &[1, 3, 224, 224]);
-    let tokens = encoder.forward(&EncoderInput::new(&images)).unwrap().tokens;
+    let tokens = encoder.forward(EncoderInput::new(&images)).unwrap().tokens;
     assert_eq!(tokens.dims(), [1, 257, 384]);
     let expected = &outputs()["dinov2"];
     for (row, place) in [0, 1, 100, 200, 256].into_iter().enumerate() {

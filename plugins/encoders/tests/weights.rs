@@ -37,7 +37,7 @@ fn tiny(changes: Value) -> Slot<dyn Encoder> {
 }
 
 fn tokens(slot: &Slot<dyn Encoder>, images: &Tensor) -> Tensor {
-    slot.forward(&EncoderInput::new(images)).unwrap().tokens
+    slot.forward(EncoderInput::new(images)).unwrap().tokens
 }
 
 #[test]
@@ -215,13 +215,13 @@ fn the_parts_of_an_albef_checkpoint_find_their_encoders() {
         context: Some(&context),
         ..EncoderInput::new(&ids)
     };
-    let whole = other_text.forward(&whole).unwrap().tokens;
+    let whole = other_text.forward(whole).unwrap().tokens;
     let below = tokens(&lower, &ids);
     let above = EncoderInput {
         context: Some(&context),
         ..EncoderInput::new(&below)
     };
-    assert!(error(&upper.forward(&above).unwrap().tokens, &whole) < 1e-6);
+    assert!(error(&upper.forward(above).unwrap().tokens, &whole) < 1e-6);
     assert!(error(&context, &tokens(&image, &images)) < 1e-6);
 }
 

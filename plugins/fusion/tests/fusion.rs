@@ -26,7 +26,7 @@ fn mask(rows: &[[u8; 3]]) -> Tensor {
 }
 
 fn pooled(fusion: &Slot<dyn Encoder>, input: EncoderInput<'_>) -> Vec<Vec<f32>> {
-    fusion.forward(&input).unwrap().pooled.to_vec2().unwrap()
+    fusion.forward(input).unwrap().pooled.to_vec2().unwrap()
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn every_parameter_is_trained_and_attention_is_shown() {
             attention: true,
             ..EncoderInput::new(&image)
         };
-        let encoding = fusion.forward(&input).unwrap();
+        let encoding = fusion.forward(input).unwrap();
         let gradients = encoding
             .pooled
             .sqr()
@@ -189,7 +189,7 @@ fn what_does_not_fit_is_told() {
     for name in all() {
         let fusion = fusion(name);
         let (image, context) = (noise(&[2, 8]), noise(&[2, 3, 6]));
-        let told = |input: EncoderInput<'_>| fusion.forward(&input).unwrap_err().to_string();
+        let told = |input: EncoderInput<'_>| fusion.forward(input).unwrap_err().to_string();
         let text = told(EncoderInput::new(&image));
         assert!(text.contains("`context`, [batch, length, 6]"), "{text}");
         let text = told(EncoderInput {
@@ -237,7 +237,7 @@ fn what_is_hidden_may_be_anything() {
                 context_mask: Some(&others),
                 ..EncoderInput::new(image)
             };
-            let encoding = fusion.forward(&input).unwrap();
+            let encoding = fusion.forward(input).unwrap();
             let loss = encoding.pooled.sqr().unwrap().sum_all().unwrap();
             let gradients = loss.backward().unwrap();
             for named in fusion.variables() {
@@ -272,7 +272,7 @@ fn nothing_at_all_is_told_with_its_shape() {
                 context: Some(&context),
                 ..EncoderInput::new(&image)
             };
-            let text = fusion.forward(&input).unwrap_err().to_string();
+            let text = fusion.forward(input).unwrap_err().to_string();
             assert!(
                 text.contains("at least one row and token")
                     && text.contains(", 0, ") | text.contains("[0, "),

@@ -168,11 +168,10 @@ impl Checkpoints {
     /// The path of the checkpoint with the best value: the lowest, or with [`Checkpoints::keep_highest`] the highest.
     pub fn best(&self) -> Option<PathBuf> {
         let order = self.best.map_or(Order::Lowest, |(_, order)| order);
-        let best = self
-            .by_value(order)
+
+        self.by_value(order)
             .first()
-            .map(|saved| self.folder.join(&saved.file));
-        best
+            .map(|saved| self.folder.join(&saved.file))
     }
 
     /// Those with a value that is a number, the best first; of equal ones the later.

@@ -95,7 +95,7 @@ pub struct Encoding {
 
 /// The sample's first input are the values; `mask`, `context` and `context_mask` are what their names say.
 fn tried(encoder: &Slot<dyn Encoder>, inputs: &Inputs) -> Result<Outputs> {
-    let encoding = encoder.forward(&EncoderInput {
+    let encoding = encoder.forward(EncoderInput {
         mask: inputs.find("mask"),
         context: inputs.find("context"),
         context_mask: inputs.find("context_mask"),

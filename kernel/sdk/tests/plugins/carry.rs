@@ -146,7 +146,7 @@ fn input() -> Tensor {
 
 fn output(encoder: &Slot<dyn Encoder>) -> Vec<Vec<f32>> {
     encoder
-        .forward(&EncoderInput::new(&input()))
+        .forward(EncoderInput::new(&input()))
         .unwrap()
         .pooled
         .to_vec2()
@@ -177,10 +177,7 @@ fn equal_tensors_are_kept_with_their_values_and_their_optimizer() {
     assert_eq!(encoder.trainable().len(), 4);
     let mut optimizer = nn::AdamW::new_lr(encoder.trainable(), 0.1).unwrap();
     let mut step = || {
-        let pooled = encoder
-            .forward(&EncoderInput::new(&input()))
-            .unwrap()
-            .pooled;
+        let pooled = encoder.forward(EncoderInput::new(&input())).unwrap().pooled;
         let loss = pooled.sqr().unwrap().sum_all().unwrap();
         optimizer.backward_step(&loss).unwrap();
         loss.to_scalar::<f32>().unwrap()
