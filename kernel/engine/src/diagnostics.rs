@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, ops::Range, sync::Arc};
 
-use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Patch, Renderer, Snippet};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -220,8 +220,12 @@ pub fn render(
         for element in snippets(diagnostic, program, file) {
             group = group.element(element);
         }
+        let mut suggested = Vec::new();
         for child in &diagnostic.children {
-            group = group.elements(child_elements(child, program, file));
+            match suggestion(child, program, file) {
+                Some(suggestion) => suggested.push(suggestion),
+                None => group = group.elements(child_elements(child, program, file)),
+            }
         }
         let habit = of_habit(diagnostic, program, file);
         // A name of Python's may also be that of a crate.
@@ -233,7 +237,8 @@ pub fn render(
         {
             group = group.element(Level::HELP.message(hint));
         }
-        let text = renderer.render(&[group]);
+        let groups: Vec<Group<'_>> = [group].into_iter().chain(suggested).collect();
+        let text = renderer.render(&groups);
         bytes += text.len();
         rendered.push(text);
     }
@@ -324,6 +329,44 @@ fn without_closure(label: &str) -> Cow<'_, str> {
         }
         _ => Cow::Borrowed(label),
     }
+}
+
+/// A suggestion as the lines of the cell with what is inserted or replaced, as rustc shows it; `None` where that cannot be shown:
+/// where there is none, or several to choose from, or where it changes text of the engine's own.
+fn suggestion<'a>(child: &'a Diagnostic, program: &Program, file: &str) -> Option<Group<'a>> {
+    let mut changes = Vec::new();
+    for span in &child.spans {
+        if let Some(replacement) = span.suggested_replacement.as_deref() {
+            let location = program.editable(span.in_program(file)?)?;
+            changes.push((location, replacement));
+        }
+    }
+    let (first, _) = changes.first()?;
+    let source = first.source.clone();
+    let is_whole = changes.len() == child.spans.len();
+    let is_one_cell = changes
+        .iter()
+        .all(|(location, _)| Arc::ptr_eq(&location.source.text, &source.text));
+    changes.sort_by_key(|(location, _)| (location.range.start, location.range.end));
+    // Of several ways each is at the same place.
+    let are_apart = changes.windows(2).all(|pair| {
+        let (one, other) = (&pair[0].0.range, &pair[1].0.range);
+        one.end <= other.start && one != other
+    });
+    let is_short = changes
+        .iter()
+        .all(|(_, replacement)| replacement.len() <= MOST_WORDS);
+    if !(is_whole && is_one_cell && are_apart && is_short) {
+        return None;
+    }
+    let patches = changes
+        .into_iter()
+        .map(|(location, replacement)| Patch::new(location.range, replacement.to_owned()));
+    let snippet = Snippet::source(source.text.to_string())
+        .line_start(source.first_line as usize + 1)
+        .patches(patches);
+    let title = level(child).secondary_title(shortened(&child.message));
+    Some(title.element(snippet))
 }
 
 /// Notes and helps, with their suggestions in words.

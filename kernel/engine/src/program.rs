@@ -126,6 +126,37 @@ impl Program {
         });
     }
 
+    /// The place in a cell's text that stands for a place in the program byte for byte, so that an edit there is one of the cell;
+    /// an empty range is a place between two bytes.
+    pub fn editable(&self, range: Range<usize>) -> Option<Location> {
+        let same = |location: &Location, range: Range<usize>| {
+            let own = location.source.text.get(location.range.clone());
+            own.is_some() && own == self.text.get(range)
+        };
+        if !range.is_empty() {
+            return self
+                .location(range.clone())
+                .filter(|location| same(location, range));
+        }
+        let at = range.start;
+        let before = at
+            .checked_sub(1)
+            .and_then(|start| self.location(start..at))
+            .filter(|location| same(location, at - 1..at));
+        let after = || {
+            self.location(at..at + 1)
+                .filter(|location| same(location, at..at + 1))
+        };
+        let (source, at) = match before {
+            Some(before) => (before.source, before.range.end),
+            None => after().map(|after| (after.source, after.range.start))?,
+        };
+        Some(Location {
+            source,
+            range: at..at,
+        })
+    }
+
     /// The place in a cell of a range of the program; `None` where the text is the engine's own.
     /// A range that begins in the engine's own text stands for the cell's part of it.
     pub fn location(&self, range: Range<usize>) -> Option<Location> {
