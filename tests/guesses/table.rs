@@ -286,10 +286,21 @@ nn::AdamW::new(varmap.all_vars(), 1e-3)?.lr() //! learning_rate()
 create::<dyn Forecaster>("forecaster/last_value", json!({"lookback": 4, "horizon": 2}))?.predict(&v)? //! forecast::fit
 x.gt(1.5)?.count_nonzero()? as f64 / x.numel() as f64 //= 0.75
 
+torch::zeros_like(&x)?.item() //! to_vec
+torch::allclose(&x, &x)? //= true
+torch::einsum("ij,jk->ik", &[&x, &x])? //= f32 [2, 2] [11.0, 7.0, 14.0, 18.0]
+nn::CosineSchedule::new(1e-3, 10).at(0) //= 0.001
+pd::read_csv("people.csv")? //! data::read_csv
+nn::Activation::Tanh //! add_fn(|x| x.tanh())
+
 // Plots
 plot::plot(&v, &y).label("sin").draw()? //= a figure
 plot::plot(&v, &y).label("a").plot(&v, &v).label("b").grid(false).draw()? //= a figure
 plot::imshow(&x).colorbar(false).draw()? //= a figure
+plot::imshow(&x).cmap("gray").vmin(0.0).vmax(4.0).draw()? //= a figure
+plot::plot(&v, &y).xlim(0.0, 2.0).ylim(0.0, 1.0).yscale("linear").draw()? //= a figure
+plot::scatter(&v, &y).c(&labels).s(12.0).alpha(0.5).draw()? //= a figure
+plot::hist(&v).xlim(0.0, 2.0).draw()? //= a figure
 plot::scatter(&v, &y).color_by(&labels).draw()? //! classes(&labels)
 widgets::slider("rate", 0.0, 1.0).value() //! .get()
 widgets::checkbox("stop", false).value() //! .get()

@@ -84,7 +84,7 @@ const NAMES: Table = &[
     ),
     (
         &["pd", "pandas"],
-        "tables are `Table`, and series of a CSV file are read by `forecast`; :doc Table says more",
+        "a table in a file is read by `data::read_csv(\"people.csv\")?`, which has `head`, `describe` and `column`",
     ),
     (
         &["F", "functional"],
@@ -187,7 +187,7 @@ const NAMES: Table = &[
     ),
     (
         &["einsum"],
-        "there is no einsum: `permute`, `reshape` and `matmul` say the same, and `ops::broadcast_mul` with `sum`",
+        "sums of products by letters are `torch::einsum(\"ij,jk->ik\", &[&a, &b])?`",
     ),
     (
         &["meshgrid"],
@@ -498,7 +498,7 @@ const MEMBERS: Table = &[
     ),
     (
         &["einsum"],
-        "`permute`, `reshape` and `matmul` say the same",
+        "it is a function: `torch::einsum(\"ij,jk->ik\", &[&a, &b])?`",
     ),
     (
         &["head", "describe", "info", "value_counts"],
@@ -588,6 +588,25 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
+/// Tells whether a name is what Python users call a module of theirs.
+pub fn is_module_of_python(name: &str) -> bool {
+    matches!(
+        name,
+        "pd" | "pandas"
+            | "np"
+            | "numpy"
+            | "plt"
+            | "matplotlib"
+            | "sns"
+            | "seaborn"
+            | "tf"
+            | "cv2"
+            | "sklearn"
+            | "timm"
+            | "torchvision"
+    )
+}
+
 /// Returns what to write in place of what a Python user has typed, if the error looks like that.
 pub fn hint(place: &Place<'_>) -> Option<String> {
     let found = match place.code {
@@ -663,6 +682,20 @@ fn member(place: &Place<'_>) -> Option<&'static str> {
     if matches!(last, "values" | "indices") && place.message.contains("Tensor") {
         return Some(
             "`x.max(0)?` are the values and `x.argmax(0)?` their indices; `x.sort(-1, false)?` and `x.topk(3, -1)?` give both",
+        );
+    }
+    if place.message.contains("enum `Activation`") {
+        return Some(
+            "activations are Gelu, NewGelu, Relu, Relu2, Relu6, Silu, Sigmoid, HardSigmoid, Swish, HardSwish, Mish, Elu(1.0) and \
+             LeakyRelu(0.01); others are functions: `nn::seq().add(layer).add_fn(|x| x.tanh())`",
+        );
+    }
+    if matches!(last, "forward" | "weights" | "step" | "backward_step")
+        && place.message.contains("dyn Balancer")
+    {
+        return Some(
+            "a balancer makes the gradients of several losses: `let balanced = balancer.backward(&[a, b], &shared)?; \
+             optimizer.step(&balanced.gradients)?;`, `balanced.weights` are the weights; `shared` are the parameters that several losses reach",
         );
     }
     if matches!(last, "fit" | "predict" | "train") && place.message.contains("Slot<") {

@@ -63,6 +63,7 @@ pub use layers::{
     conv_transpose2d_no_bias, conv1d, conv1d_no_bias, conv2d, conv2d_no_bias, embedding,
     group_norm, gru, layer_norm, layer_norm_no_bias, linear, linear_b, linear_no_bias, lstm,
     multi_head_attention, prelu, rms_norm, rnn, seq, seq_t, sequential, transformer_encoder,
+    transformer_encoder_layer,
 };
 pub use learning_rate_finder::{FoundLearningRate, LearningRateFinder};
 pub use mixed_precision::{LossScale, MixedPrecision};
@@ -72,8 +73,8 @@ pub use network::{Field, Network, Part, TensorMap};
 #[doc(hidden)]
 pub use once::each_once;
 pub use optim::{
-    Adam, AdamW, Optimizer, OptimizerSettings, OptimizerState, ParameterGroup, ParameterGroups,
-    ParameterNames, ParamsAdam, ParamsAdamW, ParamsSgd, SGD,
+    Adam, AdamW, IntoGroups, Optimizer, OptimizerSettings, OptimizerState, ParameterGroup,
+    ParameterGroups, ParameterNames, ParamsAdam, ParamsAdamW, ParamsSgd, SGD,
 };
 pub use position::{
     PositionResampling, resample_position_embedding, resample_position_embedding_with,

@@ -25,6 +25,32 @@ pub struct CosineSchedule {
 }
 
 impl CosineSchedule {
+    /// Falls from `peak` to 0 in `total` steps: torch's `CosineAnnealingLR`. [`CosineSchedule::warmup`] adds a rise.
+    ///
+    /// ```
+    /// # use patchbay::prelude::*;
+    /// let schedule = nn::CosineSchedule::new(1e-3, 100).warmup(10);
+    /// assert_eq!((schedule.at(0), schedule.at(10)), (0.0, 1e-3));
+    /// # Ok::<(), candle::Error>(())
+    /// ```
+    pub fn new(peak: f64, total: usize) -> CosineSchedule {
+        CosineSchedule {
+            peak,
+            warmup: 0,
+            total,
+            last: 0.0,
+        }
+    }
+
+    /// Rises from 0 in the first `steps` of all.
+    #[must_use]
+    pub fn warmup(self, steps: usize) -> CosineSchedule {
+        CosineSchedule {
+            warmup: steps,
+            ..self
+        }
+    }
+
     /// The learning rate of a step, counted from 0.
     pub fn at(&self, step: usize) -> f64 {
         if step < self.warmup {

@@ -241,6 +241,11 @@ impl<K: ?Sized + Kind> Slot<K> {
             .collect()
     }
 
+    /// The variables for an optimizer, by torch's name: [`Slot::trainable`].
+    pub fn parameters(&self) -> Vec<Var> {
+        self.trainable()
+    }
+
     /// The variables for an optimizer with their names, each once: `nn::ParameterGroups::of_named(slot.named_parameters())`.
     pub fn named_parameters(&self) -> Vec<(String, Var)> {
         let mut seen = HashSet::new();

@@ -19,7 +19,6 @@ use crate::{
     say::{describe_seconds, print_note},
 };
 use patchbay_contract::{CellError, SessionEvent, StreamName};
-use patchbay_engine::error;
 use patchbay_engine::{
     compile::CompileError,
     diagnostics::{self, Diagnostic},
@@ -28,6 +27,7 @@ use patchbay_engine::{
     plan::{self, ENTRY, Plan},
     program::Source,
 };
+use patchbay_engine::{error, habits};
 
 impl EngineSession {
     /// Compiles and runs a chunk.
@@ -339,6 +339,10 @@ impl EngineSession {
                     let (_, rest) = child.message.split_once("missing a crate named `")?;
                     rest.split('`').next()
                 })?;
+                // A crate of such a name is a stranger's.
+                if habits::is_module_of_python(missing) {
+                    return None;
+                }
                 Some(format!(
                     "a cell before this one can bring the crate: :dep {missing} = \"*\""
                 ))

@@ -9,6 +9,7 @@
 mod axis;
 mod compare;
 mod destination;
+mod einsum;
 mod elementwise;
 mod methods;
 mod order;

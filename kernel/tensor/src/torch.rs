@@ -12,6 +12,7 @@ use candle_core::{DType, Device, Result, Shape, Tensor, WithDType, bail, shape::
 
 use patchbay_show::device::device;
 
+pub use crate::einsum::einsum;
 pub use patchbay_ops::matmul;
 
 use crate::{
@@ -380,6 +381,61 @@ pub fn linspace(start: f64, end: f64, steps: usize) -> Result<Tensor> {
 /// ```
 pub fn eye(n: usize) -> Result<Tensor> {
     Tensor::eye(n, DType::F32, &device())
+}
+
+macro_rules! like {
+    ($($(#[$doc:meta])* $name:ident = $method:path, $example:literal;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Errors
+        ///
+        /// Fails where the device has no memory.
+        ///
+        /// ```
+        /// # use patchbay::prelude::*;
+        /// let x = torch::ones((2, 3))?;
+        #[doc = $example]
+        /// # Ok::<(), candle::Error>(())
+        /// ```
+        pub fn $name(x: &Tensor) -> Result<Tensor> {
+            $method(x)
+        }
+    )*};
+}
+
+like!(
+    /// Returns zeros of the tensor's shape, dtype and device.
+    zeros_like = Tensor::zeros_like, "assert_eq!(torch::zeros_like(&x)?.dims(), [2, 3]);";
+    /// Returns ones of the tensor's shape, dtype and device.
+    ones_like = Tensor::ones_like, "assert_eq!(torch::ones_like(&x)?.dims(), [2, 3]);";
+    /// Returns numbers that are equally likely between 0 and 1, of the tensor's shape, dtype and device.
+    rand_like = uniform, "assert_eq!(torch::rand_like(&x)?.dims(), [2, 3]);";
+    /// Returns normally distributed numbers of the tensor's shape, dtype and device.
+    randn_like = normal, "assert_eq!(torch::randn_like(&x)?.dims(), [2, 3]);";
+);
+
+fn uniform(x: &Tensor) -> Result<Tensor> {
+    x.rand_like(0.0, 1.0)
+}
+
+fn normal(x: &Tensor) -> Result<Tensor> {
+    x.randn_like(0.0, 1.0)
+}
+
+/// Tells whether all elements are near one another, as `a.allclose(&b)?` does.
+///
+/// # Errors
+///
+/// Fails where the shapes cannot be broadcast.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// let x = torch::ones((2, 3))?;
+/// assert!(torch::allclose(&x, &(&x + 1e-9)?)?);
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn allclose(a: &Tensor, b: &Tensor) -> Result<bool> {
+    crate::TensorMethods::allclose(a, b)
 }
 
 /// Joins tensors along a dimension that they have: torch's `cat`, NumPy's `concatenate`.

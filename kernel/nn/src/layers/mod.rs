@@ -40,5 +40,5 @@ pub use rnn::{GRU, GRUConfig, LSTM, LSTMConfig, RNN, gru, lstm};
 pub use sequential::{Layer, LayerT, Sequential, SequentialT, seq, seq_t};
 pub use transformer::{
     FeedForward, TransformerEncoder, TransformerEncoderLayer, TransformerSettings,
-    transformer_encoder,
+    transformer_encoder, transformer_encoder_layer,
 };

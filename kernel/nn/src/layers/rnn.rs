@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use candle_core::{DType, Device, IndexOp, Result, Tensor};
+use candle_core::{DType, Device, Error, IndexOp, Result, Tensor};
 use candle_nn::{
     Init, VarBuilder,
     init::{FanInOut, NonLinearity, NormalOrUniform},
@@ -258,6 +258,33 @@ impl LSTM {
         })
     }
 
+    /// Runs over sequences `[batch, length, in]` from a state of zeros; returns the results `[batch, length, hidden]` and the last
+    /// state, `h` and `c`, `[batch, hidden]` each: torch's with `batch_first=True`. [`RNN::seq_init`] begins with another state.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the input has another shape.
+    ///
+    /// ```
+    /// # use patchbay::prelude::*;
+    /// let lstm = nn::lstm(3, 8, Default::default(), nn::builder(&VarMap::new(), DType::F32, &device()))?;
+    /// let (output, (h, _c)) = lstm.forward(&torch::randn((2, 5, 3))?)?;
+    /// assert_eq!((output.dims(), h.dims()), (&[2, 5, 8][..], &[2, 8][..]));
+    /// # Ok::<(), candle::Error>(())
+    /// ```
+    pub fn forward(&self, x: &Tensor) -> Result<(Tensor, (Tensor, Tensor))> {
+        let states = self.seq_init(x, &self.zero_state(x.dim(0)?)?)?;
+        let last = match self.config.direction {
+            Direction::Forward => states.last(),
+            Direction::Backward => states.first(),
+        };
+        let last = last.ok_or_else(|| empty("LSTM", x))?;
+        Ok((
+            self.states_to_tensor(&states)?,
+            (last.h.clone(), last.c.clone()),
+        ))
+    }
+
     /// The settings.
     pub fn config(&self) -> &LSTMConfig {
         &self.config
@@ -346,6 +373,26 @@ impl GRU {
         })
     }
 
+    /// Runs over sequences `[batch, length, in]` from a state of zeros; returns the results `[batch, length, hidden]` and the last
+    /// state `[batch, hidden]`: torch's with `batch_first=True`. [`RNN::seq_init`] begins with another state.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the input has another shape.
+    ///
+    /// ```
+    /// # use patchbay::prelude::*;
+    /// let gru = nn::gru(3, 8, Default::default(), nn::builder(&VarMap::new(), DType::F32, &device()))?;
+    /// let (output, h) = gru.forward(&torch::randn((2, 5, 3))?)?;
+    /// assert_eq!((output.dims(), h.dims()), (&[2, 5, 8][..], &[2, 8][..]));
+    /// # Ok::<(), candle::Error>(())
+    /// ```
+    pub fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let states = self.seq_init(x, &self.zero_state(x.dim(0)?)?)?;
+        let last = states.last().ok_or_else(|| empty("GRU", x))?;
+        Ok((self.states_to_tensor(&states)?, last.h.clone()))
+    }
+
     /// The settings.
     pub fn config(&self) -> &GRUConfig {
         &self.config
@@ -388,6 +435,13 @@ impl RNN for GRU {
         let states: Vec<&Tensor> = states.iter().map(|state| &state.h).collect();
         Tensor::stack(&states, 1)
     }
+}
+
+fn empty(layer: &str, x: &Tensor) -> Error {
+    Error::Msg(format!(
+        "{layer}: the input is {:?}, sequences of length 0: must be [batch, length, features] with a length of at least 1",
+        x.dims()
+    ))
 }
 
 /// The states of a sequence, in its order, whichever end it is begun at.

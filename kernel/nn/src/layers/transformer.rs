@@ -204,6 +204,39 @@ impl TransformerEncoderLayer {
     }
 }
 
+/// Without a mask.
+impl ModuleT for TransformerEncoderLayer {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        self.forward(x, None, train)
+    }
+}
+
+/// Makes a transformer layer of torch's defaults: `torch.nn.TransformerEncoderLayer(width, heads, feed_forward)`, batch first.
+/// [`TransformerEncoderLayer::new`] takes all settings.
+///
+/// # Errors
+///
+/// Fails where the width is not a multiple of the heads, or the builder has parameters of other shapes.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// let layer = nn::transformer_encoder_layer(8, 2, 32, nn::builder(&VarMap::new(), DType::F32, &device()))?;
+/// assert_eq!(layer.forward_t(&torch::randn((1, 5, 8))?, true)?.dims(), [1, 5, 8]);
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn transformer_encoder_layer(
+    width: usize,
+    heads: usize,
+    feed_forward: usize,
+    vb: VarBuilder,
+) -> Result<TransformerEncoderLayer> {
+    let settings = TransformerSettings {
+        feed_forward,
+        ..TransformerSettings::new(width, heads)
+    };
+    TransformerEncoderLayer::new(&settings, vb)
+}
+
 /// Layers one after another: `torch.nn.TransformerEncoder`.
 ///
 /// Parameters: those of [`TransformerEncoderLayer`] under `layers.0`, `layers.1`, ... Each layer begins with values of its own.
@@ -243,6 +276,13 @@ impl TransformerEncoder {
             x = layer.forward(&x, mask, train)?;
         }
         Ok(x)
+    }
+}
+
+/// Without a mask.
+impl ModuleT for TransformerEncoder {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        self.forward(x, None, train)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::checkpoint::Commit;
 use patchbay_ops::{self as ops, OptimizerRule, optimizer_step};
 
 use super::{
-    OptimizerSettings,
+    IntoGroups, OptimizerSettings,
     parameters::{OptimizerState, ParameterGroup, ParameterNames, Parameters},
 };
 
@@ -58,9 +58,13 @@ impl AdamW {
         AdamW::new(vars, learning_rate)
     }
 
-    /// Groups with a learning rate and weight decay of their own. A parameter that is given twice is an error of the first
-    /// step.
-    pub fn with_groups(groups: Vec<ParameterGroup>, settings: ParamsAdamW) -> AdamW {
+    /// Groups with a learning rate and weight decay of their own, and a learning rate or all settings. A parameter that is given
+    /// twice, and a mistake in [`ParameterGroups`](super::ParameterGroups), is an error of the first step.
+    pub fn with_groups(
+        groups: impl IntoGroups,
+        settings: impl OptimizerSettings<ParamsAdamW>,
+    ) -> AdamW {
+        let settings = settings.settings();
         AdamW {
             parameters: Parameters::new("AdamW", groups, settings.lr, 2),
             settings,
@@ -143,9 +147,13 @@ impl Adam {
         <Adam as Optimizer>::new(vars, settings.settings())
     }
 
-    /// Groups with a learning rate and weight decay of their own. A parameter that is given twice is an error of the first
-    /// step.
-    pub fn with_groups(groups: Vec<ParameterGroup>, settings: ParamsAdam) -> Adam {
+    /// Groups with a learning rate and weight decay of their own, and a learning rate or all settings. A parameter that is given
+    /// twice, and a mistake in [`ParameterGroups`](super::ParameterGroups), is an error of the first step.
+    pub fn with_groups(
+        groups: impl IntoGroups,
+        settings: impl OptimizerSettings<ParamsAdam>,
+    ) -> Adam {
+        let settings = settings.settings();
         Adam {
             parameters: Parameters::new("Adam", groups, settings.lr, 2),
             settings,

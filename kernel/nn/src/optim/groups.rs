@@ -27,7 +27,7 @@ use crate::Network;
 ///     .freeze("encoder.*")
 ///     .learning_rate_scale("head.*", 10.0)
 ///     .no_decay_for_norms_and_biases();
-/// let optimizer = nn::AdamW::with_groups(groups.groups()?, nn::ParamsAdamW { lr: 1e-4, weight_decay: 0.05, ..Default::default() });
+/// let optimizer = nn::AdamW::with_groups(groups, nn::ParamsAdamW { lr: 1e-4, weight_decay: 0.05, ..Default::default() });
 /// # Ok::<(), candle::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -214,6 +214,30 @@ impl ParameterGroups {
             ]);
         }
         table
+    }
+}
+
+/// What an optimizer takes as groups: a list of [`ParameterGroup`], or [`ParameterGroups`], whose mistake is one of the first step.
+pub trait IntoGroups {
+    /// Returns the groups, or what is wrong with them.
+    fn into_groups(self) -> std::result::Result<Vec<ParameterGroup>, String>;
+}
+
+impl IntoGroups for Vec<ParameterGroup> {
+    fn into_groups(self) -> std::result::Result<Vec<ParameterGroup>, String> {
+        Ok(self)
+    }
+}
+
+impl IntoGroups for &ParameterGroups {
+    fn into_groups(self) -> std::result::Result<Vec<ParameterGroup>, String> {
+        self.groups().map_err(|error| error.to_string())
+    }
+}
+
+impl IntoGroups for ParameterGroups {
+    fn into_groups(self) -> std::result::Result<Vec<ParameterGroup>, String> {
+        (&self).into_groups()
     }
 }
 

@@ -7,7 +7,7 @@ mod sgd;
 
 pub use adam::{Adam, AdamW, ParamsAdam};
 pub use candle_nn::{Optimizer, ParamsAdamW};
-pub use groups::ParameterGroups;
+pub use groups::{IntoGroups, ParameterGroups};
 pub use parameters::{OptimizerState, ParameterGroup, ParameterNames};
 pub use sgd::{ParamsSgd, SGD};
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use candle_core::{Device, Result, Tensor, TensorId, Var, bail};
 use candle_nn::VarMap;
 
+use super::IntoGroups;
 use crate::{checkpoint::Commit, each_once, kept::Kept};
 
 /// Parameters with settings of their own.
@@ -177,10 +178,14 @@ impl Parameters {
     /// A parameter that is given twice is an error of the first step: groups are put together without one.
     pub(super) fn new(
         optimizer: &'static str,
-        groups: Vec<ParameterGroup>,
+        groups: impl IntoGroups,
         learning_rate: f64,
         moments: usize,
     ) -> Parameters {
+        let (groups, wrong) = match groups.into_groups() {
+            Ok(groups) => (groups, None),
+            Err(wrong) => (Vec::new(), Some(wrong)),
+        };
         let given: Vec<Var> = groups
             .iter()
             .flat_map(|group| group.vars.iter().cloned())
@@ -188,6 +193,7 @@ impl Parameters {
         let fault = each_once(&format!("the parameters of {optimizer}"), &given)
             .err()
             .map(|error| error.to_string());
+        let fault = wrong.or(fault);
         let all = groups
             .into_iter()
             .flat_map(|group| {

@@ -9,7 +9,7 @@ use crate::checkpoint::Commit;
 use patchbay_ops::{OptimizerRule, optimizer_step};
 
 use super::{
-    OptimizerSettings,
+    IntoGroups, OptimizerSettings,
     parameters::{OptimizerState, ParameterGroup, ParameterNames, Parameters},
 };
 
@@ -79,9 +79,13 @@ impl SGD {
         SGD::with_groups(vec![ParameterGroup::new(vars)], settings)
     }
 
-    /// Groups with a learning rate and weight decay of their own. A parameter that is given twice is an error of the first
-    /// step.
-    pub fn with_groups(groups: Vec<ParameterGroup>, settings: ParamsSgd) -> SGD {
+    /// Groups with a learning rate and weight decay of their own, and a learning rate or all settings. A parameter that is given
+    /// twice, and a mistake in [`ParameterGroups`](super::ParameterGroups), is an error of the first step.
+    pub fn with_groups(
+        groups: impl IntoGroups,
+        settings: impl OptimizerSettings<ParamsSgd>,
+    ) -> SGD {
+        let settings = settings.settings();
         SGD {
             parameters: Parameters::new("SGD", groups, settings.lr, 1),
             settings,

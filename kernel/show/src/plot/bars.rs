@@ -38,6 +38,14 @@ pub fn bars<T: ToString>(names: impl IntoIterator<Item = T>, values: impl Number
 axes_setters!(Bars);
 
 impl Bars {
+    /// The ends of the y axis; what lies outside is cut off: matplotlib's `ylim`.
+    pub fn ylim(mut self, low: f64, high: f64) -> Bars {
+        self.axes.y_limits = Some((low, high));
+        self
+    }
+}
+
+impl Bars {
     /// Draws the plot, with each bar's value at its end. Values that are not finite have no bar.
     ///
     /// # Errors
@@ -60,6 +68,8 @@ impl Bars {
             y
         };
         let axes = self.axes;
+        axes.check()?;
+        let y = axes.y_range(y);
         let names = self.names;
         let count = values.len();
         let figure = Figure::with(axes.size_or_default(), |area| {
@@ -93,8 +103,9 @@ impl Bars {
                 .filter(|(_, value)| value.is_finite())
                 .map(|(index, &value)| {
                     let middle = index as f64;
+                    let within = |value: f64| value.clamp(y.start, y.end);
                     Rectangle::new(
-                        [(middle - 0.38, 0.0), (middle + 0.38, value)],
+                        [(middle - 0.38, within(0.0)), (middle + 0.38, within(value))],
                         color(index).mix(0.9).filled(),
                     )
                 });
@@ -110,7 +121,8 @@ impl Bars {
                 .enumerate()
                 .filter(|(_, value)| value.is_finite())
                 .map(|(index, &value)| {
-                    Text::new(number(value), (index as f64, value), centered(VPos::Bottom))
+                    let end = value.clamp(y.start, y.end);
+                    Text::new(number(value), (index as f64, end), centered(VPos::Bottom))
                 });
             chart.draw_series(at_ends).map_err(drawing_error)?;
             // Names stand under the axis, where the mesh would only put numbers.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use candle_core::{DType, Tensor};
 use plotters::{
     chart::ChartBuilder,
-    prelude::ViridisRGB,
+    prelude::{BlackWhite, Bone, Copper, ViridisRGB},
     style::{Color, RGBColor, colors::colormaps::ColorMap},
 };
 
@@ -25,6 +25,7 @@ pub struct HeatMap {
     matrix: Result<Vec<Vec<f64>>>,
     range: Option<(f64, f64)>,
     has_colorbar: bool,
+    colors: String,
 }
 
 /// A matrix `[rows, columns]` as a heat map with a color bar: `plot::heat_map(&attention).draw()?`.
@@ -37,6 +38,7 @@ pub fn heat_map(matrix: &Tensor) -> HeatMap {
             .and_then(|matrix| matrix.to_vec2()),
         range: None,
         has_colorbar: true,
+        colors: "viridis".to_owned(),
     }
 }
 
@@ -48,6 +50,27 @@ const BAR: u32 = 78;
 impl HeatMap {
     /// The values at the two ends of the colors; without it, the smallest and the largest.
     pub fn range(mut self, low: f64, high: f64) -> HeatMap {
+        self.range = Some((low, high));
+        self
+    }
+
+    /// The colors, by matplotlib's names: `"viridis"`, `"gray"`, `"bone"`, `"copper"` or `"coolwarm"`, whose middle is white; with
+    /// `_r` behind them from the other end.
+    pub fn cmap(mut self, name: impl Into<String>) -> HeatMap {
+        self.colors = name.into();
+        self
+    }
+
+    /// The value of the first color, by matplotlib's name; the other end is that of [`HeatMap::range`].
+    pub fn vmin(mut self, low: f64) -> HeatMap {
+        let high = self.range.map_or(f64::NAN, |(_, high)| high);
+        self.range = Some((low, high));
+        self
+    }
+
+    /// The value of the last color, by matplotlib's name.
+    pub fn vmax(mut self, high: f64) -> HeatMap {
+        let low = self.range.map_or(f64::NAN, |(low, _)| low);
         self.range = Some((low, high));
         self
     }
@@ -73,7 +96,10 @@ impl HeatMap {
             );
         }
         let found = range_of(matrix.iter().flatten().copied(), 0.0);
-        let (low, high) = self.range.unwrap_or((found.start, found.end));
+        let (low, high) = self.range.unwrap_or((f64::NAN, f64::NAN));
+        let low = if low.is_nan() { found.start } else { low };
+        let high = if high.is_nan() { found.end } else { high };
+        let color_of = colors(&self.colors)?;
         let axes = self.axes;
         let (mut frame, mut bar_frame) = ((0..0, 0..0), (0..0, 0..0));
         let size = axes.size_or_default();
@@ -143,6 +169,43 @@ fn draw_scale(area: &Area<'_>, range: Range<f64>) -> Result<(Range<i32>, Range<i
     Ok(chart.plotting_area().get_pixel_range())
 }
 
+/// The function from a value between 0 and 1 to a color.
+fn colors(name: &str) -> Result<Box<dyn Fn(f64) -> RGBColor>> {
+    let (name, is_reversed) = match name.strip_suffix("_r") {
+        Some(name) => (name, true),
+        None => (name, false),
+    };
+    let map: fn(f64) -> RGBColor = match name {
+        "viridis" => color_of,
+        "gray" | "grey" => |value| of_map(&BlackWhite, value),
+        "bone" => |value| of_map(&Bone, value),
+        "copper" => |value| of_map(&Copper, value),
+        "coolwarm" => cool_to_warm,
+        other => candle_core::bail!(
+            "the color map is {other:?}: must be \"viridis\", \"gray\", \"bone\", \"copper\" or \"coolwarm\", or one of them with _r: \
+             .cmap(\"gray\")"
+        ),
+    };
+    Ok(Box::new(move |value| {
+        map(if is_reversed { 1.0 - value } else { value })
+    }))
+}
+
+fn of_map(map: &dyn ColorMap<RGBColor>, value: f64) -> RGBColor {
+    map.get_color_normalized(value.clamp(0.0, 1.0) as f32, 0.0, 1.0)
+}
+
+/// From blue over white to red, for values of both signs.
+fn cool_to_warm(value: f64) -> RGBColor {
+    let value = value.clamp(0.0, 1.0);
+    let (end, share) = match value < 0.5 {
+        true => ([59.0, 76.0, 192.0], 1.0 - 2.0 * value),
+        false => ([180.0, 4.0, 38.0], 2.0 * value - 1.0),
+    };
+    let [red, green, blue] = end.map(|end: f64| (245.0 + (end - 245.0) * share).round() as u8);
+    RGBColor(red, green, blue)
+}
+
 /// The color of a value between 0 and 1.
 pub fn color_of(value: f64) -> RGBColor {
     let color = ViridisRGB
@@ -166,6 +229,21 @@ mod tests {
         assert_eq!(bare.unwrap().svg().matches("<image").count(), 1);
         let vector = Tensor::new(&[1f32], &Device::Cpu).unwrap();
         assert!(heat_map(&vector).draw().is_err());
+    }
+
+    #[test]
+    fn color_maps_have_matplotlibs_names() {
+        for name in ["viridis", "gray", "bone", "copper", "coolwarm"] {
+            let (map, reversed) = (colors(name).unwrap(), colors(&format!("{name}_r")).unwrap());
+            assert_eq!(map(0.25), reversed(0.75), "{name}");
+        }
+        assert_eq!(colors("gray").unwrap()(1.0), RGBColor(255, 255, 255));
+        assert_eq!(colors("coolwarm").unwrap()(0.5), RGBColor(245, 245, 245));
+        let matrix = Tensor::new(&[[0f32, 1.0]], &Device::Cpu).unwrap();
+        let error = heat_map(&matrix).cmap("jet").draw().unwrap_err();
+        assert!(error.to_string().contains(".cmap(\"gray\")"), "{error}");
+        let figure = heat_map(&matrix).vmin(-1.0).cmap("coolwarm").draw();
+        assert!(figure.unwrap().svg().contains("\n-1\n"));
     }
 
     #[test]

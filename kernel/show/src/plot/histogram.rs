@@ -5,7 +5,7 @@ use plotters::{element::Rectangle, style::Color};
 
 use super::{
     Figure, Numbers,
-    axes::{Axes, axes_setters, range_of},
+    axes::{Axes, axes_setters, limits_setters, range_of},
     color,
     figure::drawing_error,
 };
@@ -33,6 +33,7 @@ pub fn histogram(values: impl Numbers) -> Histogram {
 }
 
 axes_setters!(Histogram);
+limits_setters!(Histogram);
 
 impl Histogram {
     /// The number of bins; without it, Sturges' rule decides: log2 n + 1.
@@ -64,15 +65,19 @@ impl Histogram {
         let counts = count(&values, range.start, width, bins);
         let most = counts.iter().copied().max().unwrap_or(1) as f64;
         let axes = self.axes;
+        axes.check()?;
+        let x = axes.x_range(range.clone());
+        let y = axes.y_range(0.0..most * 1.05);
         let figure = Figure::with(axes.size_or_default(), |area| {
-            let mut chart = axes.draw(area, range.clone(), 0.0..most * 1.05)?;
-            let bars = counts.iter().enumerate().map(|(index, &count)| {
+            let mut chart = axes.draw(area, x.clone(), y.clone())?;
+            let bars = counts.iter().enumerate().filter_map(|(index, &count)| {
                 let left = range.start + width * index as f64;
                 let gap = width * 0.04;
-                Rectangle::new(
-                    [(left + gap, 0.0), (left + width - gap, count as f64)],
-                    color(0).mix(0.85).filled(),
-                )
+                let from = (left + gap).max(x.start);
+                let to = (left + width - gap).min(x.end);
+                let (low, high) = (y.start.max(0.0), (count as f64).min(y.end));
+                let bar = Rectangle::new([(from, low), (to, high)], color(0).mix(0.85).filled());
+                (from < to && low <= high).then_some(bar)
             });
             chart.draw_series(bars).map_err(drawing_error)?;
             Ok::<(), candle_core::Error>(())

@@ -10,7 +10,9 @@ use plotters::{
 
 use super::{
     Figure, Numbers,
-    axes::{Axes, axes_setters, legend, legend_setter, range_of},
+    axes::{
+        Axes, axes_setters, clipped, legend, legend_setter, limits_setters, range_of, scale_setters,
+    },
     color,
     figure::drawing_error,
 };
@@ -52,6 +54,8 @@ pub fn lines() -> Lines {
 
 axes_setters!(Lines);
 legend_setter!(Lines);
+limits_setters!(Lines);
+scale_setters!(Lines);
 
 impl Lines {
     /// Adds a line over 0, 1, 2, ...
@@ -161,12 +165,6 @@ impl Lines {
         self
     }
 
-    /// A logarithmic y axis; values that are not positive are gaps.
-    pub fn y_log(mut self) -> Lines {
-        self.axes.y_log = true;
-        self
-    }
-
     /// The most points of a line that are drawn.
     pub(crate) fn most_points(mut self, count: usize) -> Lines {
         self.most_points = Some(count);
@@ -192,11 +190,13 @@ impl Lines {
             bail!("a line plot needs at least one series: plot::lines().series(\"name\", &values)");
         }
         let axes = self.axes;
+        axes.check()?;
         let spans: Vec<Span> = self
             .spans
             .into_iter()
             .map(|mut span| {
-                for (_, low, high) in &mut span.points {
+                for (x, low, high) in &mut span.points {
+                    *x = axes.x_value(*x);
                     (*low, *high) = (axes.y_value(*low), axes.y_value(*high));
                 }
                 // Nothing is filled up to where there is no number.
@@ -212,7 +212,7 @@ impl Lines {
                 let points: Vec<_> = series
                     .points
                     .into_iter()
-                    .map(|(x, y)| (x, axes.y_value(y)))
+                    .map(|(x, y)| (axes.x_value(x), axes.y_value(y)))
                     .collect();
                 (
                     series.name,
@@ -231,6 +231,7 @@ impl Lines {
                 ),
             0.02,
         );
+        let x = axes.x_range(x);
         let y = range_of(
             lines
                 .iter()
@@ -242,6 +243,7 @@ impl Lines {
                 ),
             0.06,
         );
+        let y = axes.y_range(y);
         let middle = (y.start + y.end) / 2.0;
         // The legend goes to the right, above or below the ends of most lines.
         let ends_high = lines
@@ -263,7 +265,10 @@ impl Lines {
             },
             lines
                 .iter()
-                .map(|(name, points)| format!("{name} ({} points)", points.len()))
+                .map(|(name, points)| {
+                    let name = if name.is_empty() { "a line" } else { name };
+                    format!("{name} ({} points)", points.len())
+                })
                 .collect::<Vec<_>>()
                 .join(", ")
         );
@@ -271,9 +276,21 @@ impl Lines {
             let mut chart = axes.draw(area, x.clone(), y.clone())?;
             for span in &spans {
                 let color = color(span.series);
+                let points: Vec<(f64, f64, f64)> = span
+                    .points
+                    .iter()
+                    .filter(|(at, low, high)| {
+                        (x.start..=x.end).contains(at)
+                            && high.max(*low) >= y.start
+                            && low.min(*high) <= y.end
+                    })
+                    .map(|&(at, low, high)| {
+                        (at, low.clamp(y.start, y.end), high.clamp(y.start, y.end))
+                    })
+                    .collect();
                 if span.is_band {
-                    let below = span.points.iter().map(|&(x, low, _)| (x, low));
-                    let above = span.points.iter().rev().map(|&(x, _, high)| (x, high));
+                    let below = points.iter().map(|&(x, low, _)| (x, low));
+                    let above = points.iter().rev().map(|&(x, _, high)| (x, high));
                     let outline: Vec<(f64, f64)> = below.chain(above).collect();
                     if !outline.is_empty() {
                         let band = Polygon::new(outline, color.mix(0.25).filled());
@@ -282,7 +299,7 @@ impl Lines {
                     continue;
                 }
                 let cap = (x.end - x.start) * 0.006;
-                let bars = span.points.iter().flat_map(|&(x, low, high)| {
+                let bars = points.iter().flat_map(|&(x, low, high)| {
                     [
                         vec![(x, low), (x, high)],
                         vec![(x - cap, low), (x + cap, low)],
@@ -295,16 +312,13 @@ impl Lines {
             for (index, (name, points)) in lines.iter().enumerate() {
                 let style = color(index).stroke_width(2);
                 let mut named = false;
-                for run in points
-                    .split(|(x, y)| !x.is_finite() || !y.is_finite())
-                    .filter(|run| !run.is_empty())
-                {
+                for run in clipped(points, &x, &y) {
                     let drawn = if run.len() == 1 {
                         // A single point between gaps is a short dash, or it would not be seen.
                         let dash = (x.end - x.start) * 0.004;
                         vec![(run[0].0 - dash, run[0].1), (run[0].0 + dash, run[0].1)]
                     } else {
-                        run.to_vec()
+                        run
                     };
                     let series = chart
                         .draw_series(LineSeries::new(drawn, style))
@@ -421,6 +435,35 @@ mod tests {
         assert!(named.svg().contains("train"));
         assert!(lines().series("empty", Vec::<f64>::new()).draw().is_ok());
         assert!(lines().series("zeros", [0.0, -1.0]).y_log().draw().is_ok());
+        let error = lines().series("a", [1.0]).yscale("ln").draw().unwrap_err();
+        assert!(error.to_string().contains("yscale(\"log\")"), "{error}");
+        let error = lines()
+            .series("a", [1.0])
+            .ylim(1.0, 0.0)
+            .draw()
+            .unwrap_err();
+        assert!(error.to_string().contains("the lower first"), "{error}");
+        let error = lines().series("a", [1.0]).xlim(0.0, 2.0).x_log().draw();
+        assert!(error.unwrap_err().to_string().contains("above 0"));
+    }
+
+    #[test]
+    fn axes_are_cut_and_logarithmic() {
+        let cut = lines()
+            .series("a", [0.0, 100.0, 0.5])
+            .ylim(0.0, 1.0)
+            .xlim(0.0, 4.0)
+            .draw()
+            .unwrap();
+        assert!(!cut.svg().contains("\n100\n") && cut.svg().contains("\n0.8\n"));
+        let x = [1.0, 10.0, 1000.0];
+        let log = lines()
+            .plot(x, x)
+            .xscale("log")
+            .yscale("log")
+            .draw()
+            .unwrap();
+        assert_eq!(log.svg().matches("\n100\n").count(), 2, "{}", log.svg());
     }
 
     #[test]

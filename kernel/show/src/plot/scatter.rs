@@ -9,7 +9,7 @@ use plotters::{
 
 use super::{
     Figure, Numbers,
-    axes::{Axes, axes_setters, legend, legend_setter, range_of},
+    axes::{Axes, axes_setters, legend, legend_setter, limits_setters, range_of, scale_setters},
     color,
     figure::drawing_error,
     raster::{Raster, SCALE},
@@ -27,6 +27,9 @@ pub struct Scatter {
     points: Result<Vec<(f64, f64)>>,
     classes: Option<Result<Vec<usize>>>,
     names: Vec<String>,
+    /// The radius of a point, in pixels.
+    radius: f64,
+    alpha: f64,
 }
 
 /// A scatter plot: `plot::scatter(&x, &y).classes(&labels).draw()?`.
@@ -47,11 +50,15 @@ pub fn scatter(x: impl Numbers, y: impl Numbers) -> Scatter {
         points,
         classes: None,
         names: Vec::new(),
+        radius: 3.0,
+        alpha: 0.75,
     }
 }
 
 axes_setters!(Scatter);
 legend_setter!(Scatter);
+limits_setters!(Scatter);
+scale_setters!(Scatter);
 
 impl Scatter {
     /// The class of every point, from 0; each has a color and a line in the legend.
@@ -61,6 +68,23 @@ impl Scatter {
                 .numbers()
                 .map(|classes| classes.into_iter().map(|class| class as usize).collect()),
         );
+        self
+    }
+
+    /// The class of every point, by matplotlib's name: [`Scatter::classes`].
+    pub fn c(self, classes: impl Numbers) -> Scatter {
+        self.classes(classes)
+    }
+
+    /// The size of a point as matplotlib has it, `s`: the square of its diameter in points, of which 0.75 are a pixel.
+    pub fn s(mut self, area: f64) -> Scatter {
+        self.radius = area.max(0.0).sqrt() / 0.75 / 2.0;
+        self
+    }
+
+    /// How opaque the points are, from 0 to 1; 0.75 without this.
+    pub fn alpha(mut self, alpha: f64) -> Scatter {
+        self.alpha = alpha.clamp(0.0, 1.0);
         self
     }
 
@@ -77,7 +101,13 @@ impl Scatter {
     /// Fails where the numbers of x, y and classes differ.
     pub fn draw(self) -> Result<Figure> {
         interrupt::check();
-        let points = self.points?;
+        let axes = self.axes;
+        axes.check()?;
+        let points: Vec<(f64, f64)> = self
+            .points?
+            .into_iter()
+            .map(|(x, y)| (axes.x_value(x), axes.y_value(y)))
+            .collect();
         let classes = self.classes.transpose()?;
         if let Some(classes) = &classes
             && classes.len() != points.len()
@@ -93,24 +123,28 @@ impl Scatter {
             .map(class)
             .max()
             .map_or(0, |last| last + 1);
-        let x = range_of(points.iter().map(|point| point.0), 0.05);
-        let y = range_of(points.iter().map(|point| point.1), 0.05);
-        let axes = self.axes;
-        let is_finite = |(x, y): (f64, f64)| x.is_finite() && y.is_finite();
+        let x = axes.x_range(range_of(points.iter().map(|point| point.0), 0.05));
+        let y = axes.y_range(range_of(points.iter().map(|point| point.1), 0.05));
+        // What is not finite is in no range.
+        let is_shown = |point: (f64, f64)| {
+            (x.start..=x.end).contains(&point.0) && (y.start..=y.end).contains(&point.1)
+        };
         let many = points.len() > MOST_SHAPES;
         let mut frame = (0..0, 0..0);
         let figure = Figure::with(axes.size_or_default(), |area| {
             let mut chart = axes.draw(area, x.clone(), y.clone())?;
             frame = chart.plotting_area().get_pixel_range();
             for class_index in 0..count {
-                let style = color(class_index).mix(0.75).filled();
+                let style = color(class_index).mix(self.alpha).filled();
                 let own = points
                     .iter()
                     .enumerate()
                     .filter(|(index, point)| {
-                        !many && class(*index) == class_index && is_finite(**point)
+                        !many && class(*index) == class_index && is_shown(**point)
                     })
-                    .map(|(_, &point)| Circle::new(point, 3, style));
+                    .map(|(_, &point)| {
+                        Circle::new(point, self.radius.round().max(1.0) as i32, style)
+                    });
                 let series = chart.draw_series(own).map_err(drawing_error)?;
                 if classes.is_some() {
                     let name = self
@@ -139,12 +173,18 @@ impl Scatter {
         for (index, &point) in points
             .iter()
             .enumerate()
-            .filter(|(_, point)| is_finite(**point))
+            .filter(|(_, point)| is_shown(**point))
         {
             let column = (point.0 - x.start) / (x.end - x.start) * f64::from(width) * scale;
             let row = (y.end - point.1) / (y.end - y.start) * f64::from(height) * scale;
             let RGBColor(red, green, blue) = color(class(index));
-            raster.disc((column, row), 1.6 * scale, RGBColor(red, green, blue), 0.5);
+            let (radius, alpha) = (self.radius * 1.6 / 3.0, self.alpha * 0.5 / 0.75);
+            raster.disc(
+                (column, row),
+                radius * scale,
+                RGBColor(red, green, blue),
+                alpha,
+            );
         }
         figure.with_picture(
             (frame.0.start, frame.1.start),
@@ -169,6 +209,21 @@ mod tests {
         let x: Vec<f64> = (0..20_000).map(|index| f64::from(index).sin()).collect();
         let many = scatter(&x, &x).draw().unwrap();
         assert!(many.svg().contains("<image") && many.svg().len() < 400_000);
+    }
+
+    #[test]
+    fn points_have_sizes_limits_and_scales() {
+        let figure = scatter([1.0, 10.0, 100.0], [1.0, 2.0, 50.0])
+            .s(36.0)
+            .alpha(0.2)
+            .c([0, 1, 1])
+            .xscale("log")
+            .ylim(0.0, 10.0)
+            .draw()
+            .unwrap();
+        // Two points and two of the legend.
+        assert_eq!(figure.svg().matches("<circle").count(), 4);
+        assert!(figure.svg().contains("r=\"4\"") && figure.svg().contains("opacity=\"0.2\""));
     }
 
     #[test]
