@@ -93,7 +93,7 @@ impl PinballLoss {
     ///
     /// Fails where no value has been added.
     pub fn compute(&self) -> Result<Interval> {
-        let mean = self.moments[0].mean("the pinball loss")?;
+        let mean = self.moments[0].estimate("the pinball loss")?;
         Ok(mean.within(0.0, f64::INFINITY))
     }
 
@@ -106,7 +106,7 @@ impl PinballLoss {
         let levels = self.levels.iter().zip(&self.moments[1..]);
         levels
             .map(|(&level, moments)| {
-                let mean = moments.mean("the pinball loss")?;
+                let mean = moments.estimate("the pinball loss")?;
                 Ok((level, mean.within(0.0, f64::INFINITY)))
             })
             .collect()
@@ -365,7 +365,7 @@ impl Crps {
     ///
     /// Fails where no value has been added.
     pub fn compute(&self) -> Result<Interval> {
-        Ok(self.moments.mean("CRPS")?.around())
+        Ok(self.moments.estimate("CRPS")?.around())
     }
 
     /// Adds what another one has seen, of other batches.

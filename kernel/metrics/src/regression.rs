@@ -79,7 +79,7 @@ macro_rules! errors {
             ///
             /// Fails where no value has been added.
             pub fn compute(&self) -> Result<Interval> {
-                let mean = self.moments.mean($name)?.within(0.0, f64::INFINITY);
+                let mean = self.moments.estimate($name)?.within(0.0, f64::INFINITY);
                 Ok(match $root {
                     true => Interval {
                         estimate: mean.estimate.sqrt(),
@@ -234,7 +234,7 @@ impl Mase {
     ///
     /// Fails where no value has been added.
     pub fn compute(&self) -> Result<Interval> {
-        Ok(self.moments.mean("MASE")?.within(0.0, f64::INFINITY))
+        Ok(self.moments.estimate("MASE")?.within(0.0, f64::INFINITY))
     }
 
     /// Adds what another one has seen, of other batches.

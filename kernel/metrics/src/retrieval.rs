@@ -184,7 +184,7 @@ macro_rules! retrievals {
             ///
             /// Fails where no query had a relevant document.
             pub fn compute(&self) -> Result<Interval> {
-                let mean = self.queries.moments.mean($name);
+                let mean = self.queries.moments.estimate($name);
                 let mean = mean.map_err(|_| {
                     candle_core::Error::Msg(concat!($name, " has seen no query with a relevant document").to_owned()).bt()
                 })?;

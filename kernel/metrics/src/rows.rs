@@ -52,7 +52,7 @@ impl RowMoments {
     /// # Errors
     ///
     /// Fails where there is no value.
-    pub(crate) fn mean(&self, metric: &str) -> Result<Estimate> {
+    pub(crate) fn estimate(&self, metric: &str) -> Result<Estimate> {
         if self.rows == 0 {
             bail!(
                 "{metric} has seen no value that counts: call `update(&prediction, &target)?` before"
@@ -72,7 +72,7 @@ impl RowMoments {
 
     /// The share of values that are 1, where all are 0 or 1.
     pub(crate) fn share(&self, metric: &str) -> Result<Interval> {
-        let estimate = self.mean(metric)?;
+        let estimate = self.estimate(metric)?;
         if self.several {
             return Ok(estimate.share());
         }
@@ -207,7 +207,10 @@ mod tests {
             // Three values a row.
             moments.add(3.0 * value, 3);
         }
-        let (found, expected) = (moments.mean("x").unwrap().around(), mean_interval(&values));
+        let (found, expected) = (
+            moments.estimate("x").unwrap().around(),
+            mean_interval(&values),
+        );
         assert!((found.estimate - expected.estimate).abs() < 1e-14);
         assert!(
             (found.low - expected.low).abs() < 1e-12,
@@ -219,8 +222,14 @@ mod tests {
     fn rows_without_values_say_nothing() {
         let mut moments = RowMoments::default();
         moments.add(0.0, 0);
-        assert!(moments.mean("MAE").unwrap_err().to_string().contains("MAE"));
+        assert!(
+            moments
+                .estimate("MAE")
+                .unwrap_err()
+                .to_string()
+                .contains("MAE")
+        );
         moments.add(2.0, 1);
-        assert!(moments.mean("MAE").unwrap().around().high.is_infinite());
+        assert!(moments.estimate("MAE").unwrap().around().high.is_infinite());
     }
 }
