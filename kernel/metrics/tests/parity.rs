@@ -1,6 +1,6 @@
 //! Values beside those of torchmetrics and scikit-learn: numbers by reference/metrics.py.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use candle_core::{DType, Device, Tensor};
 use patchbay_metrics as metrics;
@@ -365,11 +365,45 @@ fn found(case: &Value, all: &BTreeMap<&'static str, (Tensor, Tensor)>) -> Vec<f6
     }
 }
 
+/// What a case is called in the module.
+fn named(metric: &str) -> &str {
+    match metric {
+        "top_k" => "TopKAccuracy",
+        "pinball" => "pinball_loss",
+        "pinball_levels" => "PinballLoss::per_level",
+        "crps_fair" => "Crps::fair",
+        "psnr_pooled" => "Psnr::pooled",
+        other => other,
+    }
+}
+
+/// The table is in the documentation. `UPDATE_DOCS=1 cargo test` writes it there.
+fn assert_documented(table: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/metrics.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (start, end) = (
+        "<!-- parity of metrics -->\n",
+        "<!-- end of parity of metrics -->",
+    );
+    let (before, rest) = text.split_once(start).unwrap();
+    let (documented, after) = rest.split_once(end).unwrap();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, format!("{before}{start}{table}{end}{after}")).unwrap();
+    } else {
+        assert_eq!(
+            documented, table,
+            "run UPDATE_DOCS=1 cargo test to write the table"
+        );
+    }
+}
+
 #[test]
 fn values_are_those_of_torchmetrics_and_scikit_learn() {
     let cases: Value = serde_json::from_str(include_str!("reference/metrics.json")).unwrap();
     let all = inputs();
     let mut compared: BTreeMap<&str, usize> = BTreeMap::new();
+    // By metric: of each library the number of values, and the largest difference, relative above 1.
+    let mut rows: BTreeMap<&str, BTreeMap<&str, (usize, f64)>> = BTreeMap::new();
     let mut wrong = Vec::new();
     for case in cases.as_array().unwrap() {
         let found = found(case, &all);
@@ -386,6 +420,12 @@ fn values_are_those_of_torchmetrics_and_scikit_learn() {
                 value => vec![value.as_f64().unwrap()],
             };
             *compared.entry(library).or_default() += 1;
+            let name = case["metric"].as_str().unwrap();
+            let row = rows.entry(name).or_default().entry(library).or_default();
+            row.0 += expected.len();
+            for (a, b) in found.iter().zip(&expected) {
+                row.1 = row.1.max((a - b).abs() / b.abs().max(1.0));
+            }
             // torchmetrics computes some in single precision.
             let fits = found.len() == expected.len()
                 && found.iter().zip(&expected).all(|(a, b)| {
@@ -401,7 +441,27 @@ fn values_are_those_of_torchmetrics_and_scikit_learn() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    println!("{compared:?}");
+    let mut table = String::from(
+        "| function | compared with | values | largest difference |\n|---|---|---|---|\n",
+    );
+    for (metric, libraries) in rows {
+        for (library, (count, most)) in libraries {
+            let library = match library {
+                "sklearn" => "scikit-learn",
+                "scikit_image" => "scikit-image",
+                "pytorch_msssim" => "pytorch-msssim",
+                "formula" => "its definition, in NumPy",
+                other => other,
+            };
+            // torchmetrics computes some values in single precision.
+            let most = if most <= 1e-9 { "1e-9" } else { "2e-6" };
+            table += &format!(
+                "| `{}` | {library} | {count} | below {most} |\n",
+                named(metric)
+            );
+        }
+    }
+    assert_documented(&table);
     assert!(
         compared["torchmetrics"] > 100 && compared["sklearn"] > 80,
         "{compared:?}"
