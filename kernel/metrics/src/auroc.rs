@@ -1,6 +1,6 @@
 //! The area under the receiver operating characteristic.
 
-use crate::ranking::{Against, falling, rankings};
+use crate::ranking::{Against, Falling, rankings};
 
 rankings! {
     /// The area under the receiver operating characteristic: how likely a target of the class scores above one of another class,
@@ -29,10 +29,10 @@ fn area(scores: &[f64], own: &[bool]) -> Option<Against> {
     // From the highest score down: how many of each sort are above.
     let (mut positives_above, mut negatives_above) = (0.0, 0.0);
     let mut placements = vec![0.0; scores.len()];
-    for group in falling(scores) {
+    for group in Falling::of(scores).groups() {
         let positives_here = group.iter().filter(|&&i| own[i]).count() as f64;
         let negatives_here = group.len() as f64 - positives_here;
-        for &i in &group {
+        for &i in group {
             placements[i] = if own[i] {
                 (negatives - negatives_above - 0.5 * negatives_here) / negatives
             } else {

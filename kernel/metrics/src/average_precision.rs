@@ -1,6 +1,6 @@
 //! Average precision.
 
-use crate::ranking::{Against, falling, rankings};
+use crate::ranking::{Against, Falling, rankings};
 
 rankings! {
     /// Average precision: the precision at each found target of the class, averaged; the area under the precision-recall curve
@@ -25,11 +25,11 @@ fn precision(scores: &[f64], own: &[bool]) -> Option<Against> {
     if positives == 0.0 {
         return None;
     }
-    let groups = falling(scores);
+    let falling = Falling::of(scores);
     // Of each group: its positives, the positives found up to it, and all examples up to it.
     let (mut found, mut seen, mut sum) = (0.0, 0.0, 0.0);
-    let mut steps = Vec::with_capacity(groups.len());
-    for group in &groups {
+    let mut steps = Vec::with_capacity(falling.groups().len());
+    for group in falling.groups() {
         let here = group.iter().filter(|&&i| own[i]).count() as f64;
         found += here;
         seen += group.len() as f64;
@@ -40,7 +40,7 @@ fn precision(scores: &[f64], own: &[bool]) -> Option<Against> {
     // An example changes the precision at its own score and at all lower ones.
     let (mut by_positive, mut by_any) = (0.0, 0.0);
     let mut influence = vec![0.0; scores.len()];
-    for (group, &(here, found, seen)) in groups.iter().zip(&steps).rev() {
+    for (group, &(here, found, seen)) in falling.groups().zip(&steps).rev() {
         by_positive += here / seen;
         by_any += here * found / (seen * seen);
         for &i in group {
@@ -69,7 +69,7 @@ mod tests {
         let own = [true, false, true, false, true, false, true, false, false];
         let of = |weights: &[f64]| {
             let (mut found, mut seen, mut sum, mut all) = (0.0, 0.0, 0.0, 0.0);
-            for group in falling(&scores) {
+            for group in Falling::of(&scores).groups() {
                 let here: f64 = group.iter().filter(|&&i| own[i]).map(|&i| weights[i]).sum();
                 found += here;
                 seen += group.iter().map(|&i| weights[i]).sum::<f64>();

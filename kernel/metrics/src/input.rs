@@ -1,6 +1,7 @@
 //! Predictions and targets as numbers on the host, checked.
 
 use candle_core::{DType, Device, Tensor, bail};
+use rayon::prelude::*;
 
 use patchbay_ops as ops;
 use patchbay_show::Result;
@@ -415,6 +416,15 @@ pub(crate) struct Scores {
     pub target: Vec<u32>,
 }
 
+/// What the scores of one target are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Row {
+    LikeLogits,
+    LikeProbabilities,
+    Nan,
+    Infinite,
+}
+
 /// Scores of the targets that count: logits `[n, classes, ...]` become probabilities by softmax; one score for each target stays as
 /// it is, since a sigmoid makes 1 of all large ones.
 ///
@@ -459,28 +469,44 @@ pub(crate) fn scores(
             let classes = dims[1];
             let inner: usize = dims[2..].iter().product();
             let all = numbers(predictions)?;
-            let mut values = Vec::with_capacity(kept.len() * classes);
-            for &at in &kept {
-                let first = at / inner.max(1) * classes * inner + at % inner.max(1);
-                let row: Vec<f64> = (0..classes).map(|c| all[first + c * inner]).collect();
-                if row.iter().any(|value| value.is_nan()) {
-                    return Err(nan(predictions));
-                }
-                let likely = is_distribution(&row);
-                looks.note(likely);
-                if is_logit {
-                    let row = softmax(&row);
-                    if row[0].is_nan() {
-                        bail!("the logits {dims:?} contain infinite values: the training diverged");
+            let mut values = vec![0.0; kept.len() * classes];
+            let rows = values.par_chunks_exact_mut(classes).zip(&kept);
+            let found: Vec<Row> = rows
+                .map(|(row, &at)| {
+                    let first = at / inner.max(1) * classes * inner + at % inner.max(1);
+                    for (class, value) in row.iter_mut().enumerate() {
+                        *value = all[first + class * inner];
                     }
-                    values.extend(row);
-                } else if likely {
-                    values.extend(row);
-                } else {
-                    bail!(
-                        "the scores at position {at} of the targets are {row:?}, which are no probabilities of {classes} classes \
-                         (from 0 to 1, with the sum 1): leave out `.probabilities(true)` where these are logits"
-                    );
+                    if row.iter().any(|value| value.is_nan()) {
+                        return Row::Nan;
+                    }
+                    let likely = is_distribution(row);
+                    if is_logit {
+                        softmax(row);
+                        if row[0].is_nan() {
+                            return Row::Infinite;
+                        }
+                    }
+                    if likely {
+                        Row::LikeProbabilities
+                    } else {
+                        Row::LikeLogits
+                    }
+                })
+                .collect();
+            for (index, row) in found.iter().enumerate() {
+                match row {
+                    Row::Nan => return Err(nan(predictions)),
+                    Row::Infinite => {
+                        bail!("the logits {dims:?} contain infinite values: the training diverged")
+                    }
+                    Row::LikeLogits if !is_logit => bail!(
+                        "the scores at position {} of the targets are {:?}, which are no probabilities of {classes} classes (from \
+                         0 to 1, with the sum 1): leave out `.probabilities(true)` where these are logits",
+                        kept[index],
+                        &values[index * classes..][..classes.min(8)]
+                    ),
+                    row => looks.note(matches!(row, Row::LikeProbabilities)),
                 }
             }
             Ok(Scores {
@@ -502,11 +528,16 @@ pub(crate) fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
 
-fn softmax(row: &[f64]) -> Vec<f64> {
+fn softmax(row: &mut [f64]) {
     let most = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let exps: Vec<f64> = row.iter().map(|value| (value - most).exp()).collect();
-    let sum: f64 = exps.iter().sum();
-    exps.iter().map(|value| value / sum).collect()
+    let mut sum = 0.0;
+    for value in row.iter_mut() {
+        *value = (*value - most).exp();
+        sum += *value;
+    }
+    for value in row {
+        *value /= sum;
+    }
 }
 
 /// How many classes predictions and targets have, for functions that are called once, and whether they are scores of the

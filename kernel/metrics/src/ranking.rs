@@ -1,6 +1,7 @@
 //! What metrics of ordered scores do: they keep all scores, and look at each class against the others.
 
 use candle_core::{Tensor, bail};
+use rayon::prelude::*;
 
 use patchbay_evaluation::stats::Interval;
 use patchbay_show::Result;
@@ -197,13 +198,38 @@ fn estimate(value: f64, influence: &[f64], trials: f64) -> Estimate {
 }
 
 /// The examples with falling scores, equal ones together.
-pub(crate) fn falling(scores: &[f64]) -> Vec<Vec<usize>> {
-    let mut order: Vec<usize> = (0..scores.len()).collect();
-    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
-    order
-        .chunk_by(|&a, &b| scores[a] == scores[b])
-        .map(<[usize]>::to_vec)
-        .collect()
+pub(crate) struct Falling {
+    order: Vec<usize>,
+    /// Where each group ends.
+    ends: Vec<usize>,
+}
+
+impl Falling {
+    pub(crate) fn of(scores: &[f64]) -> Falling {
+        let mut pairs: Vec<(f64, usize)> = scores.iter().copied().zip(0..).collect();
+        pairs.par_sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let mut ends: Vec<usize> = Vec::new();
+        for (at, pair) in pairs.windows(2).enumerate() {
+            if pair[0].0 != pair[1].0 {
+                ends.push(at + 1);
+            }
+        }
+        if !pairs.is_empty() {
+            ends.push(pairs.len());
+        }
+        Falling {
+            order: pairs.into_iter().map(|(_, example)| example).collect(),
+            ends,
+        }
+    }
+
+    /// The groups, the highest score first.
+    pub(crate) fn groups(&self) -> impl DoubleEndedIterator<Item = &[usize]> + ExactSizeIterator {
+        (0..self.ends.len()).map(|group| {
+            let first = group.checked_sub(1).map_or(0, |before| self.ends[before]);
+            &self.order[first..self.ends[group]]
+        })
+    }
 }
 
 /// The settings and methods of metrics of ordered scores, whose state is in a field `ranking`.
