@@ -112,6 +112,9 @@ BENCHMARKS = {
     "protocol": Benchmark(["jupyter_client", "ipykernel"], script("protocol"), protocol),
     "ops": Benchmark(["torch"], [EXAMPLES + "ops_benchmark"], lambda text: table(text, "ratio", "asked for")),
     "losses": Benchmark(["torch"], [EXAMPLES + "loss_benchmark"], lambda text: table(text, "ratio", 1.0)),
+    "metrics": Benchmark(
+        ["torch", "torchmetrics"], [EXAMPLES + "metrics_benchmark"], lambda text: table(text, "ratio", 1.0)
+    ),
     "tide": Benchmark(["torch"], [EXAMPLES + "tide_benchmark"], lambda text: table(text, "ratio", 0.5)),
     "albef": Benchmark(["torch"], [EXAMPLES + "albef_benchmark"], lambda text: table(text, "ratio", 1.1)),
     "balancers": Benchmark(

@@ -17,6 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["nn"],
     &["plugin"],
     &["forecast", "evaluation", "checkpoint"],
+    &["metrics"],
     &["engine", "runtime-client", "jupyter", "sdk"],
     &["toolchain", "notebook", "runtime"],
     &["side", "dehaze-command"],

@@ -6,7 +6,7 @@ use candle_core::{DType, Tensor, bail};
 use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, StudentsT};
 
 use patchbay_ops as ops;
-use patchbay_show::Result;
+use patchbay_show::{MimeBundle, Result, Show, show::plain_text, tensor::number};
 
 /// A mean (or a share, or a difference) with its confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,6 +41,55 @@ impl fmt::Display for Interval {
             self.estimate,
             self.half_width()
         )
+    }
+}
+
+impl Show for Interval {
+    /// `0.8123 (95 % interval 0.79 to 0.83)`: the ends to the place in which they differ, the estimate two places more.
+    fn show(&self) -> MimeBundle {
+        plain_text(self.text())
+    }
+}
+
+impl Interval {
+    /// What the last expression of a cell shows: `0.8123 (95 % interval 0.79 to 0.83)`.
+    ///
+    /// An estimate that is NaN is `not defined`, and ends that are not finite, as those of a single value, are `no interval`.
+    pub fn text(&self) -> String {
+        if self.estimate.is_nan() {
+            return "not defined".to_owned();
+        }
+        let half = self.half_width();
+        if !half.is_finite() {
+            return format!("{} (no interval)", number(self.estimate));
+        }
+        let size = self.estimate.abs().max(half);
+        if size >= 1e6 || (size < 1e-3 && size > 0.0) {
+            return format!(
+                "{:.4e} (95 % interval {:.2e} to {:.2e})",
+                self.estimate, self.low, self.high
+            );
+        }
+        let (estimate, ends) = self.places();
+        format!(
+            "{:.estimate$} (95 % interval {:.ends$} to {:.ends$})",
+            self.estimate, self.low, self.high
+        )
+    }
+
+    /// How many decimals the estimate, and the ends, are worth.
+    fn places(&self) -> (usize, usize) {
+        const MOST: f64 = 6.0;
+        // Of values above 100 even the first decimal says nothing.
+        let least = (2.0 - self.estimate.abs().max(1.0).log10().floor()).clamp(0.0, 2.0);
+        let half = self.half_width();
+        let needed = if half > 0.0 {
+            (-half.log10()).ceil()
+        } else {
+            0.0
+        };
+        let ends = needed.clamp(least, MOST) as usize;
+        (ends + 2, ends)
     }
 }
 
@@ -321,8 +370,10 @@ fn sign_test(a: usize, b: usize) -> f64 {
     })
 }
 
-/// Returns the quantile of Student's t distribution.
-fn student_quantile(p: f64, degrees: f64) -> f64 {
+/// Returns the quantile of Student's t distribution with as many degrees of freedom; NaN where these are not above 0.
+///
+/// With 1e6 degrees and more it is the normal distribution's to six places.
+pub fn student_quantile(p: f64, degrees: f64) -> f64 {
     StudentsT::new(0.0, 1.0, degrees).map_or(f64::NAN, |student| student.inverse_cdf(p))
 }
 
@@ -351,6 +402,44 @@ mod tests {
             "{share:?}"
         );
         assert_eq!((wilson(0, 5).low, wilson(5, 5).high), (0.0, 1.0));
+    }
+
+    #[test]
+    fn an_interval_shows_itself_briefly() {
+        let shown = |estimate: f64, low: f64, high: f64| {
+            let interval = Interval {
+                estimate,
+                low,
+                high,
+            };
+            interval.show().data["text/plain"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        };
+        for (interval, text) in [
+            (
+                (0.81234, 0.7912, 0.8312),
+                "0.8123 (95 % interval 0.79 to 0.83)",
+            ),
+            ((1.0, 0.342, 1.0), "1.0000 (95 % interval 0.34 to 1.00)"),
+            (
+                (0.98765, 0.98701, 0.98821),
+                "0.987650 (95 % interval 0.9870 to 0.9882)",
+            ),
+            ((0.5, 0.5, 0.5), "0.5000 (95 % interval 0.50 to 0.50)"),
+            ((153.21, 141.0, 165.4), "153.21 (95 % interval 141 to 165)"),
+            ((-2.5, -3.1, -1.9), "-2.5000 (95 % interval -3.10 to -1.90)"),
+            (
+                (1.25e-7, 1e-7, 1.5e-7),
+                "1.2500e-7 (95 % interval 1.00e-7 to 1.50e-7)",
+            ),
+            ((0.0, 0.0, 0.0435), "0.0000 (95 % interval 0.00 to 0.04)"),
+            ((0.5, f64::NEG_INFINITY, f64::INFINITY), "0.5 (no interval)"),
+            ((f64::NAN, 0.0, 1.0), "not defined"),
+        ] {
+            assert_eq!(shown(interval.0, interval.1, interval.2), text);
+        }
     }
 
     #[test]

@@ -48,6 +48,11 @@ pub mod forecast {
     pub use patchbay_forecast::*;
 }
 
+/// Metrics of classification, segmentation, regression, images and retrieval, with intervals.
+pub mod metrics {
+    pub use patchbay_metrics::*;
+}
+
 /// Trained weights from files into components.
 pub mod weights {
     pub use patchbay_checkpoint::*;

@@ -73,7 +73,7 @@ impl Balancer for AlignedMtl {
 }
 
 impl AlignedMtl {
-    fn weights(&self, gram: &Matrix) -> Result<Vec<f64>> {
+    pub(crate) fn weights(&self, gram: &Matrix) -> Result<Vec<f64>> {
         let count = gram.len();
         let mean = 1.0 / count as f64;
         let (values, vectors) = eigen(gram)?;

@@ -66,7 +66,7 @@ impl Balancer for CaGrad {
 }
 
 impl CaGrad {
-    fn weights(&self, gram: &Matrix) -> Result<Vec<f64>> {
+    pub(crate) fn weights(&self, gram: &Matrix) -> Result<Vec<f64>> {
         let count = gram.len();
         let mean = vec![1.0 / count as f64; count];
         let c = self.config.c;

@@ -62,7 +62,7 @@ impl Balancer for FairGrad {
 }
 
 impl FairGrad {
-    fn weights(&self, gram: &Matrix) -> Result<Vec<f64>> {
+    pub(crate) fn weights(&self, gram: &Matrix) -> Result<Vec<f64>> {
         bargain(gram, self.config.alpha)
     }
 }

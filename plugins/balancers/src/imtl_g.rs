@@ -48,7 +48,7 @@ impl Balancer for ImtlG {
 }
 
 impl ImtlG {
-    fn weights(&self, gram: &Matrix) -> Result<Vec<f64>> {
+    pub(crate) fn weights(&self, gram: &Matrix) -> Result<Vec<f64>> {
         let count = gram.len();
         let norms: Vec<f64> = (0..count).map(|i| gram[i][i].sqrt()).collect();
         if let Some(zero) = norms.iter().position(|&norm| norm == 0.0) {

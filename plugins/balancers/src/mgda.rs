@@ -81,7 +81,7 @@ impl Balancer for Mgda {
 }
 
 impl Mgda {
-    fn weights(&self, gram: &Matrix, losses: &[f64]) -> Result<Vec<f64>> {
+    pub(crate) fn weights(&self, gram: &Matrix, losses: &[f64]) -> Result<Vec<f64>> {
         let divisors: Vec<f64> = losses
             .iter()
             .enumerate()

@@ -61,7 +61,7 @@ impl Balancer for NashMtl {
 }
 
 impl NashMtl {
-    fn weights(&self, gram: &Matrix) -> Result<Vec<f64>> {
+    pub(crate) fn weights(&self, gram: &Matrix) -> Result<Vec<f64>> {
         let size = frobenius(gram);
         if size == 0.0 {
             bail!(

@@ -62,7 +62,7 @@ impl Balancer for SdmGrad {
 }
 
 impl SdmGrad {
-    fn weights(&self, gram: &Matrix) -> Result<Vec<f64>> {
+    pub(crate) fn weights(&self, gram: &Matrix) -> Result<Vec<f64>> {
         let count = gram.len();
         let mean = 1.0 / count as f64;
         let lambda = self.config.lambda;

@@ -80,6 +80,22 @@ pub fn shortest(gram: &Matrix) -> Result<Vec<f64>> {
     minimize(gram.len(), 1e-12 * scale(gram), |w| apply(gram, w))
 }
 
+/// The point of the simplex that is nearest to x (Held, Wolfe and Crowder 1974, Validation of subgradient optimization).
+pub fn project(x: &[f64]) -> Vec<f64> {
+    let mut falling = x.to_vec();
+    falling.sort_by(|a, b| b.total_cmp(a));
+    let (mut sum, mut shift) = (0.0, 0.0);
+    for (at, value) in falling.iter().enumerate() {
+        sum += value;
+        let candidate = (sum - 1.0) / (at + 1) as f64;
+        // As long as the entry stays above zero.
+        if *value > candidate {
+            shift = candidate;
+        }
+    }
+    x.iter().map(|value| (value - shift).max(0.0)).collect()
+}
+
 /// The v >= lower with the least vᵀ G v, by the active-set method of Lawson and Hanson (1974, chapter 23).
 ///
 /// # Errors
@@ -182,6 +198,33 @@ mod tests {
                 other[from] -= step;
                 other[to] += step;
                 assert!(square(&gram, &other) >= square(&gram, &best) - 1e-12);
+            }
+        }
+    }
+
+    #[test]
+    fn points_are_projected_to_the_nearest_of_the_simplex() {
+        for x in [
+            vec![0.2, 0.3, 0.5],
+            vec![3.0, -1.0, 0.5],
+            vec![0.1, 0.1],
+            vec![-5.0, -5.0, -4.9, -7.0],
+            vec![0.7],
+        ] {
+            let nearest = project(&x);
+            assert!(
+                (nearest.iter().sum::<f64>() - 1.0).abs() < 1e-12,
+                "{nearest:?}"
+            );
+            let distance = |w: &[f64]| w.iter().zip(&x).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+            for from in 0..x.len() {
+                for to in 0..x.len() {
+                    let mut other = nearest.clone();
+                    let step = 1e-3f64.min(other[from]);
+                    other[from] -= step;
+                    other[to] += step;
+                    assert!(distance(&other) >= distance(&nearest) - 1e-12, "{x:?}");
+                }
             }
         }
     }

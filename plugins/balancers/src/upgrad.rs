@@ -58,20 +58,12 @@ impl Balancer for UpGrad {
 }
 
 impl UpGrad {
-    fn weights(&self, gram: &Matrix) -> Result<Vec<f64>> {
+    pub(crate) fn weights(&self, gram: &Matrix) -> Result<Vec<f64>> {
         let count = gram.len();
         let mean = 1.0 / count as f64;
-        let trace: f64 = (0..count).map(|i| gram[i][i]).sum();
-        if trace == 0.0 {
+        let Some(scaled) = scaled(gram, self.config.regularization) else {
             return Ok(vec![mean; count]);
-        }
-        let mut scaled: Matrix = gram
-            .iter()
-            .map(|row| row.iter().map(|g| g / trace).collect())
-            .collect();
-        for (i, row) in scaled.iter_mut().enumerate() {
-            row[i] += self.config.regularization;
-        }
+        };
         let mut weights = vec![0.0; count];
         for i in 0..count {
             let mut lower = vec![0.0; count];
@@ -82,4 +74,21 @@ impl UpGrad {
         }
         Ok(weights)
     }
+}
+
+/// The products over their trace, and a little more on the diagonal, so that the projection has one solution; `None` where all
+/// are 0.
+pub(crate) fn scaled(gram: &Matrix, regularization: f64) -> Option<Matrix> {
+    let trace: f64 = (0..gram.len()).map(|i| gram[i][i]).sum();
+    if trace == 0.0 {
+        return None;
+    }
+    let mut scaled: Matrix = gram
+        .iter()
+        .map(|row| row.iter().map(|g| g / trace).collect())
+        .collect();
+    for (i, row) in scaled.iter_mut().enumerate() {
+        row[i] += regularization;
+    }
+    Some(scaled)
 }

@@ -69,8 +69,18 @@ fn close(what: &str, got: &[f64], expected: &[f64], tolerance: f64) {
 /// Id and settings of what the reference names.
 fn component(name: &str, losses: usize) -> (String, Value) {
     let (id, setting) = name.split_once(' ').unwrap_or((name, ""));
+    let preference: Vec<f64> = (1..=losses).map(|loss| loss as f64).collect();
     let settings = match (id, setting) {
-        ("uncertainty", _) => json!({ "losses": losses }),
+        ("uncertainty", _) | ("imtl_l", "") => json!({ "losses": losses }),
+        ("imtl_l", _) => json!({ "losses": losses, "initial": 0.3 }),
+        ("config" | "dual_proj", "preferred") => json!({ "weights": preference }),
+        ("cosmos", "5") => json!({ "weights": preference, "lambda": 5.0 }),
+        ("pbi", "5") => {
+            let reference: Vec<f64> = preference.iter().map(|w| -w).collect();
+            json!({ "weights": preference, "theta": 5.0, "reference": reference })
+        }
+        ("modo", _) => json!({ "gamma": 0.01 }),
+        ("cr_mogm", _) => json!({ "method": "upgrad", "alpha": 0.6 }),
         ("fixed", _) => json!({ "weights": (1..=losses).collect::<Vec<_>>() }),
         ("stch", _) => json!({ "warmup": 2 }),
         ("mgda", form) if !form.is_empty() => json!({ "normalize": form }),
@@ -136,7 +146,7 @@ fn factors_and_gradients_are_those_of_the_references() -> Result<()> {
     )
     .unwrap();
     let components = plugin::list("balancer/*").rows;
-    assert!(components.len() >= 22, "{components:?}");
+    assert!(components.len() >= 29, "{components:?}");
     for [id, ..] in components {
         assert!(
             table.contains(&format!("`{id}`")),
@@ -148,7 +158,9 @@ fn factors_and_gradients_are_those_of_the_references() -> Result<()> {
 }
 
 /// Those whose weights depend on earlier steps.
-const WITH_MEMORY: [&str; 8] = [
+const WITH_MEMORY: [&str; 10] = [
+    "modo",
+    "cr_mogm",
     "db_mtl",
     "moco",
     "excess_mtl",
@@ -162,9 +174,17 @@ const WITH_MEMORY: [&str; 8] = [
 /// What reference/balancers.py takes a balancer's numbers from.
 fn peer(id: &str) -> &'static str {
     match id {
-        "balancer/upgrad" | "balancer/pcgrad" | "balancer/imtl_g" | "balancer/aligned_mtl" => {
-            "TorchJD 0.18"
-        }
+        "balancer/upgrad"
+        | "balancer/pcgrad"
+        | "balancer/imtl_g"
+        | "balancer/aligned_mtl"
+        | "balancer/dual_proj"
+        | "balancer/config"
+        | "balancer/modo"
+        | "balancer/cr_mogm"
+        | "balancer/imtl_l"
+        | "balancer/cosmos"
+        | "balancer/pbi" => "TorchJD 0.18",
         "balancer/cagrad" | "balancer/mgda" | "balancer/nash_mtl" | "balancer/fairgrad"
         | "balancer/sdmgrad" => "its problem, solved by SciPy",
         "balancer/famo" => "the authors' formula",
@@ -357,6 +377,8 @@ fn what_was_learned_comes_along() -> Result<()> {
         ("dwa", &["dwa_means", "dwa_sum", "dwa_steps"][..]),
         ("gradvac", &["usual_cosines"]),
         ("moco", &["moco_weights"]),
+        ("modo", &["modo_weights"]),
+        ("cr_mogm", &["average_weights"]),
         ("excess_mtl", &["excess_weights", "first_excess"]),
         ("famo", &["famo_logits"]),
         ("gradnorm", &["initial_losses", "logits"]),
@@ -375,7 +397,10 @@ fn what_was_learned_comes_along() -> Result<()> {
         };
         let carried = step(&slot)?;
         let fresh = step(&create(&format!("balancer/{name}"), json!({}))?)?;
-        if matches!(name, "moco" | "excess_mtl" | "famo" | "gradnorm" | "dwa") {
+        if matches!(
+            name,
+            "moco" | "modo" | "cr_mogm" | "excess_mtl" | "famo" | "gradnorm" | "dwa"
+        ) {
             assert_ne!(carried, fresh, "{name}");
         }
         slot.swap("balancer/equal", json!({}))?;
@@ -390,7 +415,7 @@ fn what_was_learned_comes_along() -> Result<()> {
 fn one_loss_has_a_known_factor() -> Result<()> {
     for (name, _) in all() {
         let settings = match name {
-            "uncertainty" => json!({ "losses": 1 }),
+            "uncertainty" | "imtl_l" => json!({ "losses": 1 }),
             "fixed" => json!({ "weights": [3.0] }),
             _ => json!({}),
         };

@@ -481,7 +481,7 @@ fn what_does_not_fit_is_refused_with_shapes() {
     let five = (whole(&[2]) + 5.0).unwrap();
     for id in ids() {
         let (prediction, target, words): (Tensor, Tensor, &str) = match id {
-            "loss/mse" | "loss/mae" | "loss/huber" => (
+            "loss/mse" | "loss/mae" | "loss/huber" | "loss/cosine" => (
                 zeros(&[2, 3]),
                 zeros(&[2]),
                 "got a prediction [2, 3] and a target [2]",
@@ -496,12 +496,12 @@ fn what_does_not_fit_is_refused_with_shapes() {
                 zeros(&[2, 4]),
                 "logits [2, 3] and a target f32 [2, 4]",
             ),
-            "loss/info_nce" => (
+            "loss/info_nce" | "loss/siglip" => (
                 zeros(&[2, 3]),
                 zeros(&[3, 3]),
                 "queries [2, 3] and keys [3, 3]",
             ),
-            "loss/supervised_contrastive" => (
+            "loss/supervised_contrastive" | "loss/triplet" => (
                 zeros(&[2, 3]),
                 whole(&[3]),
                 "features [2, 3] and labels i64 [3]",

@@ -149,6 +149,84 @@ impl Slot<dyn Balancer> {
     }
 }
 
+impl Slot<dyn Balancer> {
+    /// [`Balancer::backward`] at features that all losses share, in place of at the parameters behind them: each loss goes back to
+    /// the features only, and one pass leads from there to the encoder's parameters.
+    ///
+    /// `losses` makes the losses of the features that it is given, those of `features` without their graph. What a balancer of
+    /// gradients holds is then a gradient of the features for each loss, and not one of all shared parameters; its weights are
+    /// by the products of these (MGDA-UB; Sener and Koltun 2018, arXiv 1810.04650, section 3.3; LibMTL's `rep_grad`).
+    ///
+    /// ```no_run
+    /// # use patchbay::prelude::*;
+    /// # fn example(net: &nn::Linear, heads: &[nn::Linear; 2], x: &Tensor, y: &[Tensor; 2]) -> Result<()> {
+    /// let balancer = create::<dyn Balancer>("balancer/upgrad", json!({}))?;
+    /// let features = net.forward(x)?;
+    /// let balanced = balancer.backward_at(&[features], |features| {
+    ///     let a = nn::mse_loss(&heads[0].forward(&features[0])?, &y[0])?;
+    ///     let b = nn::mse_loss(&heads[1].forward(&features[0])?, &y[1])?;
+    ///     Ok(vec![a, b])
+    /// })?;
+    /// # let _ = balanced; Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Balancer::backward`], and where a feature leads to no variable.
+    pub fn backward_at(
+        &self,
+        features: &[Tensor],
+        losses: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>>,
+    ) -> Result<Balanced> {
+        let cuts = cut(features)?;
+        let inputs: Vec<Tensor> = cuts.iter().map(|cut| cut.as_tensor().clone()).collect();
+        let losses = losses(&inputs)?;
+        through(balance(self, &losses, &[], &cuts)?, features, &cuts)
+    }
+}
+
+/// The features as variables of their own.
+fn cut(features: &[Tensor]) -> Result<Vec<Var>> {
+    if features.is_empty() {
+        bail!("there are no features to balance at: give what all losses are made of");
+    }
+    for feature in features {
+        if !feature.track_op() {
+            bail!(
+                "a feature of shape {:?} leads to no variable: it was made by none, or from a detached tensor",
+                feature.dims()
+            );
+        }
+    }
+    let features = features.iter();
+    features
+        .map(|feature| Var::from_tensor(&feature.detach()))
+        .collect()
+}
+
+/// Leads the gradients of the cuts on to the variables behind the features.
+fn through(mut balanced: Balanced, features: &[Tensor], cuts: &[Var]) -> Result<Balanced> {
+    let mut pull: Option<Tensor> = None;
+    for (feature, cut) in features.iter().zip(cuts) {
+        let Some(gradient) = balanced.gradients.remove(cut) else {
+            continue;
+        };
+        // A sum of products, whose gradient by the feature is the one that is given.
+        let part = patchbay_ops::sum_all(&(feature * gradient.detach())?)?;
+        pull = Some(match pull {
+            Some(pull) => {
+                let part = part.to_dtype(pull.dtype())?;
+                (pull + part)?
+            },
+            None => part,
+        });
+    }
+    if let Some(pull) = pull {
+        balanced.gradients.extend(pull.backward()?)?;
+    }
+    Ok(balanced)
+}
+
 /// One step: who takes part, the component's answer, and what is remembered of it.
 fn balance(
     slot: &Slot<dyn Balancer>,

@@ -87,7 +87,7 @@ pub fn train(id: &str, case: Case, steps: usize, pairs: usize) -> Result<Run> {
     .map_err(candle::Error::wrap)?;
     let settings = match id {
         "balancer/fixed" => json!({ "weights": vec![1.0; case.count()] }),
-        "balancer/uncertainty" => json!({ "losses": case.count() }),
+        "balancer/uncertainty" | "balancer/imtl_l" => json!({ "losses": case.count() }),
         _ => json!({}),
     };
     let balancer = create::<dyn Balancer>(id, settings).map_err(candle::Error::wrap)?;

@@ -6,7 +6,7 @@ use patchbay::{plugin, serde_json::Value};
 pub fn all() -> Vec<(&'static str, Value)> {
     patchbay_balancers::register().unwrap();
     let ids = patchbay_balancers::component_ids();
-    assert!(ids.len() >= 22, "{ids:?}");
+    assert!(ids.len() >= 29, "{ids:?}");
     let with_settings = |id: &'static str| {
         let sample = plugin::sample(id, &std::env::temp_dir()).unwrap();
         (id.trim_start_matches("balancer/"), sample.settings)

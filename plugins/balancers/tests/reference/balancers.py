@@ -3,8 +3,8 @@
     pip install torch torchjd quadprog qpsolvers scipy
     python balancers.py
 
-Writes balancers.json. TorchJD 0.18 gives UPGrad, PCGrad (two gradients: no order), IMTL-G and Aligned-MTL. CAGrad,
-MGDA, SDMGrad, Nash-MTL and FairGrad are the solutions of their problems by SciPy; GradVac and PCGrad in a fixed order are
+Writes balancers.json. TorchJD 0.18 gives UPGrad, DualProj, PCGrad (two gradients: no order), IMTL-G, Aligned-MTL, ConFIG, MoDo,
+CR-MOGM, and of its scalarizers IMTL-L, COSMOS and PBI. CAGrad, MGDA, SDMGrad, Nash-MTL and FairGrad are the solutions of their problems by SciPy; GradVac and PCGrad in a fixed order are
 the papers' formulas, the others those of LibMTL, written down in NumPy. Each problem is K gradients of 12 numbers, of which
 the first 7 belong to one shared parameter and the last 5 to another, and K losses.
 """
@@ -15,7 +15,7 @@ import pathlib
 import numpy as np
 import scipy.optimize
 import torch
-from torchjd import aggregation
+from torchjd import aggregation, scalarization
 
 rng = np.random.default_rng(7)
 CASES = {
@@ -30,6 +30,30 @@ CASES["conflict"] = (2, np.stack([base, -0.8 * base + 0.3 * rng.normal(size=12)]
 
 def torchjd_weights(weighting, gram):
     return weighting(torch.tensor(gram)).numpy()
+
+
+def config_weights(gradients, preference=None):
+    """Factors with which the gradients add up to TorchJD's step."""
+    preference = None if preference is None else torch.tensor(preference)
+    step = aggregation.ConFIG(preference)(torch.tensor(gradients)).numpy()
+    return np.linalg.lstsq(gradients.T, step, rcond=None)[0]
+
+
+def slope(scalarizer, losses):
+    """What each loss's gradient is multiplied with."""
+    values = torch.tensor(losses, dtype=torch.float64, requires_grad=True)
+    return torch.autograd.grad(scalarizer(values), values)[0].numpy()
+
+
+def imtl_l(losses, initial):
+    scalarizer = scalarization.IMTLL(len(losses)).double()
+    torch.nn.init.constant_(scalarizer.log_scale, initial)
+    return slope(scalarizer, losses)
+
+
+def over_steps(weighting, gradients):
+    """The weights of each step by the products of its gradients."""
+    return [torchjd_weights(weighting, g @ g.T).tolist() for g in gradients]
 
 
 def simplex(function, k):
@@ -240,6 +264,8 @@ def main():
         gradients = gradients.astype(np.float32).astype(np.float64)
         gram = gradients @ gradients.T
         lengths, values = np.sqrt(np.diag(gram)), np.array(losses)
+        preference = np.arange(1.0, k + 1)
+        preferred = torch.tensor(preference)
         weights = {
             "upgrad": torchjd_weights(aggregation.UPGradWeighting(), gram),
             "mgda": mgda(gram, np.ones(k)),
@@ -249,6 +275,16 @@ def main():
             "imtl_g": torchjd_weights(aggregation.IMTLGWeighting(), gram),
             "aligned_mtl": torchjd_weights(aggregation.AlignedMTLWeighting(), gram),
             "aligned_mtl mean": torchjd_weights(aggregation.AlignedMTLWeighting(scale_mode="rmse"), gram),
+            "dual_proj": torchjd_weights(aggregation.DualProjWeighting(), gram),
+            "dual_proj preferred": torchjd_weights(aggregation.DualProjWeighting(preferred), gram),
+            "config": config_weights(gradients),
+            "config preferred": config_weights(gradients, preference),
+            "imtl_l": imtl_l(losses, 0.0),
+            "imtl_l 0.3": imtl_l(losses, 0.3),
+            "cosmos": slope(scalarization.COSMOS(1.0, torch.ones(k).double()), losses),
+            "cosmos 5": slope(scalarization.COSMOS(5.0, preferred), losses),
+            "pbi": slope(scalarization.PBI(0.5, torch.ones(k).double()), losses),
+            "pbi 5": slope(scalarization.PBI(5.0, preferred, -preferred), losses),
             "cagrad": cagrad(gram),
             "nash_mtl": nash(gram),
             "fairgrad": fair(gram, 1.0),
@@ -282,6 +318,8 @@ def main():
         "dwa": dwa(losses),
         "stch": stch(losses),
         "gradvac": [x.tolist() for x in gradvac(gradients[:, :2])[0]],
+        "modo": over_steps(aggregation.MoDoWeighting(gamma=0.01), gradients),
+        "cr_mogm": over_steps(aggregation.CRMOGMWeighting(aggregation.UPGradWeighting(), alpha=0.6), gradients),
     }
     numbers["fixed_order"] = {
         "grams": [(g @ g.T).tolist() for g in gradients],

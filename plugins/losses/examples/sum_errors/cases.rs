@@ -11,8 +11,8 @@ use patchbay::{
 /// Elements of a block.
 pub const BLOCK: usize = 1000;
 
-/// Losses that are means over elements, with settings. `info_nce` and `supervised_contrastive` compare all with all and do not
-/// take so many.
+/// Losses that are means over elements, with settings. `info_nce`, `siglip`, `triplet` and `supervised_contrastive` compare all with
+/// all and do not take so many.
 pub fn cases() -> Vec<(&'static str, Value)> {
     let counts = json!({"class_counts": [900, 100]});
     vec![
@@ -27,12 +27,15 @@ pub fn cases() -> Vec<(&'static str, Value)> {
         ("class_balanced", counts.clone()),
         ("ldam", counts.clone()),
         ("seesaw", counts),
+        ("binary_cross_entropy", json!({"pos_weight": [3.0]})),
         ("dice", json!({})),
+        ("iou", json!({})),
         ("tversky", json!({"activation": "sigmoid"})),
         ("focal_tversky", json!({})),
         ("lovasz_hinge", json!({})),
         ("lovasz_softmax", json!({})),
         ("kl_divergence", json!({})),
+        ("cosine", json!({})),
         ("mse", json!({})),
         ("mae", json!({})),
         ("huber", json!({})),
@@ -70,6 +73,11 @@ fn input(name: &str, count: usize, dtype: DType) -> Result<(Tensor, Tensor)> {
             Tensor::from_vec(numbers(count, 1), count, cpu)?.to_dtype(dtype)?,
             Tensor::from_vec(numbers(count, 3), count, cpu)?,
         ),
+        "cosine" => {
+            let part = |salt| Tensor::from_vec(numbers(half, salt), half, cpu);
+            let target = Tensor::stack(&[part(3)?, part(4)?], 1)?;
+            (pairs(1)?, target.to_dtype(dtype)?)
+        }
         "quantile" => (pairs(1)?, Tensor::from_vec(numbers(half, 3), half, cpu)?),
         "lovasz_hinge" => {
             let truth = numbers(count, 3)

@@ -19,7 +19,7 @@ pub enum Form {
 pub fn ids() -> Vec<&'static str> {
     patchbay_losses::register().unwrap();
     let ids = patchbay_losses::component_ids();
-    assert!(ids.len() >= 21, "{ids:?}");
+    assert!(ids.len() >= 26, "{ids:?}");
     ids
 }
 

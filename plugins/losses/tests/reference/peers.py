@@ -417,6 +417,112 @@ def pinball(x, y):
 case("quantile", {"levels": [0.1, 0.5, 0.9]}, "quantiles", "series_target", "the paper's formula", pinball)
 case("quantile", {"levels": [0.1, 0.5, 0.9]}, "odd_quantiles", "odd_series_target", "the paper's formula", pinball)
 
+# Those that came later, with inputs of their own: what was drawn before stays what it was.
+INPUTS.update({
+    "couples": single(torch.randn(9, 2, 5)),
+    "couple_labels": torch.tensor([1, 0, -1, 1, -1, 0, 1, -100, 1]),
+    "feature_maps": single(torch.randn(3, 4, 3, 5)),
+    "feature_maps_target": single(torch.randn(3, 4, 3, 5)),
+})
+
+
+def binary(x, y, weight=None, pos_weight=None):
+    shape = (1, -1) + (1,) * (x.dim() - 2)
+    number = lambda w: None if w is None else torch.tensor(w).view(shape)
+    mask = kept(y).double() * torch.ones_like(x)
+    values = F.binary_cross_entropy_with_logits(x, y.clamp(min=0).double(), weight=number(weight),
+                                                pos_weight=number(pos_weight), reduction="none")
+    return over(values * mask, mask)
+
+
+for x, y in (("flat", "flat_labels"), ("image", "image_labels"), ("odd", "odd_labels"), ("odd", "odd_labels_ignored"),
+             ("one_class", "one_class_labels"), ("edge_logits", "edges")):
+    classes = INPUTS[x].shape[1]
+    case("binary_cross_entropy", {}, x, y, "torch", binary)
+    case("binary_cross_entropy", {"pos_weight": [3.5]}, x, y, "torch", lambda x, y: binary(x, y, pos_weight=[3.5]))
+    own = {"pos_weight": [0.5 + i for i in range(classes)], "weights": [2.0 - 0.3 * i for i in range(classes)]}
+    case("binary_cross_entropy", own, x, y, "torch", lambda x, y: binary(x, y, own["weights"], own["pos_weight"]))
+case("binary_cross_entropy", {"pos_weight": [2.0]}, "flat", "flat_soft", "torch",
+     lambda x, y: binary(x, y, pos_weight=[2.0]))
+
+
+def without_ignored(x, y):
+    """Logits and targets [positions, classes], [positions] of one image group, where this peer knows no ignored index."""
+    x = x.movedim(1, -1).reshape(-1, x.shape[1])[kept(y).ravel()]
+    return x, y.ravel()[kept(y).ravel()]
+
+
+def jaccard(x, y, smooth):
+    x, y = without_ignored(x, y)
+    return smp.losses.JaccardLoss("multiclass", smooth=smooth)(x.unsqueeze(-1), y.unsqueeze(-1))
+
+
+for x, y in (("flat", "flat_target"), ("image", "image_target"), ("image", "image_ignored"), ("odd", "odd_target"),
+             ("odd", "odd_ignored"), ("one_class", "one_class_target")):
+    classes = INPUTS[x].shape[1]
+    for smooth in (0.0, 1.0):
+        case("iou", {"smooth": smooth}, x, y, SMP,
+             lambda x, y: {"mean": (v := jaccard(x, y, smooth)), "sum": classes * v,
+                           "none": each_image(lambda x, y: jaccard(x, y, smooth), x, y)})
+case("iou", {"activation": "sigmoid"}, "image", "image_labels", SMP,
+     lambda x, y: {"mean": (v := smp.losses.JaccardLoss("multilabel")(x, y)), "sum": 3 * v,
+                   "none": each_image(smp.losses.JaccardLoss("multilabel"), x, y)})
+
+
+def triplets(x, y, mining, margin):
+    """Every triplet, or each anchor's hardest, through PyTorch's loss: its values, and the anchors."""
+    distance = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist").detach()
+    found = []
+    for a in range(len(x)):
+        positives = [p for p in range(len(x)) if p != a and y[p] == y[a] and y[a] != -100]
+        negatives = [n for n in range(len(x)) if y[n] != y[a] and y[n] != -100]
+        if not positives or not negatives:
+            continue
+        if mining == "hardest":
+            positives = [max(positives, key=lambda p: distance[a, p])]
+            negatives = [min(negatives, key=lambda n: distance[a, n])]
+        found += [(a, p, n) for p in positives for n in negatives]
+    a, p, n = torch.tensor(found).T
+    if margin is None:
+        pair = lambda i, j: (x[i] - x[j]).norm(dim=1)
+        return F.softplus(pair(a, p) - pair(a, n)), a
+    return F.triplet_margin_loss(x[a], x[p], x[n], margin=margin, eps=0.0, reduction="none"), a
+
+
+def triplet(x, y, mining, margin, normalize=False):
+    values, anchors = triplets(F.normalize(x, dim=1) if normalize else x, y, mining, margin)
+    of = lambda a: values[anchors == a].mean() if (anchors == a).any() else torch.zeros(())
+    return {"mean": values.mean(), "sum": values.sum(), "none": torch.stack([of(a) for a in range(len(x))])}
+
+
+for y in ("feature_labels", "partly_labeled"):
+    for mining in ("hardest", "all"):
+        case("triplet", {"mining": mining}, "features", y, "torch", lambda x, y: triplet(x, y, mining, 1.0))
+        case("triplet", {"mining": mining, "margin": 0.2, "normalize": True}, "features", y, "torch",
+             lambda x, y: triplet(x, y, mining, 0.2, True))
+        case("triplet", {"mining": mining, "margin": None}, "features", y, "the paper's formula",
+             lambda x, y: triplet(x, y, mining, None))
+
+case("cosine", {}, "features", "keys", "torch", lambda x, y: 1 - F.cosine_similarity(x, y))
+case("cosine", {}, "feature_maps", "feature_maps_target", "torch", lambda x, y: 1 - F.cosine_similarity(x, y))
+for margin in (0.0, 0.3):
+
+    def couples(x, y):
+        labels = torch.where(y == 1, 1.0, -1.0)
+        values = F.cosine_embedding_loss(x[:, 0], x[:, 1], labels, margin=margin, reduction="none")
+        return over(values * kept(y), kept(y))
+
+    case("cosine", {"margin": margin}, "couples", "couple_labels", "torch", couples)
+
+
+def siglip(q, k, scale, bias):
+    logits = scale * F.normalize(q, dim=1) @ F.normalize(k, dim=1).T + bias
+    return -F.logsigmoid((2 * torch.eye(len(q)) - 1) * logits).sum(1)
+
+
+case("siglip", {}, "features", "keys", "the paper's formula", lambda x, y: siglip(x, y, 10.0, -10.0))
+case("siglip", {"scale": 3.0, "bias": 0.5}, "features", "keys", "the paper's formula", lambda x, y: siglip(x, y, 3.0, 0.5))
+
 inputs = {
     name: {"shape": list(x.shape), "float": x.dtype.is_floating_point, "values": [float(f"{v:.9g}") for v in x.ravel().tolist()]}
     for name, x in INPUTS.items()

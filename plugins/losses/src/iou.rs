@@ -1,0 +1,79 @@
+//! IoU loss: one minus the intersection of predicted and true region over their union, the soft Jaccard index.
+//!
+//! As segmentation_models_pytorch's `JaccardLoss`: a mean over the classes, in which those that are not in the target have a loss
+//! of 0. With no position that counts the loss is 0.
+
+use patchbay::plugin::prelude::*;
+
+use crate::{
+    focal::Activation,
+    overlap::overlap,
+    reduction::Reduction,
+    region::{reduce, score},
+};
+
+patchbay::config! {
+    /// Settings of [`Iou`].
+    pub struct IouConfig {
+        /// Softmax over the classes, or a sigmoid for each.
+        activation: Activation = Activation::Softmax,
+        /// Added to numerator and denominator.
+        #[schemars(range(min = 0.0))]
+        smooth: f64 = 0.0,
+        /// Whether regions overlap in each image, or in the whole batch.
+        per_image: bool = false,
+        /// Targets with this class index do not count; null: all count.
+        ignore_index: Option<i64> = Some(ops::IGNORE_INDEX),
+        /// Mean or sum over the classes (and images); none: one value for each image.
+        reduction: Reduction = Reduction::Mean,
+    }
+}
+
+/// One minus the intersection over union of each class.
+pub struct Iou {
+    config: IouConfig,
+}
+
+impl Component for Iou {}
+
+impl Define for Iou {
+    type Kind = dyn Loss;
+    type Config = IouConfig;
+    const ID: &'static str = "loss/iou";
+    const SUMMARY: &'static str = "One minus the intersection over union of regions";
+    const DETAILS: Details = Details {
+        formula: "mean_c 1 - (sum p t + smooth) / (sum p + sum t - sum p t + smooth)",
+        reference: "Rahman and Wang 2016, Optimizing Intersection-Over-Union in Deep Neural Networks for Image Segmentation, ISVC, LNCS 10072, eq. 3; as segmentation_models_pytorch",
+        shapes: "logits [batch, classes] or [batch, classes, height, width]; target indices [batch] or [batch, height, width], or values in 0..=1 of the logits' shape; result [] or, not reduced, [batch]",
+        trainable: false,
+        example: r#"let loss = create::<dyn Loss>("loss/iou", json!({}))?;
+let logits = Tensor::randn(0f32, 1.0, (2, 3, 8, 8), &device())?;
+let target = logits.argmax(1)?;
+loss.forward(&logits, &target)?"#,
+    };
+
+    fn build(config: IouConfig, _context: &Context) -> Result<Self> {
+        Ok(Iou { config })
+    }
+
+    fn sample(_scratch: &Path) -> Result<Sample> {
+        crate::classes::sample(json!({}))
+    }
+}
+
+impl Loss for Iou {
+    fn forward(&self, logits: &Tensor, target: &Tensor) -> Result<Tensor> {
+        let config = &self.config;
+        let per_image = config.per_image || config.reduction == Reduction::None;
+        let sums = overlap(
+            logits,
+            target,
+            config.activation,
+            config.ignore_index,
+            per_image,
+        )?;
+        let union = ((sums.prediction + &sums.target)? - &sums.intersection)?;
+        let score = score(&sums.intersection, &union, config.smooth)?;
+        reduce(&score.affine(-1.0, 1.0)?, &sums.target, config.reduction)
+    }
+}
