@@ -1,5 +1,7 @@
 //! How much predicted and true regions overlap: what dice, Tversky and their kin are made of.
 
+use std::sync::Once;
+
 use patchbay::{
     candle_core::{CpuStorage, CustomOp1, Layout, Shape, WithDType, backend::BackendStorage},
     ops,
@@ -22,6 +24,18 @@ pub struct Overlap {
     pub target: Tensor,
 }
 
+/// Says once in a process that a softmax over one class teaches nothing; the peers compute it without a word.
+fn tell_of_one_class(logits: &Tensor) {
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| {
+        eprintln!(
+            "the logits {:?} have one class, whose softmax is 1 whatever they are: the loss has no gradient. For one score a position \
+             say {{\"activation\": \"sigmoid\"}}, with a target of the logits' shape",
+            logits.dims()
+        );
+    });
+}
+
 /// Probabilities of logits `[batch, classes, ...]`, and how they overlap with the target. `per_image`: a group for
 /// each image; otherwise one group of all images. Ignored positions are in no sum.
 ///
@@ -38,6 +52,9 @@ pub fn overlap(
     let (probabilities, truth) = match activation {
         Activation::Softmax => {
             let classes = Classes::new(logits, target, ignore_index)?;
+            if classes.count == 1 {
+                tell_of_one_class(logits);
+            }
             let (logits, truth) = match classes.target {
                 Target::Index(indices) => (
                     indices.without_ignored(&classes.logits)?,
