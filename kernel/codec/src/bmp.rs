@@ -7,8 +7,7 @@ use zune_bmp::{
     },
 };
 
-use super::{Extras, Format, Header, Reason, Samples, length};
-use crate::picture::Shape;
+use crate::{Extras, Format, Header, Reason, Samples, Shape, length};
 
 type Decoder<'a> = BmpDecoder<ZCursor<&'a [u8]>>;
 

@@ -6,8 +6,7 @@ use zune_jpeg::{
     zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions},
 };
 
-use super::{Extras, Format, Header, Reason, Samples, length};
-use crate::picture::Shape;
+use crate::{Extras, Format, Header, Reason, Samples, Shape, length};
 
 fn options() -> DecoderOptions {
     // Strict: a truncated file is an error and not a picture with a gray end.

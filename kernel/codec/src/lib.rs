@@ -1,6 +1,6 @@
 //! JPEG, PNG, TIFF and BMP files, 8 and 16 bit.
 //!
-//! What a file is, its first bytes say, not its name. A decoded file holds everything that is to be in
+//! Dehazing, `tool/read_image` and data sets read by it. What a file is, its first bytes say, not its name. A decoded file holds everything that is to be in
 //! the file that is written in its place: its color profile, EXIF data, and a TIFF's georeference.
 //!
 //! A file says itself how large its pixels and its metadata are, and may say anything. What reading a header takes is bounded
@@ -9,18 +9,26 @@
 mod bmp;
 mod jpeg;
 mod png;
+mod shape;
 mod tiff;
+mod tiff_bands;
+mod wanted;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::picture::Shape;
+pub use shape::Shape;
+pub use wanted::Wanted;
 
 /// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
+    /// JPEG.
     Jpeg,
+    /// PNG.
     Png,
+    /// TIFF and BigTIFF.
     Tiff,
+    /// Windows' bitmap.
     Bmp,
 }
 
@@ -37,6 +45,7 @@ impl Format {
         }
     }
 
+    /// Its name in lower case.
     pub fn name(self) -> &'static str {
         match self {
             Format::Jpeg => "jpeg",
@@ -50,7 +59,9 @@ impl Format {
 /// What a file's header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
+    /// What the file is.
     pub format: Format,
+    /// How large the picture is.
     pub shape: Shape,
     /// 8 or 16.
     pub bits: u8,
@@ -59,7 +70,9 @@ pub struct Header {
 /// Samples in a buffer that is used again. One of the two holds the picture.
 #[derive(Debug, Default)]
 pub struct Samples {
+    /// Those of 8 bits.
     pub bytes: Vec<u8>,
+    /// Those of 16 bits.
     pub words: Vec<u16>,
 }
 
@@ -136,12 +149,22 @@ pub fn memory(file: &[u8], header: &Header) -> u64 {
 ///
 /// Says in one line why the file is none that can be dehazed.
 pub fn header(file: &[u8]) -> Result<Header, Reason> {
+    header_of(file, Wanted::Colors)
+}
+
+/// As [`header`], of what is wanted.
+///
+/// # Errors
+///
+/// Says in one line why it cannot be had.
+pub fn header_of(file: &[u8], wanted: Wanted) -> Result<Header, Reason> {
     if file.is_empty() {
         return Err("the file is empty".to_owned());
     }
     caught(|| match Format::of(file) {
         Some(Format::Jpeg) => jpeg::header(file),
-        Some(Format::Png) => png::header(file),
+        Some(Format::Png) => png::header(file, wanted),
+        Some(Format::Tiff) if wanted != Wanted::Colors => tiff_bands::header(file),
         Some(Format::Tiff) => tiff::header(file),
         Some(Format::Bmp) => bmp::header(file),
         None => Err(match other_format(file) {
@@ -159,9 +182,24 @@ pub fn header(file: &[u8]) -> Result<Header, Reason> {
 ///
 /// Says in one line what is wrong with the file. A truncated file is an error, never half a picture.
 pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Extras, Reason> {
+    decode_of(file, header, samples, Wanted::Colors)
+}
+
+/// As [`decode`], of what is wanted: the header was read by [`header_of`] with the same.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn decode_of(
+    file: &[u8],
+    header: &Header,
+    samples: &mut Samples,
+    wanted: Wanted,
+) -> Result<Extras, Reason> {
     caught(|| match header.format {
         Format::Jpeg => jpeg::decode(file, header, samples),
-        Format::Png => png::decode(file, header, samples),
+        Format::Png => png::decode(file, header, samples, wanted),
+        Format::Tiff if wanted != Wanted::Colors => tiff_bands::decode(file, header, samples),
         Format::Tiff => tiff::decode(file, header, samples),
         Format::Bmp => bmp::decode(file, header, samples),
     })
