@@ -10,7 +10,9 @@ use patchbay_tests::arrows;
 
 /// The crates of the repository, lowest first: a crate depends on those of earlier lines only.
 const LAYERS: &[&[&str]] = &[
-    &["compare", "files", "protocol", "rand", "weights", "codec", "derive"],
+    &[
+        "compare", "files", "protocol", "rand", "weights", "codec", "derive",
+    ],
     &["contract", "evcxr-protocol", "ops", "cell", "dehaze-core"],
     &["show"],
     &["tensor"],

@@ -95,7 +95,12 @@ pub fn decode(
         BitDepth::Eight | BitDepth::Sixteen => 8,
     };
     if packed < 8 {
-        let mut rows = vec![0; reader.output_buffer_size().ok_or("a PNG too large for memory")?];
+        let mut rows = vec![
+            0;
+            reader
+                .output_buffer_size()
+                .ok_or("a PNG too large for memory")?
+        ];
         reader
             .next_frame(&mut rows)
             .map_err(|error| error.to_string())?;

@@ -6,7 +6,7 @@
 use tiff::{decoder::DecodingResult, tags::Tag};
 
 use crate::{
-    Extras, Format, Header, Reason, Samples, Shape, length,
+    Extras, Format, Header, Reason, Samples, Shape, length, metadata_limit,
     tiff::{Reader, open_within, planes, text},
 };
 
@@ -107,7 +107,7 @@ fn bands(decoder: &mut Reader<'_>) -> Result<Bands, Reason> {
 
 pub fn header(file: &[u8]) -> Result<Header, Reason> {
     let file = as_gray(file)?;
-    let mut decoder = open_within(&file, file.len())?;
+    let mut decoder = open_within(&file, metadata_limit(&file))?;
     let (width, height) = decoder.dimensions().map_err(text)?;
     let bands = bands(&mut decoder)?;
     crate::tiff::check_tiles(&mut decoder, width, height)?;
@@ -128,7 +128,7 @@ pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Ext
     let expected = length(header.shape, 4)?;
     let file = as_gray(file)?;
     let bytes = (expected * usize::from(header.bits / 8)).saturating_mul(2);
-    let mut decoder = open_within(&file, bytes.max(file.len()))?;
+    let mut decoder = open_within(&file, bytes.max(metadata_limit(&file)))?;
     let bands = bands(&mut decoder)?;
     let is_planar = bands.is_planar && bands.count > 1;
     let result = match is_planar {

@@ -34,20 +34,29 @@ pub fn read_npy(path: impl AsRef<Path>) -> Result<Tensor> {
 }
 
 pub(crate) fn parse_npy(bytes: &[u8], name: &str) -> Result<Tensor> {
-    let broken = |error: std::io::Error| Error::Msg(format!("{name} is no .npy file, or broken: {error}"));
+    let broken =
+        |error: std::io::Error| Error::Msg(format!("{name} is no .npy file, or broken: {error}"));
     let npy = NpyFile::new(bytes).map_err(broken)?;
     let shape: Vec<usize> = npy
         .shape()
         .iter()
-        .map(|&side| usize::try_from(side).map_err(|_| Error::Msg(format!("{name} has a side of {side}"))))
+        .map(|&side| {
+            usize::try_from(side).map_err(|_| Error::Msg(format!("{name} has a side of {side}")))
+        })
         .collect::<Result<_>>()?;
-    let count = shape.iter().try_fold(1usize, |count, &side| count.checked_mul(side));
+    let count = shape
+        .iter()
+        .try_fold(1usize, |count, &side| count.checked_mul(side));
     let (kind, size) = match npy.dtype() {
         NpyType::Plain(kind) => (kind.type_char(), kind.num_bytes()),
-        other => bail!("{name} holds records ({other:?}); expected numbers: save its fields one by one"),
+        other => {
+            bail!("{name} holds records ({other:?}); expected numbers: save its fields one by one")
+        }
     };
     // What the header claims is not believed beyond what is there.
-    let fits = count.zip(size).and_then(|(count, size)| count.checked_mul(size));
+    let fits = count
+        .zip(size)
+        .and_then(|(count, size)| count.checked_mul(size));
     if fits.is_none_or(|needed| needed > bytes.len()) {
         bail!("{name} is truncated: its header says {shape:?}");
     }
@@ -75,7 +84,10 @@ pub(crate) fn parse_npy(bytes: &[u8], name: &str) -> Result<Tensor> {
             let read: Vec<u64> = npy.into_vec().map_err(broken)?;
             let values = read
                 .into_iter()
-                .map(|value| i64::try_from(value).map_err(|_| Error::Msg(format!("{name} has {value}, which is beyond i64"))))
+                .map(|value| {
+                    i64::try_from(value)
+                        .map_err(|_| Error::Msg(format!("{name} has {value}, which is beyond i64")))
+                })
                 .collect::<Result<Vec<i64>>>()?;
             ordered(values, shape, order)
         }
@@ -86,14 +98,20 @@ pub(crate) fn parse_npy(bytes: &[u8], name: &str) -> Result<Tensor> {
     }
 }
 
-fn ordered<T: candle_core::WithDType>(values: Vec<T>, shape: Vec<usize>, order: Order) -> Result<Tensor> {
+fn ordered<T: candle_core::WithDType>(
+    values: Vec<T>,
+    shape: Vec<usize>,
+    order: Order,
+) -> Result<Tensor> {
     match order {
         Order::C => Tensor::from_vec(values, shape, &Device::Cpu),
         // The first dimension varies fastest.
         Order::Fortran => {
             let reversed: Vec<usize> = shape.iter().rev().copied().collect();
             let axes: Vec<usize> = (0..shape.len()).rev().collect();
-            Tensor::from_vec(values, reversed, &Device::Cpu)?.permute(axes)?.contiguous()
+            Tensor::from_vec(values, reversed, &Device::Cpu)?
+                .permute(axes)?
+                .contiguous()
         }
     }
 }
@@ -112,7 +130,13 @@ fn to_npy(tensor: &Tensor) -> Result<Vec<u8>> {
     let dims = tensor.dims();
     let shape = match dims {
         [only] => format!("({only},)"),
-        _ => format!("({})", dims.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+        _ => format!(
+            "({})",
+            dims.iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
     };
     let mut head = format!("{{'descr': '{name}', 'fortran_order': False, 'shape': {shape}, }}");
     // Version 1.0: magic, version, length; a multiple of 64 in all, a line end last.
@@ -128,7 +152,11 @@ fn to_npy(tensor: &Tensor) -> Result<Vec<u8>> {
     let flat = tensor.flatten_all()?;
     macro_rules! values {
         ($type:ty) => {
-            bytes.extend(flat.to_vec1::<$type>()?.into_iter().flat_map(<$type>::to_le_bytes))
+            bytes.extend(
+                flat.to_vec1::<$type>()?
+                    .into_iter()
+                    .flat_map(<$type>::to_le_bytes),
+            )
         };
     }
     match tensor.dtype() {
@@ -139,7 +167,12 @@ fn to_npy(tensor: &Tensor) -> Result<Vec<u8>> {
         DType::F64 => values!(f64),
         _ => {
             let floats = flat.to_dtype(DType::F32)?;
-            bytes.extend(floats.to_vec1::<f32>()?.into_iter().flat_map(f32::to_le_bytes));
+            bytes.extend(
+                floats
+                    .to_vec1::<f32>()?
+                    .into_iter()
+                    .flat_map(f32::to_le_bytes),
+            );
         }
     }
     Ok(bytes)
@@ -166,8 +199,14 @@ pub fn write_npy(path: impl AsRef<Path>, tensor: &Tensor) -> Result<()> {
 /// Fails as there.
 pub fn read_npz(path: impl AsRef<Path>) -> Result<BTreeMap<String, Tensor>> {
     let path = path.as_ref();
-    let broken = |error: zip::result::ZipError| Error::Msg(format!("{} is no .npz file, or broken: {error}", path.display()));
-    let file = File::open(path).map_err(|error| Error::Msg(format!("{} cannot be read: {error}", path.display())))?;
+    let broken = |error: zip::result::ZipError| {
+        Error::Msg(format!(
+            "{} is no .npz file, or broken: {error}",
+            path.display()
+        ))
+    };
+    let file = File::open(path)
+        .map_err(|error| Error::Msg(format!("{} cannot be read: {error}", path.display())))?;
     let mut archive = zip::ZipArchive::new(file).map_err(broken)?;
     let mut arrays = BTreeMap::new();
     for index in 0..archive.len() {
@@ -193,16 +232,24 @@ pub fn read_npz(path: impl AsRef<Path>) -> Result<BTreeMap<String, Tensor>> {
 /// Fails where the file cannot be written, and where two arrays have one name.
 pub fn write_npz(path: impl AsRef<Path>, arrays: &[(&str, &Tensor)]) -> Result<()> {
     let path = path.as_ref();
-    let failed = |error: &dyn std::fmt::Display| Error::Msg(format!("{} cannot be written: {error}", path.display()));
+    let failed = |error: &dyn std::fmt::Display| {
+        Error::Msg(format!("{} cannot be written: {error}", path.display()))
+    };
     let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let options =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     for (name, tensor) in arrays {
         archive
             .start_file(format!("{name}.npy"), options)
             .map_err(|error| failed(&error))?;
-        archive.write_all(&to_npy(tensor)?).map_err(|error| failed(&error))?;
+        archive
+            .write_all(&to_npy(tensor)?)
+            .map_err(|error| failed(&error))?;
     }
-    let bytes = archive.finish().map_err(|error| failed(&error))?.into_inner();
+    let bytes = archive
+        .finish()
+        .map_err(|error| failed(&error))?
+        .into_inner();
     write(path, &bytes)
 }
 
@@ -213,8 +260,15 @@ pub fn write_npz(path: impl AsRef<Path>, arrays: &[(&str, &Tensor)]) -> Result<(
 /// Fails for a broken file, naming it.
 pub fn read_safetensors(path: impl AsRef<Path>) -> Result<BTreeMap<String, Tensor>> {
     let path = path.as_ref();
-    let found: HashMap<String, Tensor> = candle_core::safetensors::load_buffer(&read_file(path)?, &Device::Cpu)
-        .map_err(|error| Error::Msg(format!("{} is no safetensors file, or broken: {error}", path.display())))?;
+    let found: HashMap<String, Tensor> =
+        candle_core::safetensors::load_buffer(&read_file(path)?, &Device::Cpu).map_err(
+            |error| {
+                Error::Msg(format!(
+                    "{} is no safetensors file, or broken: {error}",
+                    path.display()
+                ))
+            },
+        )?;
     Ok(found.into_iter().collect())
 }
 
@@ -232,7 +286,10 @@ pub fn write_safetensors(path: impl AsRef<Path>, tensors: &[(&str, &Tensor)]) ->
         }
         named.push((name, tensor.detach().to_device(&Device::Cpu)?.contiguous()?));
     }
-    let bytes = safetensors::tensor::serialize(named.iter().map(|(name, tensor)| (*name, tensor)), None)
-        .map_err(|error| Error::Msg(format!("{} cannot be written: {error}", path.display())))?;
+    let bytes =
+        safetensors::tensor::serialize(named.iter().map(|(name, tensor)| (*name, tensor)), None)
+            .map_err(|error| {
+                Error::Msg(format!("{} cannot be written: {error}", path.display()))
+            })?;
     write(path, &bytes)
 }

@@ -41,7 +41,11 @@ impl Batch {
             Some((_, texts)) => Ok(texts),
             None => bail!(
                 "there are no texts {name} in the batch; there are {}",
-                self.texts.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
+                self.texts
+                    .iter()
+                    .map(|(name, _)| name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ")
             ),
         }
     }
@@ -107,10 +111,7 @@ impl Batch {
 
 /// Makes a batch of samples of the same names, of which `indices` are the places. What is in `pad` may be of unequal lengths: it is filled
 /// up to the longest, and a tensor NAME_mask `[batch, length]` of u8 says what is real.
-pub(crate) fn collate(
-    samples: Vec<(usize, Sample)>,
-    pad: &BTreeMap<String, f64>,
-) -> Result<Batch> {
+pub(crate) fn collate(samples: Vec<(usize, Sample)>, pad: &BTreeMap<String, f64>) -> Result<Batch> {
     let mut batch = Batch::default();
     let mut columns: Vec<(String, Vec<Value>)> = Vec::new();
     let mut sources = Vec::with_capacity(samples.len());
@@ -123,19 +124,32 @@ pub(crate) fn collate(
         });
         let values = sample.into_values();
         if place > 0 && values.len() != columns.len() {
-            bail!("{} has {} values, {} has {}", sources[place], values.len(), sources[0], columns.len());
+            bail!(
+                "{} has {} values, {} has {}",
+                sources[place],
+                values.len(),
+                sources[0],
+                columns.len()
+            );
         }
         for (name, value) in values {
             match columns.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, column)) => column.push(value),
                 None if place == 0 => columns.push((name, Vec::from([value]))),
-                None => bail!("{} has a value {name}, {} has none", sources[place], sources[0]),
+                None => bail!(
+                    "{} has a value {name}, {} has none",
+                    sources[place],
+                    sources[0]
+                ),
             }
         }
     }
     for (name, column) in columns {
         if column.len() != count {
-            bail!("not all samples of a batch have a value {name}: it is in {} of {count}", column.len());
+            bail!(
+                "not all samples of a batch have a value {name}: it is in {} of {count}",
+                column.len()
+            );
         }
         column_into(&mut batch, &name, column, &sources, pad.get(&name).copied())?;
     }
@@ -161,7 +175,9 @@ fn column_into(
             let shape = (first.bands, first.height, first.width);
             let each = shape.0 * shape.1 * shape.2;
             let mut values = vec![0f32; each * count];
-            for (place, (value, out)) in column.iter().zip(values.chunks_exact_mut(each)).enumerate() {
+            for (place, (value, out)) in
+                column.iter().zip(values.chunks_exact_mut(each)).enumerate()
+            {
                 let Value::Image(image) = value else {
                     return Err(mixed(place));
                 };
@@ -238,11 +254,16 @@ fn column_into(
             Tensor::from_vec(numbers.collect::<Result<Vec<f32>>>()?, count, &Device::Cpu)?
         }
         Value::Text(_) => {
-            let texts = column.into_iter().enumerate().map(|(place, value)| match value {
-                Value::Text(text) => Ok(text),
-                _ => Err(mixed(place)),
-            });
-            batch.texts.push((name.to_owned(), texts.collect::<Result<_>>()?));
+            let texts = column
+                .into_iter()
+                .enumerate()
+                .map(|(place, value)| match value {
+                    Value::Text(text) => Ok(text),
+                    _ => Err(mixed(place)),
+                });
+            batch
+                .texts
+                .push((name.to_owned(), texts.collect::<Result<_>>()?));
             return Ok(());
         }
     };
@@ -258,7 +279,9 @@ fn tensors_into(
     pad: Option<f64>,
 ) -> Result<()> {
     let first = &tensors[0];
-    let other = tensors.iter().position(|tensor| tensor.dtype() != first.dtype());
+    let other = tensors
+        .iter()
+        .position(|tensor| tensor.dtype() != first.dtype());
     if let Some(place) = other {
         bail!(
             "{name} is of {:?} in {} and of {:?} in {}",
@@ -269,7 +292,10 @@ fn tensors_into(
         );
     }
     let Some(fill) = pad else {
-        if let Some(place) = tensors.iter().position(|tensor| tensor.dims() != first.dims()) {
+        if let Some(place) = tensors
+            .iter()
+            .position(|tensor| tensor.dims() != first.dims())
+        {
             bail!(
                 "{name} has the shape {:?} in {} and {:?} in {}: what is of unequal lengths is filled up by .pad(\"{name}\", 0.0), \
                  with {name}_mask for what is real",
@@ -297,7 +323,11 @@ fn tensors_into(
             sources[0]
         );
     }
-    let longest = tensors.iter().map(|tensor| tensor.dims()[0]).max().unwrap_or(0);
+    let longest = tensors
+        .iter()
+        .map(|tensor| tensor.dims()[0])
+        .max()
+        .unwrap_or(0);
     let mut rows = Vec::with_capacity(tensors.len());
     let mut mask = vec![0u8; tensors.len() * longest];
     for (place, tensor) in tensors.iter().enumerate() {

@@ -77,7 +77,9 @@ impl Sample {
 
     /// The names and values.
     pub fn values(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.values.iter().map(|(name, value)| (name.as_str(), value))
+        self.values
+            .iter()
+            .map(|(name, value)| (name.as_str(), value))
     }
 
     /// The values, to be changed.
@@ -118,7 +120,10 @@ impl Sample {
             Some((_, size)) => Ok(size),
             None => bail!(
                 "a transform needs an image; this sample has {}. A tensor becomes one by data::Image::from_tensor(&x)?",
-                self.values().map(|(name, _)| name).collect::<Vec<_>>().join(", ")
+                self.values()
+                    .map(|(name, _)| name)
+                    .collect::<Vec<_>>()
+                    .join(", ")
             ),
         }
     }
@@ -230,14 +235,18 @@ impl TensorDataset {
         };
         let rows = |name: &str, tensor: &Tensor| match tensor.dims().first() {
             Some(&rows) => Ok(rows),
-            None => bail!("{name} is a scalar; a TensorDataset's tensors have a row for each sample"),
+            None => {
+                bail!("{name} is a scalar; a TensorDataset's tensors have a row for each sample")
+            }
         };
         let len = rows(first, tensor)?;
         let mut kept: Vec<(String, Tensor)> = Vec::new();
         for (name, tensor) in tensors {
             let found = rows(name, tensor)?;
             if found != len {
-                bail!("{first} has {len} rows and {name} has {found}: each needs a row for each sample");
+                bail!(
+                    "{first} has {len} rows and {name} has {found}: each needs a row for each sample"
+                );
             }
             if kept.iter().any(|(known, _)| known == name) {
                 bail!("two tensors are named {name}; name them differently");
@@ -269,7 +278,11 @@ impl TensorDataset {
             ),
             None => bail!(
                 "there is no tensor {name}; there are {}",
-                self.tensors.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
+                self.tensors
+                    .iter()
+                    .map(|(name, _)| name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ")
             ),
         }
         Ok(self)
@@ -310,7 +323,10 @@ impl Subset {
     /// Fails where an index is beyond the data set.
     pub fn new(dataset: Arc<dyn Dataset>, indices: Vec<usize>) -> Result<Subset> {
         if let Some(index) = indices.iter().find(|&&index| index >= dataset.len()) {
-            bail!("the data set has {} samples; there is no sample {index}", dataset.len());
+            bail!(
+                "the data set has {} samples; there is no sample {index}",
+                dataset.len()
+            );
         }
         Ok(Subset { dataset, indices })
     }
@@ -323,7 +339,12 @@ impl Subset {
 
 impl std::fmt::Debug for Subset {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Subset of {} of {} samples", self.indices.len(), self.dataset.len())
+        write!(
+            f,
+            "Subset of {} of {} samples",
+            self.indices.len(),
+            self.dataset.len()
+        )
     }
 }
 

@@ -13,7 +13,8 @@ use crate::{Image, Mask, image::Pixels};
 const MOST_SAMPLES: usize = 1 << 30;
 
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|error| Error::Msg(format!("{} cannot be read: {error}", path.display())))
+    fs::read(path)
+        .map_err(|error| Error::Msg(format!("{} cannot be read: {error}", path.display())))
 }
 
 fn decoded(file: &[u8], name: &str, wanted: Wanted) -> Result<(Header, Samples, Option<u16>)> {
@@ -43,7 +44,12 @@ pub fn decode_image(file: &[u8], name: &str) -> Result<Image> {
         8 => Pixels::U8(samples.bytes),
         _ => Pixels::U16(samples.words),
     };
-    let image = Image::new(header.shape.height, header.shape.width, header.shape.channels, pixels)?;
+    let image = Image::new(
+        header.shape.height,
+        header.shape.width,
+        header.shape.channels,
+        pixels,
+    )?;
     Ok(match white {
         Some(white) => image.with_white(f32::from(white)),
         None => image,
@@ -69,7 +75,11 @@ pub fn decode_mask(file: &[u8], name: &str, ignore: Option<u16>) -> Result<Mask>
         false => i32::from(value),
     };
     let classes = match header.bits {
-        8 => samples.bytes.into_iter().map(|value| class(value.into())).collect(),
+        8 => samples
+            .bytes
+            .into_iter()
+            .map(|value| class(value.into()))
+            .collect(),
         _ => samples.words.into_iter().map(class).collect(),
     };
     Mask::new(header.shape.height, header.shape.width, classes)

@@ -92,7 +92,9 @@ impl Image {
             DType::F16 | DType::BF16 | DType::F32 | DType::F64 => {
                 Pixels::F32(interleaved.to_dtype(DType::F32)?.to_vec1()?)
             }
-            other => bail!("an image is of u8 (0 to 255) or floats (0 to 1); this tensor is of {other:?}"),
+            other => bail!(
+                "an image is of u8 (0 to 255) or floats (0 to 1); this tensor is of {other:?}"
+            ),
         };
         Image::new(height, width, bands, pixels)
     }
@@ -171,7 +173,8 @@ impl Image {
                     }
                     return;
                 }
-                for (band, (plane, table)) in out.chunks_exact_mut(pixels).zip(&tables).enumerate() {
+                for (band, (plane, table)) in out.chunks_exact_mut(pixels).zip(&tables).enumerate()
+                {
                     let of_band = samples.iter().skip(band).step_by(self.bands);
                     for (to, &sample) in plane.iter_mut().zip(of_band) {
                         *to = table[usize::from(sample)];
@@ -182,7 +185,9 @@ impl Image {
                 f32::from(sample) / self.white
             }),
             Pixels::F32(samples) => {
-                self.planes(samples, out, &mean, &deviation, |sample| sample / self.white);
+                self.planes(samples, out, &mean, &deviation, |sample| {
+                    sample / self.white
+                });
             }
         }
     }
@@ -206,7 +211,9 @@ impl Image {
 
     /// Floats in place of bytes and words, with what was to be applied later.
     pub(crate) fn make_floats(&mut self) {
-        if matches!(self.pixels, Pixels::F32(_)) && self.normalization.is_none() && self.white == 1.0
+        if matches!(self.pixels, Pixels::F32(_))
+            && self.normalization.is_none()
+            && self.white == 1.0
         {
             return;
         }
@@ -263,7 +270,9 @@ impl Image {
             1 | 2 => self.select(&[0, 0, 0]),
             3 => Ok(self.clone()),
             4 => self.select(&[0, 1, 2]),
-            more => bail!("an image of {more} bands is no RGB; choose three with image.select(&[2, 1, 0])"),
+            more => bail!(
+                "an image of {more} bands is no RGB; choose three with image.select(&[2, 1, 0])"
+            ),
         }
     }
 }
@@ -340,13 +349,38 @@ mod tests {
             let tensor = Tensor::from_vec(bytes, (bands, 4, 3), &Device::Cpu).unwrap();
             let image = Image::from_tensor(&tensor).unwrap();
             let back = image.to_samples().unwrap();
-            assert_eq!(back.flatten_all().unwrap().to_vec1::<u8>().unwrap(), tensor.flatten_all().unwrap().to_vec1::<u8>().unwrap());
-            let floats = image.to_tensor().unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            let expected: Vec<f32> = tensor.flatten_all().unwrap().to_vec1::<u8>().unwrap().iter().map(|&b| f32::from(b) / 255.0).collect();
+            assert_eq!(
+                back.flatten_all().unwrap().to_vec1::<u8>().unwrap(),
+                tensor.flatten_all().unwrap().to_vec1::<u8>().unwrap()
+            );
+            let floats = image
+                .to_tensor()
+                .unwrap()
+                .flatten_all()
+                .unwrap()
+                .to_vec1::<f32>()
+                .unwrap();
+            let expected: Vec<f32> = tensor
+                .flatten_all()
+                .unwrap()
+                .to_vec1::<u8>()
+                .unwrap()
+                .iter()
+                .map(|&b| f32::from(b) / 255.0)
+                .collect();
             assert_eq!(floats, expected);
             let mut as_floats = image.clone();
             as_floats.make_floats();
-            assert_eq!(as_floats.to_tensor().unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap(), expected);
+            assert_eq!(
+                as_floats
+                    .to_tensor()
+                    .unwrap()
+                    .flatten_all()
+                    .unwrap()
+                    .to_vec1::<f32>()
+                    .unwrap(),
+                expected
+            );
         }
     }
 
@@ -355,9 +389,20 @@ mod tests {
         let image = Image::new(1, 2, 2, Pixels::U16(vec![1, 2, 3, 4])).unwrap();
         assert_eq!(image.select(&[1]).unwrap().pixels, Pixels::U16(vec![2, 4]));
         assert_eq!(image.to_rgb().unwrap().bands, 3);
-        assert!(image.select(&[2]).unwrap_err().to_string().contains("2 bands"));
+        assert!(
+            image
+                .select(&[2])
+                .unwrap_err()
+                .to_string()
+                .contains("2 bands")
+        );
         assert!(Image::new(0, 2, 2, Pixels::U8(vec![])).is_err());
-        assert!(Image::new(1, 2, 2, Pixels::U8(vec![0; 3])).unwrap_err().to_string().contains("has 4 samples, not 3"));
+        assert!(
+            Image::new(1, 2, 2, Pixels::U8(vec![0; 3]))
+                .unwrap_err()
+                .to_string()
+                .contains("has 4 samples, not 3")
+        );
         let six = Image::new(1, 1, 6, Pixels::U8(vec![0; 6])).unwrap();
         assert!(six.to_rgb().unwrap_err().to_string().contains("select"));
     }

@@ -12,6 +12,7 @@ use crate::{
     Categories, Dataset, Frame, Image, Rng, Sample, Value,
     decode::{decode_image, read_file},
     read_csv,
+    reason::reason,
 };
 
 /// The extensions of pictures.
@@ -34,7 +35,7 @@ impl Bands {
             Bands::Rgb => image.to_rgb(),
             Bands::These(bands) => image.select(bands),
         };
-        chosen.map_err(|error| Error::Msg(format!("{name}: {error}")))
+        chosen.map_err(|error| Error::Msg(format!("{name}: {}", reason(&error))))
     }
 }
 
@@ -46,11 +47,14 @@ pub(crate) fn is_picture(path: &Path) -> bool {
 
 /// The entries of a folder in the order of their names.
 pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let failed = |error: std::io::Error| Error::Msg(format!("{} cannot be read: {error}", folder.display()));
+    let failed =
+        |error: std::io::Error| Error::Msg(format!("{} cannot be read: {error}", folder.display()));
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let is_hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         if !is_hidden {
             found.push(path);
         }
@@ -109,7 +113,9 @@ impl ImageFolder {
             let class = classes.len();
             let mut found = Vec::new();
             pictures(&path, &mut found)?;
-            let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+            let name = path
+                .file_name()
+                .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
             if found.is_empty() {
                 bail!(
                     "the class {name} has no pictures in {} (their names end in {})",
@@ -151,7 +157,12 @@ impl ImageFolder {
     /// # Errors
     ///
     /// Fails where there are no such columns or no rows, and at missing values.
-    pub fn from_frame(frame: &Frame, folder: impl AsRef<Path>, path: &str, label: &str) -> Result<ImageFolder> {
+    pub fn from_frame(
+        frame: &Frame,
+        folder: impl AsRef<Path>,
+        path: &str,
+        label: &str,
+    ) -> Result<ImageFolder> {
         let folder = folder.as_ref();
         let paths = frame.texts(path)?;
         let categories = Categories::of(frame, label)?;

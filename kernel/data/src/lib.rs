@@ -29,6 +29,7 @@ mod image;
 mod image_folder;
 mod loader;
 mod random;
+mod reason;
 mod sampler;
 mod segmentation_folder;
 pub mod split;
@@ -42,11 +43,16 @@ pub use arrays::{read_npy, read_npz, read_safetensors, write_npy, write_npz, wri
 pub use collate::Batch;
 pub use dataset::{Dataset, Sample, Subset, TensorDataset, Value};
 pub use decode::{decode_image, decode_mask, read_image, read_mask};
-pub use frame::{Categories, Column, ColumnType, CsvOptions, Frame, StandardScaler, Values, read_csv, read_csv_with};
+pub use frame::{
+    Categories, Column, ColumnType, CsvOptions, Frame, StandardScaler, Values, read_csv,
+    read_csv_with,
+};
 pub use image::{Image, Mask, Pixels};
 pub use image_folder::ImageFolder;
 pub use loader::{Batches, DataLoader, LoaderState, OnError};
 pub use random::Rng;
-pub use sampler::{RandomSampler, Sampler, SequentialSampler, StratifiedSampler, WeightedRandomSampler};
+pub use sampler::{
+    RandomSampler, Sampler, SequentialSampler, StratifiedSampler, WeightedRandomSampler,
+};
 pub use segmentation_folder::SegmentationFolder;
 pub use tar_shards::TarShards;

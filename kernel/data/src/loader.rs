@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Batch, Dataset, RandomSampler, Rng, Sampler, SequentialSampler,
     collate::collate,
+    reason::reason,
     transforms::{BatchTransform, Transform},
     workers::{Stopped, Workers},
 };
@@ -289,7 +290,9 @@ impl DataLoader {
         let size = self.batch_size;
         let has_repeats = {
             let mut seen = vec![false; self.settings.dataset.len()];
-            order.iter().any(|&index| std::mem::replace(&mut seen[index], true))
+            order
+                .iter()
+                .any(|&index| std::mem::replace(&mut seen[index], true))
         };
         let settings = self.settings.shared();
         let make: Make = Arc::new(move |number, stopped| {
@@ -332,9 +335,21 @@ impl DataLoader {
     pub fn load_state(&self, state: &LoaderState) -> Result<()> {
         let own = self.state();
         let pairs = [
-            ("samples", own.samples.to_string(), state.samples.to_string()),
-            ("batch_size", own.batch_size.to_string(), state.batch_size.to_string()),
-            ("drop_last", own.drop_last.to_string(), state.drop_last.to_string()),
+            (
+                "samples",
+                own.samples.to_string(),
+                state.samples.to_string(),
+            ),
+            (
+                "batch_size",
+                own.batch_size.to_string(),
+                state.batch_size.to_string(),
+            ),
+            (
+                "drop_last",
+                own.drop_last.to_string(),
+                state.drop_last.to_string(),
+            ),
             ("sampler", own.sampler, state.sampler.clone()),
             ("seed", own.seed.to_string(), state.seed.to_string()),
         ];
@@ -418,7 +433,11 @@ impl Settings {
                 bail!("the loop has ended");
             }
             // A sample that comes several times is not augmented in the same way each time.
-            let repeat = if has_repeats { (start + place + 1) as u64 } else { 0 };
+            let repeat = if has_repeats {
+                (start + place + 1) as u64
+            } else {
+                0
+            };
             let mut rng = Rng::at(self.seed, &[epoch, index as u64, repeat]);
             let made = self.dataset.get(index, &mut rng).and_then(|mut sample| {
                 if let Some(transform) = &self.transform {
@@ -434,7 +453,7 @@ impl Settings {
                 Ok(sample) => samples.push((index, sample)),
                 Err(error) => {
                     let name = self.dataset.name_of(index);
-                    let reason = error.to_string();
+                    let reason = reason(&error);
                     if self.on_error == OnError::Skip {
                         skipped.push((name, reason));
                         continue;
@@ -450,7 +469,10 @@ impl Settings {
             }
         }
         if samples.is_empty() {
-            return Ok(Made { batch: None, skipped });
+            return Ok(Made {
+                batch: None,
+                skipped,
+            });
         }
         let mut batch = collate(samples, &self.pad)?;
         for (which, transform) in self.batch_transforms.iter().enumerate() {
@@ -561,9 +583,22 @@ impl DataLoader {
     fn table(&self) -> Table {
         let state = self.state();
         let (skipped, _) = self.skipped();
-        let batches = self.len().map_or_else(|error| error.to_string(), |count| count.to_string());
+        let batches = self
+            .len()
+            .map_or_else(|error| error.to_string(), |count| count.to_string());
         let share = format!("{:.1}%", 100.0 * self.wait_share());
-        Table::new(["samples", "batch size", "batches", "order", "workers", "epoch", "next batch", "skipped", "waited"]).row([
+        Table::new([
+            "samples",
+            "batch size",
+            "batches",
+            "order",
+            "workers",
+            "epoch",
+            "next batch",
+            "skipped",
+            "waited",
+        ])
+        .row([
             state.samples.to_string(),
             state.batch_size.to_string(),
             batches,

@@ -163,17 +163,26 @@ mod tests {
             (mean, variance)
         };
         let (m, v) = moments(&mut || rng.uniform());
-        assert!((m - 0.5).abs() < 0.01 && (v - 1.0 / 12.0).abs() < 0.01, "{m} {v}");
+        assert!(
+            (m - 0.5).abs() < 0.01 && (v - 1.0 / 12.0).abs() < 0.01,
+            "{m} {v}"
+        );
         let (m, v) = moments(&mut || rng.normal());
         assert!(m.abs() < 0.02 && (v - 1.0).abs() < 0.03, "{m} {v}");
         let (m, v) = moments(&mut || rng.gamma(0.4));
         assert!((m - 0.4).abs() < 0.02 && (v - 0.4).abs() < 0.04, "{m} {v}");
         let (m, v) = moments(&mut || rng.beta(0.2));
         // 1 / (4 (2 alpha + 1))
-        assert!((m - 0.5).abs() < 0.02 && (v - 1.0 / 5.6).abs() < 0.02, "{m} {v}");
+        assert!(
+            (m - 0.5).abs() < 0.02 && (v - 1.0 / 5.6).abs() < 0.02,
+            "{m} {v}"
+        );
         let mut counts = [0usize; 7];
         (0..count).for_each(|_| counts[rng.below(7)] += 1);
-        assert!(counts.iter().all(|&n| n.abs_diff(count / 7) < 300), "{counts:?}");
+        assert!(
+            counts.iter().all(|&n| n.abs_diff(count / 7) < 300),
+            "{counts:?}"
+        );
     }
 
     #[test]

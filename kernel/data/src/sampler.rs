@@ -75,13 +75,26 @@ impl WeightedRandomSampler {
     ///
     /// Fails where a weight is negative or no number, or all are 0.
     pub fn new(weights: Vec<f64>, count: usize, seed: u64) -> Result<WeightedRandomSampler> {
-        if let Some(index) = weights.iter().position(|weight| !(*weight >= 0.0 && weight.is_finite())) {
-            bail!("the weight of sample {index} is {}; weights are finite and not negative", weights[index]);
+        if let Some(index) = weights
+            .iter()
+            .position(|weight| !(*weight >= 0.0 && weight.is_finite()))
+        {
+            bail!(
+                "the weight of sample {index} is {}; weights are finite and not negative",
+                weights[index]
+            );
         }
         if !weights.iter().any(|&weight| weight > 0.0) {
-            bail!("all of {} weights are 0: none could be drawn", weights.len());
+            bail!(
+                "all of {} weights are 0: none could be drawn",
+                weights.len()
+            );
         }
-        Ok(WeightedRandomSampler { weights, count, seed })
+        Ok(WeightedRandomSampler {
+            weights,
+            count,
+            seed,
+        })
     }
 
     /// As many samples of each class, as many an epoch as there are labels: each is drawn in inverse proportion to the size of its class.
@@ -91,7 +104,9 @@ impl WeightedRandomSampler {
     /// Fails where there are no labels.
     pub fn balanced<T: Ord>(labels: &[T], seed: u64) -> Result<WeightedRandomSampler> {
         let mut counts: BTreeMap<&T, usize> = BTreeMap::new();
-        labels.iter().for_each(|label| *counts.entry(label).or_default() += 1);
+        labels
+            .iter()
+            .for_each(|label| *counts.entry(label).or_default() += 1);
         let weights = labels
             .iter()
             .map(|label| 1.0 / counts.get(label).copied().unwrap_or(1) as f64)
@@ -103,7 +118,10 @@ impl WeightedRandomSampler {
 impl Sampler for WeightedRandomSampler {
     fn indices(&self, len: usize, epoch: u64) -> Result<Vec<usize>> {
         if len != self.weights.len() {
-            bail!("the sampler has {} weights and the data set {len} samples", self.weights.len());
+            bail!(
+                "the sampler has {} weights and the data set {len} samples",
+                self.weights.len()
+            );
         }
         let mut total = 0.0;
         let sums: Vec<f64> = self
@@ -116,7 +134,11 @@ impl Sampler for WeightedRandomSampler {
             .collect();
         let mut rng = Rng::at(self.seed, &[ORDER, epoch]);
         // What rounding could put behind the last sample of weight is that one.
-        let last = self.weights.iter().rposition(|&weight| weight > 0.0).unwrap_or(0);
+        let last = self
+            .weights
+            .iter()
+            .rposition(|&weight| weight > 0.0)
+            .unwrap_or(0);
         Ok((0..self.count)
             .map(|_| {
                 let at = rng.uniform() * total;
@@ -126,10 +148,16 @@ impl Sampler for WeightedRandomSampler {
     }
 
     fn description(&self) -> String {
-        let digest = self.weights.iter().fold(self.weights.len() as u64, |digest, weight| {
-            Rng::at(digest, &[weight.to_bits()]).bits()
-        });
-        format!("weighted, {} an epoch, weights {digest:016x}, seed {}", self.count, self.seed)
+        let digest = self
+            .weights
+            .iter()
+            .fold(self.weights.len() as u64, |digest, weight| {
+                Rng::at(digest, &[weight.to_bits()]).bits()
+            });
+        format!(
+            "weighted, {} an epoch, weights {digest:016x}, seed {}",
+            self.count, self.seed
+        )
     }
 }
 
@@ -166,7 +194,10 @@ impl StratifiedSampler {
 impl Sampler for StratifiedSampler {
     fn indices(&self, len: usize, epoch: u64) -> Result<Vec<usize>> {
         if len != self.len {
-            bail!("the sampler has {} labels and the data set {len} samples", self.len);
+            bail!(
+                "the sampler has {} labels and the data set {len} samples",
+                self.len
+            );
         }
         let mut rng = Rng::at(self.seed, &[ORDER, epoch]);
         let mut places: Vec<(f64, usize)> = Vec::with_capacity(len);
@@ -197,23 +228,39 @@ mod tests {
     fn weights_are_frequencies() {
         let sampler = WeightedRandomSampler::new(vec![0.0, 1.0, 3.0, 0.0], 40_000, 1).unwrap();
         let mut counts = [0usize; 4];
-        sampler.indices(4, 0).unwrap().into_iter().for_each(|index| counts[index] += 1);
-        assert!(counts[0] == 0 && counts[3] == 0 && counts[1].abs_diff(10_000) < 300, "{counts:?}");
-        assert_ne!(sampler.indices(4, 0).unwrap(), sampler.indices(4, 1).unwrap());
+        sampler
+            .indices(4, 0)
+            .unwrap()
+            .into_iter()
+            .for_each(|index| counts[index] += 1);
+        assert!(
+            counts[0] == 0 && counts[3] == 0 && counts[1].abs_diff(10_000) < 300,
+            "{counts:?}"
+        );
+        assert_ne!(
+            sampler.indices(4, 0).unwrap(),
+            sampler.indices(4, 1).unwrap()
+        );
         assert!(sampler.indices(5, 0).is_err());
         for bad in [vec![], vec![0.0], vec![-1.0, 1.0], vec![f64::NAN]] {
             assert!(WeightedRandomSampler::new(bad, 1, 1).is_err());
         }
         let labels = [0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
         let sampler = WeightedRandomSampler::balanced(&labels, 1).unwrap();
-        let ones = (0..1000).flat_map(|epoch| sampler.indices(10, epoch).unwrap()).filter(|&i| i == 9).count();
+        let ones = (0..1000)
+            .flat_map(|epoch| sampler.indices(10, epoch).unwrap())
+            .filter(|&i| i == 9)
+            .count();
         assert!(ones.abs_diff(5000) < 300, "{ones}");
     }
 
     #[test]
     fn every_stretch_has_the_classes_in_proportion() {
         let labels: Vec<usize> = (0..300).map(|i| usize::from(i >= 200)).collect();
-        let order = StratifiedSampler::new(&labels, 1).unwrap().indices(300, 5).unwrap();
+        let order = StratifiedSampler::new(&labels, 1)
+            .unwrap()
+            .indices(300, 5)
+            .unwrap();
         let mut all = order.clone();
         all.sort_unstable();
         assert_eq!(all, (0..300).collect::<Vec<_>>());

@@ -47,7 +47,10 @@ impl SegmentationFolder {
         let of_images = by_name(images)?;
         let mut of_masks = by_name(masks)?;
         if of_images.is_empty() {
-            bail!("{} has no pictures (JPEG, PNG, TIFF, BMP)", images.display());
+            bail!(
+                "{} has no pictures (JPEG, PNG, TIFF, BMP)",
+                images.display()
+            );
         }
         let mut files = Vec::with_capacity(of_images.len());
         let mut lonely = Vec::new();
@@ -118,9 +121,16 @@ fn by_name(folder: &Path) -> Result<BTreeMap<PathBuf, PathBuf>> {
     pictures(folder, &mut found)?;
     let mut named: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
     for path in found {
-        let name = path.strip_prefix(folder).unwrap_or(&path).with_extension("");
+        let name = path
+            .strip_prefix(folder)
+            .unwrap_or(&path)
+            .with_extension("");
         if let Some(other) = named.get(&name) {
-            bail!("{} and {} differ in their extensions only: which is meant?", other.display(), path.display());
+            bail!(
+                "{} and {} differ in their extensions only: which is meant?",
+                other.display(),
+                path.display()
+            );
         }
         named.insert(name, path);
     }
@@ -134,8 +144,13 @@ impl Dataset for SegmentationFolder {
 
     fn get(&self, index: usize, _rng: &mut Rng) -> Result<Sample> {
         let (image_path, mask_path) = &self.files[index];
-        let (name, mask_name) = (image_path.display().to_string(), mask_path.display().to_string());
-        let image = self.bands.of(decode_image(&read_file(image_path)?, &name)?, &name)?;
+        let (name, mask_name) = (
+            image_path.display().to_string(),
+            mask_path.display().to_string(),
+        );
+        let image = self
+            .bands
+            .of(decode_image(&read_file(image_path)?, &name)?, &name)?;
         let mask = decode_mask(&read_file(mask_path)?, &mask_name, self.ignore)?;
         if (image.height, image.width) != (mask.height, mask.width) {
             bail!(

@@ -21,7 +21,10 @@ pub struct Fold {
 /// How many of `count` are in each part: of the largest remainders (Hamilton's method), so that parts are off by less than one.
 fn sizes(count: usize, fractions: &[f64]) -> Vec<usize> {
     let exact: Vec<f64> = fractions.iter().map(|part| part * count as f64).collect();
-    let mut sizes: Vec<usize> = exact.iter().map(|part| (part + 1e-9).floor() as usize).collect();
+    let mut sizes: Vec<usize> = exact
+        .iter()
+        .map(|part| (part + 1e-9).floor() as usize)
+        .collect();
     let mut order: Vec<usize> = (0..fractions.len()).collect();
     order.sort_by(|&a, &b| {
         let rest = |part: usize| exact[part] - sizes[part] as f64;
@@ -36,11 +39,19 @@ fn sizes(count: usize, fractions: &[f64]) -> Vec<usize> {
 
 fn check(count: usize, fractions: &[f64]) -> Result<()> {
     let sum: f64 = fractions.iter().sum();
-    if fractions.len() < 2 || fractions.iter().any(|part| !(*part > 0.0)) || (sum - 1.0).abs() > 1e-6 {
-        bail!("a split needs at least two parts, each above 0, that add up to 1, for instance &[0.8, 0.1, 0.1]; these are {fractions:?}");
+    if fractions.len() < 2
+        || fractions.iter().any(|part| !(*part > 0.0))
+        || (sum - 1.0).abs() > 1e-6
+    {
+        bail!(
+            "a split needs at least two parts, each above 0, that add up to 1, for instance &[0.8, 0.1, 0.1]; these are {fractions:?}"
+        );
     }
     if count < fractions.len() {
-        bail!("{count} samples cannot be split into {} parts", fractions.len());
+        bail!(
+            "{count} samples cannot be split into {} parts",
+            fractions.len()
+        );
     }
     Ok(())
 }
@@ -266,7 +277,9 @@ fn folds(count: usize, tests: Vec<Vec<usize>>) -> Vec<Fold> {
 
 fn check_folds(count: usize, folds: usize) -> Result<()> {
     if folds < 2 || folds > count {
-        bail!("{count} samples in {folds} folds: a k-fold needs at least 2 folds and a sample for each");
+        bail!(
+            "{count} samples in {folds} folds: a k-fold needs at least 2 folds and a sample for each"
+        );
     }
     Ok(())
 }
@@ -357,7 +370,10 @@ pub fn time_series(count: usize, folds: usize) -> Result<Vec<Fold>> {
 }
 
 /// Returns how many samples of each class a part has, so that a class that is missing is seen.
-pub fn class_counts<T: Ord + Clone + std::hash::Hash>(labels: &[T], part: &[usize]) -> Vec<(T, usize)> {
+pub fn class_counts<T: Ord + Clone + std::hash::Hash>(
+    labels: &[T],
+    part: &[usize],
+) -> Vec<(T, usize)> {
     let mut counts: HashMap<&T, usize> = HashMap::new();
     for &index in part {
         if let Some(label) = labels.get(index) {
@@ -396,10 +412,20 @@ mod tests {
             assert_ne!(parts, random(count, &[0.6, 0.3, 0.1], 8).unwrap());
         }
         for bad in [&[1.0][..], &[0.5, 0.4], &[1.5, -0.5], &[f64::NAN, 1.0], &[]] {
-            assert!(random(10, bad, 1).unwrap_err().to_string().contains("add up to 1"));
+            assert!(
+                random(10, bad, 1)
+                    .unwrap_err()
+                    .to_string()
+                    .contains("add up to 1")
+            );
         }
         assert!(random(1, &[0.5, 0.5], 1).is_err());
-        assert!(random(10, &[0.999, 0.001], 1).unwrap_err().to_string().contains("part 1"));
+        assert!(
+            random(10, &[0.999, 0.001], 1)
+                .unwrap_err()
+                .to_string()
+                .contains("part 1")
+        );
     }
 
     #[test]
@@ -407,14 +433,22 @@ mod tests {
         let labels: Vec<u32> = (0..1000).map(|i| if i % 10 == 0 { 1 } else { 0 }).collect();
         let parts = stratified(&labels, &[0.7, 0.2, 0.1], 3).unwrap();
         assert!(is_partition(&parts, 1000));
-        let of_one: Vec<usize> = parts.iter().map(|part| class_counts(&labels, part)[1].1).collect();
+        let of_one: Vec<usize> = parts
+            .iter()
+            .map(|part| class_counts(&labels, part)[1].1)
+            .collect();
         assert_eq!(of_one, [70, 20, 10]);
         // Many small classes: no part is starved by rounding.
         let labels: Vec<usize> = (0..300).map(|i| i / 3).collect();
         let parts = stratified(&labels, &[0.5, 0.5], 3).unwrap();
         assert_eq!(parts[0].len(), 150);
-        let error = stratified(&["a", "a", "b"], &[0.5, 0.5], 1).unwrap_err().to_string();
-        assert!(error.contains("the class \"b\" has 1 samples for 2 parts"), "{error}");
+        let error = stratified(&["a", "a", "b"], &[0.5, 0.5], 1)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("the class \"b\" has 1 samples for 2 parts"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -424,11 +458,20 @@ mod tests {
         assert!(is_partition(&parts, 500));
         for (a, first) in parts.iter().enumerate() {
             for second in &parts[a + 1..] {
-                assert!(first.iter().all(|&i| second.iter().all(|&j| groups[i] != groups[j])));
+                assert!(
+                    first
+                        .iter()
+                        .all(|&i| second.iter().all(|&j| groups[i] != groups[j]))
+                );
             }
         }
         assert!(parts[0].len().abs_diff(400) < 30, "{}", parts[0].len());
-        assert!(grouped(&[1, 1, 1], &[0.5, 0.5], 1).unwrap_err().to_string().contains("1 groups"));
+        assert!(
+            grouped(&[1, 1, 1], &[0.5, 0.5], 1)
+                .unwrap_err()
+                .to_string()
+                .contains("1 groups")
+        );
         let folds = group_k_fold(&groups, 5, 1).unwrap();
         assert!(folds.iter().all(|fold| fold.test.len().abs_diff(100) < 20));
         // One giant group and two small ones: each part has something.
@@ -447,7 +490,12 @@ mod tests {
             let first = pair[1].iter().map(|&i| times[i]).fold(f64::MAX, f64::min);
             assert!(last < first);
         }
-        assert!(by_time(&[1.0; 4], &[0.5, 0.5]).unwrap_err().to_string().contains("part 1"));
+        assert!(
+            by_time(&[1.0; 4], &[0.5, 0.5])
+                .unwrap_err()
+                .to_string()
+                .contains("part 1")
+        );
         assert!(by_time(&[1.0, f64::NAN], &[0.5, 0.5]).is_err());
     }
 
@@ -457,8 +505,16 @@ mod tests {
             let folds = k_fold(count, k, 1).unwrap();
             let tests: Vec<Vec<usize>> = folds.iter().map(|fold| fold.test.clone()).collect();
             assert!(is_partition(&tests, count));
-            assert!(folds.iter().all(|fold| fold.train.len() + fold.test.len() == count));
-            assert!(folds.iter().all(|fold| fold.test.len().abs_diff(count / k) <= 1));
+            assert!(
+                folds
+                    .iter()
+                    .all(|fold| fold.train.len() + fold.test.len() == count)
+            );
+            assert!(
+                folds
+                    .iter()
+                    .all(|fold| fold.test.len().abs_diff(count / k) <= 1)
+            );
         }
         assert!(k_fold(3, 4, 1).is_err() && k_fold(3, 1, 1).is_err() && k_fold(0, 2, 1).is_err());
         let labels: Vec<u8> = (0..60).map(|i| u8::from(i % 4 == 0)).collect();
@@ -467,7 +523,13 @@ mod tests {
         }
         // As scikit-learn: TimeSeriesSplit(3) of 10 gives tests [4 5], [6 7], [8 9].
         let folds = time_series(10, 3).unwrap();
-        assert_eq!(folds[0], Fold { train: vec![0, 1, 2, 3], test: vec![4, 5] });
+        assert_eq!(
+            folds[0],
+            Fold {
+                train: vec![0, 1, 2, 3],
+                test: vec![4, 5]
+            }
+        );
         assert_eq!(folds[2].test, [8, 9]);
     }
 }

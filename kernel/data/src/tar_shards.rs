@@ -96,12 +96,16 @@ impl TarShards {
 
     /// The keys of the samples.
     pub fn keys(&self) -> Vec<&str> {
-        self.entries.iter().map(|entry| entry.key.as_str()).collect()
+        self.entries
+            .iter()
+            .map(|entry| entry.key.as_str())
+            .collect()
     }
 }
 
 fn look_through(shard: usize, path: &Path, entries: &mut Vec<Entry>) -> Result<()> {
-    let failed = |error: std::io::Error| Error::Msg(format!("{} cannot be read: {error}", path.display()));
+    let failed =
+        |error: std::io::Error| Error::Msg(format!("{} cannot be read: {error}", path.display()));
     let mut file = File::open(path).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.len();
     let mut first = [0u8; 2];
@@ -116,12 +120,23 @@ fn look_through(shard: usize, path: &Path, entries: &mut Vec<Entry>) -> Result<(
     let mut archive = tar::Archive::new(BufReader::new(file));
     let mut known: HashMap<String, usize> = HashMap::new();
     for member in archive.entries_with_seek().map_err(failed)? {
-        let member = member.map_err(|error| Error::Msg(format!("{} is no tar file, or broken: {error}", path.display())))?;
+        let member = member.map_err(|error| {
+            Error::Msg(format!(
+                "{} is no tar file, or broken: {error}",
+                path.display()
+            ))
+        })?;
         if !member.header().entry_type().is_file() {
             continue;
         }
-        let name = member.path().map_err(failed)?.to_string_lossy().into_owned();
-        let (folder, file_name) = name.rsplit_once('/').map_or(("", &name[..]), |(folder, name)| (folder, name));
+        let name = member
+            .path()
+            .map_err(failed)?
+            .to_string_lossy()
+            .into_owned();
+        let (folder, file_name) = name
+            .rsplit_once('/')
+            .map_or(("", &name[..]), |(folder, name)| (folder, name));
         let Some((stem, extension)) = file_name.split_once('.') else {
             continue;
         };
@@ -134,7 +149,10 @@ fn look_through(shard: usize, path: &Path, entries: &mut Vec<Entry>) -> Result<(
         };
         let (offset, size) = (member.raw_file_position(), member.size());
         if offset.checked_add(size).is_none_or(|end| end > length) {
-            bail!("{} is truncated: {name} ends behind the file", path.display());
+            bail!(
+                "{} is truncated: {name} ends behind the file",
+                path.display()
+            );
         }
         let member = Member {
             extension: extension.to_ascii_lowercase(),
@@ -164,7 +182,8 @@ impl Dataset for TarShards {
     fn get(&self, index: usize, _rng: &mut Rng) -> Result<Sample> {
         let entry = &self.entries[index];
         let source = self.name_of(index);
-        let failed = |error: std::io::Error| Error::Msg(format!("{source} cannot be read: {error}"));
+        let failed =
+            |error: std::io::Error| Error::Msg(format!("{source} cannot be read: {error}"));
         let mut file = File::open(&self.shards[entry.shard]).map_err(failed)?;
         let mut sample = Sample::new().from_source(&source);
         let mut last = Vec::new();
@@ -172,8 +191,13 @@ impl Dataset for TarShards {
             let name = format!("{source}.{}", member.extension);
             file.seek(SeekFrom::Start(member.offset)).map_err(failed)?;
             let mut bytes = Vec::new();
-            (&file).take(member.size).read_to_end(&mut bytes).map_err(failed)?;
-            let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|_| Error::Msg(format!("{name} is no UTF-8")));
+            (&file)
+                .take(member.size)
+                .read_to_end(&mut bytes)
+                .map_err(failed)?;
+            let text = |bytes: Vec<u8>| {
+                String::from_utf8(bytes).map_err(|_| Error::Msg(format!("{name} is no UTF-8")))
+            };
             match member.extension.as_str() {
                 "jpg" | "jpeg" | "png" | "tif" | "tiff" | "bmp" => {
                     let image = self.bands.of(decode_image(&bytes, &name)?, &name)?;
@@ -191,7 +215,9 @@ impl Dataset for TarShards {
                     let Ok(class) = text.trim().parse::<i64>() else {
                         bail!("{name} has \"{}\"; a class is an integer", text.trim());
                     };
-                    let is_beyond = |classes: usize| usize::try_from(class).map_or(true, |class| class >= classes);
+                    let is_beyond = |classes: usize| {
+                        usize::try_from(class).map_or(true, |class| class >= classes)
+                    };
                     if let Some(classes) = self.classes.filter(|&classes| is_beyond(classes)) {
                         bail!("{name} is the class {class}; there are {classes}, from 0");
                     }

@@ -87,7 +87,9 @@ impl<T: Send + 'static> Workers<T> {
             thread::Builder::new()
                 .name(format!("data-{number}"))
                 .spawn(move || work(&shared, ahead.max(1), count, &*make))
-                .map_err(|error| Error::Msg(format!("a thread of the loader cannot be started: {error}")))?;
+                .map_err(|error| {
+                    Error::Msg(format!("a thread of the loader cannot be started: {error}"))
+                })?;
         }
         Ok(workers)
     }
@@ -161,7 +163,10 @@ fn caught<T>(make: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 fn message(payload: &(dyn Any + Send)) -> String {
-    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+    match (
+        payload.downcast_ref::<&str>(),
+        payload.downcast_ref::<String>(),
+    ) {
         (Some(text), _) => String::from(*text),
         (_, Some(text)) => text.clone(),
         _ => "without a message".to_owned(),

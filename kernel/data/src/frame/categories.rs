@@ -35,9 +35,16 @@ impl Categories {
         let names: Vec<String> = match values.column_type() {
             ColumnType::Float => bail!("the column {column} has floats, which are no categories"),
             ColumnType::Integer => {
-                let numbers: BTreeSet<i64> = values.numbers()?.into_iter().map(|number| number as i64).collect();
+                let numbers: BTreeSet<i64> = values
+                    .numbers()?
+                    .into_iter()
+                    .map(|number| number as i64)
+                    .collect();
                 values.refuse_missing()?;
-                numbers.into_iter().map(|number| number.to_string()).collect()
+                numbers
+                    .into_iter()
+                    .map(|number| number.to_string())
+                    .collect()
             }
             _ => {
                 let texts: BTreeSet<String> = frame.texts(column)?.into_iter().collect();

@@ -72,7 +72,10 @@ impl Column {
 
     /// Of texts.
     pub fn texts<T: Into<String>>(name: impl Into<String>, values: Vec<T>) -> Column {
-        Column::new(name, Values::Text(values.into_iter().map(Into::into).collect()))
+        Column::new(
+            name,
+            Values::Text(values.into_iter().map(Into::into).collect()),
+        )
     }
 
     /// Of seconds since 1970, shown in UTC.
@@ -168,7 +171,10 @@ impl Column {
                 self.missing(),
                 match self.values {
                     Values::Text(_) | Values::Time(_) => String::new(),
-                    _ => format!(", frame.fill_missing(\"{}\", 0.0)? puts a number there", self.name),
+                    _ => format!(
+                        ", frame.fill_missing(\"{}\", 0.0)? puts a number there",
+                        self.name
+                    ),
                 }
             ),
             None => Ok(()),
@@ -187,11 +193,15 @@ impl Column {
             Values::Float(values) => values.clone(),
             Values::Integer(values) | Values::Time(values) => {
                 let numbers = values.iter().enumerate();
-                numbers.map(|(row, &value)| present(row, value as f64)).collect()
+                numbers
+                    .map(|(row, &value)| present(row, value as f64))
+                    .collect()
             }
             Values::Boolean(values) => {
                 let numbers = values.iter().enumerate();
-                numbers.map(|(row, &value)| present(row, f64::from(u8::from(value)))).collect()
+                numbers
+                    .map(|(row, &value)| present(row, f64::from(u8::from(value))))
+                    .collect()
             }
             Values::Text(_) => bail!(
                 "the column {} has texts, no numbers: data::Categories::of(&frame, \"{0}\")? gives each text an index",

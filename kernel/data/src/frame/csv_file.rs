@@ -63,8 +63,14 @@ fn decoded<'a>(bytes: &'a [u8], name: &str, encoding: Option<&str>) -> Result<Co
             Err(error) => {
                 let at = error.valid_up_to();
                 let line = 1 + bytes[..at].iter().filter(|&&byte| byte == b'\n').count();
-                let begin = bytes[..at].iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
-                let end = bytes[at..].iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |end| at + end);
+                let begin = bytes[..at]
+                    .iter()
+                    .rposition(|&byte| byte == b'\n')
+                    .map_or(0, |end| end + 1);
+                let end = bytes[at..]
+                    .iter()
+                    .position(|&byte| byte == b'\n')
+                    .map_or(bytes.len(), |end| at + end);
                 let guess = encoding_rs::WINDOWS_1252.decode(&bytes[begin..end]).0;
                 let shown: String = guess.trim().chars().take(60).collect();
                 bail!(
@@ -76,7 +82,10 @@ fn decoded<'a>(bytes: &'a [u8], name: &str, encoding: Option<&str>) -> Result<Co
     }
     let (text, used, has_errors) = encoding.decode(bytes);
     if has_errors {
-        bail!("{name} is not in {}: some bytes are no characters of it", used.name());
+        bail!(
+            "{name} is not in {}: some bytes are no characters of it",
+            used.name()
+        );
     }
     Ok(text)
 }
@@ -110,7 +119,9 @@ struct Format {
 impl Format {
     fn is_missing(&self, text: &str) -> bool {
         text.is_empty()
-            || ["na", "n/a", "nan", "null", "none"].iter().any(|name| text.eq_ignore_ascii_case(name))
+            || ["na", "n/a", "nan", "null", "none"]
+                .iter()
+                .any(|name| text.eq_ignore_ascii_case(name))
             || self.missing.iter().any(|name| name == text)
     }
 
@@ -118,7 +129,10 @@ impl Format {
         if self.decimal == '.' && self.thousands.is_none() {
             return Some(Cow::Borrowed(text));
         }
-        let digits: String = text.chars().filter(|&c| Some(c) != self.thousands).collect();
+        let digits: String = text
+            .chars()
+            .filter(|&c| Some(c) != self.thousands)
+            .collect();
         if self.decimal != '.' && digits.contains('.') {
             return None;
         }
@@ -187,7 +201,12 @@ fn read(text: &str, path: &str, options: &CsvOptions) -> Result<Frame> {
     let failed = |error: csv::Error| Error::Msg(format!("{path}: {error}"));
     let head: Vec<String> = match &options.names {
         Some(names) => names.clone(),
-        None => reader().headers().map_err(failed)?.iter().map(str::to_owned).collect(),
+        None => reader()
+            .headers()
+            .map_err(failed)?
+            .iter()
+            .map(str::to_owned)
+            .collect(),
     };
     if head.is_empty() || text.trim().is_empty() {
         bail!("{path} is empty: expected a line with the columns' names");
@@ -203,11 +222,18 @@ fn read(text: &str, path: &str, options: &CsvOptions) -> Result<Frame> {
     }
     let place = |name: &str| match head.iter().position(|known| known == name) {
         Some(place) => Ok(place),
-        None => bail!("{path} has no column {name}; its columns are {}", head.join(", ")),
+        None => bail!(
+            "{path} has no column {name}; its columns are {}",
+            head.join(", ")
+        ),
     };
     let wanted: Vec<usize> = match options.columns.is_empty() {
         true => (0..head.len()).collect(),
-        false => options.columns.iter().map(|name| place(name)).collect::<Result<_>>()?,
+        false => options
+            .columns
+            .iter()
+            .map(|name| place(name))
+            .collect::<Result<_>>()?,
     };
     let mut types: Vec<Option<ColumnType>> = vec![None; head.len()];
     for (name, of_column) in &options.types {
@@ -224,7 +250,10 @@ fn read(text: &str, path: &str, options: &CsvOptions) -> Result<Frame> {
         zone,
     };
     if options.thousands == Some(format.decimal) && options.decimal.is_some() {
-        bail!("CsvOptions: decimal and thousands are both '{}'", format.decimal);
+        bail!(
+            "CsvOptions: decimal and thousands are both '{}'",
+            format.decimal
+        );
     }
     // Each row has a field for each column; a decimal comma is seen on the way.
     let mut rows = 0usize;
@@ -273,8 +302,10 @@ fn read(text: &str, path: &str, options: &CsvOptions) -> Result<Frame> {
                     head[column],
                     chosen[column].0.name(),
                     match chosen[column].0 {
-                        ColumnType::Float | ColumnType::Integer => "; a text for missing values is named by CsvOptions' missing, another decimal point by decimal",
-                        ColumnType::Time => "; CsvOptions' day_first says which number of 01/07/2016 is the day",
+                        ColumnType::Float | ColumnType::Integer =>
+                            "; a text for missing values is named by CsvOptions' missing, another decimal point by decimal",
+                        ColumnType::Time =>
+                            "; CsvOptions' day_first says which number of 01/07/2016 is the day",
                         _ => "",
                     }
                 );
@@ -323,7 +354,8 @@ fn chosen_types(
             seen.may_be_integer &= format.integer(text).is_some();
             seen.may_be_float &= seen.may_be_integer || format.float(text).is_some();
             let digits = text.strip_prefix(['-', '+']).unwrap_or(text).as_bytes();
-            seen.has_leading_zeros |= digits.len() > 1 && digits[0] == b'0' && digits.iter().all(u8::is_ascii_digit);
+            seen.has_leading_zeros |=
+                digits.len() > 1 && digits[0] == b'0' && digits.iter().all(u8::is_ascii_digit);
             seen.may_be_boolean &= Format::boolean(text).is_some();
             if seen.may_be_time && seen.may_be_float {
                 seen.may_be_time = false;
@@ -345,12 +377,31 @@ fn chosen_types(
             let found = match *seen {
                 _ if of_column.is_some() => of_column.unwrap_or(ColumnType::Text),
                 Seen { is_empty: true, .. } => ColumnType::Float,
-                Seen { may_be_boolean: true, .. } => ColumnType::Boolean,
-                Seen { has_leading_zeros: true, .. } => ColumnType::Text,
-                Seen { may_be_integer: true, .. } => ColumnType::Integer,
-                Seen { may_be_float: true, .. } => ColumnType::Float,
-                Seen { may_be_time: true, is_ambiguous: false, .. } => ColumnType::Time,
-                Seen { may_be_time: true, day_first: Some(_), .. } => ColumnType::Time,
+                Seen {
+                    may_be_boolean: true,
+                    ..
+                } => ColumnType::Boolean,
+                Seen {
+                    has_leading_zeros: true,
+                    ..
+                } => ColumnType::Text,
+                Seen {
+                    may_be_integer: true,
+                    ..
+                } => ColumnType::Integer,
+                Seen {
+                    may_be_float: true, ..
+                } => ColumnType::Float,
+                Seen {
+                    may_be_time: true,
+                    is_ambiguous: false,
+                    ..
+                } => ColumnType::Time,
+                Seen {
+                    may_be_time: true,
+                    day_first: Some(_),
+                    ..
+                } => ColumnType::Time,
                 _ => ColumnType::Text,
             };
             (found, seen.day_first)

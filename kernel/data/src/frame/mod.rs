@@ -56,8 +56,14 @@ impl Frame {
                     columns[0].name()
                 );
             }
-            if columns[..index].iter().any(|known| known.name() == column.name()) {
-                bail!("two columns are named {}; name them differently", column.name());
+            if columns[..index]
+                .iter()
+                .any(|known| known.name() == column.name())
+            {
+                bail!(
+                    "two columns are named {}; name them differently",
+                    column.name()
+                );
             }
         }
         Ok(Frame { columns, rows })
@@ -86,7 +92,10 @@ impl Frame {
     pub fn column(&self, name: &str) -> Result<&Column> {
         match self.columns.iter().find(|column| column.name() == name) {
             Some(column) => Ok(column),
-            None => bail!("there is no column {name}; the columns are {}", self.names().join(", ")),
+            None => bail!(
+                "there is no column {name}; the columns are {}",
+                self.names().join(", ")
+            ),
         }
     }
 
@@ -122,7 +131,10 @@ impl Frame {
         for name in names {
             self.column(name)?;
         }
-        let columns = self.columns.iter().filter(|column| !names.contains(&column.name()));
+        let columns = self
+            .columns
+            .iter()
+            .filter(|column| !names.contains(&column.name()));
         Ok(Frame {
             columns: columns.cloned().collect(),
             rows: self.rows,
@@ -136,7 +148,10 @@ impl Frame {
     /// Fails where it has not a value for each row.
     pub fn with(&self, column: Column) -> Result<Frame> {
         let mut columns = self.columns.clone();
-        match columns.iter_mut().find(|known| known.name() == column.name()) {
+        match columns
+            .iter_mut()
+            .find(|known| known.name() == column.name())
+        {
             Some(old) => *old = column,
             None => columns.push(column),
         }
@@ -153,7 +168,11 @@ impl Frame {
             bail!("there is no row {row}; there are {}", self.rows);
         }
         Ok(Frame {
-            columns: self.columns.iter().map(|column| column.take(rows)).collect(),
+            columns: self
+                .columns
+                .iter()
+                .map(|column| column.take(rows))
+                .collect(),
             rows: rows.len(),
         })
     }
@@ -162,7 +181,11 @@ impl Frame {
     pub fn head(&self, count: usize) -> Frame {
         let rows: Vec<usize> = (0..count.min(self.rows)).collect();
         Frame {
-            columns: self.columns.iter().map(|column| column.take(&rows)).collect(),
+            columns: self
+                .columns
+                .iter()
+                .map(|column| column.take(&rows))
+                .collect(),
             rows: rows.len(),
         }
     }
@@ -175,7 +198,10 @@ impl Frame {
     pub fn drop_missing(&self, names: &[&str]) -> Result<Frame> {
         let columns: Vec<&Column> = match names {
             [] => self.columns.iter().collect(),
-            names => names.iter().map(|name| self.column(name)).collect::<Result<_>>()?,
+            names => names
+                .iter()
+                .map(|name| self.column(name))
+                .collect::<Result<_>>()?,
         };
         let rows: Vec<usize> = (0..self.rows)
             .filter(|&row| !columns.iter().any(|column| column.is_missing(row)))
@@ -191,7 +217,10 @@ impl Frame {
     pub fn fill_missing(&self, name: &str, value: f64) -> Result<Frame> {
         let column = self.column(name)?;
         let mut numbers = column.numbers()?;
-        numbers.iter_mut().filter(|number| number.is_nan()).for_each(|number| *number = value);
+        numbers
+            .iter_mut()
+            .filter(|number| number.is_nan())
+            .for_each(|number| *number = value);
         self.with(Column::floats(name, numbers))
     }
 
@@ -222,10 +251,19 @@ impl Frame {
             .iter()
             .map(|column| match column.missing() {
                 0 => format!("{} {}", column.name(), column.column_type().name()),
-                missing => format!("{} {} ({missing} missing)", column.name(), column.column_type().name()),
+                missing => format!(
+                    "{} {} ({missing} missing)",
+                    column.name(),
+                    column.column_type().name()
+                ),
             })
             .collect();
-        format!("{} rows, {} columns: {}", self.rows, self.columns.len(), types.join(", "))
+        format!(
+            "{} rows, {} columns: {}",
+            self.rows,
+            self.columns.len(),
+            types.join(", ")
+        )
     }
 }
 
@@ -240,7 +278,11 @@ impl Show for Frame {
         show::bundle(
             self.to_string(),
             "text/html",
-            format!("<div>{}</div>{}", escape(&self.summary()), self.table().to_html()),
+            format!(
+                "<div>{}</div>{}",
+                escape(&self.summary()),
+                self.table().to_html()
+            ),
         )
     }
 }

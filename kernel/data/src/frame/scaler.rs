@@ -41,11 +41,18 @@ impl StandardScaler {
             let mut numbers = train.column(name)?.numbers()?;
             numbers.retain(|number| !number.is_nan());
             if numbers.is_empty() || numbers.iter().any(|number| number.is_infinite()) {
-                bail!("the column {name} has {} values, not all finite: a mean needs some", numbers.len());
+                bail!(
+                    "the column {name} has {} values, not all finite: a mean needs some",
+                    numbers.len()
+                );
             }
             let count = numbers.len() as f64;
             let mean = numbers.iter().sum::<f64>() / count;
-            let variance = numbers.iter().map(|number| (number - mean).powi(2)).sum::<f64>() / count;
+            let variance = numbers
+                .iter()
+                .map(|number| (number - mean).powi(2))
+                .sum::<f64>()
+                / count;
             // What rounding makes of equal values is no deviation.
             let is_constant = variance.sqrt() <= 1e-12 * mean.abs() || variance == 0.0;
             Ok(Scale {
@@ -65,7 +72,9 @@ impl StandardScaler {
     ///
     /// Fails where there is no such column, or it has texts.
     pub fn transform(&self, frame: &Frame) -> Result<Frame> {
-        self.with(frame, |scale, number| (number - scale.mean) / scale.deviation)
+        self.with(frame, |scale, number| {
+            (number - scale.mean) / scale.deviation
+        })
     }
 
     /// The frame with these columns in their units again.
@@ -81,7 +90,10 @@ impl StandardScaler {
         let mut frame = frame.clone();
         for scale in &self.columns {
             let numbers = frame.column(&scale.name)?.numbers()?;
-            let changed = numbers.into_iter().map(|number| change(scale, number)).collect();
+            let changed = numbers
+                .into_iter()
+                .map(|number| change(scale, number))
+                .collect();
             frame = frame.with(Column::floats(&scale.name, changed))?;
         }
         Ok(frame)
@@ -90,6 +102,8 @@ impl StandardScaler {
     /// The columns' names, means and standard deviations.
     pub fn columns(&self) -> Vec<(&str, f64, f64)> {
         let columns = self.columns.iter();
-        columns.map(|scale| (scale.name.as_str(), scale.mean, scale.deviation)).collect()
+        columns
+            .map(|scale| (scale.name.as_str(), scale.mean, scale.deviation))
+            .collect()
     }
 }

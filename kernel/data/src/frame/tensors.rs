@@ -20,9 +20,15 @@ impl Frame {
     /// ```
     pub fn to_tensor(&self, names: &[&str]) -> Result<Tensor> {
         if names.is_empty() {
-            bail!("to_tensor needs a column, for instance &[\"{}\"]", self.names().first().copied().unwrap_or("x"));
+            bail!(
+                "to_tensor needs a column, for instance &[\"{}\"]",
+                self.names().first().copied().unwrap_or("x")
+            );
         }
-        let columns = names.iter().map(|name| self.complete(name)).collect::<Result<Vec<_>>>()?;
+        let columns = names
+            .iter()
+            .map(|name| self.complete(name))
+            .collect::<Result<Vec<_>>>()?;
         let values: Vec<f32> = (0..self.rows)
             .flat_map(|row| columns.iter().map(move |column| column[row] as f32))
             .collect();
@@ -38,13 +44,19 @@ impl Frame {
         let column: &Column = self.column(name)?;
         column.refuse_missing()?;
         let made = match column.values() {
-            Values::Integer(values) | Values::Time(values) => Tensor::from_slice(values, self.rows, &Device::Cpu)?,
+            Values::Integer(values) | Values::Time(values) => {
+                Tensor::from_slice(values, self.rows, &Device::Cpu)?
+            }
             Values::Boolean(values) => {
                 let bytes: Vec<u8> = values.iter().map(|&value| value.into()).collect();
                 Tensor::from_vec(bytes, self.rows, &Device::Cpu)?
             }
             _ => {
-                let values: Vec<f32> = self.complete(name)?.into_iter().map(|value| value as f32).collect();
+                let values: Vec<f32> = self
+                    .complete(name)?
+                    .into_iter()
+                    .map(|value| value as f32)
+                    .collect();
                 Tensor::from_vec(values, self.rows, &Device::Cpu)?
             }
         };

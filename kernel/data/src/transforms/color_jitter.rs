@@ -32,7 +32,11 @@ impl ColorJitter {
 impl Transform for ColorJitter {
     fn apply(&self, sample: &mut Sample, rng: &mut Rng) -> Result<()> {
         let amounts = [self.brightness, self.contrast, self.saturation, self.hue];
-        if amounts.iter().any(|amount| !(*amount >= 0.0 && amount.is_finite())) || self.hue > 0.5 {
+        if amounts
+            .iter()
+            .any(|amount| !(*amount >= 0.0 && amount.is_finite()))
+            || self.hue > 0.5
+        {
             bail!("ColorJitter with {self:?}: amounts are not negative, and hue is at most 0.5");
         }
         let mut factor = |amount: f64| rng.between((1.0 - amount).max(0.0)..1.0 + amount);
@@ -143,7 +147,11 @@ fn hue_of([r, g, b]: [f32; 3], shift: f32) -> [f32; 3] {
     let range = max - min;
     let s = range / if is_gray { 1.0 } else { max };
     let divisor = if is_gray { 1.0 } else { range };
-    let (rc, gc, bc) = ((max - r) / divisor, (max - g) / divisor, (max - b) / divisor);
+    let (rc, gc, bc) = (
+        (max - r) / divisor,
+        (max - g) / divisor,
+        (max - b) / divisor,
+    );
     let h = if max == r {
         bc - gc
     } else if max == g {
@@ -191,7 +199,10 @@ fn shift_hue(image: &mut Image, shift: f64) {
 fn on_tensor(tensor: &Tensor, change: impl FnOnce(&mut Image)) -> Result<Tensor> {
     let mut image = Image::from_tensor(tensor)?;
     if !matches!(image.bands, 1 | 3) {
-        bail!("colors are changed of [1, height, width] or [3, height, width]; this tensor is {:?}", tensor.dims());
+        bail!(
+            "colors are changed of [1, height, width] or [3, height, width]; this tensor is {:?}",
+            tensor.dims()
+        );
     }
     change(&mut image);
     image.to_samples()?.to_device(tensor.device())

@@ -3,10 +3,7 @@
 use candle_core::bail;
 use patchbay_show::Result;
 
-use super::{
-    Interpolation, Region, Transform,
-    geometry::Geometry,
-};
+use super::{Interpolation, Region, Transform, geometry::Geometry};
 use crate::{Rng, Sample};
 
 /// Takes a part of random size, place and proportions, and brings it to one size: torchvision's `RandomResizedCrop`.
@@ -74,9 +71,15 @@ impl RandomResizedCrop {
         // The largest part in the middle whose proportions are allowed.
         let ratio = width as f64 / height as f64;
         let (h, w) = if ratio < self.ratio.0 {
-            ((width as f64 / self.ratio.0).round_ties_even() as usize, width)
+            (
+                (width as f64 / self.ratio.0).round_ties_even() as usize,
+                width,
+            )
         } else if ratio > self.ratio.1 {
-            (height, (height as f64 * self.ratio.1).round_ties_even() as usize)
+            (
+                height,
+                (height as f64 * self.ratio.1).round_ties_even() as usize,
+            )
         } else {
             (height, width)
         };
@@ -130,7 +133,11 @@ impl CenterCrop {
 impl Transform for CenterCrop {
     fn apply(&self, sample: &mut Sample, _rng: &mut Rng) -> Result<()> {
         if self.height * self.width == 0 {
-            bail!("CenterCrop to {} x {} pixels: at least 1 x 1", self.height, self.width);
+            bail!(
+                "CenterCrop to {} x {} pixels: at least 1 x 1",
+                self.height,
+                self.width
+            );
         }
         let (height, width) = sample.size()?;
         // torchvision fills up first, the smaller half in front, and rounds halves to even numbers after that.

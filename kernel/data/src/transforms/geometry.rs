@@ -123,8 +123,8 @@ impl<T: Number> Raster<'_, T> {
             for x in 0..width {
                 let Some(to) = pixels.next() else { break };
                 let (dx, dy) = (x as f32 + 0.5 - middle_x, y as f32 + 0.5 - middle_y);
-                let from_x = cos * dx - sin * dy + middle_x - 0.5;
-                let from_y = sin * dx + cos * dy + middle_y - 0.5;
+                let from_x = cos * dx + sin * dy + middle_x - 0.5;
+                let from_y = cos * dy - sin * dx + middle_y - 0.5;
                 if interpolation == Interpolation::Nearest {
                     let (x, y) = (
                         from_x.round_ties_even() as i64,
@@ -145,15 +145,13 @@ impl<T: Number> Raster<'_, T> {
                     (left + 1, top + 1, right_share * lower_share),
                 ];
                 for (band, to) in to.iter_mut().enumerate() {
-                    // What lies outside has the value of the filling, with its share.
-                    let sum = corners.iter().fold(0.0, |sum, &(x, y, share)| {
-                        let value = match is_inside(x, y) {
-                            true => self.samples[at(x, y) + band].float(),
-                            false => fill.float(),
-                        };
-                        sum + value * share
-                    });
-                    *to = T::of(sum);
+                    let (mut sum, mut inside) = (0.0, 0.0);
+                    for &(x, y, share) in corners.iter().filter(|&&(x, y, _)| is_inside(x, y)) {
+                        sum += self.samples[at(x, y) + band].float() * share;
+                        inside += share;
+                    }
+                    // As torchvision fills: where a pixel lies partly outside, what is inside counts by its share once more.
+                    *to = T::of((sum - fill.float()) * inside + fill.float());
                 }
             }
         }
@@ -163,7 +161,9 @@ impl<T: Number> Raster<'_, T> {
     /// What all kinds of pixels have in common; none for what is computed for each kind by itself.
     fn moved(&self, geometry: &Geometry, fill: T, is_mask: bool) -> Option<Vec<T>> {
         Some(match *geometry {
-            Geometry::Crop(top, left, height, width, _) => self.crop(top, left, height, width, fill),
+            Geometry::Crop(top, left, height, width, _) => {
+                self.crop(top, left, height, width, fill)
+            }
             Geometry::FlipHorizontally => self.flip_horizontally(),
             Geometry::FlipVertically => self.flip_vertically(),
             Geometry::Rotate(degrees, interpolation, _) => {
@@ -216,9 +216,15 @@ impl Geometry {
                 };
                 match (raster.moved(self, $fill, false), self) {
                     (Some(moved), _) => moved,
-                    (None, Geometry::ResizedCrop(region, height, width, interpolation)) => {
-                        $resize(&$samples[..], image.bands, stride, *region, *height, *width, *interpolation)
-                    }
+                    (None, Geometry::ResizedCrop(region, height, width, interpolation)) => $resize(
+                        &$samples[..],
+                        image.bands,
+                        stride,
+                        *region,
+                        *height,
+                        *width,
+                        *interpolation,
+                    ),
                     (None, _) => $samples.clone(),
                 }
             }};
@@ -270,8 +276,16 @@ fn words(
     interpolation: Interpolation,
 ) -> Vec<u16> {
     let samples: Vec<f32> = samples.iter().map(|&sample| f32::from(sample)).collect();
-    resample::floats(&samples, bands, stride, region, height, width, interpolation)
-        .into_iter()
-        .map(|sample| sample.round_ties_even().clamp(0.0, 65_535.0) as u16)
-        .collect()
+    resample::floats(
+        &samples,
+        bands,
+        stride,
+        region,
+        height,
+        width,
+        interpolation,
+    )
+    .into_iter()
+    .map(|sample| sample.round_ties_even().clamp(0.0, 65_535.0) as u16)
+    .collect()
 }

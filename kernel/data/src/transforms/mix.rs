@@ -107,10 +107,19 @@ impl BatchTransform for CutMix {
         let (top, bottom) = range(rng, height);
         let area = (right - left) * (bottom - top);
         if area > 0 {
-            let inside = others(&images)?
-                .narrow(2, top, bottom - top)?
-                .narrow(3, left, right - left)?;
-            let mixed = images.slice_assign(&[0..images.dims()[0], 0..images.dims()[1], top..bottom, left..right], &inside)?;
+            let inside =
+                others(&images)?
+                    .narrow(2, top, bottom - top)?
+                    .narrow(3, left, right - left)?;
+            let mixed = images.slice_assign(
+                &[
+                    0..images.dims()[0],
+                    0..images.dims()[1],
+                    top..bottom,
+                    left..right,
+                ],
+                &inside,
+            )?;
             batch.set(&self.names.image, mixed);
         }
         let share = 1.0 - area as f64 / (height * width) as f64;
@@ -125,7 +134,10 @@ fn others(tensor: &Tensor) -> Result<Tensor> {
     match count {
         1 => Ok(tensor.clone()),
         _ => Tensor::cat(
-            &[tensor.narrow(0, count - 1, 1)?, tensor.narrow(0, 0, count - 1)?],
+            &[
+                tensor.narrow(0, count - 1, 1)?,
+                tensor.narrow(0, 0, count - 1)?,
+            ],
             0,
         ),
     }
@@ -143,7 +155,9 @@ fn begin(
     batch: &Batch,
 ) -> Result<(Tensor, Tensor)> {
     if !(alpha > 0.0 && alpha.is_finite()) || classes == 0 {
-        bail!("{name} with alpha {alpha} and {classes} classes: alpha is above 0, and there is a class");
+        bail!(
+            "{name} with alpha {alpha} and {classes} classes: alpha is above 0, and there is a class"
+        );
     }
     let images = batch.get(&names.image)?;
     if images.rank() != 4 || !images.dtype().is_float() {
@@ -164,7 +178,10 @@ fn begin(
             for (row, &label) in labels.iter().enumerate() {
                 match usize::try_from(label).ok().filter(|&label| label < classes) {
                     Some(label) => shares[row * classes + label] = 1.0,
-                    None => bail!("{name} has {classes} classes, from 0; the label of sample {} is {label}", batch.indices().get(row).copied().unwrap_or(row)),
+                    None => bail!(
+                        "{name} has {classes} classes, from 0; the label of sample {} is {label}",
+                        batch.indices().get(row).copied().unwrap_or(row)
+                    ),
                 }
             }
             Tensor::from_vec(shares, (count, classes), &Device::Cpu)?

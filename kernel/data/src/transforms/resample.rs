@@ -63,7 +63,9 @@ impl Taps {
             taps.weights.extend(of_pixel);
             let sum: f64 = taps.weights[begin..].iter().sum();
             if sum != 0.0 {
-                taps.weights[begin..].iter_mut().for_each(|weight| *weight /= sum);
+                taps.weights[begin..]
+                    .iter_mut()
+                    .for_each(|weight| *weight /= sum);
             }
             taps.places.push((first, begin, taps.weights.len() - begin));
         }
@@ -117,7 +119,17 @@ fn byte(sum: i32) -> u8 {
     (sum >> BITS).clamp(0, 255) as u8
 }
 
-/// Bytes, as Pillow.
+fn fixed(taps: &Taps) -> Vec<i32> {
+    let one = f64::from(1u32 << BITS);
+    taps.weights
+        .iter()
+        .map(|weight| (weight * one + 0.5f64.copysign(*weight)) as i32)
+        .collect()
+}
+
+const HALF: i32 = 1 << (BITS - 1);
+
+/// Bytes, as Pillow: columns first where the picture becomes wider and lower, else rows.
 pub fn bytes(
     samples: &[u8],
     bands: usize,
@@ -127,14 +139,39 @@ pub fn bytes(
     width: usize,
     interpolation: Interpolation,
 ) -> Vec<u8> {
-    let fixed = |taps: &Taps| -> Vec<i32> {
-        let one = f64::from(1u32 << BITS);
-        taps.weights
-            .iter()
-            .map(|weight| (weight * one + 0.5f64.copysign(*weight)) as i32)
-            .collect()
+    let columns_first = width > region.width && height < region.height;
+    if columns_first {
+        let lower = bytes_down(samples, bands, stride, region, height, interpolation);
+        let whole = Region {
+            top: 0,
+            left: 0,
+            height,
+            width: region.width,
+        };
+        return bytes_across(&lower, bands, region.width, whole, width, interpolation);
+    }
+    let rows = bytes_across(samples, bands, stride, region, width, interpolation);
+    if region.height == height {
+        return rows;
+    }
+    let whole = Region {
+        top: 0,
+        left: 0,
+        height: region.height,
+        width,
     };
-    const HALF: i32 = 1 << (BITS - 1);
+    bytes_down(&rows, bands, width, whole, height, interpolation)
+}
+
+/// The rows of a region at another width.
+fn bytes_across(
+    samples: &[u8],
+    bands: usize,
+    stride: usize,
+    region: Region,
+    width: usize,
+    interpolation: Interpolation,
+) -> Vec<u8> {
     let across = Taps::new(region.width, width, interpolation);
     let weights = fixed(&across);
     let mut rows = vec![0u8; region.height * width * bands];
@@ -166,19 +203,29 @@ pub fn bytes(
             }
         }
     }
-    if region.height == height {
-        return rows;
-    }
+    rows
+}
+
+/// The columns of a region at another height.
+fn bytes_down(
+    samples: &[u8],
+    bands: usize,
+    stride: usize,
+    region: Region,
+    height: usize,
+    interpolation: Interpolation,
+) -> Vec<u8> {
     let down = Taps::new(region.height, height, interpolation);
     let weights = fixed(&down);
-    let mut out = vec![0u8; height * width * bands];
-    let mut sums = vec![0i32; width * bands];
-    for (to, &(first, begin, count)) in out.chunks_exact_mut((width * bands).max(1)).zip(&down.places) {
+    let length = region.width * bands;
+    let mut out = vec![0u8; height * length];
+    let mut sums = vec![0i32; length];
+    for (to, &(first, begin, count)) in out.chunks_exact_mut(length.max(1)).zip(&down.places) {
         sums.fill(HALF);
         for tap in 0..count {
             let weight = weights[begin + tap];
-            let row = &rows[(first + tap) * width * bands..(first + tap + 1) * width * bands];
-            for (sum, &sample) in sums.iter_mut().zip(row) {
+            let start = ((region.top + first + tap) * stride + region.left) * bands;
+            for (sum, &sample) in sums.iter_mut().zip(&samples[start..start + length]) {
                 *sum += i32::from(sample) * weight;
             }
         }
@@ -221,7 +268,10 @@ pub fn floats(
     }
     let down = Taps::new(region.height, height, interpolation);
     let mut out = vec![0f32; height * width * bands];
-    for (to, &(first, begin, count)) in out.chunks_exact_mut((width * bands).max(1)).zip(&down.places) {
+    for (to, &(first, begin, count)) in out
+        .chunks_exact_mut((width * bands).max(1))
+        .zip(&down.places)
+    {
         for tap in 0..count {
             let weight = down.weights[begin + tap] as f32;
             let row = &rows[(first + tap) * width * bands..(first + tap + 1) * width * bands];

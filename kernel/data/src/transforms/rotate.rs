@@ -63,7 +63,12 @@ impl Transform for RandomRotation {
 /// # Errors
 ///
 /// Fails for other shapes and types, and for bicubic interpolation.
-pub fn rotate(tensor: &Tensor, degrees: f64, interpolation: Interpolation, fill: f32) -> Result<Tensor> {
+pub fn rotate(
+    tensor: &Tensor,
+    degrees: f64,
+    interpolation: Interpolation,
+    fill: f32,
+) -> Result<Tensor> {
     if interpolation == Interpolation::Bicubic {
         bail!("rotate takes Interpolation::Nearest or Interpolation::Bilinear");
     }

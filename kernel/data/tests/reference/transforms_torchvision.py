@@ -50,4 +50,4 @@ for shift in [-0.5, -0.13, 0.0, 0.31]:
     out[f"hue/{shift}/floats"] = F.adjust_hue(floats, shift)
 mean, deviation = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 out["normalize"] = F.normalize(image.float() / 255, mean, deviation)
-save_file({k: v.contiguous() for k, v in out.items()}, pathlib.Path(__file__).with_name("transforms.safetensors"))
+save_file({k: v.contiguous().clone() for k, v in out.items()}, pathlib.Path(__file__).with_name("transforms.safetensors"))
