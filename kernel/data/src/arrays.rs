@@ -8,10 +8,9 @@ use std::{
 };
 
 use candle_core::{DType, Device, Error, Tensor, bail};
-use npyz::{DType as NpyType, NpyFile, Order, TypeChar};
 use patchbay_show::Result;
 
-use crate::decode::read_file;
+use crate::{decode::read_file, npy_header};
 
 /// Reads a `.npy` file: numbers of any byte order and either order of dimensions. Signed integers become i64, u16 and u32 become u32, u64 i64,
 /// bool and u8 u8; f16, f32 and f64 stay.
@@ -34,66 +33,67 @@ pub fn read_npy(path: impl AsRef<Path>) -> Result<Tensor> {
 }
 
 pub(crate) fn parse_npy(bytes: &[u8], name: &str) -> Result<Tensor> {
-    let broken =
-        |error: std::io::Error| Error::Msg(format!("{name} is no .npy file, or broken: {error}"));
-    let npy = NpyFile::new(bytes).map_err(broken)?;
-    let shape: Vec<usize> = npy
-        .shape()
-        .iter()
-        .map(|&side| {
-            usize::try_from(side).map_err(|_| Error::Msg(format!("{name} has a side of {side}")))
-        })
-        .collect::<Result<_>>()?;
-    let count = shape
+    let Some((head, data)) = npy_header::read(bytes) else {
+        bail!("{name} is no .npy file, or broken");
+    };
+    let (is_big_endian, kind) = match head.kind.split_at_checked(1) {
+        Some((order @ ("<" | ">" | "|" | "="), kind)) => (order == ">", kind),
+        _ => bail!(
+            "{name} is of the type {}, which is none of numbers",
+            head.kind
+        ),
+    };
+    let size: Option<usize> = kind.get(1..).and_then(|size| size.parse().ok());
+    let count = head
+        .shape
         .iter()
         .try_fold(1usize, |count, &side| count.checked_mul(side));
-    let (kind, size) = match npy.dtype() {
-        NpyType::Plain(kind) => (kind.type_char(), kind.num_bytes()),
-        other => {
-            bail!("{name} holds records ({other:?}); expected numbers: save its fields one by one")
-        }
-    };
     // What the header claims is not believed beyond what is there.
-    let fits = count
+    let needed = count
         .zip(size)
         .and_then(|(count, size)| count.checked_mul(size));
-    if fits.is_none_or(|needed| needed > bytes.len()) {
-        bail!("{name} is truncated: its header says {shape:?}");
-    }
-    let order = npy.order();
+    let Some(data) = needed.and_then(|needed| data.get(..needed)) else {
+        bail!(
+            "{name} is truncated: its header says {:?} of {}",
+            head.shape,
+            head.kind
+        );
+    };
     macro_rules! values {
         ($from:ty, $to:ty) => {{
-            let read: Vec<$from> = npy.into_vec().map_err(broken)?;
-            let values: Vec<$to> = read.into_iter().map(<$to>::from).collect();
-            ordered(values, shape, order)
+            let (numbers, _) = data.as_chunks::<{ size_of::<$from>() }>();
+            let read = numbers.iter().map(|&bytes| match is_big_endian {
+                true => <$from>::from_be_bytes(bytes),
+                false => <$from>::from_le_bytes(bytes),
+            });
+            let values = read
+                .map(|value| {
+                    <$to>::try_from(value).map_err(|_| {
+                        Error::Msg(format!(
+                            "{name} has {value}, which is beyond {}",
+                            stringify!($to)
+                        ))
+                    })
+                })
+                .collect::<Result<Vec<$to>>>()?;
+            ordered(values, head.shape, head.is_fortran)
         }};
     }
-    match (kind, size) {
-        (TypeChar::Float, Some(2)) => values!(half::f16, half::f16),
-        (TypeChar::Float, Some(4)) => values!(f32, f32),
-        (TypeChar::Float, Some(8)) => values!(f64, f64),
-        (TypeChar::Bool, _) => values!(bool, u8),
-        (TypeChar::Uint, Some(1)) => values!(u8, u8),
-        (TypeChar::Uint, Some(2)) => values!(u16, u32),
-        (TypeChar::Uint, Some(4)) => values!(u32, u32),
-        (TypeChar::Int, Some(1)) => values!(i8, i64),
-        (TypeChar::Int, Some(2)) => values!(i16, i64),
-        (TypeChar::Int, Some(4)) => values!(i32, i64),
-        (TypeChar::Int, Some(8)) => values!(i64, i64),
-        (TypeChar::Uint, Some(8)) => {
-            let read: Vec<u64> = npy.into_vec().map_err(broken)?;
-            let values = read
-                .into_iter()
-                .map(|value| {
-                    i64::try_from(value)
-                        .map_err(|_| Error::Msg(format!("{name} has {value}, which is beyond i64")))
-                })
-                .collect::<Result<Vec<i64>>>()?;
-            ordered(values, shape, order)
-        }
-        (kind, size) => bail!(
-            "{name} is of {kind:?} of {} bytes; expected bool, integers or floats: array.astype(\"float32\")",
-            size.unwrap_or(0)
+    match kind {
+        "f2" => values!(half::f16, half::f16),
+        "f4" => values!(f32, f32),
+        "f8" => values!(f64, f64),
+        "b1" | "u1" => ordered(data.to_vec(), head.shape, head.is_fortran),
+        "u2" => values!(u16, u32),
+        "u4" => values!(u32, u32),
+        "u8" => values!(u64, i64),
+        "i1" => values!(i8, i64),
+        "i2" => values!(i16, i64),
+        "i4" => values!(i32, i64),
+        "i8" => values!(i64, i64),
+        _ => bail!(
+            "{name} is of NumPy's type {}; expected bool, integers or floats of at most 8 bytes: array.astype(\"float32\")",
+            head.kind
         ),
     }
 }
@@ -101,12 +101,12 @@ pub(crate) fn parse_npy(bytes: &[u8], name: &str) -> Result<Tensor> {
 fn ordered<T: candle_core::WithDType>(
     values: Vec<T>,
     shape: Vec<usize>,
-    order: Order,
+    is_fortran: bool,
 ) -> Result<Tensor> {
-    match order {
-        Order::C => Tensor::from_vec(values, shape, &Device::Cpu),
+    match is_fortran {
+        false => Tensor::from_vec(values, shape, &Device::Cpu),
         // The first dimension varies fastest.
-        Order::Fortran => {
+        true => {
             let reversed: Vec<usize> = shape.iter().rev().copied().collect();
             let axes: Vec<usize> = (0..shape.len()).rev().collect();
             Tensor::from_vec(values, reversed, &Device::Cpu)?

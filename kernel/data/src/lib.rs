@@ -28,6 +28,7 @@ mod frame;
 mod image;
 mod image_folder;
 mod loader;
+mod npy_header;
 mod random;
 mod reason;
 mod sampler;

@@ -98,7 +98,8 @@ impl Column {
         self
     }
 
-    pub(super) fn in_zone(mut self, zone: Zone) -> Column {
+    /// The same times by another clock.
+    pub fn in_zone(mut self, zone: Zone) -> Column {
         self.zone = zone;
         self
     }
