@@ -7,7 +7,8 @@ use zune_bmp::{
     },
 };
 
-use crate::{Extras, Format, Header, Reason, Samples, Shape, length};
+use crate::file::length;
+use crate::{Extras, Format, Header, Reason, Samples, Shape};
 
 type Decoder<'a> = BmpDecoder<ZCursor<&'a [u8]>>;
 

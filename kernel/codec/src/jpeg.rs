@@ -6,7 +6,8 @@ use zune_jpeg::{
     zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions},
 };
 
-use crate::{Extras, Format, Header, Reason, Samples, Shape, length};
+use crate::file::length;
+use crate::{Extras, Format, Header, Reason, Samples, Shape};
 
 fn options() -> DecoderOptions {
     // Strict: a truncated file is an error and not a picture with a gray end.

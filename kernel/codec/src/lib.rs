@@ -1,12 +1,13 @@
 //! JPEG, PNG, TIFF and BMP files, 8 and 16 bit.
 //!
-//! Dehazing, `tool/read_image` and data sets read by it. What a file is, its first bytes say, not its name. A decoded file holds everything that is to be in
-//! the file that is written in its place: its color profile, EXIF data, and a TIFF's georeference.
+//! Dehazing, `tool/read_image` and data sets read by it. What a file is, its first bytes say, not its name. A decoded file holds
+//! everything that is to be in the file that is written in its place: its color profile, EXIF data, and a TIFF's georeference.
 //!
 //! A file says itself how large its pixels and its metadata are, and may say anything. What reading a header takes is bounded
 //! by the file's size; what decoding takes is known before ([`memory`]), so that the caller can decide.
 
 mod bmp;
+mod file;
 mod jpeg;
 mod png;
 mod shape;
@@ -16,111 +17,11 @@ mod wanted;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use file::metadata_limit;
+
+pub use file::{Extras, Format, Header, Reason, Samples};
 pub use shape::Shape;
 pub use wanted::Wanted;
-
-/// The format of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// JPEG.
-    Jpeg,
-    /// PNG.
-    Png,
-    /// TIFF and BigTIFF.
-    Tiff,
-    /// Windows' bitmap.
-    Bmp,
-}
-
-impl Format {
-    /// What a file that begins with these bytes is.
-    pub fn of(file: &[u8]) -> Option<Format> {
-        match file {
-            [0xff, 0xd8, 0xff, ..] => Some(Format::Jpeg),
-            [0x89, b'P', b'N', b'G', ..] => Some(Format::Png),
-            [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(Format::Tiff),
-            // Bytes 6 to 9 are reserved and 0.
-            [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Some(Format::Bmp),
-            _ => None,
-        }
-    }
-
-    /// Its name in lower case.
-    pub fn name(self) -> &'static str {
-        match self {
-            Format::Jpeg => "jpeg",
-            Format::Png => "png",
-            Format::Tiff => "tiff",
-            Format::Bmp => "bmp",
-        }
-    }
-}
-
-/// What a file's header says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// What the file is.
-    pub format: Format,
-    /// How large the picture is.
-    pub shape: Shape,
-    /// 8 or 16.
-    pub bits: u8,
-}
-
-/// Samples in a buffer that is used again. One of the two holds the picture.
-#[derive(Debug, Default)]
-pub struct Samples {
-    /// Those of 8 bits.
-    pub bytes: Vec<u8>,
-    /// Those of 16 bits.
-    pub words: Vec<u16>,
-}
-
-/// What is kept of a file beside its pixels.
-#[derive(Debug, Default)]
-pub struct Extras {
-    icc: Option<Vec<u8>>,
-    exif: Option<Vec<u8>>,
-    tiff: tiff::Tags,
-    /// What of the file could not be kept; empty where all was.
-    left_out: String,
-    /// The sample that stands for no data, and which pixels are data.
-    no_data: Option<u32>,
-    data: Option<Vec<bool>>,
-    white: Option<u16>,
-}
-
-impl Extras {
-    /// What of the file could not be kept beside its pixels, in one line; empty where all was.
-    pub fn left_out(&self) -> &str {
-        &self.left_out
-    }
-
-    /// Which pixels are data, `[height, width]`; none where all are.
-    pub fn data(&self) -> Option<&[bool]> {
-        self.data.as_deref()
-    }
-
-    /// The sample that stands for no data in all colors of a pixel.
-    pub fn no_data(&self) -> Option<u32> {
-        self.no_data
-    }
-
-    /// What of 16 bits is white, where the file says it: 4095 for 12 bits.
-    pub fn white(&self) -> Option<u16> {
-        self.white
-    }
-}
-
-/// Why a file could not be read or written; one line.
-pub type Reason = String;
-
-/// The most that metadata of a file may become in memory: color profiles are compressed in a PNG.
-fn metadata_limit(file: &[u8]) -> usize {
-    (file.len().saturating_mul(16))
-        .saturating_add(1 << 20)
-        .min(32 << 20)
-}
 
 /// About how many bytes the decoding and encoding of a file take beside the file and the samples before and after.
 pub fn memory(file: &[u8], header: &Header) -> u64 {
@@ -252,14 +153,4 @@ fn caught<T>(decode: impl FnOnce() -> Result<T, Reason>) -> Result<T, Reason> {
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| {
         Err("the decoder has failed (it panicked); the file is broken".to_owned())
     })
-}
-
-/// A number of samples as a buffer's length, with a limit that no picture in memory passes.
-fn length(shape: Shape, bytes: usize) -> Result<usize, Reason> {
-    let pixels = shape.width.checked_mul(shape.height);
-    pixels
-        .and_then(|pixels| pixels.checked_mul(shape.channels * bytes))
-        .filter(|&length| isize::try_from(length).is_ok() && length > 0)
-        .map(|length| length / bytes)
-        .ok_or_else(|| format!("a picture of {} x {} pixels", shape.width, shape.height))
 }

@@ -4,7 +4,8 @@ use std::io::Cursor;
 
 use png::{BitDepth, ColorType, Compression, Decoder, Encoder, Limits, Transformations};
 
-use crate::{Extras, Format, Header, Reason, Samples, Shape, Wanted, length, metadata_limit};
+use crate::file::{length, metadata_limit};
+use crate::{Extras, Format, Header, Reason, Samples, Shape, Wanted};
 
 fn open(file: &[u8], wanted: Wanted) -> Result<png::Reader<Cursor<&[u8]>>, Reason> {
     let mut decoder = Decoder::new(Cursor::new(file));

@@ -13,7 +13,8 @@ use tiff::{
     tags::{ExtraSamples, Tag, ValueBuffer},
 };
 
-use crate::{Extras, Format, Header, Reason, Samples, Shape, length, metadata_limit};
+use crate::file::{length, metadata_limit};
+use crate::{Extras, Format, Header, Reason, Samples, Shape};
 
 /// Tags that are copied: the least and the greatest sample, resolution, GeoTIFF's model and keys, GDAL's metadata and no-data
 /// value.

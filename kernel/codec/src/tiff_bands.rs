@@ -5,8 +5,9 @@
 
 use tiff::{decoder::DecodingResult, tags::Tag};
 
+use crate::file::{length, metadata_limit};
 use crate::{
-    Extras, Format, Header, Reason, Samples, Shape, length, metadata_limit,
+    Extras, Format, Header, Reason, Samples, Shape,
     tiff::{Reader, open_within, planes, text},
 };
 
