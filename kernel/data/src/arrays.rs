@@ -22,7 +22,7 @@ use crate::{decode::read_file, npy_header};
 /// ```
 /// use patchbay::prelude::*;
 /// let path = std::env::temp_dir().join(format!("patchbay-doc-{}.npy", std::process::id()));
-/// data::write_npy(&path, &torch::arange(0, 6, 1)?.reshape((2, 3))?)?;
+/// data::write_npy(&path, &torch::arange(0, 6)?.reshape((2, 3))?)?;
 /// assert_eq!(data::read_npy(&path)?.dims(), [2, 3]);
 /// # std::fs::remove_file(path)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
