@@ -101,7 +101,7 @@ impl Batch {
         self.tensors.into_iter().collect()
     }
 
-    pub(crate) fn to_device(mut self, device: &Device) -> Result<Batch> {
+    pub(crate) fn on_device(mut self, device: &Device) -> Result<Batch> {
         for (_, tensor) in &mut self.tensors {
             *tensor = tensor.to_device(device)?;
         }

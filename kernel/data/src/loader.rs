@@ -17,7 +17,7 @@ use crate::{
     collate::collate,
     reason::reason,
     transforms::{BatchTransform, Transform},
-    workers::{Stopped, Workers},
+    workers::{MakeBatch, Stopped, Workers},
 };
 
 /// What becomes of a sample that cannot be read: a corrupt image, for instance.
@@ -397,7 +397,7 @@ impl DataLoader {
     }
 }
 
-type Make = Arc<dyn Fn(usize, &Stopped<'_>) -> Result<Made> + Send + Sync>;
+type Make = Arc<MakeBatch<Made>>;
 
 /// A batch, none where all its samples were left out, and what was left out.
 struct Made {
@@ -531,7 +531,7 @@ impl Iterator for Batches {
             };
             let now = Instant::now();
             let made = match made.and_then(|made| {
-                let batch = made.batch.map(|batch| batch.to_device(&self.device));
+                let batch = made.batch.map(|batch| batch.on_device(&self.device));
                 Ok((batch.transpose()?, made.skipped))
             }) {
                 Ok(made) => made,

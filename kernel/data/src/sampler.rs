@@ -41,7 +41,7 @@ pub struct RandomSampler {
 }
 
 /// What keeps the orders of samplers from being those of samples.
-const ORDER: u64 = 0x6f72_6465_72;
+const ORDER: u64 = 0x006f_7264_6572;
 
 impl RandomSampler {
     /// With this seed.

@@ -40,7 +40,7 @@ fn sizes(count: usize, fractions: &[f64]) -> Vec<usize> {
 fn check(count: usize, fractions: &[f64]) -> Result<()> {
     let sum: f64 = fractions.iter().sum();
     if fractions.len() < 2
-        || fractions.iter().any(|part| !(*part > 0.0))
+        || fractions.iter().any(|part| part.is_nan() || *part <= 0.0)
         || (sum - 1.0).abs() > 1e-6
     {
         bail!(

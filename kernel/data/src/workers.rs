@@ -57,6 +57,9 @@ impl Stopped<'_> {
     }
 }
 
+/// What makes the batch of a number.
+pub(crate) type MakeBatch<T> = dyn Fn(usize, &Stopped<'_>) -> Result<T> + Send + Sync;
+
 /// Batches that threads make. Dropped, it tells the threads to end, which they do after the sample that they are at.
 pub(crate) struct Workers<T> {
     shared: Arc<Shared<T>>,
@@ -69,7 +72,7 @@ impl<T: Send + 'static> Workers<T> {
         ahead: usize,
         first: usize,
         count: usize,
-        make: Arc<dyn Fn(usize, &Stopped<'_>) -> Result<T> + Send + Sync>,
+        make: Arc<MakeBatch<T>>,
     ) -> Result<Workers<T>> {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
@@ -123,12 +126,7 @@ impl<T> Drop for Workers<T> {
     }
 }
 
-fn work<T>(
-    shared: &Shared<T>,
-    ahead: usize,
-    count: usize,
-    make: &(dyn Fn(usize, &Stopped<'_>) -> Result<T> + Send + Sync),
-) {
+fn work<T>(shared: &Shared<T>, ahead: usize, count: usize, make: &MakeBatch<T>) {
     loop {
         let mut state = shared.lock();
         while !state.is_stopped && state.next < count && state.next >= state.wanted + ahead {

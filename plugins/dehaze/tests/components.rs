@@ -350,7 +350,10 @@ fn all_bands_of_a_picture_are_read() {
             }
             Ok(found) => assert_eq!(found["image"].dim(0).unwrap(), 3),
             Err(error) => {
-                assert!(bands != 3 && error.to_string().contains("\"all_bands\": true"), "{error}");
+                assert!(
+                    bands != 3 && error.to_string().contains("\"all_bands\": true"),
+                    "{error}"
+                );
             }
         }
     }

@@ -39,7 +39,11 @@ impl Transform for Normalize {
                     image.bands
                 );
             }
-            if let Some(bad) = self.deviation.iter().find(|value| !(**value > 0.0)) {
+            if let Some(bad) = self
+                .deviation
+                .iter()
+                .find(|value| value.is_nan() || **value <= 0.0)
+            {
                 bail!("Normalize with the deviation {bad}: deviations are above 0");
             }
             if image.normalization.is_some() {
