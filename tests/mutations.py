@@ -101,9 +101,9 @@ MUTATIONS = [
      "* gain + airlight)", "* gain)", ["--test", "parity"]),
     ("SSIM: the covariance is the product", "patchbay-dehaze-core", "plugins/dehaze/core/src/quality.rs",
      "let covariance = product[at] - a * b;", "let covariance = product[at];", ["--test", "quality"]),
-    ("TIFF: the planes of a planar file are not interleaved", "patchbay-dehaze-core", "plugins/dehaze/core/src/codec/tiff.rs",
+    ("TIFF: the planes of a planar file are not interleaved", "patchbay-dehaze-core", "kernel/codec/src/tiff.rs",
      "if bands.is_planar && bands.count > 1 {", "if false && bands.is_planar && bands.count > 1 {", ["--test", "files"]),
-    ("TIFF: a fourth band is lost without a word", "patchbay-dehaze-core", "plugins/dehaze/core/src/codec/tiff.rs",
+    ("TIFF: a fourth band is lost without a word", "patchbay-dehaze-core", "kernel/codec/src/tiff.rs",
      "2 => data == 3,", "2 => data >= 3,", ["--test", "files"]),
     # Losses.
     ("dice: the intersection counts once", "patchbay-losses", "plugins/losses/src/dice.rs",

@@ -93,6 +93,11 @@ def dehaze(output):
             yield Row(name, entry["ratio"]["median"], 1)
 
 
+def data_loader(output):
+    found = re.search(r"^time of an image, over PyTorch's DataLoader: ([\d.]+)", output, re.MULTILINE)
+    yield Row("time of a loaded image, over PyTorch's DataLoader", float(found[1]), 0.667)
+
+
 @dataclasses.dataclass
 class Benchmark:
     needs: list[str]
@@ -120,6 +125,7 @@ BENCHMARKS = {
     "balancers": Benchmark(
         [], [EXAMPLES + "balancer_benchmark"], lambda text: table(text, "over equal, in backward passes of one loss", None)
     ),
+    "data_loader": Benchmark(["torch", "torchvision", "PIL"], script("data_loader"), data_loader),
     "dehaze": Benchmark(["cv2", "numpy"], script("dehaze"), dehaze),
 }
 

@@ -10,11 +10,13 @@ use patchbay_tests::arrows;
 
 /// The crates of the repository, lowest first: a crate depends on those of earlier lines only.
 const LAYERS: &[&[&str]] = &[
-    &["compare", "files", "protocol", "rand", "weights", "derive"],
+    &[
+        "compare", "files", "protocol", "rand", "weights", "codec", "derive",
+    ],
     &["contract", "evcxr-protocol", "ops", "cell", "dehaze-core"],
     &["show"],
     &["tensor"],
-    &["nn"],
+    &["nn", "data"],
     &["plugin"],
     &["forecast", "evaluation", "checkpoint"],
     &["metrics"],

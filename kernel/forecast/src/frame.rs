@@ -86,6 +86,55 @@ impl Frame {
         Frame::in_steps(times, columns, Zone::utc(), None)
     }
 
+    /// From a table of `data::read_csv`: its column of times, which must ascend in equal steps, and these of numbers. What is missing
+    /// is interpolated.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Frame::with_missing`], and where there are no such columns or `time` has no times.
+    pub fn from_table(table: &patchbay_data::Frame, time: &str, columns: &[&str]) -> Result<Frame> {
+        let times = table.column(time)?;
+        let patchbay_data::Values::Time(seconds) = times.values() else {
+            bail!(
+                "the column {time} is of the type {}; expected times: read it with data::CsvOptions {{ types: \
+                 vec![(\"{time}\".into(), data::ColumnType::Time)], ..Default::default() }}",
+                times.column_type().name()
+            );
+        };
+        if times.missing() > 0 {
+            bail!("the column {time} misses {} times", times.missing());
+        }
+        let columns = columns
+            .iter()
+            .map(|name| Ok((String::from(*name), table.column(name)?.numbers()?)))
+            .collect::<Result<_>>()?;
+        Frame::in_steps(seconds.clone(), columns, times.zone().clone(), None)
+    }
+
+    /// The series as a table, with the times as a column `time`; what was interpolated is missing there.
+    ///
+    /// # Errors
+    ///
+    /// Fails where a series is named `time`.
+    pub fn to_table(&self) -> Result<patchbay_data::Frame> {
+        let mut columns = vec![
+            patchbay_data::Column::times("time", self.times.clone()).in_zone(self.zone.clone()),
+        ];
+        for (name, column) in self.names.iter().zip(&self.columns) {
+            let is_measured = |row: usize| {
+                column
+                    .measured
+                    .as_ref()
+                    .is_none_or(|measured| measured[row])
+            };
+            let values = column.values.iter().enumerate();
+            let values =
+                values.map(|(row, &value)| if is_measured(row) { value } else { f64::NAN });
+            columns.push(patchbay_data::Column::floats(name, values.collect()));
+        }
+        patchbay_data::Frame::new(columns)
+    }
+
     /// With a step that is known, or else the one that most times have.
     pub(super) fn in_steps(
         times: Vec<i64>,

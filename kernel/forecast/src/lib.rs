@@ -42,13 +42,14 @@ mod save;
 mod scaler;
 mod scales;
 mod split;
-mod time;
 mod trainer;
 mod windows;
 
 pub use audit::audit;
 pub use backtest::{Backtest, Baseline, backtest, compare};
 pub use beside::{Comparison, beside};
+use patchbay_data::time;
+
 pub use csv_options::{CsvOptions, Missing};
 pub use dataset::Dataset;
 pub use fit::fit;

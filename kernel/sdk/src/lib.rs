@@ -43,6 +43,11 @@ pub mod torch {
     pub use patchbay_tensor::torch::*;
 }
 
+/// From files to batches: tables, images, splits, loaders, augmentation.
+pub mod data {
+    pub use patchbay_data::*;
+}
+
 /// Series from a CSV file, windows, and fitting and testing of forecasters.
 pub mod forecast {
     pub use patchbay_forecast::*;

@@ -10,9 +10,9 @@ pub use crate::plugin::{self, Carry, Slot, create, tool, traits::*};
 pub use crate::stats::accuracy;
 pub use crate::{
     DisplayHandle, Figure, LivePlot, Result, Show, Table, TensorMethods, before_after, candle,
-    clear_output, device, display, experiment, forecast, html, image, image_grid, input, interrupt,
-    latex, markdown, metrics, nn, ops, password, plot, png, progress, retrieval, serde_json,
-    set_next_input, stats, svg, torch, weights, widgets,
+    clear_output, data, device, display, experiment, forecast, html, image, image_grid, input,
+    interrupt, latex, markdown, metrics, nn, ops, password, plot, png, progress, retrieval,
+    serde_json, set_next_input, stats, svg, torch, weights, widgets,
 };
 pub use candle::{D, DType, Device, IndexOp, Tensor, Var};
 pub use candle_nn::{Module, ModuleT, VarBuilder, VarMap};

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use patchbay::plugin::prelude::*;
 use patchbay_dehaze_core::{
-    codec::{self, Samples},
+    codec::{self, Samples, Wanted},
     runner::default_memory,
     sample::Sample,
 };
@@ -16,6 +16,8 @@ patchbay::config! {
         path: PathBuf,
         /// What of 16 bits is white, 4095 for 12 bits; null: as the file says, else all.
         white: Option<u16> = None,
+        /// Whether all bands are read, of a TIFF any number, in place of red, green and blue.
+        all_bands: bool = false,
     }
 }
 
@@ -31,10 +33,10 @@ impl Define for ReadImage {
     type Kind = dyn Tool;
     type Config = ReadImageConfig;
     const ID: &'static str = "tool/read_image";
-    const SUMMARY: &'static str = "Reads a JPEG, PNG, TIFF or BMP file as an RGB tensor";
+    const SUMMARY: &'static str = "Reads a JPEG, PNG, TIFF or BMP file as a tensor: RGB, or all bands";
     const DETAILS: Details = Details {
-        shapes: "no input; image [3, height, width] in 0..=1, gray as three equal channels, alpha left out; where \
-                 the file has pixels without data, mask [1, height, width] of U8, 1 for data",
+        shapes: "no input; image [3, height, width] in 0..=1, gray as three equal channels, alpha left out; with \
+                 all_bands image [bands, height, width], of a TIFF any number of bands, alpha among them; where the file has pixels without data, mask [1, height, width] of U8, 1 for data",
         example: r#"tool("tool/read_image", json!({"path": "picture.png"}), &[])?"#,
         ..Details::NONE
     };
@@ -63,10 +65,22 @@ impl Tool for ReadImage {
             return Err(failed("there is no such file".to_owned()));
         }
         let file = fs::read(path).map_err(|error| failed(error.to_string()))?;
-        let header = codec::header(&file).map_err(failed)?;
-        // The samples, and three planes of floats, twice while the tensor is made.
+        let wanted = match self.config.all_bands {
+            true => Wanted::Bands,
+            false => Wanted::Colors,
+        };
+        let header = codec::header_of(&file, wanted).map_err(|reason| {
+            let is_of_bands = reason.contains("would be lost");
+            failed(match is_of_bands && !self.config.all_bands {
+                true => format!("{reason}; or read all bands with \"all_bands\": true"),
+                false => reason,
+            })
+        })?;
+        let channels = header.shape.channels;
+        let planes = if self.config.all_bands { channels } else { 3 };
+        // The samples, and planes of floats, twice while the tensor is made.
         let pixels = header.shape.pixels() as u64;
-        let needed = codec::memory(&file, &header) + pixels * (4 * u64::from(header.bits / 8) + 24);
+        let needed = codec::memory(&file, &header) + pixels * (channels.max(4) as u64 * u64::from(header.bits / 8) + 8 * planes as u64);
         if needed > default_memory() {
             return Err(failed(format!(
                 "a picture of {} x {} pixels needs about {} MB of memory, and {} are free",
@@ -77,15 +91,15 @@ impl Tool for ReadImage {
             )));
         }
         let mut samples = Samples::default();
-        let extras = codec::decode(&file, &header, &mut samples).map_err(failed)?;
+        let extras = codec::decode_of(&file, &header, &mut samples, wanted).map_err(failed)?;
         let values = if header.bits == 8 {
-            rgb(&samples.bytes, header.shape.channels, 255.0)
+            floats(&samples.bytes, channels, planes, 255.0)
         } else {
             let white = self.config.white.or(extras.white()).unwrap_or(u16::MAX);
-            rgb(&samples.words, header.shape.channels, f32::from(white))
+            floats(&samples.words, channels, planes, f32::from(white))
         };
         let (height, width) = (header.shape.height, header.shape.width);
-        let image = Tensor::from_vec(values, (3, height, width), &self.device)?;
+        let image = Tensor::from_vec(values, (planes, height, width), &self.device)?;
         let mut batch = Batch::from([("image".to_owned(), image)]);
         if let Some(data) = extras.data() {
             let mask: Vec<u8> = data.iter().map(|&is_data| u8::from(is_data)).collect();
@@ -96,13 +110,17 @@ impl Tool for ReadImage {
     }
 }
 
-/// Planes of red, green and blue from interleaved samples.
-fn rgb<T: Sample>(samples: &[T], channels: usize, white: f32) -> Vec<f32> {
-    let last = if channels < 3 { 0 } else { 2 };
-    (0..3usize)
-        .flat_map(|color| {
+/// Planes from interleaved samples: of each channel, or red, green and blue, which are gray's three times.
+fn floats<T: Sample>(samples: &[T], channels: usize, planes: usize, white: f32) -> Vec<f32> {
+    let last = match planes == channels {
+        true => channels - 1,
+        false if channels < 3 => 0,
+        false => 2,
+    };
+    (0..planes)
+        .flat_map(|plane| {
             let pixels = samples.chunks_exact(channels);
-            pixels.map(move |pixel| pixel[color.min(last)].float() / white)
+            pixels.map(move |pixel| pixel[plane.min(last)].float() / white)
         })
         .collect()
 }

@@ -323,6 +323,43 @@ fn a_folder_is_dehazed_from_a_cell() {
 }
 
 #[test]
+fn all_bands_of_a_picture_are_read() {
+    let files = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("core/tests/reference/files");
+    for (name, bands) in [
+        ("uint8_1.tif", 1),
+        ("uint8_2.tif", 2),
+        ("uint8_4.tif", 4),
+        ("uint8_5.tif", 5),
+        ("uint16_5.tif", 5),
+        ("uint16_planar_4.tif", 4),
+        ("uint8_tiled_planar.tif", 3),
+        ("plain.jpg", 3),
+    ] {
+        let read = |all_bands: bool| {
+            let config = json!({"path": files.join(name), "all_bands": all_bands});
+            tool("tool/read_image", config, &[])
+        };
+        let all = read(true).unwrap()["image"].clone();
+        assert_eq!(all.dim(0).unwrap(), bands, "{name}");
+        match read(false) {
+            Ok(found) if bands >= 3 => {
+                let first = all.narrow(0, 0, 3).unwrap();
+                let apart = (first - &found["image"]).unwrap().abs().unwrap();
+                let apart = apart.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                assert!(apart.iter().all(|&apart| apart < 1e-6), "{name}");
+            }
+            Ok(found) => assert_eq!(found["image"].dim(0).unwrap(), 3),
+            Err(error) => {
+                assert!(
+                    bands != 3 && error.to_string().contains("\"all_bands\": true"),
+                    "{error}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn names_of_the_release_before_still_work() {
     for id in [
         "image/color_attenuation_prior",

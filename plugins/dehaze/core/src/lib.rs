@@ -4,7 +4,6 @@ pub mod airlight;
 pub mod aod_net;
 mod bands;
 pub mod box_filter;
-pub mod codec;
 pub mod color_attenuation_prior;
 pub mod dark_channel_prior;
 pub mod dehazer;
@@ -24,6 +23,7 @@ pub mod subsampled;
 pub mod synthesis;
 mod workspace;
 
+pub use patchbay_codec as codec;
 pub use patchbay_weights as weights;
 
 pub use dehazer::{Dehazer, Findings, Guide, Prior};

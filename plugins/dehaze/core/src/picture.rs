@@ -2,29 +2,7 @@
 
 use crate::{sample::Sample, simd::multiversion};
 
-/// The size of a picture and how many channels a pixel has: 1 gray, 2 gray and alpha, 3 RGB, 4 RGB
-/// and alpha.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
-    pub width: usize,
-    pub height: usize,
-    pub channels: usize,
-}
-
-impl Shape {
-    pub fn pixels(self) -> usize {
-        self.width * self.height
-    }
-
-    pub fn samples(self) -> usize {
-        self.pixels() * self.channels
-    }
-
-    /// 1 or 3: the channels that are not alpha.
-    pub fn colors(self) -> usize {
-        if self.channels < 3 { 1 } else { 3 }
-    }
-}
+pub use patchbay_codec::Shape;
 
 /// How samples lie in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

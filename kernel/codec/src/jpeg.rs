@@ -6,8 +6,8 @@ use zune_jpeg::{
     zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions},
 };
 
-use super::{Extras, Format, Header, Reason, Samples, length};
-use crate::picture::Shape;
+use crate::file::length;
+use crate::{Extras, Format, Header, Reason, Samples, Shape};
 
 fn options() -> DecoderOptions {
     // Strict: a truncated file is an error and not a picture with a gray end.

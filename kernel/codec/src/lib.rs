@@ -1,113 +1,27 @@
 //! JPEG, PNG, TIFF and BMP files, 8 and 16 bit.
 //!
-//! What a file is, its first bytes say, not its name. A decoded file holds everything that is to be in
-//! the file that is written in its place: its color profile, EXIF data, and a TIFF's georeference.
+//! Dehazing, `tool/read_image` and data sets read by it. What a file is, its first bytes say, not its name. A decoded file holds
+//! everything that is to be in the file that is written in its place: its color profile, EXIF data, and a TIFF's georeference.
 //!
 //! A file says itself how large its pixels and its metadata are, and may say anything. What reading a header takes is bounded
 //! by the file's size; what decoding takes is known before ([`memory`]), so that the caller can decide.
 
 mod bmp;
+mod file;
 mod jpeg;
 mod png;
+mod shape;
 mod tiff;
+mod tiff_bands;
+mod wanted;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::picture::Shape;
+use file::metadata_limit;
 
-/// The format of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    Jpeg,
-    Png,
-    Tiff,
-    Bmp,
-}
-
-impl Format {
-    /// What a file that begins with these bytes is.
-    pub fn of(file: &[u8]) -> Option<Format> {
-        match file {
-            [0xff, 0xd8, 0xff, ..] => Some(Format::Jpeg),
-            [0x89, b'P', b'N', b'G', ..] => Some(Format::Png),
-            [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(Format::Tiff),
-            // Bytes 6 to 9 are reserved and 0.
-            [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Some(Format::Bmp),
-            _ => None,
-        }
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Format::Jpeg => "jpeg",
-            Format::Png => "png",
-            Format::Tiff => "tiff",
-            Format::Bmp => "bmp",
-        }
-    }
-}
-
-/// What a file's header says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
-    pub format: Format,
-    pub shape: Shape,
-    /// 8 or 16.
-    pub bits: u8,
-}
-
-/// Samples in a buffer that is used again. One of the two holds the picture.
-#[derive(Debug, Default)]
-pub struct Samples {
-    pub bytes: Vec<u8>,
-    pub words: Vec<u16>,
-}
-
-/// What is kept of a file beside its pixels.
-#[derive(Debug, Default)]
-pub struct Extras {
-    icc: Option<Vec<u8>>,
-    exif: Option<Vec<u8>>,
-    tiff: tiff::Tags,
-    /// What of the file could not be kept; empty where all was.
-    left_out: String,
-    /// The sample that stands for no data, and which pixels are data.
-    no_data: Option<u32>,
-    data: Option<Vec<bool>>,
-    white: Option<u16>,
-}
-
-impl Extras {
-    /// What of the file could not be kept beside its pixels, in one line; empty where all was.
-    pub fn left_out(&self) -> &str {
-        &self.left_out
-    }
-
-    /// Which pixels are data, `[height, width]`; none where all are.
-    pub fn data(&self) -> Option<&[bool]> {
-        self.data.as_deref()
-    }
-
-    /// The sample that stands for no data in all colors of a pixel.
-    pub fn no_data(&self) -> Option<u32> {
-        self.no_data
-    }
-
-    /// What of 16 bits is white, where the file says it: 4095 for 12 bits.
-    pub fn white(&self) -> Option<u16> {
-        self.white
-    }
-}
-
-/// Why a file could not be read or written; one line.
-pub type Reason = String;
-
-/// The most that metadata of a file may become in memory: color profiles are compressed in a PNG.
-fn metadata_limit(file: &[u8]) -> usize {
-    (file.len().saturating_mul(16))
-        .saturating_add(1 << 20)
-        .min(32 << 20)
-}
+pub use file::{Extras, Format, Header, Reason, Samples};
+pub use shape::Shape;
+pub use wanted::Wanted;
 
 /// About how many bytes the decoding and encoding of a file take beside the file and the samples before and after.
 pub fn memory(file: &[u8], header: &Header) -> u64 {
@@ -136,12 +50,22 @@ pub fn memory(file: &[u8], header: &Header) -> u64 {
 ///
 /// Says in one line why the file is none that can be dehazed.
 pub fn header(file: &[u8]) -> Result<Header, Reason> {
+    header_of(file, Wanted::Colors)
+}
+
+/// As [`header`], of what is wanted.
+///
+/// # Errors
+///
+/// Says in one line why it cannot be had.
+pub fn header_of(file: &[u8], wanted: Wanted) -> Result<Header, Reason> {
     if file.is_empty() {
         return Err("the file is empty".to_owned());
     }
     caught(|| match Format::of(file) {
         Some(Format::Jpeg) => jpeg::header(file),
-        Some(Format::Png) => png::header(file),
+        Some(Format::Png) => png::header(file, wanted),
+        Some(Format::Tiff) if wanted != Wanted::Colors => tiff_bands::header(file),
         Some(Format::Tiff) => tiff::header(file),
         Some(Format::Bmp) => bmp::header(file),
         None => Err(match other_format(file) {
@@ -159,9 +83,24 @@ pub fn header(file: &[u8]) -> Result<Header, Reason> {
 ///
 /// Says in one line what is wrong with the file. A truncated file is an error, never half a picture.
 pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Extras, Reason> {
+    decode_of(file, header, samples, Wanted::Colors)
+}
+
+/// As [`decode`], of what is wanted: the header was read by [`header_of`] with the same.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn decode_of(
+    file: &[u8],
+    header: &Header,
+    samples: &mut Samples,
+    wanted: Wanted,
+) -> Result<Extras, Reason> {
     caught(|| match header.format {
         Format::Jpeg => jpeg::decode(file, header, samples),
-        Format::Png => png::decode(file, header, samples),
+        Format::Png => png::decode(file, header, samples, wanted),
+        Format::Tiff if wanted != Wanted::Colors => tiff_bands::decode(file, header, samples),
         Format::Tiff => tiff::decode(file, header, samples),
         Format::Bmp => bmp::decode(file, header, samples),
     })
@@ -214,14 +153,4 @@ fn caught<T>(decode: impl FnOnce() -> Result<T, Reason>) -> Result<T, Reason> {
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| {
         Err("the decoder has failed (it panicked); the file is broken".to_owned())
     })
-}
-
-/// A number of samples as a buffer's length, with a limit that no picture in memory passes.
-fn length(shape: Shape, bytes: usize) -> Result<usize, Reason> {
-    let pixels = shape.width.checked_mul(shape.height);
-    pixels
-        .and_then(|pixels| pixels.checked_mul(shape.channels * bytes))
-        .filter(|&length| isize::try_from(length).is_ok() && length > 0)
-        .map(|length| length / bytes)
-        .ok_or_else(|| format!("a picture of {} x {} pixels", shape.width, shape.height))
 }

@@ -13,8 +13,8 @@ use tiff::{
     tags::{ExtraSamples, Tag, ValueBuffer},
 };
 
-use super::{Extras, Format, Header, Reason, Samples, length, metadata_limit};
-use crate::picture::Shape;
+use crate::file::{length, metadata_limit};
+use crate::{Extras, Format, Header, Reason, Samples, Shape};
 
 /// Tags that are copied: the least and the greatest sample, resolution, GeoTIFF's model and keys, GDAL's metadata and no-data
 /// value.
@@ -37,14 +37,14 @@ impl std::fmt::Debug for Tags {
     }
 }
 
-type Reader<'a> = Decoder<Cursor<&'a [u8]>>;
+pub type Reader<'a> = Decoder<Cursor<&'a [u8]>>;
 
 fn open(file: &[u8]) -> Result<Reader<'_>, Reason> {
     open_within(file, metadata_limit(file))
 }
 
 /// A decoder that makes no buffer of more than so many bytes.
-fn open_within(file: &[u8], bytes: usize) -> Result<Reader<'_>, Reason> {
+pub fn open_within(file: &[u8], bytes: usize) -> Result<Reader<'_>, Reason> {
     let mut limits = Limits::unlimited();
     limits.decoding_buffer_size = bytes;
     limits.ifd_value_size = bytes;
@@ -57,7 +57,7 @@ fn open_within(file: &[u8], bytes: usize) -> Result<Reader<'_>, Reason> {
 /// The widest that a tile may be beyond the picture.
 const WIDEST_TILE: u32 = 1 << 16;
 
-fn text(error: TiffError) -> Reason {
+pub fn text(error: TiffError) -> Reason {
     error.to_string()
 }
 
@@ -172,15 +172,7 @@ pub fn header(file: &[u8]) -> Result<Header, Reason> {
     let mut decoder = open(file)?;
     let (width, height) = decoder.dimensions().map_err(text)?;
     let Bands { channels, bits, .. } = bands(&mut decoder)?;
-    let (tile_width, tile_height) = decoder.chunk_dimensions();
-    if decoder.get_chunk_type() == tiff::decoder::ChunkType::Tile
-        && (tile_width > width.saturating_add(WIDEST_TILE)
-            || tile_height > height.saturating_add(WIDEST_TILE))
-    {
-        return Err(format!(
-            "a TIFF of {width} x {height} pixels in tiles of {tile_width} x {tile_height}"
-        ));
-    }
+    check_tiles(&mut decoder, width, height)?;
     if decoder.more_images() {
         return Err(
             "a TIFF with several pictures (pages, overviews or a mask), of which all but the first would be lost: take one out \
@@ -201,6 +193,46 @@ pub fn header(file: &[u8]) -> Result<Header, Reason> {
     Ok(header)
 }
 
+/// Refuses tiles that are far larger than the picture.
+pub fn check_tiles(decoder: &mut Reader<'_>, width: u32, height: u32) -> Result<(), Reason> {
+    let (tile_width, tile_height) = decoder.chunk_dimensions();
+    if decoder.get_chunk_type() == tiff::decoder::ChunkType::Tile
+        && (tile_width > width.saturating_add(WIDEST_TILE)
+            || tile_height > height.saturating_add(WIDEST_TILE))
+    {
+        return Err(format!(
+            "a TIFF of {width} x {height} pixels in tiles of {tile_width} x {tile_height}"
+        ));
+    }
+    Ok(())
+}
+
+/// What is kept beside all bands: which pixels are data, and what of 16 bits is white.
+pub fn extras_of_bands(file: &[u8], header: &Header, samples: &Samples) -> Result<Extras, Reason> {
+    let (tags, _) = metadata(file)?;
+    let bands = Bands {
+        count: header.shape.channels,
+        channels: header.shape.channels,
+        bits: header.bits,
+        is_cmyk: false,
+        is_white_zero: false,
+        is_planar: false,
+        alpha: None,
+    };
+    let no_data = tags.no_data(&bands)?;
+    let data = match bands.bits {
+        8 => tags.data(&samples.bytes, &bands, no_data),
+        _ => tags.data(&samples.words, &bands, no_data),
+    };
+    Ok(Extras {
+        white: tags.white(&bands),
+        tiff: tags,
+        no_data,
+        data,
+        ..Extras::default()
+    })
+}
+
 pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Extras, Reason> {
     let expected = length(header.shape, 4)?;
     // Four inks become three colors.
@@ -208,7 +240,7 @@ pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Ext
     let mut decoder = open_within(file, most.max(metadata_limit(file)))?;
     let bands = bands(&mut decoder)?;
     let result = match bands.is_planar && bands.count > 1 {
-        true => planes(&mut decoder, header, &bands)?,
+        true => planes(&mut decoder, header, bands.count, bands.bits)?,
         false => decoder.read_image().map_err(text)?,
     };
     let found = match result {
@@ -251,10 +283,11 @@ pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Ext
 }
 
 /// All planes of a planar file, one after the other: the decoder reads the first one only.
-fn planes(
+pub fn planes(
     decoder: &mut Reader<'_>,
     header: &Header,
-    bands: &Bands,
+    count: usize,
+    bits: u8,
 ) -> Result<DecodingResult, Reason> {
     let Shape { width, height, .. } = header.shape;
     let (across, down) = decoder.chunk_dimensions();
@@ -264,12 +297,12 @@ fn planes(
     }
     let columns = width.div_ceil(across);
     let chunks = columns * height.div_ceil(down);
-    let samples = width * height * bands.count;
-    let (mut bytes, mut words) = match bands.bits {
+    let samples = width * height * count;
+    let (mut bytes, mut words) = match bits {
         8 => (vec![0; samples], Vec::new()),
         _ => (Vec::new(), vec![0; samples]),
     };
-    for plane in 0..bands.count {
+    for plane in 0..count {
         for chunk in 0..chunks {
             let (left, top) = (chunk % columns * across, chunk / columns * down);
             let number =
@@ -281,13 +314,13 @@ fn planes(
                 stride: width,
             };
             match decoder.read_chunk(number).map_err(text)? {
-                DecodingResult::U8(chunk) if bands.bits == 8 => place.fill(&chunk, &mut bytes)?,
-                DecodingResult::U16(chunk) if bands.bits == 16 => place.fill(&chunk, &mut words)?,
+                DecodingResult::U8(chunk) if bits == 8 => place.fill(&chunk, &mut bytes)?,
+                DecodingResult::U16(chunk) if bits == 16 => place.fill(&chunk, &mut words)?,
                 _ => return Err("a TIFF whose planes have samples of several kinds".to_owned()),
             }
         }
     }
-    Ok(match bands.bits {
+    Ok(match bits {
         8 => DecodingResult::U8(bytes),
         _ => DecodingResult::U16(words),
     })

@@ -4,17 +4,20 @@ use std::io::Cursor;
 
 use png::{BitDepth, ColorType, Compression, Decoder, Encoder, Limits, Transformations};
 
-use super::{Extras, Format, Header, Reason, Samples, length, metadata_limit};
-use crate::picture::Shape;
+use crate::file::{length, metadata_limit};
+use crate::{Extras, Format, Header, Reason, Samples, Shape, Wanted};
 
-fn open(file: &[u8]) -> Result<png::Reader<Cursor<&[u8]>>, Reason> {
+fn open(file: &[u8], wanted: Wanted) -> Result<png::Reader<Cursor<&[u8]>>, Reason> {
     let mut decoder = Decoder::new(Cursor::new(file));
     decoder.set_limits(Limits {
         bytes: metadata_limit(file).saturating_add(row_bytes(file)),
     });
     // Texts are not kept.
     decoder.set_ignore_text_chunk(true);
-    decoder.set_transformations(Transformations::EXPAND);
+    decoder.set_transformations(match wanted {
+        Wanted::Indices => Transformations::IDENTITY,
+        Wanted::Colors | Wanted::Bands => Transformations::EXPAND,
+    });
     decoder.read_info().map_err(|error| match error {
         png::DecodingError::LimitsExceeded => format!(
             "a PNG whose color profile or other metadata take over {} MB",
@@ -52,15 +55,15 @@ fn has_profile(file: &[u8]) -> bool {
 
 /// How long the color profile of a PNG is.
 pub fn profile_length(file: &[u8]) -> u64 {
-    let profile = open(file).ok().and_then(|reader| {
+    let profile = open(file, Wanted::Colors).ok().and_then(|reader| {
         let profile = reader.info().icc_profile.as_ref()?;
         Some(profile.len() as u64)
     });
     profile.unwrap_or(0)
 }
 
-pub fn header(file: &[u8]) -> Result<Header, Reason> {
-    let reader = open(file)?;
+pub fn header(file: &[u8], wanted: Wanted) -> Result<Header, Reason> {
+    let reader = open(file, wanted)?;
     if reader.info().is_animated() {
         return Err("an animated PNG".to_owned());
     }
@@ -78,10 +81,32 @@ pub fn header(file: &[u8]) -> Result<Header, Reason> {
     Ok(header)
 }
 
-pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Extras, Reason> {
-    let mut reader = open(file)?;
+pub fn decode(
+    file: &[u8],
+    header: &Header,
+    samples: &mut Samples,
+    wanted: Wanted,
+) -> Result<Extras, Reason> {
+    let mut reader = open(file, wanted)?;
     let count = length(header.shape, 2)?;
-    if header.bits == 8 {
+    let packed = match reader.output_color_type().1 {
+        BitDepth::One => 1,
+        BitDepth::Two => 2,
+        BitDepth::Four => 4,
+        BitDepth::Eight | BitDepth::Sixteen => 8,
+    };
+    if packed < 8 {
+        let mut rows = vec![
+            0;
+            reader
+                .output_buffer_size()
+                .ok_or("a PNG too large for memory")?
+        ];
+        reader
+            .next_frame(&mut rows)
+            .map_err(|error| error.to_string())?;
+        unpack(&rows, header.shape, packed, &mut samples.bytes);
+    } else if header.bits == 8 {
         samples.bytes.resize(count, 0);
         reader
             .next_frame(&mut samples.bytes)
@@ -114,6 +139,19 @@ pub fn decode(file: &[u8], header: &Header, samples: &mut Samples) -> Result<Ext
         exif: info.exif_metadata.as_ref().map(|exif| exif.to_vec()),
         ..Extras::default()
     })
+}
+
+/// Indices of fewer than 8 bits, each as a byte. Rows begin with a byte.
+fn unpack(rows: &[u8], shape: Shape, bits: usize, bytes: &mut Vec<u8>) {
+    let per_byte = 8 / bits;
+    let stride = (shape.width * shape.channels).div_ceil(per_byte);
+    bytes.clear();
+    for row in rows.chunks_exact(stride.max(1)) {
+        bytes.extend((0..shape.width * shape.channels).map(|at| {
+            let shift = 8 - bits * (at % per_byte + 1);
+            row[at / per_byte] >> shift & ((1u16 << bits) - 1) as u8
+        }));
+    }
 }
 
 pub fn encode(

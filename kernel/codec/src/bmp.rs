@@ -7,8 +7,8 @@ use zune_bmp::{
     },
 };
 
-use super::{Extras, Format, Header, Reason, Samples, length};
-use crate::picture::Shape;
+use crate::file::length;
+use crate::{Extras, Format, Header, Reason, Samples, Shape};
 
 type Decoder<'a> = BmpDecoder<ZCursor<&'a [u8]>>;
 

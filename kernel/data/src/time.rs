@@ -40,7 +40,7 @@ impl Zone {
         }
     }
 
-    pub(super) fn fixed(seconds: i64) -> Result<Zone> {
+    pub fn fixed(seconds: i64) -> Result<Zone> {
         let offset = i32::try_from(seconds)
             .ok()
             .and_then(|seconds| Offset::from_seconds(seconds).ok());
@@ -68,24 +68,24 @@ impl Zone {
     }
 
     /// Whether its clock is never changed.
-    pub(super) fn is_fixed(&self) -> bool {
+    pub fn is_fixed(&self) -> bool {
         self.0.to_fixed_offset().is_ok()
     }
 
     /// The clock at a time; none beyond the years that calendars have.
-    pub(super) fn local(&self, seconds: i64) -> Option<DateTime> {
+    pub fn local(&self, seconds: i64) -> Option<DateTime> {
         Timestamp::from_second(seconds)
             .ok()
             .map(|time| self.0.to_datetime(time))
     }
 
     /// The time at which the clock shows this: where it shows it twice the first, where never as much later.
-    pub(super) fn instant(&self, local: DateTime) -> Option<i64> {
+    pub fn instant(&self, local: DateTime) -> Option<i64> {
         self.0.to_timestamp(local).ok().map(Timestamp::as_second)
     }
 
     /// All times at which the clock shows this: none where it is set forward over it, two where it is set back.
-    pub(super) fn instants(&self, local: DateTime) -> Vec<i64> {
+    pub fn instants(&self, local: DateTime) -> Vec<i64> {
         let ambiguous = self.0.to_ambiguous_timestamp(local);
         let both = [ambiguous.earlier(), ambiguous.later()];
         let mut found: Vec<i64> = both
@@ -101,7 +101,7 @@ impl Zone {
 
 /// What a text says of a time.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Written {
+pub enum Written {
     /// An instant, with the offset that the text has: `2020-01-01T00:00:00+01:00`.
     Instant(i64, i64),
     /// What a clock shows, in a zone that the text does not name.
@@ -114,8 +114,8 @@ pub(super) enum Written {
 /// months, quarters, weeks as `2016-07`, `Jul 2016`, `2016Q3`, `2016-W27`; a time of day behind a date, with `AM` or
 /// `PM` and an offset (`Z`, `+02:00`) where there is one; and a whole number of seconds. Without an offset it is UTC.
 ///
-/// `None` for anything else, and for `01/07/2016`, which is another day for other readers: [`super::CsvOptions`]'
-/// `day_first` says which.
+/// `None` for anything else, and for `01/07/2016`, which is another day for other readers: the
+/// option `day_first` of who reads a file says which.
 pub fn parse_time(text: &str) -> Option<i64> {
     match read_time(text, None)? {
         Written::Instant(seconds, _) | Written::Number(seconds) => Some(seconds),
@@ -124,7 +124,7 @@ pub fn parse_time(text: &str) -> Option<i64> {
 }
 
 /// Reads a time; `day_first` decides what `01/07/2016` is.
-pub(super) fn read_time(text: &str, day_first: Option<bool>) -> Option<Written> {
+pub fn read_time(text: &str, day_first: Option<bool>) -> Option<Written> {
     let text = text.trim();
     if let Ok(number) = text.parse() {
         return Some(Written::Number(number));
@@ -159,12 +159,12 @@ pub(super) fn read_time(text: &str, day_first: Option<bool>) -> Option<Written> 
 }
 
 /// Whether a text is a time of day alone: `13:00`.
-pub(super) fn is_clock(text: &str) -> bool {
+pub fn is_clock(text: &str) -> bool {
     text.contains(':') && read_clock(text.trim()).is_some()
 }
 
 /// Whether a text is a date for one of the two readings of `01/07/2016`.
-pub(super) fn looks_like_time(text: &str) -> bool {
+pub fn looks_like_time(text: &str) -> bool {
     [Some(true), Some(false)].iter().any(|&order| {
         matches!(
             read_time(text, order),
@@ -174,7 +174,7 @@ pub(super) fn looks_like_time(text: &str) -> bool {
 }
 
 /// Which number of `01/07/2016` cannot be a month: true for the first (so it is the day), false for the second.
-pub(super) fn day_order(text: &str) -> Option<bool> {
+pub fn day_order(text: &str) -> Option<bool> {
     let date = text.trim().split([' ', 'T']).next()?;
     let numbers: Vec<i64> = date
         .split(['/', '-'])
@@ -405,7 +405,7 @@ impl Zone {
     }
 
     /// As [`Zone::format`], with the offset where the zone is not UTC: `2016-07-01 13:00:00+02:00`.
-    pub(super) fn format_with_offset(&self, seconds: i64) -> String {
+    pub fn format_with_offset(&self, seconds: i64) -> String {
         let zoned =
             Timestamp::from_second(seconds).map(|time| time.to_zoned_datetime(self.0.clone()));
         match zoned {
