@@ -159,7 +159,7 @@ const WITH_MEMORY: [&str; 8] = [
     "gradvac",
 ];
 
-/// What reference/balancers.py takes a balancer's numbers from.
+/// Returns the source that reference/balancers.py takes a balancer's numbers from.
 fn peer(id: &str) -> &'static str {
     match id {
         "balancer/upgrad" | "balancer/pcgrad" | "balancer/imtl_g" | "balancer/aligned_mtl" => {
