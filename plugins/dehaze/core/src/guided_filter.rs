@@ -8,7 +8,7 @@
 //!
 //! Where there is no data, a pixel counts in no window, as if the image ended there; no window is centered on it.
 //!
-//! The guide is `C` planes, 1 or 3. The subsampled form is in [`crate::subsampled`].
+//! The guide is `C` planes, 1 or 3. The subsampled form is in `subsampled.rs`.
 
 use crate::{
     bands::{Parts, Rows, in_bands},
