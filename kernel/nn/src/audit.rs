@@ -12,7 +12,7 @@ use patchbay_show::{
     tensor::{Statistics, number},
 };
 
-/// What became of a variable's gradient.
+/// Outcome for a variable's gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GradientState {
     /// A gradient arrives, and it is finite.
@@ -46,7 +46,7 @@ pub struct Finding {
     pub name: String,
     /// The parameter's shape.
     pub shape: Vec<usize>,
-    /// What became of its gradient.
+    /// Outcome for its gradient.
     pub state: GradientState,
     /// The Euclidean norm of the gradient; NaN where there is none.
     pub norm: f64,
@@ -56,7 +56,7 @@ pub struct Finding {
     pub depth: Option<usize>,
 }
 
-/// What [`audit`] has found, those nearest to the loss first; shown as a table.
+/// Findings of [`audit`], those nearest to the loss first; shown as a table.
 #[derive(Clone, Debug)]
 pub struct Audit {
     /// A finding for each parameter.

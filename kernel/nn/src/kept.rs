@@ -1,4 +1,4 @@
-//! What a checkpoint puts back.
+//! State that a checkpoint puts back.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

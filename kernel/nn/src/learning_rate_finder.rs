@@ -47,7 +47,7 @@ impl Default for LearningRateFinder {
     }
 }
 
-/// What a [`LearningRateFinder`] has found. As the last expression of a cell it is a plot.
+/// Result of a [`LearningRateFinder`]. As the last expression of a cell it is a plot.
 #[derive(Clone, Debug)]
 pub struct FoundLearningRate {
     /// The learning rate at which the smoothed loss falls fastest.

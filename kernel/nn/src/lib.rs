@@ -1,6 +1,6 @@
 //! Layers, optimizers and what training needs around them.
 //!
-//! What candle does without a gradient, slowly, or otherwise than PyTorch is replaced under its own name: the layers below stand
+//! Whatever candle does without a gradient, slowly, or otherwise than PyTorch is replaced under its own name: the layers below stand
 //! on [`patchbay_ops`], have PyTorch's parameter names and initialization, and follow [`seed_all`]; the optimizers update each
 //! parameter in one pass. Of candle's own there are the names listed here, each of which a test compares with PyTorch, value and
 //! gradient. Its kernels for inference, which cut gradients, are not among them (`moe`, `attention`, `cpu_flash_attention`, the

@@ -17,9 +17,9 @@ use super::{
 pub struct LossScale {
     /// The present factor.
     pub scale: f64,
-    /// What the scale is multiplied with after a step that overflowed.
+    /// Factor of the scale after a step that overflowed.
     pub backoff: f64,
-    /// What the scale is multiplied with after `growth_interval` steps that did not.
+    /// Factor of the scale after `growth_interval` steps that did not.
     pub growth: f64,
     /// The number of steps without an overflow after which the scale grows.
     pub growth_interval: usize,

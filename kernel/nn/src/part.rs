@@ -1,4 +1,4 @@
-//! What training keeps besides the parameters, and layers of which a clone is cheap.
+//! State that training keeps besides the parameters, and layers of which a clone is cheap.
 
 use std::any::Any;
 
@@ -12,7 +12,7 @@ use patchbay_show::memory::bytes_of;
 
 use crate::{Adam, AdamW, Ema, MixedPrecision, Optimizer, OptimizerState, SGD};
 
-/// What this crate adds to every cell.
+/// Additions of this crate to every cell.
 pub static PART: Part = Part {
     tensors: Some(tensors_of),
     clones: Some(clones),

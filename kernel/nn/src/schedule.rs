@@ -71,9 +71,9 @@ pub struct OneCycleSchedule {
     pub total: usize,
     /// The share of steps that rise: torch's is 0.3.
     pub rise: f64,
-    /// What the peak is divided by at the first step: torch's is 25.
+    /// Number by which the peak is divided at the first step: torch's is 25.
     pub first_division: f64,
-    /// What the first learning rate is divided by at the last step: torch's is 1e4.
+    /// Number by which the first learning rate is divided at the last step: torch's is 1e4.
     pub last_division: f64,
 }
 
@@ -108,7 +108,7 @@ impl OneCycleSchedule {
 /// Lowers the learning rate when a value stops falling: torch's `ReduceLROnPlateau`, with a relative threshold.
 #[derive(Clone, Debug)]
 pub struct Plateau {
-    /// What the learning rate is multiplied with.
+    /// Factor that the learning rate is multiplied with.
     pub factor: f64,
     /// How many values without an improvement are borne.
     pub patience: usize,

@@ -79,7 +79,7 @@ impl Step {
 }
 
 impl Training {
-    /// What stands before the bar.
+    /// Sets the text before the bar.
     pub fn title(self, title: impl Into<String>) -> Training {
         Training {
             title: title.into(),
@@ -244,7 +244,7 @@ impl Training {
     }
 }
 
-/// What the steps of a run have logged.
+/// Values that the steps of a run have logged.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
     series: Vec<(String, Vec<(usize, f64)>)>,

@@ -1,4 +1,4 @@
-//! What a plugin exports, and the marks by which a stale one is told.
+//! Symbols that a plugin exports, and the marks by which a stale one is told.
 //!
 //! [`export_plugin!`](crate::export_plugin) puts three things into a plugin: a JSON text in the
 //! section `.patchbay.plugin` (read without loading the file; it holds the digest of the file), a reference to `patchbay::build::CANARY`, whose
@@ -20,17 +20,17 @@ pub const COMPONENTS_SYMBOL: &str = "patchbay_plugin_components";
 /// The start of the canary's symbol; the build id follows.
 pub const CANARY_PREFIX: &str = "patchbay_sdk_";
 
-/// What stands in the place of the digest in a file that the compiler has just written; [`seal`](super::seal) puts the digest
+/// Stands in the place of the digest in a file that the compiler has just written; [`seal`](super::seal) puts the digest
 /// there.
 pub const NO_DIGEST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// Its address identifies the image of the SDK: a plugin that sees another one carries a second SDK.
 pub static ANCHOR: u8 = 1;
 
-/// What the symbol [`COMPONENTS_SYMBOL`] is.
+/// Type of the symbol [`COMPONENTS_SYMBOL`].
 pub type Components = fn() -> Vec<Registration>;
 
-/// What the symbol [`ANCHOR_SYMBOL`] is.
+/// Type of the symbol [`ANCHOR_SYMBOL`].
 pub type Anchor = extern "C" fn() -> *const u8;
 
 /// Declares the components of a plugin, each in a module of its own, and exports them. Called once, in the root of the crate.
@@ -148,7 +148,7 @@ macro_rules! __plugin_version {
     };
 }
 
-/// What a plugin was made from: the crate's name, or what the builder says for a cell.
+/// Source that a plugin was made from: the crate's name, or what the builder says for a cell.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __plugin_source {

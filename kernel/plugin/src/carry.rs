@@ -1,4 +1,4 @@
-//! What becomes of tensors and state when one component takes the place of another.
+//! Carries tensors and state over when one component takes the place of another.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -19,7 +19,7 @@ pub enum Carry {
     Fresh,
 }
 
-/// What a swap did.
+/// Report of a swap.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SwapReport {
     /// `id gN` of the component that was replaced, N being the plugin's generation.
@@ -47,7 +47,7 @@ impl SwapReport {
             && self.mismatched.is_empty())
     }
 
-    /// What becomes of an optimizer that was made from the slot's variables before the swap.
+    /// Tells what becomes of an optimizer that was made from the slot's variables before the swap.
     pub fn optimizer(&self) -> &'static str {
         let renewed = !self.fresh.is_empty() || !self.mismatched.is_empty();
         match (self.kept.is_empty(), renewed) {
@@ -138,7 +138,7 @@ impl SwapReport {
     }
 }
 
-/// What must be equal for a tensor to be carried.
+/// Returns the text that must be equal for a tensor to be carried.
 fn alike(named: &NamedVar) -> String {
     format!("{:?} {}", named.var.dims(), named.var.dtype().as_str())
 }

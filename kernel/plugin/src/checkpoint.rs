@@ -21,7 +21,7 @@ use super::{
     store::{NamedVar, Part},
 };
 
-/// What a part of the SDK has noted about what is in a slot: for a forecaster the scales that it was fitted in.
+/// Note of a part of the SDK about what is in a slot: for a forecaster the scales that it was fitted in.
 pub trait Note: Any + Send + Sync {
     /// Returns what a checkpoint keeps of it: a value and tensors by name.
     ///
@@ -37,7 +37,7 @@ pub trait Note: Any + Send + Sync {
 /// A note as a checkpoint keeps it.
 #[derive(Clone, Debug, Default)]
 pub struct NoteRecord {
-    /// What is no tensor.
+    /// Values that are no tensors.
     pub value: Value,
     /// Tensors by name.
     pub tensors: BTreeMap<String, Tensor>,
@@ -49,7 +49,7 @@ const NOTE: &str = "note/";
 /// `Component::tensors` stand under this, those of a component inside under its name and a slash besides.
 const OWN: &str = "own/";
 
-/// What is kept of a slot beside its tensors.
+/// Record of a slot beside its tensors.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Record {
     id: String,
@@ -138,7 +138,7 @@ fn named(variables: Vec<NamedVar>) -> Vec<(String, candle_core::Var)> {
         .collect()
 }
 
-/// What [`Part`] asks of a slot for checkpoints.
+/// Makes the record that [`Part`] asks of a slot for checkpoints.
 pub(crate) fn record<K: ?Sized + Kind>(core: &Core<K>, bound: &Bound<K>) -> Result<Record> {
     let own = panics::catch(|| {
         let component = bound.component.as_component();
@@ -251,7 +251,7 @@ fn differences(here: &Value, there: &Value) -> String {
     differing.join(", ")
 }
 
-/// What was noted of a slot: as a value, or as a checkpoint had it, until somebody asks for the value.
+/// Note about a slot: as a value, or as a checkpoint had it, until somebody asks for the value.
 #[derive(Default)]
 pub(crate) enum Noted {
     #[default]

@@ -1,11 +1,11 @@
-//! What every component has beside the methods of its kind.
+//! Methods that every component has beside those of its kind.
 
 use std::collections::BTreeMap;
 
 use candle_core::{Result, Tensor, bail};
 use serde_json::{Map, Value};
 
-/// What every component has beside the methods of its kind.
+/// Methods that every component has beside those of its kind.
 ///
 /// Methods take `&self` because a loop may call a component while another thread swaps it; a
 /// component that changes in use keeps what changes in a `Mutex` or in a [`candle_core::Var`].

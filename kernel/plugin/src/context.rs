@@ -1,4 +1,4 @@
-//! What a component is given when it is made.
+//! Context that a component is given when it is made.
 
 use std::sync::Arc;
 

@@ -54,10 +54,10 @@ pub trait Define: Component + Sized {
     }
 }
 
-/// What a component says that has no sample.
+/// Message of a component that has no sample.
 pub(crate) const NO_SAMPLE: &str = "there is no sample";
 
-/// What `describe` tells beside the summary and the settings.
+/// Details that `describe` tells beside the summary and the settings.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Details {
     /// The formula, as text.
@@ -96,7 +96,7 @@ pub struct Spec {
     pub version: String,
     /// One line on what it is.
     pub summary: &'static str,
-    /// What `describe` says beyond that.
+    /// Details that `describe` adds to that.
     pub details: Details,
     /// The JSON schema of the settings.
     pub config: Value,

@@ -16,13 +16,13 @@ use patchbay_show::{Show, Table, show, table::escape};
 /// All that is known of a component.
 #[derive(Clone, Debug)]
 pub struct Description {
-    /// What the component says of itself.
+    /// Description that the component gives of itself.
     pub spec: Spec,
-    /// What the plugin was made from.
+    /// Source that the plugin was made from.
     pub source: String,
     /// How many times its plugin was loaded.
     pub generation: u32,
-    /// What was measured on it, by name (see `Kind::facts`).
+    /// Measurements on it, by name (see `Kind::facts`).
     pub facts: Vec<(String, String)>,
 }
 

@@ -1,4 +1,4 @@
-//! What can go wrong with plugins. One type for the whole module.
+//! Errors of plugins. One type for the whole module.
 
 use std::fmt;
 

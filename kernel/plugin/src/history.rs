@@ -1,4 +1,4 @@
-//! What a slot has held.
+//! History of a slot: the components that it has held.
 
 use std::{fmt, time::SystemTime};
 

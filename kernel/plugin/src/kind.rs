@@ -1,4 +1,4 @@
-//! What a kind of component is to slots and the registry.
+//! Trait of a kind of component, as slots and the registry see it.
 
 use super::{Component, Memory};
 
@@ -7,10 +7,10 @@ pub trait Kind: Send + Sync + 'static {
     /// The first half of the ids of this kind.
     const NAME: &'static str;
 
-    /// What a slot of this kind remembers across swaps; `()` where nothing.
+    /// State that a slot of this kind keeps across swaps; `()` where there is none.
     type Memory: Memory;
 
-    /// What is read of a component once, when it is made.
+    /// Values that are read of a component once, when it is made.
     type Constants: Send + Sync;
 
     /// The component behind the trait object.
@@ -19,7 +19,7 @@ pub trait Kind: Send + Sync + 'static {
     /// Reads what a slot answers for the component from then on.
     fn constants(&self) -> Self::Constants;
 
-    /// What `describe` measures on a component with default settings: name and value.
+    /// Measures what `describe` tells of a component with default settings: name and value.
     fn facts(&self) -> Vec<(String, String)> {
         Vec::new()
     }

@@ -84,7 +84,7 @@ pub use store::NamedVar;
 pub use trial::sample;
 pub use tried::Tried;
 
-/// What the macros name.
+/// Crates that the macros name.
 #[doc(hidden)]
 pub mod __crates {
     pub use {schemars, serde, serde_json};

@@ -13,7 +13,7 @@ use patchbay_show::{Show, Table, show::plain_text};
 pub struct Listing {
     /// id, version, summary, state.
     pub rows: Vec<[String; 4]>,
-    /// What is shown where there is no row.
+    /// Text that is shown where there is no row.
     none: String,
 }
 

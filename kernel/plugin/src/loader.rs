@@ -21,20 +21,20 @@ use super::{
 use patchbay_cell::lock::lock;
 use patchbay_show::show::{Show, plain_text};
 
-/// What loading a plugin did.
+/// Report of loading a plugin.
 #[derive(Clone)]
 pub struct LoadReport {
     /// The library's path.
     pub path: PathBuf,
-    /// What the plugin was made from.
+    /// Source that the plugin was made from.
     pub source: String,
     /// The ids with their generations. Empty where this very file is already loaded.
     pub components: Vec<(String, u32)>,
-    /// What became of the slots that hold one of these components.
+    /// Outcome for each slot that holds one of these components.
     pub slots: Vec<SlotUpdate>,
 }
 
-/// What became of one slot when its plugin was loaded again.
+/// Outcome for one slot when its plugin was loaded again.
 #[derive(Clone)]
 pub struct SlotUpdate {
     /// The id of the component in the slot.

@@ -1,8 +1,8 @@
-//! What a slot remembers beside its component.
+//! Memory of a slot beside its component.
 
 use serde_json::Value;
 
-/// What a slot of a kind remembers across swaps: whether a loss ever had a gradient, for instance.
+/// State that a slot of a kind keeps across swaps: whether a loss ever had a gradient, for instance.
 pub trait Memory: Default + Send + Sync {
     /// Returns what a checkpoint keeps of it; null where nothing.
     fn record(&self) -> Value {

@@ -10,7 +10,7 @@ use super::{
     abi::{CANARY_PREFIX, SECTION},
 };
 
-/// What a plugin's file says of itself.
+/// Description that a plugin's file has of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {
     /// The version of this record.
@@ -21,7 +21,7 @@ pub struct Metadata {
     pub name: String,
     /// The version of the plugin's crate.
     pub version: String,
-    /// What it was made from; two plugins with one id are told apart by this.
+    /// Source that it was made from; two plugins with one id are told apart by this.
     pub source: String,
     /// The build id of the SDK that it was compiled against, and that id's parts (see
     /// [`patchbay_cell::parts::Identity`]).

@@ -20,7 +20,7 @@ use patchbay_cell::parts::identity;
 /// A component in a slot.
 pub(crate) struct Bound<K: ?Sized + Kind> {
     pub(crate) component: Arc<K>,
-    /// What was read of it when it was made.
+    /// Values that were read of it when it was made.
     pub(crate) constants: Arc<K::Constants>,
     pub(crate) store: Arc<Store>,
     pub(crate) origin: Arc<Origin>,

@@ -1,4 +1,4 @@
-//! What this crate adds to every cell.
+//! Additions of this crate to every cell.
 
 use std::any::Any;
 

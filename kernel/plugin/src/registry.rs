@@ -19,7 +19,7 @@ pub(crate) struct Entry {
     pub(crate) spec: Spec,
     factory: Box<dyn Any + Send + Sync>,
     pub(crate) sample: MakeSample,
-    /// What the plugin was made from.
+    /// Source that the plugin was made from.
     pub(crate) source: String,
     /// The plugin's file, where it came from one.
     pub(crate) path: Option<PathBuf>,

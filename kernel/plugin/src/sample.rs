@@ -62,7 +62,7 @@ impl Sample {
 #[derive(Clone, Debug, Default)]
 pub struct Inputs(pub Vec<(String, Tensor)>);
 
-/// What came out, by name.
+/// Outputs by name.
 pub type Outputs = Vec<(String, Tensor)>;
 
 impl Inputs {

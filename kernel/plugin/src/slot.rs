@@ -69,7 +69,7 @@ pub(crate) struct Core<K: ?Sized + Kind> {
     past: Mutex<Vec<Past<K>>>,
     options: Options,
     swaps: AtomicUsize,
-    /// What a part of the SDK has noted about what is in here: for a forecaster the scales that it was fitted in.
+    /// Note of a part of the SDK about what is in here: for a forecaster the scales that it was fitted in.
     noted: Mutex<Noted>,
     memory: K::Memory,
 }
@@ -121,12 +121,12 @@ impl<K: ?Sized + Kind> Slot<K> {
         self.0.clone()
     }
 
-    /// What the kind remembers in this slot.
+    /// Returns the memory of the kind in this slot.
     pub(crate) fn memory(&self) -> &K::Memory {
         &self.0.memory
     }
 
-    /// What the present component said of itself when it was made.
+    /// Returns the values that the present component gave when it was made.
     pub(crate) fn constants(&self) -> Arc<K::Constants> {
         self.0.current().constants.clone()
     }
@@ -190,7 +190,7 @@ impl<K: ?Sized + Kind> Slot<K> {
         self.0.rollback(number)
     }
 
-    /// What this slot has held, oldest first, and what it holds.
+    /// Returns the components that this slot has held, oldest first, and the one that it holds.
     pub fn history(&self) -> History {
         let past = self.0.past();
         let mut entries: Vec<HistoryEntry> = past.iter().map(|past| past.origin.record()).collect();

@@ -23,7 +23,7 @@ pub struct NamedVar {
     pub trainable: bool,
 }
 
-/// What a tensor that no predecessor had begins with.
+/// Beginning of a tensor that no predecessor had.
 pub(crate) enum First<'a> {
     Init(Init),
     Values(&'a Tensor),
@@ -33,7 +33,7 @@ pub(crate) enum First<'a> {
 pub(crate) trait Part: Send + Sync {
     fn variables(&self) -> Vec<NamedVar>;
 
-    /// What a checkpoint keeps of it beside the variables.
+    /// Returns what a checkpoint keeps of it beside the variables.
     fn record(&self) -> Result<Record>;
 
     /// Checks what a checkpoint has kept, and returns what puts it back.
@@ -96,7 +96,7 @@ impl Store {
         self.lock().parts.push((name.to_owned(), part));
     }
 
-    /// What has tensors of its own inside of the component, by name.
+    /// Returns the parts with tensors of their own inside of the component, by name.
     pub(crate) fn parts(&self) -> Vec<(String, Arc<dyn Part>)> {
         self.lock().parts.clone()
     }

@@ -1,4 +1,4 @@
-//! What the evcxr engine finds in the SDK.
+//! Items that the evcxr engine finds in the SDK.
 //!
 //! evcxr shows the last expression of a cell by a method `evcxr_display`, if its type has one, and by
 //! `Debug` if not. The SDK's own types have the method; a tensor, which is candle's, is shown by `Debug`

@@ -65,7 +65,7 @@ impl LivePlot {
         LivePlot(state)
     }
 
-    /// What the x axis shows.
+    /// Sets the label of the x axis.
     pub fn x_label(self, label: impl Into<String>) -> LivePlot {
         lock(&self.0).x_label = label.into();
         self

@@ -143,7 +143,7 @@ pub fn release_unused() -> Result<()> {
 #[derive(Clone, Copy)]
 struct Refused {
     bytes: usize,
-    /// What was free at that moment, and all that the GPU has.
+    /// Bytes that were free at that moment, and all that the GPU has.
     free_of: Option<(usize, usize)>,
 }
 
@@ -178,7 +178,7 @@ pub(crate) fn explained(message: String) -> String {
     format!("{meaning}\n{message}")
 }
 
-/// What to say where the GPU has no more memory: how much was asked for and is there, and what helps.
+/// Message where the GPU has no more memory: how much was asked for and is there, and what helps.
 fn out_of_memory(refused: Option<Refused>, now: Option<GpuMemory>) -> String {
     let room = match (refused, now) {
         (

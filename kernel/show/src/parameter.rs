@@ -10,7 +10,7 @@ use candle_core::bail;
 
 /// A type that a parameter can have.
 pub trait Parameter: Sized {
-    /// What is expected, for errors.
+    /// Description of an expected value, for errors.
     const EXPECTED: &'static str;
 
     /// The value that was given, if it is one of this type.

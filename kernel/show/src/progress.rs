@@ -76,7 +76,7 @@ struct BarRow {
 }
 
 impl<I> Progress<I> {
-    /// What stands in front of the bar.
+    /// Sets the text in front of the bar.
     pub fn title(mut self, title: impl Into<String>) -> Progress<I> {
         self.bar.title = title.into();
         self

@@ -126,7 +126,7 @@ pub mod probe {
         }
     }
 
-    /// What `evcxr_display` returns for a type that has no such method. The trait that returns it is
+    /// Result of `evcxr_display` for a type that has no such method. The trait that returns it is
     /// the cell's own: found in the SDK, evcxr's compiler would advise to import it.
     pub struct NoEvcxrDisplay;
 

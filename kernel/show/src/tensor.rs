@@ -10,7 +10,7 @@ use crate::{
     table::escape,
 };
 
-/// What one pass over a tensor finds. Minimum, maximum and mean are over the finite values.
+/// Findings of one pass over a tensor. Minimum, maximum and mean are over the finite values.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Statistics {
     /// The least finite value.

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
-/// What `to` takes: a dtype, a device, `"cpu"`, `"cuda"`, or a tensor whose dtype and device are taken.
+/// Argument of `to`: a dtype, a device, `"cpu"`, `"cuda"`, or a tensor whose dtype and device are taken.
 pub trait Destination {
     /// Returns `x` in this dtype or on this device.
     ///

@@ -8,7 +8,7 @@ use patchbay_ops as ops;
 
 use crate::axis::dimension;
 
-/// What is not a number is the largest, as in torch.
+/// Orders two values; NaN is the largest, as in torch.
 fn compare(a: f64, b: f64) -> Ordering {
     a.partial_cmp(&b)
         .unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))

@@ -114,7 +114,7 @@ pub(crate) fn nonzero(x: &Tensor) -> Result<Tensor> {
     Tensor::from_vec(rows, (indices.len(), dims.len()), x.device())
 }
 
-/// What lies on and below (or above) a diagonal of the last two dimensions.
+/// Returns the values on and below (or above) a diagonal of the last two dimensions, and zeros elsewhere.
 pub(crate) fn triangle(x: &Tensor, diagonal: i64, lower: bool) -> Result<Tensor> {
     let op = if lower { "tril" } else { "triu" };
     let [.., rows, columns] = *x.dims() else {

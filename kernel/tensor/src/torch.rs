@@ -1,4 +1,4 @@
-//! What PyTorch has as functions: `torch::randn((2, 3))?`, `torch::cat(&[&a, &b], 0)?`.
+//! Functions that PyTorch has: `torch::randn((2, 3))?`, `torch::cat(&[&a, &b], 0)?`.
 //!
 //! New tensors are on the default device, `device()`, and f32, or i64 of integers. candle's constructors (`Tensor::zeros`)
 //! take both. What torch has as a function and a method is a method here: `x.exp()?`, `x.softmax(1)?`.

@@ -6,7 +6,9 @@ use crate::momentum::Followed;
 
 /// Encoders under the names of the official program, so that one objective takes over another's.
 pub struct Encoders {
+    /// Encoder of images: pixels to tokens `[batch, image tokens, width]`, the class token first.
     pub image: Followed,
+    /// Encoder of text: ids to tokens `[batch, length, width]`; without `multimodal` its upper layers also fuse.
     pub text: Followed,
     /// `None` where the text encoder's upper layers fuse.
     pub multimodal: Option<Followed>,
@@ -82,12 +84,14 @@ impl Encoders {
         Ok(pairs)
     }
 
+    /// Returns the encoder that fuses text with image: the multimodal one, or the text encoder where there is none.
     pub fn fusion(&self) -> &Slot<dyn Encoder> {
         self.multimodal
             .as_ref()
             .map_or(&self.text.online, |followed| &followed.online)
     }
 
+    /// Returns the momentum copy of [`Encoders::fusion`].
     pub fn fusion_copy(&self) -> &Slot<dyn Encoder> {
         self.multimodal
             .as_ref()

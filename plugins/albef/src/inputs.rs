@@ -6,9 +6,14 @@ use crate::masking::NOT_CHOSEN;
 
 /// The tensors of a batch that every pass needs.
 pub struct Inputs<'a> {
+    /// Images as floats, usually `[batch, channels, height, width]`; at least two dimensions.
     pub image: &'a Tensor,
+    /// Token ids `[batch, length]` (u32).
     pub text: &'a Tensor,
+    /// 1 where a token counts and 0 where it is padding: `[batch, length]` (u8).
     pub mask: Tensor,
+    /// One number for each pair, from the batch's `id`: pairs with the same number belong together. `None` where the
+    /// batch has no `id`.
     pub ids: Option<Vec<i64>>,
 }
 
@@ -79,6 +84,7 @@ impl<'a> Inputs<'a> {
         })
     }
 
+    /// Returns the number of pairs of an image and a text in the batch.
     pub fn pairs(&self) -> Result<usize> {
         self.image.dim(0)
     }

@@ -7,8 +7,11 @@ use crate::contrastive::Distillation;
 /// The ids that a tokenizer gives to what is not a word.
 #[derive(Clone, Copy, Debug)]
 pub struct SpecialTokens {
+    /// Padding behind a text; it is never masked.
     pub pad: u32,
+    /// `[CLS]`, the first token of a text; it is never masked.
     pub cls: u32,
+    /// `[MASK]`, which stands in the place of a hidden word.
     pub mask: u32,
     /// Number of token ids.
     pub vocabulary: u32,

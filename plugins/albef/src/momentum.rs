@@ -4,7 +4,9 @@ use patchbay::{candle_nn::Init, plugin::prelude::*};
 
 /// An encoder and the copy that follows it.
 pub struct Followed {
+    /// Encoder that the optimizer trains.
     pub online: Slot<dyn Encoder>,
+    /// Frozen copy whose weights are a moving average of the trained encoder's; the teacher.
     pub copy: Slot<dyn Encoder>,
 }
 

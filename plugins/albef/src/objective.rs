@@ -85,9 +85,11 @@ patchbay::config! {
         matching_loss: String = "loss/cross_entropy".to_owned(),
         /// The component that compares words with their targets.
         word_loss: String = "loss/cross_entropy".to_owned(),
-        /// The ids of padding, [CLS] and [MASK].
+        /// The id of padding.
         pad_token: u32 = 0,
+        /// The id of [CLS].
         cls_token: u32 = 101,
+        /// The id of [MASK].
         mask_token: u32 = 103,
     }
 }

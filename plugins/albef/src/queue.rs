@@ -55,6 +55,7 @@ impl FeatureQueue {
         Ok(self.pointer.to_vec1::<i64>()?[0] as usize)
     }
 
+    /// Returns how many features there is room for.
     pub fn size(&self) -> usize {
         self.features.dims()[1]
     }

@@ -1,4 +1,4 @@
-//! What balancers cost over equal weights, in multiples of one backward pass: three losses on a network of 5 million
+//! Cost of balancers over equal weights, in multiples of one backward pass: three losses on a network of 5 million
 //! shared parameters.
 //!
 //! Run it with `cargo run --release --example balancer_benchmark`. The numbers are the fastest of all rounds, the

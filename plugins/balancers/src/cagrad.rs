@@ -17,7 +17,7 @@ patchbay::config! {
         /// loss falls, needs a c below 1.
         #[schemars(range(min = 0.0, max = 1.0))]
         c: f64 = 0.5,
-        /// What the result is divided by: 0: 1, 1: 1 + c^2, 2: 1 + c.
+        /// Number that the result is divided by: 0: 1, 1: 1 + c^2, 2: 1 + c.
         #[schemars(range(max = 2))]
         rescale: u8 = 1,
     }

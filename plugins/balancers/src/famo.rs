@@ -19,7 +19,7 @@ patchbay::config! {
         /// How fast the logits decay.
         #[schemars(range(min = 0.0))]
         decay: f64 = 1e-3,
-        /// What is taken off the losses before their logarithm: their least possible value.
+        /// Number that is taken off the losses before their logarithm: their least possible value.
         least: f64 = 0.0,
     }
 }

@@ -31,7 +31,7 @@ pub struct Gradients<'a> {
     absent: Vec<Absent>,
 }
 
-/// What `combine` makes of the losses' gradients; where no loss has one, it is not asked.
+/// Returns what `combine` makes of the losses' gradients; where no loss has one, it is not asked.
 ///
 /// # Errors
 ///
@@ -207,6 +207,7 @@ impl<'a> Gradients<'a> {
         &self.rows
     }
 
+    /// Returns the shared parameters, in the order of the columns of [`Gradients::rows`].
     pub fn shared(&self) -> &'a [Var] {
         self.shared
     }

@@ -1,4 +1,4 @@
-//! What is kept of each loss at each shared parameter, for checkpoints.
+//! Values that are kept of each loss at each shared parameter, for checkpoints.
 
 use std::collections::BTreeMap;
 

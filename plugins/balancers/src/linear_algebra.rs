@@ -10,6 +10,7 @@ pub fn apply(a: &Matrix, x: &[f64]) -> Vec<f64> {
     a.iter().map(|row| dot(row, x)).collect()
 }
 
+/// Returns the scalar product of two vectors of the same length.
 pub fn dot(x: &[f64], y: &[f64]) -> f64 {
     x.iter().zip(y).map(|(x, y)| x * y).sum()
 }

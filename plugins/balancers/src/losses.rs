@@ -1,4 +1,4 @@
-//! What all balancers do with the losses themselves.
+//! Work of all balancers on the losses themselves.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

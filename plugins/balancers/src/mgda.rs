@@ -10,13 +10,13 @@ use patchbay::plugin::prelude::*;
 patchbay::config! {
     /// Settings of [`Mgda`].
     pub struct MgdaConfig {
-        /// What gradients are divided by before: `none`, `l2` their length, `loss` their loss, `loss+` both.
+        /// Number that gradients are divided by before: `none`, `l2` their length, `loss` their loss, `loss+` both.
         #[schemars(extend("formerly" = "normalise"))]
         normalize: Normalize = Normalize::None,
     }
 }
 
-/// What gradients are divided by before they are combined.
+/// Number that gradients are divided by before they are combined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "patchbay::serde", rename_all = "snake_case")]
 #[schemars(crate = "patchbay::schemars")]

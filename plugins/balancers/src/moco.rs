@@ -30,7 +30,7 @@ patchbay::config! {
         /// The exponent by which `gamma` falls with the number of the step.
         #[schemars(range(min = 0.0))]
         gamma_sigma: f64 = 0.5,
-        /// What is added to the diagonal of the products.
+        /// Number that is added to the diagonal of the products.
         #[schemars(range(min = 0.0))]
         rho: f64 = 0.0,
     }

@@ -9,7 +9,7 @@ use patchbay::plugin::prelude::*;
 patchbay::config! {
     /// Settings of [`UpGrad`].
     pub struct UpGradConfig {
-        /// What is added to the diagonal of G after G was divided by its trace.
+        /// Number that is added to the diagonal of G after G was divided by its trace.
         #[schemars(range(min = 0.0))]
         regularization: f64 = 1e-4,
     }

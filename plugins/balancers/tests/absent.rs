@@ -15,7 +15,7 @@ use patchbay::{
 
 const CPU: Device = Device::Cpu;
 
-/// What may be missing of three losses, and in which ways.
+/// Sets of losses that may be missing, of three.
 const MISSING: [&[usize]; 6] = [&[0], &[1], &[2], &[0, 1], &[1, 2], &[0, 2]];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -429,7 +429,7 @@ fn a_shared_parameter_that_is_given_twice_is_an_error() -> Result<()> {
     Ok(())
 }
 
-/// What FAMO is told after the step are all losses, those without a gradient among them.
+/// FAMO is told all losses after the step, those without a gradient among them.
 #[test]
 fn famo_learns_from_those_that_took_part() -> Result<()> {
     let _turn = turn();

@@ -171,7 +171,7 @@ const WITH_MEMORY: [&str; 10] = [
     "gradvac",
 ];
 
-/// What reference/balancers.py takes a balancer's numbers from.
+/// Returns the source that reference/balancers.py takes a balancer's numbers from.
 fn peer(id: &str) -> &'static str {
     match id {
         "balancer/upgrad"

@@ -22,8 +22,11 @@ use crate::prior::{Guide, threads};
 #[serde(crate = "patchbay::serde", rename_all = "snake_case")]
 #[schemars(crate = "patchbay::schemars")]
 pub enum MethodName {
+    /// He, Sun, Tang 2009: the dark channel prior, refined by a guided filter.
     DarkChannelPrior,
+    /// Zhu, Mai, Shao 2015: the color attenuation prior, refined by a guided filter.
     ColorAttenuationPrior,
+    /// Li et al. 2017: the network AOD-Net, with trained weights.
     AodNet,
 }
 

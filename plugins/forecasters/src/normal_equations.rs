@@ -28,6 +28,7 @@ pub struct Best {
     horizon: usize,
     /// `[lookback, horizon]`, row by row.
     weights: Vec<f64>,
+    /// Penalty λ of the ridge regression, one of [`PENALTIES`]; NaN for the mean of several regressions' maps.
     pub penalty: f64,
     /// On the rows that chose the penalty.
     pub mean_squared_error: f64,

@@ -10,12 +10,19 @@ use crate::tide::SkipStart;
 #[serde(crate = "patchbay::serde", rename_all = "snake_case")]
 #[schemars(crate = "patchbay::schemars")]
 pub enum Preset {
+    /// Traffic: occupancy of roads, hourly, 862 series.
     Traffic,
+    /// Electricity: consumption of customers, hourly, 321 series.
     Electricity,
+    /// ETTm1: temperature of a transformer, every 15 minutes, 7 series.
     Ettm1,
+    /// ETTm2: temperature of a second transformer, every 15 minutes, 7 series.
     Ettm2,
+    /// ETTh1: the transformer of ETTm1, hourly, 7 series.
     Etth1,
+    /// ETTh2: the transformer of ETTm2, hourly, 7 series.
     Etth2,
+    /// Weather: measurements of one station, every 10 minutes, 21 series.
     Weather,
     /// A small network that begins where five ridge regressions end: hidden 64, p 4, temporal decoder 16, dropout 0.5,
     /// `skip_start: "ridge_mean"`. What to begin with.
@@ -25,15 +32,25 @@ pub enum Preset {
 /// A row of the table.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sizes {
+    /// Width of the dense layers.
     pub hidden: usize,
+    /// Number of residual blocks of the encoder.
     pub encoder_layers: usize,
+    /// Number of residual blocks of the dense decoder.
     pub decoder_layers: usize,
+    /// Width of the dense decoder's output for each step of the horizon; p in the paper.
     pub decoder_output: usize,
+    /// Width inside the temporal decoder.
     pub temporal_decoder_hidden: usize,
+    /// Probability of dropout in the residual blocks, in training only.
     pub dropout: f64,
+    /// Whether all residual blocks but the last one end in a layer norm.
     pub layer_norm: bool,
+    /// Learning rate for training, where no other is given: the paper's for its data sets.
     pub learning_rate: f64,
+    /// Whether windows are normalized by the mean and deviation of their past, and forecasts scaled back (RevIN).
     pub reversible: bool,
+    /// Way in which the linear skip from lookback to horizon begins.
     pub skip_start: SkipStart,
 }
 

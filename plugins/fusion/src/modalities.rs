@@ -73,7 +73,9 @@ impl Modality {
 
 /// The image and the other data.
 pub struct Modalities {
+    /// Features of the image, `[batch, tokens, image width]`.
     pub image: Modality,
+    /// Features of the other data, `[batch, tokens, context width]`.
     pub context: Modality,
 }
 

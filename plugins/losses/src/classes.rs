@@ -11,12 +11,13 @@ use patchbay::{
 pub struct Classes {
     /// `[batch, classes, ...]`.
     pub logits: Tensor,
+    /// Class of each position, or a probability for each class.
     pub target: Target,
     /// How many classes there are.
     pub count: usize,
 }
 
-/// What the logits should be.
+/// Targets of the logits.
 pub enum Target {
     /// One class for each position.
     Index(Indices),
@@ -34,7 +35,7 @@ pub struct Indices {
     pub count: usize,
     /// How many targets count.
     pub counted: usize,
-    /// What the config says, or a number that no target has.
+    /// Class that the config says to ignore, or a number that no target has.
     ignore: i64,
 }
 

@@ -17,7 +17,7 @@ use crate::{
 patchbay::config! {
     /// Settings of [`InfoNce`].
     pub struct InfoNceConfig {
-        /// What similarities are divided by.
+        /// Number that similarities are divided by.
         #[schemars(range(min = 1e-4))]
         temperature: f64 = 0.07,
         /// Whether keys also look for their queries; without a queue only.

@@ -15,7 +15,7 @@ use crate::{
 patchbay::config! {
     /// Settings of [`KlDivergence`].
     pub struct KlDivergenceConfig {
-        /// What the logits are divided by before the softmax.
+        /// Number that the logits are divided by before the softmax.
         #[schemars(range(min = 1e-3))]
         temperature: f64 = 1.0,
         /// Whether the target is logits; otherwise it is probabilities, which the temperature does not change.

@@ -27,7 +27,7 @@ patchbay::config! {
         /// The margin of the rarest class, before scaling.
         #[schemars(range(min = 0.0))]
         largest_margin: f64 = 0.5,
-        /// What logits and margins are multiplied with: 30 is made for cosines; 1 leaves plain logits as they are.
+        /// Factor of logits and margins: 30 is made for cosines; 1 leaves plain logits as they are.
         #[schemars(range(min = 0.0))]
         scale: f64 = 30.0,
         /// The first epoch, counted from 0, with class weights; null: never.

@@ -86,7 +86,7 @@ pub fn standard_normal(count: usize) -> Vec<f32> {
     (0..count).map(point).collect()
 }
 
-/// What losses of regression are asked at initialization: the loss of a prediction of 0 of targets with mean 0 and
+/// Returns the loss that regression has at initialization: that of a prediction of 0 for targets with mean 0 and
 /// variance 1, as `forward` computes it.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use patchbay::{ops, plugin::prelude::*};
 
-/// What a loss returns.
+/// Form of the result of a loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "patchbay::serde", rename_all = "snake_case")]
 #[schemars(crate = "patchbay::schemars")]

@@ -16,7 +16,7 @@ use crate::{
 patchbay::config! {
     /// Settings of [`SupervisedContrastive`].
     pub struct SupervisedContrastiveConfig {
-        /// What similarities are divided by.
+        /// Number that similarities are divided by.
         #[schemars(range(min = 1e-4))]
         temperature: f64 = 0.07,
         /// The loss is multiplied with temperature / base_temperature.

@@ -1,3 +1,3 @@
-//! What every component promises, tried on the sample that it carries.
+//! Promises of every component, tried on the sample that it carries.
 
 patchbay::test_components!(patchbay_losses);

@@ -464,7 +464,7 @@ fn every_loss_says_its_scale() {
     }
 }
 
-/// What a loss says to an input that it cannot take.
+/// Returns the error of a loss for an input that it cannot take.
 fn complaint(id: &str, config: Value, prediction: &Tensor, target: &Tensor) -> String {
     patchbay_losses::register().unwrap();
     plugin::create::<dyn Loss>(id, config)

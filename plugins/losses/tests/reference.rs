@@ -118,7 +118,7 @@ fn focal_without_focus_is_cross_entropy() {
     assert_eq!(focal, value(loss("loss/cross_entropy", json!({}))));
 }
 
-/// What a loss says to an input that it cannot take.
+/// Returns the error of a loss for an input that it cannot take.
 fn complaint(id: &str, config: Value, logits: &Tensor, target: &Tensor) -> String {
     loss(id, config)
         .forward(logits, target)

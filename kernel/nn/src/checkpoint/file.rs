@@ -11,7 +11,7 @@ use patchbay_ops::{RandomState, random_state, set_random_state};
 
 use super::{Checkpoint, State, Stateful, check_names, names_of};
 
-/// What the file has beside the parts stands under this name.
+/// Name in the file for all that it has beside the parts.
 pub(super) const TRAINING: &str = "training";
 const STEP: &str = "training.step";
 const RANDOM: &str = "training.random";
@@ -109,7 +109,7 @@ pub(super) fn load(
     Ok(Checkpoint { step: file.step })
 }
 
-/// What a file has.
+/// Contents of a file.
 struct File {
     step: usize,
     random: RandomState,

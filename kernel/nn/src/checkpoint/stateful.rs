@@ -1,4 +1,4 @@
-//! What can be a part of a checkpoint.
+//! Types that can be a part of a checkpoint.
 
 use std::{
     cell::RefCell,
@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Network, OptimizerState, ParameterNames, network::state};
 
-/// What is kept of one part of a run: tensors by name, and values that are no tensors.
+/// State of one part of a run: tensors by name, and values that are no tensors.
 #[derive(Clone, Debug, Default)]
 pub struct State {
     /// The tensors, on any device.

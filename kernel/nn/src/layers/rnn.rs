@@ -66,7 +66,7 @@ impl Default for LSTMConfig {
 }
 
 impl LSTMConfig {
-    /// What the parameters' names end in.
+    /// Returns the end of the parameters' names.
     fn suffix(&self) -> String {
         let reverse = match self.direction {
             Direction::Forward => "",

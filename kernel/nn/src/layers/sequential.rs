@@ -7,7 +7,7 @@ use candle_nn::{Module, ModuleT, func, func_t};
 
 use crate::network::{Network, Part, TensorMap, show_as_network};
 
-/// What a [`Sequential`] takes: a network with `forward(&x)`.
+/// Layer of a [`Sequential`]: a network with `forward(&x)`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a layer of `nn::seq()`",
     label = "a layer with `impl Module` that is a network is expected",
@@ -17,7 +17,7 @@ pub trait Layer: Module + Network {}
 
 impl<L: Module + Network> Layer for L {}
 
-/// What a [`SequentialT`] takes: a network with `forward_t(&x, train)`, which every [`Layer`] has, too.
+/// Layer of a [`SequentialT`]: a network with `forward_t(&x, train)`, which every [`Layer`] has, too.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a layer of `nn::seq_t()`",
     label = "a layer with `impl Module` or `impl ModuleT` that is a network is expected",
@@ -78,7 +78,7 @@ pub fn seq_t() -> SequentialT {
     SequentialT::default()
 }
 
-/// What both sequences have.
+/// Defines the methods that both sequences have.
 macro_rules! sequence {
     ($sequence:ident, $layer:ident, ($($train:ident: $bool:ty)?), $forward:ident) => {
         impl $sequence {

@@ -1,4 +1,4 @@
-//! What a field of a network may be.
+//! Types that a field of a network may have.
 
 use std::{marker::PhantomData, path::PathBuf};
 

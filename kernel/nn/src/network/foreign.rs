@@ -201,7 +201,7 @@ impl Network for VarMap {
     }
 }
 
-/// What has no parameters.
+/// Implements networks for layers without parameters.
 macro_rules! without_parameters {
     ($($layer:ty: $type_name:expr;)*) => {$(
         impl Network for $layer {

@@ -20,7 +20,7 @@ pub(crate) use field::plain;
 pub use patchbay_derive::Network;
 pub use summary::show_network;
 
-/// What [`Network::map_tensors`] makes of each tensor.
+/// Function that [`Network::map_tensors`] applies to each tensor.
 pub type TensorMap<'m> = dyn FnMut(&Tensor) -> Result<Tensor> + 'm;
 
 /// A part of a network, with the name that it has there.

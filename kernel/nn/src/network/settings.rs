@@ -8,7 +8,7 @@ pub(crate) fn linear(weight: &Tensor, bias: Option<&Tensor>) -> String {
     format!("in_features={inputs}, out_features={outputs}, bias={has_bias}")
 }
 
-/// What a convolution has besides its parameters.
+/// Settings that a convolution has besides its parameters.
 pub(crate) struct Convolution {
     pub(crate) is_transposed: bool,
     pub(crate) stride: usize,

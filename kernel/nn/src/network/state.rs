@@ -1,6 +1,6 @@
 //! The tensors of a network by their names.
 //!
-//! What is here takes parts and no network, so that it is compiled once and not for each network of a cell.
+//! All that is here takes parts and no network, so that it is compiled once and not for each network of a cell.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},

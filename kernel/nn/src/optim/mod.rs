@@ -11,7 +11,7 @@ pub use groups::{IntoGroups, ParameterGroups};
 pub use parameters::{OptimizerState, ParameterGroup, ParameterNames};
 pub use sgd::{ParamsSgd, SGD};
 
-/// What [`Adam::new`], [`AdamW::new`] and [`SGD::new`] take: settings of type `P`, or a learning rate with PyTorch's other defaults.
+/// Argument of [`Adam::new`], [`AdamW::new`] and [`SGD::new`]: settings of type `P`, or a learning rate with PyTorch's other defaults.
 pub trait OptimizerSettings<P> {
     /// Returns the settings.
     fn settings(self) -> P;

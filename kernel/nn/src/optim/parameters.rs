@@ -13,7 +13,7 @@ use crate::{checkpoint::Commit, each_once, kept::Kept};
 pub struct ParameterGroup {
     /// The parameters.
     pub vars: Vec<Var>,
-    /// What the optimizer's learning rate is multiplied with for this group, so that a schedule moves all groups.
+    /// Factor of the optimizer's learning rate for this group, so that a schedule moves all groups.
     pub learning_rate_scale: f64,
     /// The optimizer's own where nothing is said. Norms and biases usually have 0.
     pub weight_decay: Option<f64>,
@@ -78,7 +78,7 @@ impl ParameterNames {
     }
 }
 
-/// What checkpoints keep of an optimizer.
+/// State of an optimizer that checkpoints keep.
 pub trait OptimizerState {
     /// The learning rate, and of each parameter, under its name: `NAME.steps`, the number of its steps, and `NAME.moments`,
     /// [moments, elements], if it has had a gradient.
@@ -131,7 +131,7 @@ pub trait OptimizerState {
     /// The parameters, in the order of the groups.
     fn vars(&self) -> Vec<Var>;
 
-    /// What is kept besides the parameters: [moments, elements] for each parameter that has had a gradient.
+    /// Returns what is kept besides the parameters: [moments, elements] for each parameter that has had a gradient.
     fn moments(&self) -> Vec<Tensor>;
 }
 
@@ -159,7 +159,7 @@ pub(super) struct Parameters {
     fault: Option<String>,
 }
 
-/// What changes from step to step.
+/// Values that change from step to step.
 #[derive(Clone, Debug)]
 struct Progress {
     all: Vec<Parameter>,

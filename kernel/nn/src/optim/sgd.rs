@@ -20,7 +20,7 @@ pub struct ParamsSgd {
     pub lr: f64,
     /// The share of the step before that is kept.
     pub momentum: f64,
-    /// What is taken from the gradient as it enters the momentum.
+    /// Share that is taken from the gradient as it enters the momentum.
     pub dampening: f64,
     /// Added to the gradient, times the parameter.
     pub weight_decay: f64,

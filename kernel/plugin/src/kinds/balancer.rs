@@ -75,7 +75,7 @@ kind! {
     }
 }
 
-/// What a balancer made of the losses.
+/// Result of a balancer for some losses.
 pub struct Balanced {
     /// For `optimizer.step(&gradients)`.
     pub gradients: GradStore,

@@ -1,4 +1,4 @@
-//! What a kind's trait becomes: `kind!`, and the list of kinds, `kinds!`.
+//! Expansion of a kind's trait: `kind!`, and the list of kinds, `kinds!`.
 
 /// Declares a kind: the trait as it stands, [`Kind`](super::Kind) for its trait object, and the trait for the
 /// [`Slot`](crate::Slot), which forwards each method to its present component.
@@ -156,7 +156,7 @@ macro_rules! kind_methods {
         pub trait $Trait: $crate::Component { $($item)* }
 
         const _: () = {
-            /// What is read of a component when it is made.
+            /// Values that are read of a component when it is made.
             pub struct Constants { $($constant: $type,)* }
 
             impl $crate::Kind for dyn $Trait {
@@ -220,7 +220,7 @@ macro_rules! kind_methods {
 }
 pub(crate) use kind_methods;
 
-/// What to say of a method that returns no `Result`.
+/// Words for a method that returns no `Result`.
 #[allow(unused_macros)] // No kind has one.
 macro_rules! cannot_fail {
     ($method:ident) => {

@@ -25,7 +25,7 @@ kind! {
     }
 }
 
-/// What an encoder reads.
+/// Input of an encoder.
 #[derive(Clone, Copy)]
 pub struct EncoderInput<'a> {
     /// Images `[batch, channels, height, width]`, token ids `[batch, length]` (`u32`), or a sequence
@@ -33,7 +33,7 @@ pub struct EncoderInput<'a> {
     pub values: &'a Tensor,
     /// 1 where a position counts, 0 where it is padding: `[batch, length]` (`u8`).
     pub mask: Option<&'a Tensor>,
-    /// What cross-attention looks at: tokens `[batch, context, width]`.
+    /// Tokens that cross-attention looks at: `[batch, context, width]`.
     pub context: Option<&'a Tensor>,
     /// As `mask`, for the context: `[batch, context]`.
     pub context_mask: Option<&'a Tensor>,
@@ -82,7 +82,7 @@ impl Slot<dyn Encoder> {
     }
 }
 
-/// What an encoder returns.
+/// Output of an encoder.
 #[derive(Clone, Debug)]
 pub struct Encoding {
     /// `[batch, length, width]`, a class token first where the encoder has one.

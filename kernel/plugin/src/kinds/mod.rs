@@ -22,7 +22,7 @@ declare::kinds! {
     tool::Tool,
 }
 
-/// What is done for each kind, one after the other.
+/// Work that is done for each kind, one after the other.
 pub trait Visitor {
     fn visit<K: ?Sized + Tried>(&mut self);
 }

@@ -46,7 +46,7 @@ kind! {
             Ok(Batch::new())
         }
 
-        /// What else the objective can make of a batch: the names that [`Objective::evaluate`] takes.
+        /// Names that [`Objective::evaluate`] takes: all else that the objective can make of a batch.
         #[constant]
         fn evaluations(&self) -> Vec<&'static str> {
             Vec::new()
@@ -168,7 +168,7 @@ fn evaluate_in_slot(slot: &Slot<dyn Objective>, what: &str, batch: &Batch) -> Re
 
 /// Names of before, for what [`Objective::evaluate`] and [`Objective::times`] do.
 impl Slot<dyn Objective> {
-    /// What is made of each image with its text.
+    /// Results of each image with its text.
     ///
     /// # Errors
     ///

@@ -207,7 +207,7 @@ fn is_zero(x: &Tensor) -> Result<bool> {
     Ok(largest.to_dtype(DType::F64)?.to_scalar::<f64>()? == 0.0)
 }
 
-/// What a balancer's slot remembers of its losses.
+/// Memory that a balancer's slot has of its losses.
 #[derive(Default)]
 pub struct Watch(Mutex<State>);
 

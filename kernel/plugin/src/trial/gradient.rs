@@ -9,7 +9,7 @@ use crate::{Inputs, Outputs, Slot, Tried};
 /// one of them.
 const DIRECTIONS: usize = 3;
 
-/// What is differentiated with respect to: an input, or a parameter by its name.
+/// Tensor with respect to which is differentiated: an input, or a parameter by its name.
 struct Of {
     name: String,
     var: Var,
@@ -128,7 +128,7 @@ fn pattern(count: usize, seed: usize, least: f64) -> Vec<f64> {
         .collect()
 }
 
-/// What is wrong with a gradient, if anything is.
+/// Tells what is wrong with a gradient, if anything is.
 fn differs<K: ?Sized + Tried>(
     trial: &Trial<'_>,
     dtype: DType,

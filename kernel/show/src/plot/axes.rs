@@ -49,24 +49,24 @@ macro_rules! axes_setters {
                 self
             }
 
-            /// What the x axis shows.
+            /// Sets the label of the x axis.
             pub fn x_label(mut self, label: impl Into<String>) -> Self {
                 self.axes.x_label = label.into();
                 self
             }
 
-            /// What the y axis shows.
+            /// Sets the label of the y axis.
             pub fn y_label(mut self, label: impl Into<String>) -> Self {
                 self.axes.y_label = label.into();
                 self
             }
 
-            /// What the x axis shows, by matplotlib's name.
+            /// Sets the label of the x axis, by matplotlib's name.
             pub fn xlabel(self, label: impl Into<String>) -> Self {
                 self.x_label(label)
             }
 
-            /// What the y axis shows, by matplotlib's name.
+            /// Sets the label of the y axis, by matplotlib's name.
             pub fn ylabel(self, label: impl Into<String>) -> Self {
                 self.y_label(label)
             }

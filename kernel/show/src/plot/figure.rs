@@ -27,7 +27,7 @@ pub struct Figure {
     svg: String,
     size: (u32, u32),
     description: String,
-    /// What is in the SVG as images, for formats in which they are put over it.
+    /// Images in the SVG, for formats in which they are put over it.
     pictures: Vec<Picture>,
 }
 

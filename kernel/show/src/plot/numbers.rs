@@ -1,4 +1,4 @@
-//! What can be plotted: slices, vectors and arrays of numbers, and tensors.
+//! Numbers that can be plotted: slices, vectors and arrays of them, and tensors.
 
 use candle_core::{DType, Tensor};
 

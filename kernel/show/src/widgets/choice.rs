@@ -81,7 +81,7 @@ pub fn dropdown(
 }
 
 impl Dropdown {
-    /// What is chosen now, also in the middle of a running cell; empty where there is no choice.
+    /// Returns the present choice, also in the middle of a running cell; empty where there is no choice.
     pub fn get(&self) -> String {
         self.chosen(self.model.get("index").as_u64())
     }

@@ -22,7 +22,7 @@ enum Scale {
 
 /// A slider from `min` to `max`, in a hundred steps, at `min` unless [`Slider::value`] says otherwise.
 ///
-/// What is no number, and an empty range, become the range from 0 to 1: a slider always exists.
+/// Bounds that are no numbers, and an empty range, become the range from 0 to 1: a slider always exists.
 pub fn slider(label: impl Into<String>, min: f64, max: f64) -> Slider {
     let (min, max) = if min < max && (max - min).is_finite() {
         (min, max)

@@ -23,7 +23,9 @@ pub struct ColumnSums {
 /// The rows that come into the window of a row and leave it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
+    /// Number of the row that enters at the bottom; `None` below the image.
     pub comes: Option<usize>,
+    /// Number of the row that leaves at the top; `None` above the image.
     pub goes: Option<usize>,
     /// 1 / the number of rows inside the image.
     pub share: f64,

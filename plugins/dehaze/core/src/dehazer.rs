@@ -23,10 +23,18 @@ use crate::{
 /// Which prior, with what is its own.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Prior {
-    /// `omega` of equation 12: how much of the haze goes.
-    DarkChannel { omega: f32 },
-    /// `beta`, the scattering coefficient, and the coefficients of depth.
-    ColorAttenuation { beta: f32, coefficients: [f32; 3] },
+    /// The dark channel prior (He, Sun, Tang 2009).
+    DarkChannel {
+        /// Share of the haze that is removed, 0 to 1: `omega` of equation 12.
+        omega: f32,
+    },
+    /// The color attenuation prior (Zhu, Mai, Shao 2015).
+    ColorAttenuation {
+        /// Scattering coefficient per unit of depth, above 0.
+        beta: f32,
+        /// Coefficients of depth, theta 0, 1 and 2 of equation 8: constant, of value, of saturation.
+        coefficients: [f32; 3],
+    },
 }
 
 /// What guides the refinement.
@@ -41,10 +49,13 @@ pub enum Guide {
 /// The settings of a prior.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dehazer {
+    /// Prior that finds the airlight and the transmission.
     pub prior: Prior,
     /// Half the side of the minimum's window: 7 for the papers' patch of 15.
     pub patch_radius: usize,
+    /// Channels of the picture that guide the refinement of the transmission.
     pub guide: Guide,
+    /// Window and smoothness of the guided filter that refines the transmission.
     pub filter: GuidedFilter,
     /// The guided filter works at 1 / this of the size; 1: at full size.
     pub subsampling: usize,

@@ -8,7 +8,7 @@
 //!
 //! Where there is no data, a pixel counts in no window, as if the image ended there; no window is centered on it.
 //!
-//! The guide is `C` planes, 1 or 3. The subsampled form is in [`crate::subsampled`].
+//! The guide is `C` planes, 1 or 3. The subsampled form is in `subsampled.rs`.
 
 use crate::{
     bands::{Parts, Rows, in_bands},
@@ -19,15 +19,21 @@ use crate::{
 /// Window and smoothness. `eps` is in units of the guide squared, for a guide in 0..=1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GuidedFilter {
+    /// Half the side of the window, in pixels: a window is `2 * radius + 1` squared.
     pub radius: usize,
+    /// Regularization, in units of the guide squared, above 0: windows whose variance is well below it are smoothed,
+    /// others keep their edges.
     pub eps: f32,
 }
 
 /// The guide `[C, height, width]` and what is filtered `[height, width]`.
 #[derive(Clone, Copy)]
-pub struct Problem<'a, const C: usize> {
+pub(crate) struct Problem<'a, const C: usize> {
+    /// Planes of the guide in 0..=1, one for each channel: `[height, width]` each.
     pub guide: [&'a [f32]; C],
+    /// Plane to be filtered, `[height, width]`.
     pub source: &'a [f32],
+    /// Length of a row, in pixels; the height follows from `source`.
     pub width: usize,
     /// 1 where there is data, 0 where there is none and guide and source are 0, too; none where all is data.
     pub data: Option<&'a [f32]>,
@@ -41,8 +47,10 @@ impl<const C: usize> Problem<'_, C> {
 
 /// The planes of the linear functions: a slope a channel of the guide, and an offset.
 #[derive(Debug)]
-pub struct Coefficients<const C: usize> {
+pub(crate) struct Coefficients<const C: usize> {
+    /// Factor of each channel of the guide, `[height, width]` each.
     pub slopes: [Vec<f32>; C],
+    /// Constant term, `[height, width]`.
     pub offset: Vec<f32>,
 }
 
@@ -57,7 +65,7 @@ impl<const C: usize> Default for Coefficients<C> {
 
 /// Buffers of one band.
 #[derive(Debug, Default)]
-pub struct Scratch {
+pub(crate) struct Scratch {
     sums: Vec<ColumnSums>,
     means: Vec<Vec<f32>>,
     shares: Vec<f64>,
@@ -86,7 +94,7 @@ const fn statistics(channels: usize) -> usize {
 
 impl GuidedFilter {
     /// The linear function of each window (equations 5, 6 and 14, 15).
-    pub fn fit<const C: usize, R: Send>(
+    pub(crate) fn fit<const C: usize, R: Send>(
         &self,
         problem: &Problem<'_, C>,
         coefficients: &mut Coefficients<C>,
@@ -156,7 +164,7 @@ impl GuidedFilter {
     /// Averages the functions of all windows that hold a pixel, and hands the rows in `kept` over one
     /// by one: averaged slopes and offset (equations 8 and 16 without the guide), and where they
     /// belong.
-    pub fn average<const C: usize, P: Parts, R: Send>(
+    pub(crate) fn average<const C: usize, P: Parts, R: Send>(
         &self,
         problem: &Problem<'_, C>,
         coefficients: &Coefficients<C>,
@@ -220,8 +228,10 @@ impl GuidedFilter {
 
 /// The number of a row, and its index in the parts of its band.
 #[derive(Clone, Copy, Debug)]
-pub struct BandRow {
+pub(crate) struct BandRow {
+    /// Number of the row in the planes, counted from the top.
     pub row: usize,
+    /// Number of the row within the band, counted from the band's first row that is kept.
     pub index: usize,
 }
 
@@ -360,7 +370,7 @@ multiversion! {
 
 multiversion! {
     /// The filter's result of one row: averaged slope x guide + averaged offset.
-    pub fn combine_gray(slope: &[f32], guide: &[f32], offset: &[f32], output: &mut [f32]) {
+    pub(crate) fn combine_gray(slope: &[f32], guide: &[f32], offset: &[f32], output: &mut [f32]) {
         for (((to, &a), &i), &b) in output.iter_mut().zip(slope).zip(guide).zip(offset) {
             *to = a * i + b;
         }
@@ -369,7 +379,7 @@ multiversion! {
 
 multiversion! {
     /// As [`combine_gray`], for a color guide.
-    pub fn combine_color(slopes: [&[f32]; 3], guide: [&[f32]; 3], offset: &[f32], output: &mut [f32]) {
+    pub(crate) fn combine_color(slopes: [&[f32]; 3], guide: [&[f32]; 3], offset: &[f32], output: &mut [f32]) {
         let width = output.len();
         let [r, g, b] = slopes.map(|plane| &plane[..width]);
         let [i, j, k] = guide.map(|plane| &plane[..width]);

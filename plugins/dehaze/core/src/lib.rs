@@ -3,7 +3,7 @@
 pub mod airlight;
 pub mod aod_net;
 mod bands;
-pub mod box_filter;
+mod box_filter;
 pub mod color_attenuation_prior;
 pub mod dark_channel_prior;
 pub mod dehazer;
@@ -19,7 +19,7 @@ mod running_sum;
 pub mod sample;
 mod simd;
 pub mod skip;
-pub mod subsampled;
+mod subsampled;
 pub mod synthesis;
 mod workspace;
 

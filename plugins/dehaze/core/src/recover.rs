@@ -8,7 +8,9 @@ use crate::{sample::Sample, simd::multiversion};
 /// Least, greatest and mean transmission of a picture, as used for the recovery.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Statistics {
+    /// Least transmission; infinity before a pixel was counted.
     pub least: f32,
+    /// Greatest transmission; negative infinity before a pixel was counted.
     pub greatest: f32,
     sum: f64,
     count: usize,
@@ -26,10 +28,12 @@ impl Default for Statistics {
 }
 
 impl Statistics {
+    /// Returns the mean transmission of the pixels that were counted; 0 where there are none.
     pub fn mean(&self) -> f32 {
         (self.sum / self.count.max(1) as f64) as f32
     }
 
+    /// Adds the pixels that `other` has counted.
     pub fn merge(&mut self, other: &Statistics) {
         self.least = self.least.least(other.least);
         self.greatest = self.greatest.max(other.greatest);
@@ -53,7 +57,12 @@ impl Statistics {
 }
 
 /// Bounds a row of transmission, counts it, and writes 1 / t.
-pub fn gain(row: &mut [f32], bounds: [f32; 2], gain: &mut [f32], statistics: &mut Statistics) {
+pub(crate) fn gain(
+    row: &mut [f32],
+    bounds: [f32; 2],
+    gain: &mut [f32],
+    statistics: &mut Statistics,
+) {
     let (least, greatest, sum) = bounded(row, bounds, gain);
     statistics.take(least, greatest, sum, row.len());
 }
@@ -94,7 +103,7 @@ multiversion! {
 
 multiversion! {
     /// (I - A) / t + A, clipped and rounded to samples; `gain` is 1 / t, `airlight` in samples.
-    pub fn recover<T: Sample>(haze: &[T], gain: &[f32], airlight: f32, output: &mut [T]) {
+    pub(crate) fn recover<T: Sample>(haze: &[T], gain: &[f32], airlight: f32, output: &mut [T]) {
         for ((to, &sample), &gain) in output.iter_mut().zip(haze).zip(gain) {
             *to = T::nearest((sample.float() - airlight) * gain + airlight);
         }
@@ -103,7 +112,7 @@ multiversion! {
 
 multiversion! {
     /// Samples as floats in 0..=1.
-    pub fn unit<T: Sample>(samples: &[T], output: &mut [f32]) {
+    pub(crate) fn unit<T: Sample>(samples: &[T], output: &mut [f32]) {
         for (to, &sample) in output.iter_mut().zip(samples) {
             *to = sample.float() * (1.0 / T::WHITE);
         }
@@ -112,7 +121,7 @@ multiversion! {
 
 multiversion! {
     /// Rec. 601 luma in 0..=1, not rounded.
-    pub fn luma<T: Sample>(planes: [&[T]; 3], output: &mut [f32]) {
+    pub(crate) fn luma<T: Sample>(planes: [&[T]; 3], output: &mut [f32]) {
         let [red, green, blue] = planes;
         let [r, g, b] = [0.299 / T::WHITE, 0.587 / T::WHITE, 0.114 / T::WHITE];
         for (((to, &red), &green), &blue) in output.iter_mut().zip(red).zip(green).zip(blue) {

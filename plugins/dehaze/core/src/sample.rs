@@ -8,11 +8,13 @@ pub trait Sample: Copy + PartialOrd + Default + Send + Sync + 'static {
     /// Not below any sample; what a minimum begins with.
     const MAXIMUM: Self;
 
+    /// Returns the sample as a float in 0..=[`Sample::WHITE`], exactly.
     fn float(self) -> f32;
     /// The nearest sample of a value in 0..=[`Sample::WHITE`]; what lies outside is clipped.
     fn nearest(value: f32) -> Self;
     /// Proportional to the value, as an integer: sums of these compare exactly.
     fn integer(self) -> u64;
+    /// Returns the lesser of two samples.
     fn least(self, other: Self) -> Self;
     /// The `count`-th largest of `values`; `copy` is a buffer.
     fn nth_largest(values: &[Self], count: usize, copy: &mut Vec<Self>) -> Self;

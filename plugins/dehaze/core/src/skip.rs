@@ -10,10 +10,15 @@ use crate::{picture::Picture, sample::Sample, simd::multiversion};
 /// without haze: 90 % of the dark channel's pixels are below 25 of 255.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SkipRule {
+    /// Share of the pixels, 0 to 1, that must be black or white.
     pub share: f64,
+    /// Bound in 0..=1: in a black pixel all channels are below it.
     pub black: f32,
+    /// Bound in 0..=1: in a white pixel all channels are above it.
     pub white: f32,
+    /// Share of the dark channel's pixels, 0 to 1, that must be below `clear`.
     pub clear_share: f64,
+    /// Bound of the dark channel, in 0..=1, below which a pixel has no haze.
     pub clear: f32,
 }
 

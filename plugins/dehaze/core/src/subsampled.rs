@@ -50,6 +50,7 @@ pub struct Grid {
 }
 
 impl Grid {
+    /// Computes the positions for a side of `size` pixels that is reduced by `factor`.
     pub fn fit(&mut self, size: usize, factor: usize) {
         self.last = reduced(size, factor) - 1;
         self.positions.clear();

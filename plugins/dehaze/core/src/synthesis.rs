@@ -8,16 +8,22 @@
 /// A picture without haze, `[3, height, width]` in 0..=1, and its depth `[height, width]` in 0..=1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scene {
+    /// Length of a row, in pixels.
     pub width: usize,
+    /// Number of rows.
     pub height: usize,
+    /// Colors without haze, `[3, height, width]` in 0..=1.
     pub clear: Vec<f32>,
+    /// Distance from the camera, `[height, width]`: 0 is near and 1 the horizon.
     pub depth: Vec<f32>,
 }
 
 /// Haze with transmission e^(-beta depth) and this airlight (RGB in 0..=1).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Haze {
+    /// Scattering coefficient, per unit of depth: 0 is no haze.
     pub beta: f32,
+    /// Color of the haze itself, RGB in 0..=1.
     pub airlight: [f32; 3],
 }
 
@@ -59,6 +65,7 @@ impl Haze {
 pub struct Random(u64);
 
 impl Random {
+    /// Makes a generator; the same seed gives the same numbers.
     pub fn new(seed: u64) -> Random {
         Random(seed)
     }

@@ -11,15 +11,21 @@ use crate::{attention::attend, initial::linear};
 /// What all layers have in common.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerSettings {
+    /// Width of the tokens, a multiple of `heads`.
     pub width: usize,
+    /// Number of heads of attention, at least 1.
     pub heads: usize,
     /// Width inside the feed-forward part.
     pub intermediate: usize,
     /// Width of the tokens that cross-attention looks at.
     pub context_width: usize,
+    /// Number that layer norm adds to the variance.
     pub eps: f64,
+    /// Probability of dropout behind attention and feed-forward part, in training only.
     pub dropout: f64,
+    /// Probability of dropout on the weights of attention, in training only.
     pub attention_dropout: f64,
+    /// Standard deviation of the weights at the beginning.
     pub initializer_range: f64,
 }
 
@@ -42,7 +48,9 @@ impl LayerSettings {
 /// Tokens to look at, `[batch, m, width]`, and which of them count (a mask of `attention::key_mask`).
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
+    /// Tokens `[batch, m, width]` that keys and values are made of.
     pub tokens: &'a Tensor,
+    /// Mask of `attention::key_mask`: 1 where a token counts; `None` where all do.
     pub visible: Option<&'a Tensor>,
 }
 

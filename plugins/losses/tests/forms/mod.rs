@@ -1,8 +1,8 @@
-//! What a loss takes, read from its sample and its settings.
+//! Inputs of a loss, read from its sample and its settings.
 
 use patchbay::plugin::{self, Sample};
 
-/// What goes into a loss.
+/// Inputs of a loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// Logits and class indices.

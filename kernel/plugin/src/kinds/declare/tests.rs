@@ -35,7 +35,7 @@ kind! {
             true
         }
 
-        /// What the values are called.
+        /// Names of the values.
         #[constant]
         fn names(&self) -> Vec<String>;
     }

@@ -87,14 +87,20 @@ impl Progress {
 /// Where the time went, summed over threads, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Times {
+    /// Reading files from the input folder.
     pub read: f64,
+    /// Decoding files to samples.
     pub decode: f64,
+    /// Dehazing, the test for black, white and clear pictures included.
     pub dehaze: f64,
+    /// Encoding results in the format of their inputs.
     pub encode: f64,
+    /// Writing and renaming results in the output folder.
     pub write: f64,
 }
 
 impl Times {
+    /// Returns the sum of all parts, in seconds.
     pub fn sum(&self) -> f64 {
         self.read + self.decode + self.dehaze + self.encode + self.write
     }
@@ -111,8 +117,11 @@ impl Times {
 /// What a run did.
 #[derive(Clone, Debug)]
 pub struct Summary {
+    /// Counts of pictures at the end of the run.
     pub progress: Progress,
+    /// Seconds of each part of the work, summed over threads.
     pub times: Times,
+    /// Path of the report, a CSV file in the output folder.
     pub report: PathBuf,
     /// Whether the caller stopped it.
     pub stopped: bool,

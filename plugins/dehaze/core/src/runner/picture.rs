@@ -29,7 +29,9 @@ use crate::{
 /// How a data set is dehazed.
 #[derive(Clone, Debug)]
 pub enum Method {
+    /// By a prior and the guided filter.
     Prior(Dehazer),
+    /// By the network AOD-Net, with these weights.
     AodNet(AodNet),
 }
 

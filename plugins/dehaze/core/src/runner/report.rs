@@ -24,6 +24,7 @@ airlight_red,airlight_green,airlight_blue,transmission_least,transmission_mean,t
 /// What became of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
+    /// Dehazed, and the result written.
     Dehazed,
     /// Black, white or clear, and copied as it is.
     Copied,
@@ -32,6 +33,7 @@ pub enum Status {
 }
 
 impl Status {
+    /// Returns the word for it in the report: `dehazed`, `copied` or `unreadable`.
     pub fn name(self) -> &'static str {
         match self {
             Status::Dehazed => "dehazed",
@@ -52,15 +54,22 @@ impl Status {
 pub struct ReportRow {
     /// Below the input folder.
     pub path: String,
+    /// Size of the input file, in bytes.
     pub bytes: u64,
+    /// Time of the input file's last change, in nanoseconds since 1970; 0 where the system does not tell.
     pub modified_ns: u128,
+    /// Outcome for this picture.
     pub status: Status,
+    /// Reason why the picture was copied or could not be read, or what the result lacks of the input file; empty where
+    /// there is nothing to say.
     pub reason: String,
+    /// Format, size and bits of the picture. `None` where no header could be read, and in rows from [`read_report`].
     pub header: Option<Header>,
     /// RGB in 0..=1.
     pub airlight: Option<[f32; 3]>,
     /// Least, mean, greatest.
     pub transmission: Option<[f32; 3]>,
+    /// Time that one thread took for the picture, from reading to writing, in milliseconds.
     pub milliseconds: f64,
 }
 

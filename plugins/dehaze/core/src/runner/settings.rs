@@ -12,6 +12,7 @@ use crate::skip::SkipRule;
 pub struct Shard {
     /// 1 to `count`.
     pub number: u64,
+    /// Number of runs that share the data set, at least 1.
     pub count: u64,
 }
 
@@ -54,13 +55,17 @@ pub fn hash(bytes: &[u8]) -> u64 {
 /// The settings of a run.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Prior or network that dehazes.
     pub method: Method,
+    /// Rule for pictures that are copied as they are; `None`: all are dehazed.
     pub skip: Option<SkipRule>,
     /// JPEG's quality, 1 to 100.
     pub quality: u8,
+    /// Number of threads, each with a picture of its own; 0 counts as 1.
     pub threads: usize,
     /// Bytes that the pictures in work may take together.
     pub memory: u64,
+    /// Part of the data set that this run takes.
     pub shard: Shard,
     /// What of 16 bits is white, 4095 for 12 bits; none: as the file says, else all.
     pub white: Option<u16>,
