@@ -51,18 +51,32 @@ fn run(id: &str, folder: &str, steps: Range<usize>) -> Result<Vec<u64>> {
     let mut plateau = nn::Plateau::new(0.5, 1);
     let mut stopping = nn::EarlyStopping::new(3, 1e-3);
     let history = Mutex::new(Vec::<f64>::new());
+    // Five batches an epoch, so that a run is saved at an epoch's end and in its middle.
+    let numbers: Vec<f32> = (0..300).map(|i| (i as f32 * 0.37).sin()).collect();
+    let labels: Vec<i64> = (0..60).map(|i| i % 3).collect();
+    let (x, y) = (torch::from_vec(numbers, (60, 5))?, torch::from_vec(labels, 60)?);
+    let samples = data::TensorDataset::new(&[("x", &x), ("y", &y)])?;
+    let loader = data::DataLoader::new(samples).batch_size(12).shuffle(5).workers(2);
     let path = format!("{folder}/{}.safetensors", id.replace('/', "-"));
     if steps.start > 0 {
         let parts = nn::Checkpoint::of(&[
             ("net", &net), ("balancer", &balancer), ("classes", &classes), ("optimizer", &optimizer), ("ema", &ema),
-            ("plateau", &plateau), ("stopping", &stopping), ("history", &history),
+            ("plateau", &plateau), ("stopping", &stopping), ("history", &history), ("loader", &loader),
         ]);
         assert_eq!(parts.load(&path)?.step, steps.start);
     }
     let mut bits = Vec::new();
+    let mut batches = loader.iter();
     for step in steps.clone() {
-        let x = (torch::randn((12, 5))? + 0.1 * step as f64)?;
-        let target = torch::randint(0, 3, 12)?;
+        let batch = match batches.next() {
+            Some(batch) => batch?,
+            None => {
+                batches = loader.iter();
+                batches.next().expect("an epoch has batches")?
+            }
+        };
+        let (x, target) = batch.pair()?;
+        let x = (x + 0.1 * step as f64)?;
         let losses = |x: &Tensor| -> Result<Vec<Tensor>> {
             let (logits, number) = net.forward(x)?;
             Ok(vec![
@@ -88,10 +102,10 @@ fn run(id: &str, folder: &str, steps: Range<usize>) -> Result<Vec<u64>> {
         bits.push(f64::from(sum_all(&ema.averages()[0])?.to_scalar::<f32>()?).to_bits());
     }
     bits.push(history.lock().unwrap().iter().sum::<f64>().to_bits());
-    if steps.end < 8 {
+    if steps.end < 13 {
         let parts = nn::Checkpoint::of(&[
             ("net", &net), ("balancer", &balancer), ("classes", &classes), ("optimizer", &optimizer), ("ema", &ema),
-            ("plateau", &plateau), ("stopping", &stopping), ("history", &history),
+            ("plateau", &plateau), ("stopping", &stopping), ("history", &history), ("loader", &loader),
         ]);
         parts.step(steps.end).save(&path)?;
     }
@@ -100,6 +114,8 @@ fn run(id: &str, folder: &str, steps: Range<usize>) -> Result<Vec<u64>> {
 
 let ids: Vec<String> = plugin::list("balancer/*").rows.into_iter().map(|[id, ..]| id).collect();
 let folder = std::env::var("PATCHBAY_RESUME").unwrap();
+let middle = format!("{folder}/middle");
+std::fs::create_dir_all(&middle)?;
 "#;
 
 #[tokio::test]
@@ -116,25 +132,32 @@ async fn another_session_goes_on_bit_for_bit_with_every_balancer() {
     let mut first = Client::start().await;
     first.execute(&place).await.ok();
     first.execute(RUN).await.ok();
-    let mut execution = first.execute(&runs("0..8")).await;
+    let mut execution = first.execute(&runs("0..13")).await;
     let whole = execution.text("stdout");
     execution.rest();
     execution.ok();
     first.execute(&runs("0..5")).await.any_end();
+    first
+        .execute(&runs("0..7").replace("&folder", "&middle"))
+        .await
+        .any_end();
     drop(first);
     let mut second = Client::start().await;
     second.execute(&place).await.ok();
     second.execute(RUN).await.ok();
-    let mut execution = second.execute(&runs("5..8")).await;
-    let rest = execution.text("stdout");
-    execution.rest();
-    execution.ok();
-    assert!(whole.lines().count() >= 22, "{whole}");
-    for (whole, rest) in whole.lines().zip(rest.lines()) {
-        let (id, rest) = rest.split_once(" [").unwrap_or_else(|| panic!("{rest}"));
-        let (same, whole) = whole.split_once(" [").unwrap_or_else(|| panic!("{whole}"));
-        assert_eq!(id, same);
-        assert!(whole.ends_with(rest), "{id}: {rest} does not end {whole}");
+    assert!(whole.lines().count() >= 29, "{whole}");
+    for cell in [runs("5..13"), runs("7..13").replace("&folder", "&middle")] {
+        let mut execution = second.execute(&cell).await;
+        let rest = execution.text("stdout");
+        execution.rest();
+        execution.ok();
+        assert_eq!(rest.lines().count(), whole.lines().count(), "{rest}");
+        for (whole, rest) in whole.lines().zip(rest.lines()) {
+            let (id, rest) = rest.split_once(" [").unwrap_or_else(|| panic!("{rest}"));
+            let (same, whole) = whole.split_once(" [").unwrap_or_else(|| panic!("{whole}"));
+            assert_eq!(id, same);
+            assert!(whole.ends_with(rest), "{id}: {rest} does not end {whole}");
+        }
     }
     // What is not the same run is refused, and nothing is changed.
     second

@@ -21,6 +21,7 @@
 //! Nothing here depends on the number of workers: what a batch is, its seed, epoch and place say.
 
 mod arrays;
+mod checkpoint;
 mod collate;
 mod dataset;
 mod decode;

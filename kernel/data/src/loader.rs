@@ -333,6 +333,15 @@ impl DataLoader {
     ///
     /// Fails where data set or settings differ, as other batches would come, and changes nothing.
     pub fn load_state(&self, state: &LoaderState) -> Result<()> {
+        self.check_state(state)?;
+        let mut progress = lock(&self.progress);
+        progress.epoch = state.epoch;
+        progress.batch = state.batch;
+        progress.resumes = true;
+        Ok(())
+    }
+
+    pub(crate) fn check_state(&self, state: &LoaderState) -> Result<()> {
         let own = self.state();
         let pairs = [
             (
@@ -361,10 +370,6 @@ impl DataLoader {
         if !differing.is_empty() {
             bail!("the state is of another loader: {}", differing.join("; "));
         }
-        let mut progress = lock(&self.progress);
-        progress.epoch = state.epoch;
-        progress.batch = state.batch;
-        progress.resumes = true;
         Ok(())
     }
 

@@ -16,8 +16,11 @@ pub enum Order {
 /// A picture that is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Picture<'a, T> {
+    /// The values, 0 to the largest of the type.
     pub samples: &'a [T],
+    /// Width, height and number of channels.
     pub shape: Shape,
+    /// Whether the channels of a pixel or the pixels of a channel stand beside one another.
     pub order: Order,
     /// Which pixels are data, `[height, width]`; none where all are. The others take no part in anything, and stay as they
     /// are.
