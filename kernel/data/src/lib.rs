@@ -25,6 +25,7 @@ mod checkpoint;
 mod collate;
 mod dataset;
 mod decode;
+mod encode;
 mod frame;
 mod image;
 mod image_folder;
@@ -45,6 +46,7 @@ pub use arrays::{read_npy, read_npz, read_safetensors, write_npy, write_npz, wri
 pub use collate::Batch;
 pub use dataset::{Dataset, Sample, Subset, TensorDataset, Value};
 pub use decode::{decode_image, decode_mask, read_image, read_mask};
+pub use encode::{write_image, write_mask};
 pub use frame::{
     Categories, Column, ColumnType, CsvOptions, Frame, StandardScaler, Values, read_csv,
     read_csv_with,

@@ -6,9 +6,9 @@ use candle_core::{Result, Tensor, Var, backprop::GradStore, bail};
 
 use super::{
     ParameterNames,
-    checkpoint::{Commit, State, Stateful},
+    checkpoint::{State, Stateful},
     each_once,
-    kept::Kept,
+    kept::{Commit, Kept},
 };
 
 /// Sums gradients of parts of a batch, for batches that do not fit into memory at once.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ParameterNames,
-    checkpoint::{Commit, State, Stateful},
-    kept::Kept,
+    checkpoint::{State, Stateful},
+    kept::{Commit, Kept},
 };
 
 /// Says when a value has not fallen for a while.

@@ -4,8 +4,9 @@ use candle_core::{Result, Tensor, Var, bail};
 
 use super::{
     ParameterNames,
-    checkpoint::{Commit, State, Stateful, prepare_variables, state_of_variables},
+    checkpoint::{State, Stateful, prepare_variables, state_of_variables},
     each_once,
+    kept::Commit,
 };
 use patchbay_ops::ema_update;
 

@@ -2,7 +2,11 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use candle_core::Result;
 use patchbay_cell::lock::lock;
+
+/// Puts a state in place that was found to fit.
+pub type Commit<'a> = Box<dyn FnOnce() -> Result<()> + 'a>;
 
 /// A value behind a lock, so that a checkpoint, which has all parts of a run by reference, can put it back.
 #[derive(Debug, Default)]

@@ -42,7 +42,7 @@ pub use candle_nn::{
 };
 pub use checkpoint::{Checkpoint, Checkpoints, Parts, Saved, State, Stateful};
 #[doc(hidden)]
-pub use checkpoint::{Commit, prepare_variables, state_of_variables};
+pub use checkpoint::{prepare_variables, state_of_variables};
 pub use clip::{clip_grad_norm, clip_grad_value, grad_norm};
 pub use early_stopping::EarlyStopping;
 pub use ema::Ema;
@@ -53,6 +53,8 @@ pub use functional::{
     smooth_l1_loss, softmax, tanh,
 };
 pub use initial::builder;
+#[doc(hidden)]
+pub use kept::Commit;
 pub use layers::{
     Activation, BatchNorm, BatchNormConfig, Conv1d, Conv1dConfig, Conv2d, Conv2dConfig,
     ConvTranspose1d, ConvTranspose1dConfig, ConvTranspose2d, ConvTranspose2dConfig, Dropout,

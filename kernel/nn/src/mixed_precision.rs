@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use candle_core::{DType, Device, Result, Tensor, Var, backprop::GradStore};
 
 use super::{
-    Optimizer, OptimizerState, ParameterNames, checkpoint::Commit, clip::norm, each_once,
-    kept::Kept,
+    Optimizer, OptimizerState, ParameterNames,
+    clip::norm,
+    each_once,
+    kept::{Commit, Kept},
 };
 
 /// The factor of the loss, which keeps small gradients from becoming 0 in f16; as `torch.amp.GradScaler`.

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ParameterNames,
-    checkpoint::{Commit, State, Stateful},
-    kept::Kept,
+    checkpoint::{State, Stateful},
+    kept::{Commit, Kept},
 };
 
 /// A linear rise, then half a cosine down (Loshchilov and Hutter, 2017).

@@ -12,9 +12,9 @@ use candle_nn::VarMap;
 use crate::{OptimizerState, ParameterNames};
 pub use folder::{Checkpoints, Saved};
 use stateful::OfOptimizer;
-#[doc(hidden)]
-pub use stateful::{Commit, prepare_variables, state_of_variables};
 pub use stateful::{State, Stateful};
+#[doc(hidden)]
+pub use stateful::{prepare_variables, state_of_variables};
 
 /// Where a run was when it was saved.
 ///

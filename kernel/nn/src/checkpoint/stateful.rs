@@ -9,7 +9,7 @@ use std::{
 use candle_core::{Result, Tensor, Var, bail};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Network, OptimizerState, ParameterNames, network::state};
+use crate::{Network, OptimizerState, ParameterNames, kept::Commit, network::state};
 
 /// State of one part of a run: tensors by name, and values that are no tensors.
 #[derive(Clone, Debug, Default)]
@@ -66,9 +66,6 @@ impl State {
         State { tensors, values }
     }
 }
-
-/// Puts a state in place that was found to fit.
-pub type Commit<'a> = Box<dyn FnOnce() -> Result<()> + 'a>;
 
 /// A part of a [`Checkpoint`](super::Checkpoint): a network, an optimizer, averages, a slot, a loader, a counter.
 ///

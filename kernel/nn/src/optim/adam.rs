@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use candle_core::{Result, Tensor, Var, backprop::GradStore};
 use candle_nn::{Optimizer, ParamsAdamW};
 
-use crate::checkpoint::Commit;
+use crate::kept::Commit;
 use patchbay_ops::{self as ops, OptimizerRule, optimizer_step};
 
 use super::{

@@ -6,7 +6,10 @@ use candle_core::{Device, Result, Tensor, TensorId, Var, bail};
 use candle_nn::VarMap;
 
 use super::IntoGroups;
-use crate::{checkpoint::Commit, each_once, kept::Kept};
+use crate::{
+    each_once,
+    kept::{Commit, Kept},
+};
 
 /// Parameters with settings of their own.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use candle_core::{Device, Result, Tensor, Var, backprop::GradStore};
 use candle_nn::Optimizer;
 
-use crate::checkpoint::Commit;
+use crate::kept::Commit;
 use patchbay_ops::{OptimizerRule, optimizer_step};
 
 use super::{
