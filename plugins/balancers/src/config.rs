@@ -103,7 +103,11 @@ pub(crate) fn weights(gram: &Matrix, preferred: &[f64]) -> Result<Vec<f64>> {
         return Ok(vec![0.0; count]);
     }
     let projections = apply(&cosines, &factors);
-    let total: f64 = projections.iter().zip(&norms).map(|(p, norm)| p * norm).sum();
+    let total: f64 = projections
+        .iter()
+        .zip(&norms)
+        .map(|(p, norm)| p * norm)
+        .sum();
     let scale = total / (length * length);
     Ok(factors
         .iter()

@@ -3,7 +3,9 @@
 //! As TorchJD: G is divided by its trace and a little is added to its diagonal before the projection, which is exact (an
 //! active-set method). Gradient episodic memory projects one task's gradient that way; here it is the mean, or what is preferred.
 
-use crate::{gradients::balance, linear_algebra::Matrix, preference, simplex::above, upgrad::scaled};
+use crate::{
+    gradients::balance, linear_algebra::Matrix, preference, simplex::above, upgrad::scaled,
+};
 use patchbay::plugin::prelude::*;
 
 patchbay::config! {

@@ -56,7 +56,8 @@ impl Define for MoDo {
     type Kind = dyn Balancer;
     type Config = MoDoConfig;
     const ID: &'static str = "balancer/modo";
-    const SUMMARY: &'static str = "Weights on the simplex that follow the products of the gradients";
+    const SUMMARY: &'static str =
+        "Weights on the simplex that follow the products of the gradients";
     const DETAILS: Details = Details {
         formula: "w <- project(w - gamma (G w + rho w)) on the simplex,  G_ij = g_i(batch 1) g_j(batch 2)",
         reference: "Chen et al. 2023, Three-Way Trade-Off in Multi-Objective Learning, arXiv 2305.20057, algorithm 2; as TorchJD's MoDoWeighting",
@@ -153,7 +154,11 @@ impl MoDo {
             true => 0.5,
             false => 1.0,
         };
-        let own: Vec<f64> = present.places().iter().map(|&loss| all[task(loss)]).collect();
+        let own: Vec<f64> = present
+            .places()
+            .iter()
+            .map(|&loss| all[task(loss)])
+            .collect();
         // Where some are absent the others go on as if they were all.
         let there: f64 = own.iter().sum::<f64>() * half;
         let scale = match there > 0.0 && present.places().len() < total {
@@ -176,7 +181,12 @@ mod tests {
         let loss = |gradient: [f32; 3]| -> Result<Tensor> {
             (x.as_tensor() * Tensor::new(&gradient, &Device::Cpu)?)?.sum_all()? + 1.0
         };
-        let rows = [[1.0, 0.0, 2.0], [0.5, -1.0, 0.0], [0.8, 0.2, 1.5], [0.4, -0.5, 0.3]];
+        let rows = [
+            [1.0, 0.0, 2.0],
+            [0.5, -1.0, 0.0],
+            [0.8, 0.2, 1.5],
+            [0.4, -0.5, 0.3],
+        ];
         let losses: Vec<Tensor> = rows.into_iter().map(loss).collect::<Result<_>>()?;
         let balanced = balancer.backward(&losses, std::slice::from_ref(&x))?;
         // J_1 J_2^T = [[3.8, 1.0], [0.2, 0.7]]; times (1/2, 1/2) plus rho is (2.45, 0.5).
@@ -184,7 +194,11 @@ mod tests {
         let shift = (a + b - 1.0) / 2.0;
         let expected = [(a - shift) / 2.0, (b - shift) / 2.0];
         for (at, weight) in balanced.weights.iter().enumerate() {
-            assert!((weight - expected[at % 2]).abs() < 1e-6, "{:?}", balanced.weights);
+            assert!(
+                (weight - expected[at % 2]).abs() < 1e-6,
+                "{:?}",
+                balanced.weights
+            );
         }
         let odd = balancer.backward(&losses[..3], std::slice::from_ref(&x));
         assert!(odd.err().unwrap().to_string().contains("3 is odd"));

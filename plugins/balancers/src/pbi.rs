@@ -90,7 +90,11 @@ fn slope(losses: &[f64], direction: &[f64], theta: f64) -> Vec<f64> {
     }
     let unit: Vec<f64> = direction.iter().map(|w| w / length).collect();
     let along = dot(losses, &unit);
-    let beside: Vec<f64> = losses.iter().zip(&unit).map(|(l, u)| l - along * u).collect();
+    let beside: Vec<f64> = losses
+        .iter()
+        .zip(&unit)
+        .map(|(l, u)| l - along * u)
+        .collect();
     let distance = (dot(&beside, &beside) + LEAST).sqrt();
     unit.iter()
         .zip(&beside)

@@ -33,7 +33,8 @@ impl Define for ReadImage {
     type Kind = dyn Tool;
     type Config = ReadImageConfig;
     const ID: &'static str = "tool/read_image";
-    const SUMMARY: &'static str = "Reads a JPEG, PNG, TIFF or BMP file as a tensor: RGB, or all bands";
+    const SUMMARY: &'static str =
+        "Reads a JPEG, PNG, TIFF or BMP file as a tensor: RGB, or all bands";
     const DETAILS: Details = Details {
         shapes: "no input; image [3, height, width] in 0..=1, gray as three equal channels, alpha left out; with \
                  all_bands image [bands, height, width], of a TIFF any number of bands, alpha among them; where the file has pixels without data, mask [1, height, width] of U8, 1 for data",
@@ -80,7 +81,8 @@ impl Tool for ReadImage {
         let planes = if self.config.all_bands { channels } else { 3 };
         // The samples, and planes of floats, twice while the tensor is made.
         let pixels = header.shape.pixels() as u64;
-        let needed = codec::memory(&file, &header) + pixels * (channels.max(4) as u64 * u64::from(header.bits / 8) + 8 * planes as u64);
+        let needed = codec::memory(&file, &header)
+            + pixels * (channels.max(4) as u64 * u64::from(header.bits / 8) + 8 * planes as u64);
         if needed > default_memory() {
             return Err(failed(format!(
                 "a picture of {} x {} pixels needs about {} MB of memory, and {} are free",

@@ -217,7 +217,7 @@ fn through(mut balanced: Balanced, features: &[Tensor], cuts: &[Var]) -> Result<
             Some(pull) => {
                 let part = part.to_dtype(pull.dtype())?;
                 (pull + part)?
-            },
+            }
             None => part,
         });
     }
