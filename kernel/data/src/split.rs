@@ -486,8 +486,16 @@ mod tests {
         let parts = by_time(&times, &[0.5, 0.25, 0.25]).unwrap();
         assert!(is_partition(&parts, 100));
         for pair in parts.windows(2) {
-            let last = pair[0].iter().map(|&i| times[i]).fold(f64::MIN, f64::max);
-            let first = pair[1].iter().map(|&i| times[i]).fold(f64::MAX, f64::min);
+            let last = pair[0]
+                .iter()
+                .map(|&i| times[i])
+                .max_by(f64::total_cmp)
+                .unwrap();
+            let first = pair[1]
+                .iter()
+                .map(|&i| times[i])
+                .min_by(f64::total_cmp)
+                .unwrap();
             assert!(last < first);
         }
         assert!(

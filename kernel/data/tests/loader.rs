@@ -1,11 +1,11 @@
-//! The loader: order, workers, resuming, interrupts, padding, samples that cannot be read.
+//! The loader: order, workers, resuming, padding, samples that cannot be read.
 
 use std::{
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use candle_core::{DType, Device, Tensor};
@@ -228,30 +228,6 @@ fn what_cannot_be_read_is_told_or_left_out() {
         let error = loader.iter().next().unwrap().unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
-}
-
-#[test]
-fn an_interrupt_ends_a_loop_that_waits() {
-    let mut numbers = Numbers::new(100);
-    numbers.delay = Duration::from_millis(300);
-    let loader = DataLoader::new(numbers).batch_size(50).workers(2);
-    let asked = std::thread::spawn(|| {
-        std::thread::sleep(Duration::from_millis(200));
-        patchbay_cell::interrupt::request();
-    });
-    let start = Instant::now();
-    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        loader.iter().count();
-    }));
-    assert!(
-        ended
-            .unwrap_err()
-            .is::<patchbay_cell::interrupt::Interrupted>()
-    );
-    // A batch takes 15 s.
-    assert!(start.elapsed() < Duration::from_secs(10));
-    asked.join().unwrap();
-    patchbay_cell::interrupt::clear();
 }
 
 #[test]

@@ -35,7 +35,11 @@ fn apart(ours: &Tensor, theirs: &Tensor) -> (f32, usize) {
     let pairs = values(ours).into_iter().zip(values(theirs));
     let distances: Vec<f32> = pairs.map(|(a, b)| (a - b).abs()).collect();
     (
-        distances.iter().copied().fold(0.0, f32::max),
+        distances
+            .iter()
+            .copied()
+            .max_by(f32::total_cmp)
+            .unwrap_or_default(),
         distances.iter().filter(|&&distance| distance > 0.0).count(),
     )
 }

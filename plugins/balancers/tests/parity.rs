@@ -360,7 +360,7 @@ fn a_balancer_takes_the_place_of_another_in_a_running_loop_with_its_state() -> R
     assert!(report.state.is_empty(), "{report:?}");
     network.train(&slot, 5)?;
     let report = slot.swap("balancer/famo", json!({ "rate": 0.1 }))?;
-    assert_eq!(report.state, ["famo_logits"]);
+    assert_eq!(report.state, ["famo_logits", "famo_adam"]);
     network.train(&slot, 5)?;
     for (name, settings) in all() {
         // The trained scales of `uncertainty` are given up only where that is asked for.
@@ -380,8 +380,8 @@ fn what_was_learned_comes_along() -> Result<()> {
         ("modo", &["modo_weights"]),
         ("cr_mogm", &["average_weights"]),
         ("excess_mtl", &["excess_weights", "first_excess"]),
-        ("famo", &["famo_logits"]),
-        ("gradnorm", &["initial_losses", "logits"]),
+        ("famo", &["famo_logits", "famo_adam"]),
+        ("gradnorm", &["initial_losses", "logits", "adam"]),
     ] {
         let network = Network::new()?;
         let slot = create::<dyn Balancer>(&format!("balancer/{name}"), json!({}))?;
