@@ -290,6 +290,11 @@ torch::zeros_like(&x)?.item() //! to_vec
 torch::allclose(&x, &x)? //= true
 torch::einsum("ij,jk->ik", &[&x, &x])? //= f32 [2, 2] [11.0, 7.0, 14.0, 18.0]
 nn::CosineSchedule::new(1e-3, 10).at(0) //= 0.001
+torch::one_hot(&labels, 3)?.dims().len() //= 2
+torch::equal(&x, &x)? //= true
+torch::tril(&x, 0)? //= f32 [2, 2] [3.0, 0.0, 2.0, 4.0]
+plot::plot(&v, &y).save("a.png")? //! .draw()?
+nn::batch_norm(64, nn::builder(&VarMap::new(), DType::F32, &device()).pp("vb")) //! nn::batch_norm(8, 1e-5, vb)?
 pd::read_csv("people.csv")? //! data::read_csv
 nn::Activation::Tanh //! add_fn(|x| x.tanh())
 

@@ -684,7 +684,7 @@ fn member(place: &Place<'_>) -> Option<&'static str> {
             "`x.max(0)?` are the values and `x.argmax(0)?` their indices; `x.sort(-1, false)?` and `x.topk(3, -1)?` give both",
         );
     }
-    if place.message.contains("enum `Activation`") {
+    if place.message.contains("enum `") && place.message.contains("Activation`") {
         return Some(
             "activations are Gelu, NewGelu, Relu, Relu2, Relu6, Silu, Sigmoid, HardSigmoid, Swish, HardSwish, Mish, Elu(1.0) and \
              LeakyRelu(0.01); others are functions: `nn::seq().add(layer).add_fn(|x| x.tanh())`",
@@ -697,6 +697,13 @@ fn member(place: &Place<'_>) -> Option<&'static str> {
             "a balancer makes the gradients of several losses: `let balanced = balancer.backward(&[a, b], &shared)?; \
              optimizer.step(&balanced.gradients)?;`, `balanced.weights` are the weights; `shared` are the parameters that several losses reach",
         );
+    }
+    if matches!(last, "save" | "to_png" | "to_pdf" | "show")
+        && ["Lines", "Scatter", "Histogram", "Bars", "HeatMap"]
+            .iter()
+            .any(|plot| place.message.contains(&format!("{plot}`")))
+    {
+        return Some("a plot is drawn first: `plot::plot(&x, &y).draw()?.save(\"loss.png\")?`");
     }
     if matches!(last, "fit" | "predict" | "train") && place.message.contains("Slot<") {
         return Some(
@@ -829,6 +836,30 @@ fn arguments(place: &Place<'_>) -> Option<&'static str> {
     }
     if line.contains(".value()") {
         return Some("the value of a control is `control.get()`");
+    }
+    let takes_settings = [
+        "conv1d(",
+        "conv2d(",
+        "batch_norm(",
+        "layer_norm(",
+        "lstm(",
+        "gru(",
+    ];
+    if takes_settings
+        .iter()
+        .any(|call| line.contains(&format!("nn::{call}")))
+        && line.contains("vb")
+    {
+        return Some(
+            "settings stand before the builder: `nn::conv2d(3, 8, 3, Default::default(), vb)?`, `nn::batch_norm(8, 1e-5, vb)?`, \
+             `nn::gru(4, 16, Default::default(), vb)?`",
+        );
+    }
+    if line.contains(".legend(") {
+        return Some("the place of the legend is said: `.legend(\"upper right\")`, or \"best\"");
+    }
+    if line.contains(".flatten(") {
+        return Some("both ends are said: `x.flatten(1, D::Minus1)?`, or `x.flatten_from(1)?`");
     }
     if [
         "nn::linear(",

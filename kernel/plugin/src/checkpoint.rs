@@ -9,14 +9,14 @@ use std::{
 use candle_core::{Result, Tensor, bail};
 use patchbay_cell::lock::lock;
 use patchbay_nn::{Commit, ParameterNames, State, Stateful, prepare_variables, state_of_variables};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
     Kind, Slot,
     memory::Memory,
     origin::Bound,
     panics,
+    record::{Record, below},
     slot::Core,
     store::{NamedVar, Part},
 };
@@ -48,50 +48,6 @@ const NOTE: &str = "note/";
 
 /// `Component::tensors` stand under this, those of a component inside under its name and a slash besides.
 const OWN: &str = "own/";
-
-/// Record of a slot beside its tensors.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Record {
-    id: String,
-    config: Value,
-    /// The component's own, `Component::state`.
-    state: Map<String, Value>,
-    /// The slot's own.
-    memory: Value,
-    /// Those of the components inside, by their names.
-    parts: BTreeMap<String, Record>,
-    note: Option<Value>,
-    /// The component's own tensors, which stand beside the record in a file.
-    #[serde(skip)]
-    tensors: BTreeMap<String, Tensor>,
-}
-
-impl Record {
-    /// Moves the tensors of all components to where a file has them.
-    fn take_tensors(&mut self, path: &str, tensors: &mut BTreeMap<String, Tensor>) {
-        let own = std::mem::take(&mut self.tensors).into_iter();
-        tensors.extend(own.map(|(name, tensor)| (format!("{path}{name}"), tensor)));
-        for (name, part) in &mut self.parts {
-            part.take_tensors(&format!("{path}{name}/"), tensors);
-        }
-    }
-
-    /// The reverse of [`Record::take_tensors`].
-    fn give_tensors(&mut self, path: &str, tensors: &mut BTreeMap<String, Tensor>) {
-        for (name, part) in &mut self.parts {
-            part.give_tensors(&format!("{path}{name}/"), tensors);
-        }
-        self.tensors = below(path, tensors);
-    }
-}
-
-/// Takes out the tensors whose names begin so, and takes the beginning off.
-fn below(prefix: &str, tensors: &mut BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> {
-    tensors
-        .extract_if(prefix.to_owned().., |name, _| name.starts_with(prefix))
-        .map(|(name, tensor)| (name[prefix.len()..].to_owned(), tensor))
-        .collect()
-}
 
 impl<K: ?Sized + Kind> Stateful for Slot<K> {
     fn named_vars(&self) -> Vec<(String, candle_core::Var)> {

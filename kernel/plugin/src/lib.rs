@@ -45,6 +45,7 @@ mod origin;
 mod panics;
 #[doc(hidden)]
 pub mod part;
+mod record;
 mod registry;
 mod resolve;
 mod run_directory;

@@ -16,9 +16,10 @@ use patchbay_nn::Commit;
 
 use super::{
     Carry, Error, History, HistoryEntry, Kind, Options, SwapReport,
-    checkpoint::{self, Noted, Record},
+    checkpoint::{self, Noted},
     origin::{Bound, Origin, Past, build, hand_over},
     panics,
+    record::Record,
     registry::{self, AnySlot, Entry},
     resolve::resolve,
     store::{NamedVar, Part},

@@ -10,7 +10,7 @@ use candle_nn::{Init, var_builder::SimpleBackend};
 use patchbay_cell::lock::lock;
 use patchbay_nn::Commit;
 
-use super::checkpoint::Record;
+use super::record::Record;
 
 /// A tensor of a component, by the name under which it was made.
 #[derive(Clone, Debug)]

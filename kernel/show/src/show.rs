@@ -50,6 +50,22 @@ macro_rules! show_through_pointer {
 
 show_through_pointer!(&T, &mut T, Box<T>, Rc<T>, Arc<T>);
 
+macro_rules! show_as_debug {
+    ($($plain:ty),*) => {$(
+        /// As the last expression of a cell shows it.
+        impl Show for $plain {
+            fn show(&self) -> MimeBundle {
+                plain_text(debug_text(self))
+            }
+        }
+    )*};
+}
+
+show_as_debug!(
+    str, String, char, bool, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize, f32,
+    f64
+);
+
 /// The widest `Debug` text that stays on one line.
 const LINE_WIDTH: usize = 100;
 

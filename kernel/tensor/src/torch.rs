@@ -422,6 +422,67 @@ fn normal(x: &Tensor) -> Result<Tensor> {
     x.randn_like(0.0, 1.0)
 }
 
+/// Returns 1 at the place of each index and 0 elsewhere, in one more dimension of `classes`: `x.one_hot(classes)?`.
+///
+/// # Errors
+///
+/// Fails for floats and for an index that is none of a class.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// assert_eq!(torch::one_hot(&torch::tensor([0, 2])?, 3)?.dims(), [2, 3]);
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn one_hot(indices: &Tensor, classes: usize) -> Result<Tensor> {
+    crate::TensorMethods::one_hot(indices, classes)
+}
+
+/// Keeps what lies on and below a diagonal of the last two dimensions: `x.tril(diagonal)?`.
+///
+/// # Errors
+///
+/// Fails for fewer than two dimensions.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// assert_eq!(torch::tril(&torch::ones((2, 2))?, 0)?.sum_all()?.item()?, 3.0);
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn tril(x: &Tensor, diagonal: i64) -> Result<Tensor> {
+    crate::TensorMethods::tril(x, diagonal)
+}
+
+/// Keeps what lies on and above a diagonal of the last two dimensions: `x.triu(diagonal)?`.
+///
+/// # Errors
+///
+/// Fails for fewer than two dimensions.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// assert_eq!(torch::triu(&torch::ones((2, 2))?, 1)?.sum_all()?.item()?, 1.0);
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn triu(x: &Tensor, diagonal: i64) -> Result<Tensor> {
+    crate::TensorMethods::triu(x, diagonal)
+}
+
+/// Tells whether two tensors have one shape and equal elements: `a.equal(&b)?`.
+///
+/// # Errors
+///
+/// Fails for other dtypes than those of one another.
+///
+/// ```
+/// # use patchbay::prelude::*;
+/// let x = torch::ones((2, 3))?;
+/// assert!(torch::equal(&x, &x)?);
+/// # Ok::<(), candle::Error>(())
+/// ```
+pub fn equal(a: &Tensor, b: &Tensor) -> Result<bool> {
+    crate::TensorMethods::equal(a, b)
+}
+
 /// Tells whether all elements are near one another, as `a.allclose(&b)?` does.
 ///
 /// # Errors

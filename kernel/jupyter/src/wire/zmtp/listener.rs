@@ -36,6 +36,9 @@ const MOST_PENDING: usize = 32;
 /// How many connections a socket may have.
 const MOST_CONNECTED: usize = 128;
 
+/// How often a listener lets others go on until a connection that it has closed is gone.
+const MOST_YIELDS: usize = 1000;
+
 /// How long a listener rests where the system cannot accept: for want of file descriptors, say.
 const REST: Duration = Duration::from_millis(200);
 
@@ -203,41 +206,51 @@ impl Listener {
                 number,
                 connections: connections.clone(),
             };
-            let mut table = connections.lock();
-            let task = tokio::spawn(async move {
-                let mut stream = tokio::io::join(&mut input, &mut output);
-                let greeted = handshake(&mut stream, socket);
-                let identity = match tokio::time::timeout(HANDSHAKE_PATIENCE, greeted).await {
-                    Ok(Ok(identity)) => identity,
-                    Ok(Err(error)) => return troubles.tell(&error),
-                    Err(_) => {
-                        return troubles.tell(&format!(
-                            "no handshake within {} s",
-                            HANDSHAKE_PATIENCE.as_secs()
-                        ));
+            let oldest = {
+                // Held until the connection is in it: its task looks for itself there.
+                let mut table = connections.lock();
+                let task = tokio::spawn(async move {
+                    let mut stream = tokio::io::join(&mut input, &mut output);
+                    let greeted = handshake(&mut stream, socket);
+                    let identity = match tokio::time::timeout(HANDSHAKE_PATIENCE, greeted).await {
+                        Ok(Ok(identity)) => identity,
+                        Ok(Err(error)) => return troubles.tell(&error),
+                        Err(_) => {
+                            return troubles.tell(&format!(
+                                "no handshake within {} s",
+                                HANDSHAKE_PATIENCE.as_secs()
+                            ));
+                        }
+                    };
+                    let trusted = Arc::new(AtomicBool::new(false));
+                    if !registration.take(full, &trusted) {
+                        return troubles.tell(&format!("all {MOST_CONNECTED} places are taken"));
                     }
-                };
-                let trusted = Arc::new(AtomicBool::new(false));
-                if !registration.take(full, &trusted) {
-                    return troubles.tell(&format!("all {MOST_CONNECTED} places are taken"));
-                }
-                let peer = Peer {
-                    number,
-                    identity,
-                    reader: Reader::new(input, limits, trusted.clone()),
-                    writer: output,
-                    trusted,
-                };
-                match attend(peer).await {
-                    Err(error) if !is_goodbye(&error) => troubles.tell(&error),
-                    _ => {}
-                }
-            });
-            table.pending.push_back((number, task.abort_handle()));
-            if table.pending.len() > MOST_PENDING
-                && let Some((_, oldest)) = table.pending.pop_front()
-            {
+                    let peer = Peer {
+                        number,
+                        identity,
+                        reader: Reader::new(input, limits, trusted.clone()),
+                        writer: output,
+                        trusted,
+                    };
+                    match attend(peer).await {
+                        Err(error) if !is_goodbye(&error) => troubles.tell(&error),
+                        _ => {}
+                    }
+                });
+                table.pending.push_back((number, task.abort_handle()));
+                let is_over = table.pending.len() > MOST_PENDING;
+                is_over.then(|| table.pending.pop_front()).flatten()
+            };
+            if let Some((_, oldest)) = oldest {
                 oldest.abort();
+                // Its file descriptor goes with it; who connects faster than that would take all there are.
+                for _ in 0..MOST_YIELDS {
+                    if oldest.is_finished() {
+                        break;
+                    }
+                    tokio::task::yield_now().await;
+                }
             }
         }
     }
