@@ -15,6 +15,6 @@ pub use crate::{
     interrupt, latex, markdown, metrics, nn, ops, password, plot, png, progress, retrieval,
     serde_json, set_next_input, stats, svg, torch, weights, widgets,
 };
-pub use candle::{D, DType, Device, IndexOp, Tensor, Var, bail};
+pub use candle::{D, DType, Device, IndexOp, Tensor, Var};
 pub use candle_nn::{Module, ModuleT, VarBuilder, VarMap};
 pub use serde_json::json;

@@ -2,8 +2,8 @@
 
 use candle_core::{DType, Tensor, Var};
 
-use super::{Trial, candle_text, numbers, run};
-use crate::{Inputs, Outputs, Slot, Tried};
+use super::case::{Trial, numbers, run};
+use crate::{Inputs, Outputs, Slot, Tried, error::candle_text};
 
 /// In how many directions the values of one tensor are moved before its gradient is held for wrong: a value may have a kink in
 /// one of them.

@@ -4,6 +4,7 @@
 //! called, swapped and refused as its kind asks, whatever it is. A kind says in one function how its components are called on a
 //! sample ([`Tried::try_out`]).
 
+mod case;
 mod gradient;
 mod resumed;
 mod shapes;
@@ -14,11 +15,11 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device};
 use serde_json::{Value, json};
 
 use super::{
-    Error, Inputs, Options, Outputs, Sample, Slot, Spec, Tried, create_with,
+    Error, Options, Outputs, Sample, Tried, create_with,
     define::NO_SAMPLE,
     describe,
     error::candle_text,
@@ -26,13 +27,8 @@ use super::{
     list, panics,
     resolve::resolve,
 };
+use case::{ATTEMPTS, Trial, numbers, run};
 use patchbay_cell::{keep, parts};
-
-/// Seeds of first values and of what is drawn in a call.
-const SEEDS: [u64; 2] = [1, 2];
-
-/// How often runs with equal seeds may differ: another test of the process may draw in between.
-const ATTEMPTS: usize = 5;
 
 /// How far values in a type may be from those in `f32`, relative to the largest.
 const ROUNDING: [(DType, f64); 3] = [(DType::F64, 2e-4), (DType::BF16, 0.1), (DType::F16, 0.02)];
@@ -123,13 +119,6 @@ pub fn sample(id: &str, scratch: &Path) -> Result<Sample, Error> {
 /// One thing that is tried of a component; says what is wrong.
 type Step = fn(&Trial<'_>) -> Result<(), String>;
 
-/// One component and its sample.
-struct Trial<'a> {
-    spec: &'a Spec,
-    sample: &'a Sample,
-    broken: &'a mut Vec<String>,
-}
-
 impl Visitor for Trial<'_> {
     fn visit<K: ?Sized + Tried>(&mut self) {
         if self.spec.kind != K::NAME {
@@ -155,56 +144,6 @@ impl Visitor for Trial<'_> {
             }
         }
     }
-}
-
-impl Trial<'_> {
-    /// The component with its sample's settings, the same values each time.
-    fn make<K: ?Sized + Tried>(&self, dtype: DType) -> Result<Slot<K>, String> {
-        patchbay_nn::seed_all(SEEDS[0]).map_err(|error| candle_text(&error))?;
-        let options = Options {
-            dtype,
-            device: Device::Cpu,
-            frozen: false,
-        };
-        create_with(&self.spec.id, self.sample.settings.clone(), options)
-            .map_err(|error| error.to_string())
-    }
-
-    /// The sample's inputs, floats in this type.
-    fn inputs(&self, dtype: DType) -> Result<Inputs, String> {
-        let inputs = self.sample.inputs.0.iter().map(|(name, tensor)| {
-            let tensor = match tensor.dtype().is_float() {
-                true => tensor.to_dtype(dtype)?,
-                false => tensor.clone(),
-            };
-            Ok((name.clone(), tensor))
-        });
-        let inputs: patchbay_show::Result<Vec<_>> = inputs.collect();
-        Ok(Inputs(inputs.map_err(|error| candle_text(&error))?))
-    }
-
-    /// The type that the component is tried in where one is enough.
-    fn dtype(&self) -> DType {
-        match self.sample.dtypes.contains(&DType::F32) {
-            true => DType::F32,
-            false => self.sample.dtypes.first().copied().unwrap_or(DType::F32),
-        }
-    }
-
-    fn run<K: ?Sized + Tried>(&self, slot: &Slot<K>, dtype: DType) -> Result<Outputs, String> {
-        run(slot, &self.inputs(dtype)?)
-    }
-}
-
-/// Calls a component; what it draws is the same each time.
-fn run<K: ?Sized + Tried>(slot: &Slot<K>, inputs: &Inputs) -> Result<Outputs, String> {
-    patchbay_nn::seed_all(SEEDS[1]).map_err(|error| candle_text(&error))?;
-    K::try_out(slot, inputs).map_err(|error| candle_text(&error))
-}
-
-fn numbers(tensor: &Tensor) -> Result<Vec<f64>, String> {
-    let read = || tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>();
-    read().map_err(|error| candle_text(&error))
 }
 
 /// It is listed and described; its slot is known where tensors are counted and handles kept.

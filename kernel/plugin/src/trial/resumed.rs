@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use candle_core::DType;
 use patchbay_nn::Checkpoint;
 
-use super::{ATTEMPTS, Trial, candle_text, gradient::weighted, numbers};
-use crate::{Inputs, Outputs, Slot, Tried};
+use super::{
+    case::{ATTEMPTS, Trial, numbers},
+    gradient::weighted,
+};
+use crate::{Inputs, Outputs, Slot, Tried, error::candle_text};
 
 const STEPS: usize = 6;
 
