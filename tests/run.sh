@@ -50,6 +50,19 @@ else
     echo "skipped: the packages with weights could not be installed"
 fi
 
+step "Python packages"
+python3 -m venv target/venv
+target/venv/bin/pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt ./kernel/papermill
+
+# Beside the Rust tests: both wait for kernels and compilers most of the time.
+jupyter() {
+    target/release/patchbay install --prefix target/venv
+    target/venv/bin/python -m pytest -q --durations=12 tests/python
+}
+(jupyter) >target/jupyter.log 2>&1 &
+jupyter=$!
+trap 'kill "$jupyter" 2>/dev/null || true' EXIT
+
 step "Rust tests"
 cargo test --release --workspace
 
@@ -67,13 +80,9 @@ fi
 step "plugins of an edited SDK are refused"
 cargo test --release --workspace --test plugins -- --ignored
 
-step "Python packages"
-python3 -m venv target/venv
-target/venv/bin/pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt ./kernel/papermill
-
 step "Jupyter's conformance tests and tools; each notebook twice"
-target/release/patchbay install --prefix target/venv
-target/venv/bin/python -m pytest -q --durations=12 tests/python
+wait "$jupyter" || { cat target/jupyter.log; exit 1; }
+tail -n 20 target/jupyter.log
 
 step "JupyterLab in a browser"
 if command -v npm >/dev/null; then
