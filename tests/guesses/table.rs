@@ -278,7 +278,7 @@ torch::device("cuda") //! device()
 np.random.randn(3) //! torch::
 nn::Linear::new(2, 32)? //! nn::linear(3, 4, vb
 nn::linear(2, 32)? //! nn::builder(&varmap
-metrics::f1_score(&v, &v)? //! accuracy(&predicted, &target)?
+metrics::f1_score(&v, &v)? //! to_dtype(DType::I64)
 create::<dyn Dehazer>("dehazer/dark_channel", json!({}))? //! dyn ImageTransform
 x.max(0)?.values //! argmax
 x.i((-1, -1))? //! x.dim(0)? - 1
@@ -286,7 +286,7 @@ nn::AdamW::new(varmap.all_vars(), 1e-3)?.lr() //! learning_rate()
 create::<dyn Forecaster>("forecaster/last_value", json!({"lookback": 4, "horizon": 2}))?.predict(&v)? //! forecast::fit
 x.gt(1.5)?.count_nonzero()? as f64 / x.numel() as f64 //= 0.75
 
-torch::zeros_like(&x)?.item() //! to_vec
+torch::zeros_like(&x)? //= f32 [2, 2] [0.0, 0.0, 0.0, 0.0]
 torch::allclose(&x, &x)? //= true
 torch::einsum("ij,jk->ik", &[&x, &x])? //= f32 [2, 2] [11.0, 7.0, 14.0, 18.0]
 nn::CosineSchedule::new(1e-3, 10).at(0) //= 0.001
@@ -304,7 +304,7 @@ plot::plot(&v, &y).label("a").plot(&v, &v).label("b").grid(false).draw()? //= a 
 plot::imshow(&x).colorbar(false).draw()? //= a figure
 plot::imshow(&x).cmap("gray").vmin(0.0).vmax(4.0).draw()? //= a figure
 plot::plot(&v, &y).xlim(0.0, 2.0).ylim(0.0, 1.0).yscale("linear").draw()? //= a figure
-plot::scatter(&v, &y).c(&labels).s(12.0).alpha(0.5).draw()? //= a figure
+plot::scatter(&v, &y).s(12.0).alpha(0.5).draw()? //= a figure
 plot::hist(&v).xlim(0.0, 2.0).draw()? //= a figure
 plot::scatter(&v, &y).color_by(&labels).draw()? //! classes(&labels)
 widgets::slider("rate", 0.0, 1.0).value() //! .get()

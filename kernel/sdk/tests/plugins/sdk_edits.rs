@@ -25,8 +25,8 @@ const EDITS: [(&str, &str, &str, &str, &str); 4] = [
     (
         "the order of a trait's methods",
         "kernel/plugin/src/kinds/forecaster.rs",
-        "    fn lookback(&self) -> usize;\n\n    /// How many steps are forecast.\n    fn horizon(&self) -> usize;",
-        "    fn horizon(&self) -> usize;\n\n    /// How many steps are forecast.\n    fn lookback(&self) -> usize;",
+        "        fn lookback(&self) -> usize;\n\n        /// How many steps are forecast.\n        #[constant]\n        fn horizon(&self) -> usize;",
+        "        fn horizon(&self) -> usize;\n\n        /// How many steps are forecast.\n        #[constant]\n        fn lookback(&self) -> usize;",
         "SDK sources",
     ),
     (
