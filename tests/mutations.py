@@ -107,7 +107,7 @@ MUTATIONS = [
      "2 => data == 3,", "2 => data >= 3,", ["--test", "files"]),
     # Losses.
     ("dice: the intersection counts once", "patchbay-losses", "plugins/losses/src/dice.rs",
-     "(sums.intersection * 2.0)?", "(sums.intersection * 1.0)?", ["--test", "parity"]),
+     "(&sums.intersection * 2.0)?", "(&sums.intersection * 1.0)?", ["--test", "parity"]),
     ("poly1: epsilon has the wrong sign", "patchbay-losses", "plugins/losses/src/poly1.rs",
      "(missing * self.config.epsilon)?", "(missing * -self.config.epsilon)?", ["--test", "parity"]),
     ("Huber: the linear part begins elsewhere", "patchbay-losses", "plugins/losses/src/huber.rs",
@@ -122,7 +122,7 @@ MUTATIONS = [
      "kernel/ops/src/binary_cross_entropy/cpu.rs",
      "(T::ONE - y) * up - positive * y * down", "(T::ONE - y) * up + positive * y * down", ["--test", "parity"]),
     ("IoU: the union has the intersection twice", "patchbay-losses", "plugins/losses/src/iou.rs",
-     "(sums.prediction + &sums.target)? - &sums.intersection)?", "(sums.prediction + &sums.target)? - 0.0)?", ["--test", "parity"]),
+     "(&sums.prediction + &sums.target)? - &sums.intersection)?", "(&sums.prediction + &sums.target)? - 0.0)?", ["--test", "parity"]),
     ("triplet: anchors are drawn to others", "patchbay-losses", "plugins/losses/src/triplet.rs",
      "let gap = (of(&positives)? - of(&negatives)?)?;", "let gap = (of(&negatives)? - of(&positives)?)?;", ["--test", "parity"]),
     ("cosine: the margin is added", "patchbay-losses", "plugins/losses/src/cosine.rs",

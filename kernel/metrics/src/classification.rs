@@ -7,7 +7,7 @@ use patchbay_show::{MimeBundle, Result, Show, show::plain_text};
 
 use crate::{
     average::Average,
-    counting::{Counting, class_settings},
+    counting::{Counting, class_counts, class_settings},
     input::classes_of,
     per_class::PerClass,
     ratio::{F1, IOU, PRECISION, RECALL, SPECIFICITY},
@@ -44,6 +44,7 @@ macro_rules! ratios {
             }
 
             class_settings!();
+            class_counts!();
 
             /// The value with its 95 % interval.
             ///
@@ -208,6 +209,7 @@ impl Accuracy {
     }
 
     class_settings!();
+    class_counts!();
 
     /// The value with its 95 % interval.
     ///

@@ -6,7 +6,7 @@ use patchbay_show::{MimeBundle, Result, Show, Table, show::plain_text};
 
 use crate::{
     average::Average,
-    counting::Counting,
+    counting::{Counting, class_settings},
     input::{IGNORED, classes_of},
     per_class::names,
     tally::Pairs,
@@ -38,33 +38,7 @@ impl ConfusionMatrix {
         }
     }
 
-    /// The class index of targets that do not count, such as 255; `None`: all count.
-    #[must_use]
-    pub fn ignore_index(mut self, index: impl Into<Option<i64>>) -> Self {
-        self.counting.reading.ignore_index = index.into();
-        self
-    }
-
-    /// The names of the classes, for tables.
-    #[must_use]
-    pub fn class_names<T: ToString>(mut self, names: impl IntoIterator<Item = T>) -> Self {
-        self.counting.names = names.into_iter().map(|name| name.to_string()).collect();
-        self
-    }
-
-    /// Whether scores of the positive class are probabilities; otherwise they are logits.
-    #[must_use]
-    pub fn probabilities(mut self, are: bool) -> Self {
-        self.counting.reading.probabilities = Some(are);
-        self
-    }
-
-    /// Above which score of the positive class the prediction is 1; 0 of logits and 0.5 of probabilities where nothing is said.
-    #[must_use]
-    pub fn threshold(mut self, threshold: f64) -> Self {
-        self.counting.reading.threshold = Some(threshold);
-        self
-    }
+    class_settings!();
 
     /// Counts a batch, given as [`Accuracy::update`](crate::Accuracy::update) takes it.
     ///

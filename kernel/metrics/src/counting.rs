@@ -158,7 +158,13 @@ macro_rules! class_settings {
             self.counting.reading.threshold = Some(threshold);
             self
         }
+    };
+}
+pub(crate) use class_settings;
 
+/// How metrics of classes count, whose state is in a field `counting` alone.
+macro_rules! class_counts {
+    () => {
         /// Counts a batch.
         ///
         /// `predictions` are logits or probabilities `[n, classes, ...]`, whose largest entry along axis 1 is the prediction (of
@@ -189,4 +195,4 @@ macro_rules! class_settings {
         }
     };
 }
-pub(crate) use class_settings;
+pub(crate) use class_counts;

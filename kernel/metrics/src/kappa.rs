@@ -8,7 +8,7 @@ use patchbay_show::{MimeBundle, Result, Show};
 use crate::{
     average::Average,
     classification::shown,
-    counting::{Counting, class_settings},
+    counting::{Counting, class_counts, class_settings},
     input::classes_of,
     interval::{Estimate, undefined},
     tally::Slope,
@@ -42,6 +42,7 @@ impl CohenKappa {
     }
 
     class_settings!();
+    class_counts!();
 
     /// Kappa with its 95 % interval.
     ///

@@ -7,7 +7,7 @@ use patchbay_show::{MimeBundle, Result, Show, Table};
 
 use crate::{
     average::Average,
-    counting::{Counting, class_settings},
+    counting::{Counting, class_counts, class_settings},
     input::classes_of,
     per_class::{PerClass, number},
     ratio::{self, F1, PRECISION, RECALL},
@@ -38,6 +38,7 @@ impl ClassificationReport {
     }
 
     class_settings!();
+    class_counts!();
 
     /// The report.
     ///

@@ -1,12 +1,12 @@
 //! When to stop.
 
 use candle_core::Result;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     ParameterNames,
     checkpoint::{State, Stateful},
     kept::{Commit, Kept},
+    patience::Patience,
 };
 
 /// Says when a value has not fallen for a while.
@@ -14,13 +14,7 @@ use crate::{
 pub struct EarlyStopping {
     patience: usize,
     least: f64,
-    seen: Kept<Seen>,
-}
-
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Seen {
-    best: f64,
-    waited: usize,
+    seen: Kept<Patience>,
 }
 
 impl EarlyStopping {
@@ -29,23 +23,15 @@ impl EarlyStopping {
         EarlyStopping {
             patience,
             least,
-            seen: Kept::new(Seen {
-                best: f64::INFINITY,
-                waited: 0,
-            }),
+            seen: Kept::new(Patience::NEW),
         }
     }
 
     /// Whether to stop after this value, the loss of held-out data for instance; NaN is no improvement.
     pub fn observe(&mut self, value: f64) -> bool {
         let seen = self.seen.get_mut();
-        if value < seen.best - self.least {
-            seen.best = value;
-            seen.waited = 0;
-        } else {
-            seen.waited += 1;
-        }
-        seen.waited >= self.patience
+        let is_better = value < seen.best - self.least;
+        seen.note(value, is_better) >= self.patience
     }
 
     /// The lowest value so far.
@@ -60,16 +46,12 @@ impl EarlyStopping {
 }
 
 impl Stateful for EarlyStopping {
-    fn state(&self, _: &ParameterNames) -> Result<State> {
-        State::default().with_values(&*self.seen.get())
+    fn state(&self, names: &ParameterNames) -> Result<State> {
+        self.seen.state(names)
     }
 
-    fn prepare(&self, state: State, _: &ParameterNames) -> Result<Commit<'_>> {
-        let seen = state.values()?;
-        Ok(Box::new(move || {
-            self.seen.set(seen);
-            Ok(())
-        }))
+    fn prepare(&self, state: State, names: &ParameterNames) -> Result<Commit<'_>> {
+        self.seen.prepare(state, names)
     }
 }
 

@@ -27,6 +27,7 @@ pub mod ops;
 pub mod optim;
 #[doc(hidden)]
 pub mod part;
+mod patience;
 mod position;
 pub mod rotary_emb;
 pub mod sampling;

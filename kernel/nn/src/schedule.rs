@@ -3,12 +3,12 @@
 use std::f64::consts::PI;
 
 use candle_core::Result;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     ParameterNames,
     checkpoint::{State, Stateful},
     kept::{Commit, Kept},
+    patience::Patience,
 };
 
 /// A linear rise, then half a cosine down (Loshchilov and Hutter, 2017).
@@ -116,13 +116,7 @@ pub struct Plateau {
     pub threshold: f64,
     /// The learning rate does not fall below this.
     pub lowest: f64,
-    seen: Kept<Seen>,
-}
-
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Seen {
-    best: f64,
-    waited: usize,
+    seen: Kept<Patience>,
 }
 
 impl Plateau {
@@ -133,23 +127,15 @@ impl Plateau {
             patience,
             threshold: 1e-4,
             lowest: 0.0,
-            seen: Kept::new(Seen {
-                best: f64::INFINITY,
-                waited: 0,
-            }),
+            seen: Kept::new(Patience::NEW),
         }
     }
 
     /// The learning rate after this value, for instance the loss of held-out data.
     pub fn observe(&mut self, value: f64, learning_rate: f64) -> f64 {
         let seen = self.seen.get_mut();
-        if value < seen.best * (1.0 - self.threshold) {
-            seen.best = value;
-            seen.waited = 0;
-            return learning_rate;
-        }
-        seen.waited += 1;
-        if seen.waited <= self.patience {
+        let is_better = value < seen.best * (1.0 - self.threshold);
+        if seen.note(value, is_better) <= self.patience {
             return learning_rate;
         }
         seen.waited = 0;
@@ -158,16 +144,12 @@ impl Plateau {
 }
 
 impl Stateful for Plateau {
-    fn state(&self, _: &ParameterNames) -> Result<State> {
-        State::default().with_values(&*self.seen.get())
+    fn state(&self, names: &ParameterNames) -> Result<State> {
+        self.seen.state(names)
     }
 
-    fn prepare(&self, state: State, _: &ParameterNames) -> Result<Commit<'_>> {
-        let seen = state.values()?;
-        Ok(Box::new(move || {
-            self.seen.set(seen);
-            Ok(())
-        }))
+    fn prepare(&self, state: State, names: &ParameterNames) -> Result<Commit<'_>> {
+        self.seen.prepare(state, names)
     }
 }
 

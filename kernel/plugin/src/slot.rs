@@ -234,12 +234,8 @@ impl<K: ?Sized + Kind> Slot<K> {
 
     /// The variables for an optimizer, each once, those with two names as well.
     pub fn trainable(&self) -> Vec<Var> {
-        let mut seen = HashSet::new();
-        self.variables()
-            .into_iter()
-            .filter(|named| named.trainable && seen.insert(named.var.id()))
-            .map(|named| named.var)
-            .collect()
+        let named = self.named_parameters().into_iter();
+        named.map(|(_, var)| var).collect()
     }
 
     /// The variables for an optimizer, by torch's name: [`Slot::trainable`].

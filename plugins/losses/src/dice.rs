@@ -8,9 +8,8 @@ use patchbay::plugin::prelude::*;
 
 use crate::{
     focal::Activation,
-    overlap::overlap,
     reduction::Reduction,
-    region::{reduce, score},
+    region::{self, Regions, score},
 };
 
 patchbay::config! {
@@ -65,16 +64,15 @@ loss.forward(&logits, &target)?"#,
 impl Loss for Dice {
     fn forward(&self, logits: &Tensor, target: &Tensor) -> Result<Tensor> {
         let config = &self.config;
-        let per_image = config.per_image || config.reduction == Reduction::None;
-        let sums = overlap(
-            logits,
-            target,
-            config.activation,
-            config.ignore_index,
-            per_image,
-        )?;
-        let sizes = (sums.prediction + &sums.target)?;
-        let score = score(&(sums.intersection * 2.0)?, &sizes, config.smooth)?;
-        reduce(&score.affine(-1.0, 1.0)?, &sums.target, config.reduction)
+        let regions = Regions {
+            activation: config.activation,
+            per_image: config.per_image,
+            ignore_index: config.ignore_index,
+            reduction: config.reduction,
+        };
+        region::loss(logits, target, regions, |sums| {
+            let sizes = (&sums.prediction + &sums.target)?;
+            score(&(&sums.intersection * 2.0)?, &sizes, config.smooth)?.affine(-1.0, 1.0)
+        })
     }
 }

@@ -7,9 +7,8 @@ use patchbay::plugin::prelude::*;
 
 use crate::{
     focal::{Activation, power},
-    overlap::overlap,
     reduction::Reduction,
-    region::{reduce, tversky_index},
+    region::{self, Regions, tversky_index},
 };
 
 patchbay::config! {
@@ -76,23 +75,22 @@ const LEAST: f64 = 1e-7;
 impl Loss for FocalTversky {
     fn forward(&self, logits: &Tensor, target: &Tensor) -> Result<Tensor> {
         let config = &self.config;
-        let per_image = config.per_image || config.reduction == Reduction::None;
-        let sums = overlap(
-            logits,
-            target,
-            config.activation,
-            config.ignore_index,
-            per_image,
-        )?;
-        let index = tversky_index(&sums, config.alpha, config.beta, config.smooth)?;
-        let miss = index.affine(-1.0, 1.0)?;
-        let small = miss.le(LEAST)?;
-        let zero = miss.zeros_like()?;
-        let losses = power(
-            &small.where_cond(&(&zero + 1.0)?, &miss)?,
-            config.gamma.recip(),
-        )?;
-        let losses = small.where_cond(&zero, &losses)?;
-        reduce(&losses, &sums.target, config.reduction)
+        let regions = Regions {
+            activation: config.activation,
+            per_image: config.per_image,
+            ignore_index: config.ignore_index,
+            reduction: config.reduction,
+        };
+        region::loss(logits, target, regions, |sums| {
+            let index = tversky_index(sums, config.alpha, config.beta, config.smooth)?;
+            let miss = index.affine(-1.0, 1.0)?;
+            let small = miss.le(LEAST)?;
+            let zero = miss.zeros_like()?;
+            let losses = power(
+                &small.where_cond(&(&zero + 1.0)?, &miss)?,
+                config.gamma.recip(),
+            )?;
+            small.where_cond(&zero, &losses)
+        })
     }
 }

@@ -7,9 +7,8 @@ use patchbay::plugin::prelude::*;
 
 use crate::{
     focal::Activation,
-    overlap::overlap,
     reduction::Reduction,
-    region::{reduce, score},
+    region::{self, Regions, score},
 };
 
 patchbay::config! {
@@ -64,16 +63,15 @@ loss.forward(&logits, &target)?"#,
 impl Loss for Iou {
     fn forward(&self, logits: &Tensor, target: &Tensor) -> Result<Tensor> {
         let config = &self.config;
-        let per_image = config.per_image || config.reduction == Reduction::None;
-        let sums = overlap(
-            logits,
-            target,
-            config.activation,
-            config.ignore_index,
-            per_image,
-        )?;
-        let union = ((sums.prediction + &sums.target)? - &sums.intersection)?;
-        let score = score(&sums.intersection, &union, config.smooth)?;
-        reduce(&score.affine(-1.0, 1.0)?, &sums.target, config.reduction)
+        let regions = Regions {
+            activation: config.activation,
+            per_image: config.per_image,
+            ignore_index: config.ignore_index,
+            reduction: config.reduction,
+        };
+        region::loss(logits, target, regions, |sums| {
+            let union = ((&sums.prediction + &sums.target)? - &sums.intersection)?;
+            score(&sums.intersection, &union, config.smooth)?.affine(-1.0, 1.0)
+        })
     }
 }

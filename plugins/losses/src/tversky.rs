@@ -7,9 +7,8 @@ use patchbay::plugin::prelude::*;
 
 use crate::{
     focal::Activation,
-    overlap::overlap,
     reduction::Reduction,
-    region::{reduce, tversky_index},
+    region::{self, Regions, tversky_index},
 };
 
 patchbay::config! {
@@ -71,15 +70,14 @@ loss.forward(&logits, &target)?"#,
 impl Loss for Tversky {
     fn forward(&self, logits: &Tensor, target: &Tensor) -> Result<Tensor> {
         let config = &self.config;
-        let per_image = config.per_image || config.reduction == Reduction::None;
-        let sums = overlap(
-            logits,
-            target,
-            config.activation,
-            config.ignore_index,
-            per_image,
-        )?;
-        let index = tversky_index(&sums, config.alpha, config.beta, config.smooth)?;
-        reduce(&index.affine(-1.0, 1.0)?, &sums.target, config.reduction)
+        let regions = Regions {
+            activation: config.activation,
+            per_image: config.per_image,
+            ignore_index: config.ignore_index,
+            reduction: config.reduction,
+        };
+        region::loss(logits, target, regions, |sums| {
+            tversky_index(sums, config.alpha, config.beta, config.smooth)?.affine(-1.0, 1.0)
+        })
     }
 }

@@ -4,9 +4,9 @@ mod file;
 mod folder;
 mod stateful;
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
-use candle_core::{Result, bail};
+use candle_core::{Result, Var, bail};
 use candle_nn::VarMap;
 
 use crate::{OptimizerState, ParameterNames};
@@ -146,18 +146,14 @@ impl Parts<'_> {
 
 /// The names of all variables of the parts: `PART.NAME`.
 fn names_of(parts: &[(&str, &dyn Stateful)]) -> ParameterNames {
-    let mut all = BTreeMap::new();
-    for (part, stateful) in parts {
-        for (name, var) in stateful.named_vars() {
-            all.insert(format!("{part}.{name}"), var);
-        }
-    }
-    let mut names = ParameterNames::default();
-    // A variable with several names has the first in alphabetical order.
-    for (name, var) in all.into_iter().rev() {
-        names.insert(&var, name);
-    }
-    names
+    let named: Vec<(String, Var)> = parts
+        .iter()
+        .flat_map(|(part, stateful)| {
+            let named = stateful.named_vars().into_iter();
+            named.map(move |(name, var)| (format!("{part}.{name}"), var))
+        })
+        .collect();
+    ParameterNames::of_named(named.iter().map(|(name, var)| (name.clone(), var)))
 }
 
 /// Checks that parts can be told apart in a file.

@@ -9,7 +9,11 @@ use std::{
 use candle_core::{Result, Tensor, Var, bail};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Network, OptimizerState, ParameterNames, kept::Commit, network::state};
+use crate::{
+    Network, OptimizerState, ParameterNames,
+    kept::{Commit, Kept},
+    network::state,
+};
 
 /// State of one part of a run: tensors by name, and values that are no tensors.
 #[derive(Clone, Debug, Default)]
@@ -222,4 +226,7 @@ cells_of_values!(
     RefCell:
         |cell, value| *cell.borrow_mut() = value,
         |cell| State::default().with_values(&*cell.borrow());
+    Kept:
+        |cell, value| cell.set(value),
+        |cell| State::default().with_values(&*cell.get());
 );

@@ -47,22 +47,19 @@ fn tensors_of(parts: Vec<Part<'_>>) -> Vec<Named> {
 
 /// The parameters that are variables, each once.
 pub(super) fn parameters(parts: Vec<Part<'_>>) -> Vec<(String, Var)> {
-    let mut seen = HashSet::new();
-    let variables = tensors_of(parts).into_iter().filter_map(|named| {
-        let is_new =
-            named.is_parameter && named.tensor.is_variable() && seen.insert(named.tensor.id());
-        // A variable is returned as it is.
-        let var = is_new.then(|| Var::from_tensor(&named.tensor).ok())??;
-        Some((named.name, var))
-    });
-    variables.collect()
+    variables_that(parts, |named| named.is_parameter)
 }
 
 /// All variables, buffers included, each once.
 pub(crate) fn variables(parts: Vec<Part<'_>>) -> Vec<(String, Var)> {
+    variables_that(parts, |_| true)
+}
+
+fn variables_that(parts: Vec<Part<'_>>, is_meant: fn(&Named) -> bool) -> Vec<(String, Var)> {
     let mut seen = HashSet::new();
     let variables = tensors_of(parts).into_iter().filter_map(|named| {
-        let is_new = named.tensor.is_variable() && seen.insert(named.tensor.id());
+        let is_new =
+            is_meant(&named) && named.tensor.is_variable() && seen.insert(named.tensor.id());
         // A variable is returned as it is.
         let var = is_new.then(|| Var::from_tensor(&named.tensor).ok())??;
         Some((named.name, var))

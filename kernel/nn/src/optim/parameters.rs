@@ -60,11 +60,17 @@ impl ParameterNames {
             .data()
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let named = variables.iter();
+        ParameterNames::of_named(named.map(|(name, var)| (name.clone(), var)))
+    }
+
+    /// Those of variables by name. A variable with several names has the first in alphabetical order.
+    pub(crate) fn of_named<'a>(named: impl Iterator<Item = (String, &'a Var)>) -> ParameterNames {
         let mut names = ParameterNames::default();
-        for (name, var) in variables.iter() {
+        for (name, var) in named {
             let known = names.0.entry(var.id()).or_insert_with(|| name.clone());
-            if name < known {
-                known.clone_from(name);
+            if name < *known {
+                *known = name;
             }
         }
         names
