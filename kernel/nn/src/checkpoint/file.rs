@@ -58,7 +58,9 @@ pub(super) fn save(parts: &[(&str, &dyn Stateful)], step: usize, path: &Path) ->
 
     // Written beside the old file and moved over it once it is on the disk: the move is atomic.
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
+    // Nobody can guess it, and plant a link there.
+    let unique = patchbay_files::unique_name().map_err(|error| not_written(error.into()))?;
+    name.push(format!(".{unique}.part"));
     let part: PathBuf = path.with_file_name(name);
     let written = candle_core::safetensors::save(&tensors, &part)
         .and_then(|()| Ok(fs::File::open(&part)?.sync_all()?))

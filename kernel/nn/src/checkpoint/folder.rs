@@ -212,19 +212,10 @@ impl Checkpoints {
 
     fn write_index(&self) -> Result<()> {
         let text = serde_json::to_string_pretty(&self.saved).map_err(Error::wrap)?;
-        let part = self
-            .folder
-            .join(format!("{INDEX}.{}.part", std::process::id()));
-        let written =
-            fs::write(&part, text + "\n").and_then(|()| fs::rename(&part, self.folder.join(INDEX)));
-        written.map_err(|error| {
-            // The error of the write is what matters; the part may not be there at all.
-            let _ = fs::remove_file(&part);
-            Error::Msg(format!(
-                "{} cannot be written: {error}",
-                self.folder.join(INDEX).display()
-            ))
-            .bt()
+        let path = self.folder.join(INDEX);
+        let mode = 0o666 & !patchbay_files::process_umask();
+        patchbay_files::replace(&path, (text + "\n").as_bytes(), mode).map_err(|error| {
+            Error::Msg(format!("{} cannot be written: {error}", path.display())).bt()
         })
     }
 }
